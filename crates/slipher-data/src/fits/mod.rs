@@ -1,0 +1,222 @@
+//! A small bounded reader and writer of FITS (standard 4.0): headers, images, binary tables.
+//!
+//! Files come from strangers: every length is checked against the file before it is used, nothing
+//! is allocated on a header's word alone, and nothing panics. Compressed tiles, random groups,
+//! ASCII tables and variable-length columns are listed but refused with a message.
+
+mod header;
+mod image;
+mod table;
+pub mod write;
+
+use std::io::Read;
+use std::path::Path;
+
+pub use header::{Header, Value};
+pub use image::Image;
+pub use table::{Column, ColumnType, Table};
+
+const BLOCK: usize = 2880;
+/// Most bytes that a file may have, and may inflate to.
+pub const MAX_BYTES: u64 = 4 << 30;
+
+/// Why a FITS file or a part of it cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FitsError {
+    #[error("cannot read: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("not FITS: the file does not begin with 'SIMPLE  ='")]
+    NotFits,
+    #[error("file is larger than {} GiB", MAX_BYTES >> 30)]
+    TooLarge,
+    #[error("HDU {hdu}: {why}")]
+    Hdu { hdu: usize, why: String },
+}
+
+/// What an HDU holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Header only.
+    Empty,
+    Image,
+    BinTable,
+    /// Something this reader lists but does not decode; the word says what.
+    Other(&'static str),
+}
+
+/// One header-and-data unit; data are a range of the file.
+#[derive(Clone, Debug)]
+pub struct Hdu {
+    pub header: Header,
+    pub kind: Kind,
+    start: usize,
+    len: usize,
+    /// The data run past the end of the file.
+    pub truncated: bool,
+}
+
+/// A FITS file in memory.
+#[derive(Debug)]
+pub struct Fits {
+    bytes: Vec<u8>,
+    pub hdus: Vec<Hdu>,
+}
+
+/// Reads a whole file, inflating gzip, recognised by its first bytes.
+///
+/// # Errors
+/// I/O errors, broken gzip, or more than [`MAX_BYTES`].
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
+    let file = std::fs::File::open(path)?;
+    if file.metadata()?.len() > MAX_BYTES {
+        return Err(FitsError::TooLarge);
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut bytes)?;
+    if bytes.starts_with(&[0x1f, 0x8b]) {
+        let mut out = Vec::new();
+        flate2::read::MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut out)?;
+        if out.len() as u64 > MAX_BYTES {
+            return Err(FitsError::TooLarge);
+        }
+        return Ok(out);
+    }
+    Ok(bytes)
+}
+
+impl Fits {
+    /// Opens a file, gzip or plain.
+    ///
+    /// # Errors
+    /// As [`read_bytes`] and [`Fits::parse`].
+    pub fn open(path: &Path) -> Result<Self, FitsError> {
+        Fits::parse(read_bytes(path)?)
+    }
+
+    /// Finds the HDUs. A damaged tail ends the list; what came before stays readable.
+    ///
+    /// # Errors
+    /// If the first header is not FITS.
+    pub fn parse(bytes: Vec<u8>) -> Result<Self, FitsError> {
+        if !bytes.starts_with(b"SIMPLE") {
+            return Err(FitsError::NotFits);
+        }
+        let mut hdus = Vec::new();
+        let mut at = 0usize;
+        while at < bytes.len() && hdus.len() < 10_000 {
+            if !hdus.is_empty() && !bytes[at..].starts_with(b"XTENSION") {
+                break;
+            }
+            let Some((header, used)) = Header::parse(&bytes[at..]) else {
+                if hdus.is_empty() {
+                    return Err(FitsError::Hdu { hdu: 0, why: "the header has no END card".into() });
+                }
+                break;
+            };
+            let start = at + used;
+            let (kind, size) = describe(&header);
+            let Some(end) = size.and_then(|s| usize::try_from(s).ok()).and_then(|s| start.checked_add(s)) else {
+                hdus.push(Hdu { header, kind: Kind::Other("data of impossible size"), start, len: 0, truncated: true });
+                break;
+            };
+            let len = end.min(bytes.len()).saturating_sub(start);
+            hdus.push(Hdu { header, kind, start: start.min(bytes.len()), len, truncated: end > bytes.len() });
+            at = start.saturating_add((end - start).next_multiple_of(BLOCK));
+        }
+        Ok(Fits { bytes, hdus })
+    }
+
+    /// The HDU of an EXTNAME, case-insensitive.
+    pub fn named(&self, name: &str) -> Option<usize> {
+        self.hdus.iter().position(|h| h.header.str("EXTNAME").is_some_and(|n| n.trim().eq_ignore_ascii_case(name)))
+    }
+
+    fn data(&self, hdu: usize) -> Result<(&Hdu, &[u8]), FitsError> {
+        let h = self.hdus.get(hdu).ok_or_else(|| FitsError::Hdu { hdu, why: "does not exist".into() })?;
+        Ok((h, &self.bytes[h.start..h.start + h.len]))
+    }
+
+    /// The image of an HDU.
+    ///
+    /// # Errors
+    /// If the HDU is no image, or its data end early.
+    pub fn image(&self, hdu: usize) -> Result<Image<'_>, FitsError> {
+        let (h, data) = self.data(hdu)?;
+        Image::new(h, data).map_err(|why| FitsError::Hdu { hdu, why })
+    }
+
+    /// The binary table of an HDU.
+    ///
+    /// # Errors
+    /// If the HDU is no binary table, or its header is inconsistent.
+    pub fn table(&self, hdu: usize) -> Result<Table<'_>, FitsError> {
+        let (h, data) = self.data(hdu)?;
+        Table::new(h, data).map_err(|why| FitsError::Hdu { hdu, why })
+    }
+}
+
+/// Kind and data size in bytes (standard 4.0, equations 1 and 2); `None` if it overflows.
+fn describe(h: &Header) -> (Kind, Option<u64>) {
+    let naxis = h.int("NAXIS").unwrap_or(0).clamp(0, 999);
+    let bytes = h.int("BITPIX").unwrap_or(8).unsigned_abs() / 8;
+    let axes: Vec<u64> = (1..=naxis).map(|i| u64::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0)).collect();
+    let groups = h.bool("GROUPS") == Some(true) && axes.first() == Some(&0);
+    let product = |a: &[u64]| a.iter().try_fold(1u64, |p, n| p.checked_mul(*n));
+    let count = if naxis == 0 {
+        Some(0)
+    } else if groups {
+        product(&axes[1..])
+    } else {
+        product(&axes)
+    };
+    let extra = u64::try_from(h.int("PCOUNT").unwrap_or(0)).unwrap_or(0);
+    let many = u64::try_from(h.int("GCOUNT").unwrap_or(1)).unwrap_or(1);
+    let extension = h.str("XTENSION").unwrap_or_default();
+    let extra = if extension.is_empty() && !groups { 0 } else { extra };
+    let many = if extension.is_empty() && !groups { 1 } else { many };
+    let size = count.and_then(|c| c.checked_add(if naxis == 0 { 0 } else { extra })).and_then(|c| c.checked_mul(many)).and_then(|c| c.checked_mul(bytes));
+    let kind = match extension.trim() {
+        _ if groups => Kind::Other("random groups"),
+        "BINTABLE" | "A3DTABLE" if h.bool("ZIMAGE") == Some(true) => Kind::Other("a tile-compressed image"),
+        "BINTABLE" | "A3DTABLE" => Kind::BinTable,
+        "TABLE" => Kind::Other("an ASCII table"),
+        "" | "IMAGE" if size == Some(0) => Kind::Empty,
+        "" | "IMAGE" => Kind::Image,
+        _ => Kind::Other("an unknown extension"),
+    };
+    (kind, size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// No bytes panic the reader, however damaged.
+        #[test]
+        fn damage_never_panics(at in prop::collection::vec((0usize..20_000, any::<u8>()), 1..40), cut in 0usize..20_000) {
+            let mut t = write::TableWriter::new("SPECTRA");
+            t.column("WAVE", "Angstrom", write::Cells::F64(vec![4000.0, 4001.0]));
+            t.column("NAME", "", write::Cells::Text(vec!["a".into(), "bc".into()]));
+            let mut bytes = t.to_bytes();
+            for (i, b) in at {
+                let n = bytes.len();
+                bytes[i % n] = b;
+            }
+            bytes.truncate(cut.max(10));
+            if let Ok(f) = Fits::parse(bytes) {
+                for i in 0..f.hdus.len() {
+                    if let Ok(im) = f.image(i) {
+                        let _ = im.row(0);
+                    }
+                    if let Ok(t) = f.table(i) {
+                        for c in t.columns() {
+                            let _ = (t.f64(&c.name, 0), t.text(&c.name, 0), t.scalar(&c.name, 1));
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

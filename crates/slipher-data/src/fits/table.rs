@@ -1,0 +1,193 @@
+//! Binary tables, cell by cell.
+
+use super::{Hdu, Kind};
+
+/// Element type of a column (TFORM letter).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ColumnType {
+    Logical,
+    U8,
+    I16,
+    I32,
+    I64,
+    F32,
+    F64,
+    Text,
+    /// Complex, bits or a variable-length array: listed, not decoded.
+    Other(char),
+}
+
+/// One column.
+#[derive(Clone, Debug)]
+pub struct Column {
+    pub name: String,
+    pub kind: ColumnType,
+    /// Elements per cell (characters for text).
+    pub repeat: usize,
+    pub unit: String,
+    /// TUCDn and TUTYPn, joined by a blank.
+    pub ucd: String,
+    offset: usize,
+    scale: f64,
+    zero: f64,
+    null: Option<i64>,
+}
+
+/// A binary table.
+#[derive(Debug)]
+pub struct Table<'a> {
+    columns: Vec<Column>,
+    rows: usize,
+    stride: usize,
+    data: &'a [u8],
+}
+
+impl<'a> Table<'a> {
+    pub(super) fn new(hdu: &Hdu, data: &'a [u8]) -> Result<Self, String> {
+        match hdu.kind {
+            Kind::BinTable => {}
+            Kind::Empty | Kind::Image => return Err("is no table, expected a binary table".into()),
+            Kind::Other(what) => return Err(format!("is {what}, which this reader does not decode")),
+        }
+        let h = &hdu.header;
+        let size = |key: &str| usize::try_from(h.int(key).unwrap_or(0)).unwrap_or(0);
+        let (stride, rows) = (size("NAXIS1"), size("NAXIS2"));
+        if stride.checked_mul(rows).is_none_or(|n| n > data.len()) {
+            return Err(format!("{rows} rows of {stride} bytes, but only {} bytes follow: is the download complete?", data.len()));
+        }
+        let mut columns = Vec::new();
+        let mut offset = 0usize;
+        for i in 1..=size("TFIELDS").min(999) {
+            let form = h.str(&format!("TFORM{i}")).unwrap_or_default().trim().to_owned();
+            let digits = form.find(|c: char| !c.is_ascii_digit()).unwrap_or(form.len());
+            let repeat: usize = if digits == 0 { 1 } else { form[..digits].parse().unwrap_or(0) };
+            let letter = form[digits..].chars().next().unwrap_or('?');
+            let (kind, bytes) = match letter {
+                'L' => (ColumnType::Logical, 1),
+                'B' => (ColumnType::U8, 1),
+                'I' => (ColumnType::I16, 2),
+                'J' => (ColumnType::I32, 4),
+                'K' => (ColumnType::I64, 8),
+                'E' => (ColumnType::F32, 4),
+                'D' => (ColumnType::F64, 8),
+                'A' => (ColumnType::Text, 1),
+                'C' | 'P' => (ColumnType::Other(letter), 8),
+                'M' | 'Q' => (ColumnType::Other(letter), 16),
+                'X' => (ColumnType::Other('X'), 1),
+                other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
+            };
+            let width = if letter == 'X' { repeat.div_ceil(8) } else { repeat.saturating_mul(bytes) };
+            let end = offset.checked_add(width).filter(|e| *e <= stride).ok_or_else(|| format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'"))?;
+            let text = |key: String| h.str(&key).unwrap_or_default().trim().to_owned();
+            columns.push(Column {
+                name: text(format!("TTYPE{i}")),
+                kind,
+                repeat,
+                unit: text(format!("TUNIT{i}")),
+                ucd: format!("{} {}", text(format!("TUCD{i}")), text(format!("TUTYP{i}"))),
+                offset,
+                scale: h.float(&format!("TSCAL{i}")).unwrap_or(1.0),
+                zero: h.float(&format!("TZERO{i}")).unwrap_or(0.0),
+                null: h.int(&format!("TNULL{i}")),
+            });
+            offset = end;
+        }
+        Ok(Table { columns, rows, stride, data })
+    }
+
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+    pub fn columns(&self) -> &[Column] {
+        &self.columns
+    }
+    /// A column by name, case-insensitive.
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))
+    }
+
+    fn cell(&self, c: &Column, row: usize) -> Option<&'a [u8]> {
+        if row >= self.rows {
+            return None;
+        }
+        let start = row * self.stride + c.offset;
+        let bytes = match c.kind {
+            ColumnType::Logical | ColumnType::U8 | ColumnType::Text => 1,
+            ColumnType::I16 => 2,
+            ColumnType::I32 | ColumnType::F32 => 4,
+            _ => 8,
+        };
+        self.data.get(start..start + c.repeat * bytes)
+    }
+
+    /// A numeric cell, scaled; TNULL becomes NaN. `None` if there is no such column or it is not numeric.
+    pub fn f64(&self, name: &str, row: usize) -> Option<Vec<f64>> {
+        let mut out = Vec::new();
+        self.extend(name, row, &mut out).then_some(out)
+    }
+
+    fn extend(&self, name: &str, row: usize, out: &mut Vec<f64>) -> bool {
+        let Some(c) = self.column(name) else { return false };
+        let Some(raw) = self.cell(c, row) else { return false };
+        let int = |v: i64| if Some(v) == c.null { f64::NAN } else { v as f64 * c.scale + c.zero };
+        let float = |v: f64| v * c.scale + c.zero;
+        match c.kind {
+            ColumnType::U8 => out.extend(raw.iter().map(|b| int(i64::from(*b)))),
+            ColumnType::Logical => out.extend(raw.iter().map(|b| f64::from(u8::from(*b == b'T')))),
+            ColumnType::I16 => out.extend(raw.chunks_exact(2).map(|b| int(i64::from(i16::from_be_bytes([b[0], b[1]]))))),
+            ColumnType::I32 => out.extend(raw.chunks_exact(4).map(|b| int(i64::from(i32::from_be_bytes([b[0], b[1], b[2], b[3]]))))),
+            ColumnType::I64 => out.extend(raw.chunks_exact(8).map(|b| int(i64::from_be_bytes(b.try_into().unwrap_or_default())))),
+            ColumnType::F32 => out.extend(raw.chunks_exact(4).map(|b| float(f64::from(f32::from_be_bytes([b[0], b[1], b[2], b[3]]))))),
+            ColumnType::F64 => out.extend(raw.chunks_exact(8).map(|b| float(f64::from_be_bytes(b.try_into().unwrap_or_default())))),
+            ColumnType::Text | ColumnType::Other(_) => return false,
+        }
+        true
+    }
+
+    /// A scalar column over all rows; `None` if it is missing, not numeric, or holds vectors.
+    pub fn whole(&self, name: &str) -> Option<Vec<f64>> {
+        if self.column(name)?.repeat != 1 {
+            return None;
+        }
+        let mut out = Vec::with_capacity(self.rows);
+        (0..self.rows).all(|r| self.extend(name, r, &mut out)).then_some(out)
+    }
+
+    /// First element of a numeric cell.
+    pub fn scalar(&self, name: &str, row: usize) -> Option<f64> {
+        self.f64(name, row)?.first().copied()
+    }
+
+    /// An integer cell exactly (64-bit identifiers do not fit a float). Unsigned columns (TZERO 2⁶³) too.
+    pub fn integer(&self, name: &str, row: usize) -> Option<i128> {
+        let c = self.column(name)?;
+        let raw = self.cell(c, row)?;
+        if c.scale != 1.0 {
+            return None;
+        }
+        let v = match c.kind {
+            ColumnType::U8 => i128::from(*raw.first()?),
+            ColumnType::I16 => i128::from(i16::from_be_bytes(raw.get(..2)?.try_into().ok()?)),
+            ColumnType::I32 => i128::from(i32::from_be_bytes(raw.get(..4)?.try_into().ok()?)),
+            ColumnType::I64 => i128::from(i64::from_be_bytes(raw.get(..8)?.try_into().ok()?)),
+            _ => return None,
+        };
+        Some(v + c.zero as i128)
+    }
+
+    /// A text cell, trailing blanks and NULs removed.
+    pub fn text(&self, name: &str, row: usize) -> Option<String> {
+        let c = self.column(name)?;
+        if c.kind != ColumnType::Text {
+            return None;
+        }
+        let raw = self.cell(c, row)?;
+        let end = raw.iter().position(|b| *b == 0).unwrap_or(raw.len());
+        Some(String::from_utf8_lossy(&raw[..end]).trim().to_owned())
+    }
+
+    /// An identifier: text, or an integer in digits.
+    pub fn identifier(&self, name: &str, row: usize) -> Option<String> {
+        self.text(name, row).or_else(|| self.integer(name, row).map(|v| v.to_string()))
+    }
+}

@@ -1,0 +1,14 @@
+//! What the sky hands us, and how it is read and written.
+//!
+//! * [`spectrum`]: one spectrum in memory: vacuum Å, flux density, inverse variance, mask.
+//! * [`grid`]: the grid uniform in log λ, and a resampler that conserves flux.
+//! * [`airvac`]: air to vacuum (Ciddor 1996).
+//! * [`fits`]: a small bounded reader and writer of FITS.
+//! * [`formats`]: survey files, recognised by content.
+//! * [`input`]: files, folders and globs into a list of files.
+//! * [`catalogue`]: rows to Parquet, FITS and CSV.
+
+pub mod airvac;
+pub mod fits;
+pub mod grid;
+pub mod spectrum;

@@ -1,0 +1,200 @@
+//! Sixteen channels side by side: one AVX-512 register, two AVX2 registers or a plain array.
+//!
+//! Kernels are written once, generic over [`Lanes`], and compiled three times; the
+//! instruction set is chosen at run time, so one binary runs everywhere.
+
+use std::sync::OnceLock;
+
+/// Channels per vector; every channel count of the network is a multiple of it.
+pub const WIDTH: usize = 16;
+
+/// Sixteen `f32` lanes.
+///
+/// # Safety
+/// Implementations may use instructions that the caller must have checked for; `load` and
+/// `store` touch 16 consecutive floats.
+pub trait Lanes: Copy {
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn splat(x: f32) -> Self;
+    /// # Safety
+    /// `p` must be valid for reading 16 floats.
+    unsafe fn load(p: *const f32) -> Self;
+    /// # Safety
+    /// `p` must be valid for writing 16 floats.
+    unsafe fn store(self, p: *mut f32);
+    /// `a * b + self`.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// Sum of the sixteen lanes.
+    /// # Safety
+    /// The instruction set must be available.
+    #[inline(always)]
+    unsafe fn sum(self) -> f32 {
+        let mut out = [0.0f32; WIDTH];
+        unsafe { self.store(out.as_mut_ptr()) };
+        out.iter().sum()
+    }
+}
+
+#[derive(Clone, Copy)]
+pub struct Portable([f32; WIDTH]);
+
+impl Lanes for Portable {
+    #[inline(always)]
+    unsafe fn splat(x: f32) -> Self {
+        Portable([x; WIDTH])
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f32) -> Self {
+        Portable(unsafe { p.cast::<[f32; WIDTH]>().read_unaligned() })
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f32) {
+        unsafe { p.cast::<[f32; WIDTH]>().write_unaligned(self.0) }
+    }
+    #[inline(always)]
+    unsafe fn fma(self, a: Self, b: Self) -> Self {
+        let mut out = self.0;
+        for i in 0..WIDTH {
+            out[i] += a.0[i] * b.0[i];
+        }
+        Portable(out)
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub use x86::{Avx2, Avx512};
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    use super::Lanes;
+    use std::arch::x86_64::*;
+
+    #[derive(Clone, Copy)]
+    pub struct Avx512(__m512);
+
+    impl Lanes for Avx512 {
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            Avx512(unsafe { _mm512_set1_ps(x) })
+        }
+        #[inline(always)]
+        unsafe fn load(p: *const f32) -> Self {
+            Avx512(unsafe { _mm512_loadu_ps(p) })
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32) {
+            unsafe { _mm512_storeu_ps(p, self.0) }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, a: Self, b: Self) -> Self {
+            Avx512(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn sum(self) -> f32 {
+            unsafe { _mm512_reduce_add_ps(self.0) }
+        }
+    }
+
+    #[derive(Clone, Copy)]
+    pub struct Avx2(__m256, __m256);
+
+    impl Lanes for Avx2 {
+        #[inline(always)]
+        unsafe fn splat(x: f32) -> Self {
+            let v = unsafe { _mm256_set1_ps(x) };
+            Avx2(v, v)
+        }
+        #[inline(always)]
+        unsafe fn load(p: *const f32) -> Self {
+            unsafe { Avx2(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
+        }
+        #[inline(always)]
+        unsafe fn store(self, p: *mut f32) {
+            unsafe {
+                _mm256_storeu_ps(p, self.0);
+                _mm256_storeu_ps(p.add(8), self.1);
+            }
+        }
+        #[inline(always)]
+        unsafe fn fma(self, a: Self, b: Self) -> Self {
+            unsafe {
+                Avx2(
+                    _mm256_fmadd_ps(a.0, b.0, self.0),
+                    _mm256_fmadd_ps(a.1, b.1, self.1),
+                )
+            }
+        }
+    }
+}
+
+/// Instruction set that the kernels run on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    Portable,
+    Avx2,
+    Avx512,
+}
+
+impl Isa {
+    /// The best set this machine has (`SLIPHER_ISA=portable|avx2` lowers it, for tests).
+    pub fn best() -> Isa {
+        static BEST: OnceLock<Isa> = OnceLock::new();
+        *BEST.get_or_init(|| {
+            let wanted = std::env::var("SLIPHER_ISA").unwrap_or_default();
+            let all = Isa::available();
+            match wanted.as_str() {
+                "portable" => Isa::Portable,
+                "avx2" if all.contains(&Isa::Avx2) => Isa::Avx2,
+                _ => *all.last().unwrap_or(&Isa::Portable),
+            }
+        })
+    }
+
+    /// All sets this machine can run, slowest first.
+    pub fn available() -> Vec<Isa> {
+        let mut all = vec![Isa::Portable];
+        #[cfg(target_arch = "x86_64")]
+        {
+            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                all.push(Isa::Avx2);
+            }
+            if is_x86_feature_detected!("avx512f") {
+                all.push(Isa::Avx512);
+            }
+        }
+        all
+    }
+}
+
+/// Compiles a generic kernel for each instruction set and dispatches on an [`Isa`].
+///
+/// `dispatch!(isa, kernel, [T512, T2, TP], (args: Types…))`: the three constants are the
+/// register tile of the AVX-512, AVX2 and portable build.
+#[macro_export]
+macro_rules! dispatch {
+    ($isa:expr, $kernel:ident, [$t512:literal, $t2:literal, $tp:literal], ($($arg:ident : $ty:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn avx512($($arg: $ty),*) {
+            unsafe { $kernel::<$crate::lanes::Avx512, $t512>($($arg),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2($($arg: $ty),*) {
+            unsafe { $kernel::<$crate::lanes::Avx2, $t2>($($arg),*) }
+        }
+        // SAFETY: the set was detected on this machine; the kernels' own contracts are checked by the caller.
+        unsafe {
+            match $isa {
+                #[cfg(target_arch = "x86_64")]
+                $crate::lanes::Isa::Avx512 => avx512($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::lanes::Isa::Avx2 => avx2($($arg),*),
+                _ => $kernel::<$crate::lanes::Portable, $tp>($($arg),*),
+            }
+        }
+    }};
+}

@@ -1,0 +1,16 @@
+//! What all systems of Slipher share of learning: kernels, the shift-equivariant
+//! network, optimisers and checkpoints. Knows arrays and no astronomy.
+//!
+//! * [`lanes`]: 16 channels in one vector register, chosen at run time.
+//! * [`conv1d`]: dilated convolution along positions, forward and both gradients.
+//! * [`correlation`]: correlation with learned patterns at every lag, by FFT.
+//! * [`shiftnet`]: the network built of the two.
+//! * [`adam`]: the optimiser and the learning-rate schedule.
+//! * [`checkpoint`]: weights on disk (safetensors), written atomically.
+
+pub mod adam;
+pub mod checkpoint;
+pub mod conv1d;
+pub mod correlation;
+pub mod lanes;
+pub mod shiftnet;

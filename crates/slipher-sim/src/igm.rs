@@ -1,0 +1,90 @@
+//! The intergalactic medium: Lyman-series forest and Lyman limit.
+
+use crate::random::Stream;
+
+const LYA: f64 = 1215.67;
+/// Lyman lines with the ratio of their effective optical depth to Lyα's
+/// (Madau 1995, ApJ 441, 18, from the coefficients A_j).
+const SERIES: [(f64, f64); 4] = [(LYA, 1.0), (1025.72, 0.47), (972.54, 0.33), (949.74, 0.26)];
+
+/// One sightline: its mean opacity and its own fluctuations.
+#[derive(Clone, Debug)]
+pub struct Sightline {
+    scatter: f64,
+    limit: f64,
+    seed: u64,
+}
+
+/// Effective optical depth of Lyα, τ = 0.751 ((1+z)/4.5)^2.9 − 0.132 (Becker et al. 2013, MNRAS 430, 2067).
+pub fn effective_depth(z: f64) -> f64 {
+    let tau = if z < 5.5 {
+        0.751 * ((1.0 + z) / 4.5).powf(2.90) - 0.132
+    } else {
+        // The rapid rise towards reionisation (Bosman et al. 2022): roughly ∝ (1+z)^7.
+        (0.751 * (6.5f64 / 4.5).powf(2.90) - 0.132) * ((1.0 + z) / 6.5).powf(7.0)
+    };
+    tau.max(0.006 * (1.0 + z))
+}
+
+impl Sightline {
+    pub fn draw(rng: &mut Stream) -> Self {
+        Sightline {
+            scatter: rng.uniform(0.5, 1.4),
+            limit: 912.0 * rng.uniform(0.85, 1.0),
+            seed: (rng.uniform(0.0, 1e15)) as u64,
+        }
+    }
+
+    /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs = start + i·step.
+    pub fn apply(&self, flux: &mut [f32], start: f64, step: f64, z: f64) {
+        let rest0 = start - (1.0 + z).log10();
+        let end = (((LYA.log10() - rest0) / step).ceil().max(0.0) as usize).min(flux.len());
+        if end == 0 {
+            return;
+        }
+        let mut rng = Stream::new(self.seed, 0x16A, 0);
+        // Fluctuations: an autoregressive lognormal field, correlated over ~ 4 pixels (280 km/s).
+        let (mut g, rho) = (0.0f64, 0.78f64);
+        for (i, f) in flux[..end].iter_mut().enumerate() {
+            g = rho * g + (1.0 - rho * rho).sqrt() * f64::from(rng.normal_f32());
+            let lobs = start + step * i as f64;
+            let obs = 10f64.powf(lobs);
+            let rest = obs / (1.0 + z);
+            let mut tau = 0.0;
+            for (wave, ratio) in SERIES {
+                let za = obs / wave - 1.0;
+                if za < z && za > 0.0 {
+                    tau += ratio * effective_depth(za);
+                }
+            }
+            let local = tau * (self.scatter * g - 0.5 * self.scatter * self.scatter).exp() * 1.25;
+            *f *= (-local).exp() as f32;
+            if rest < self.limit && z > 2.0 {
+                *f *= (-(2.0 + 0.8 * (z - 2.0)) * (rest / self.limit).powi(3)).exp() as f32;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mean_transmission_is_near_the_measured_one() {
+        // Becker et al. 2013: mean flux ≈ 0.68 at z = 3, ≈ 0.40 at z = 4.
+        for (z, want) in [(3.0f64, 0.68), (4.0, 0.40)] {
+            let mut mean = 0.0;
+            let mut n = 0;
+            for seed in 0..40 {
+                let s = Sightline::draw(&mut Stream::new(seed, 1, 0));
+                let start = (1160.0 * (1.0 + z + 0.12)).log10();
+                let mut f = vec![1.0f32; 100];
+                s.apply(&mut f, start, 1e-4, z + 0.12);
+                mean += f.iter().map(|x| f64::from(*x)).sum::<f64>();
+                n += f.len();
+            }
+            assert!((mean / n as f64 - want).abs() < 0.1, "z {z}: {}", mean / n as f64);
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! Forward models of the sky: pure functions of (parameters, seed).
+//!
+//! * [`lines`]: the line list, vacuum wavelengths.
+//! * [`dust`], [`igm`]: what lies in front.
+//! * [`stellar`]: built-in stars and stellar populations, no files needed.
+//! * [`sed`]: a rest-frame spectral energy distribution, and its redshifted look.
+//! * [`galaxy`], [`quasar`], [`star`]: distributions of SEDs.
+//! * [`templates`]: SED libraries from a folder.
+//! * [`instrument`]: spectrographs as TOML.
+//! * [`observe`]: an SED through a spectrograph, with noise and defects.
+
+pub mod dust;
+pub mod galaxy;
+pub mod igm;
+pub mod instrument;
+pub mod lines;
+pub mod observe;
+pub mod quasar;
+pub mod random;
+pub mod sed;
+pub mod star;
+pub mod stellar;
+pub mod templates;

@@ -1,0 +1,55 @@
+//! Counter-based random streams: one stream per row, so that any row can be made alone and on any thread.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Exp1, StandardNormal};
+
+/// Random numbers of one row.
+pub struct Stream(ChaCha8Rng);
+
+impl Stream {
+    /// Stream of `row` under `seed`; `purpose` separates independent uses of one row.
+    pub fn new(seed: u64, purpose: u64, row: u64) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        rng.set_stream(row);
+        Stream(rng)
+    }
+    /// Uniform in [a, b).
+    pub fn uniform(&mut self, a: f64, b: f64) -> f64 {
+        a + (b - a) * self.0.random::<f64>()
+    }
+    /// 10^uniform(log a, log b).
+    pub fn log_uniform(&mut self, a: f64, b: f64) -> f64 {
+        10f64.powf(self.uniform(a.log10(), b.log10()))
+    }
+    pub fn normal(&mut self, mean: f64, sigma: f64) -> f64 {
+        let x: f64 = StandardNormal.sample(&mut self.0);
+        mean + sigma * x
+    }
+    pub fn normal_f32(&mut self) -> f32 {
+        StandardNormal.sample(&mut self.0)
+    }
+    pub fn exponential(&mut self, mean: f64) -> f64 {
+        let x: f64 = Exp1.sample(&mut self.0);
+        mean * x
+    }
+    /// True with probability `p`.
+    pub fn chance(&mut self, p: f64) -> bool {
+        self.0.random::<f64>() < p
+    }
+    /// Integer in 0..n.
+    pub fn below(&mut self, n: usize) -> usize {
+        if n == 0 { 0 } else { self.0.random_range(0..n) }
+    }
+    /// Index drawn by weight.
+    pub fn weighted(&mut self, weights: &[f64]) -> usize {
+        let mut x = self.uniform(0.0, weights.iter().sum());
+        for (i, w) in weights.iter().enumerate() {
+            x -= w;
+            if x < 0.0 {
+                return i;
+            }
+        }
+        weights.len().saturating_sub(1)
+    }
+}

@@ -1,0 +1,278 @@
+//! SED libraries from a folder: LePhare/EAZY/BPZ two-column files, BC03 and redmonster FITS, quasar
+//! composites. What is in a file is read from its content and the folder names above it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use slipher_data::fits::{Fits, Kind, read_bytes};
+
+use crate::galaxy::Population;
+use crate::sed::{SpecType, Template};
+use crate::{quasar, star, stellar};
+
+/// All SEDs that simulations draw from.
+#[derive(Clone, Debug)]
+pub struct Library {
+    pub galaxies: Vec<Population>,
+    pub quasars: Vec<Arc<Template>>,
+    pub stars: Vec<Arc<Template>>,
+    pub(crate) builtin_stars: Vec<(Option<f64>, Arc<Template>)>,
+    pub(crate) pseudo: Vec<Arc<Template>>,
+    /// Files that were not understood, with the reason.
+    pub skipped: Vec<(String, String)>,
+}
+
+impl Library {
+    /// What needs no files.
+    pub fn builtin() -> Self {
+        let galaxies = stellar::populations()
+            .into_iter()
+            .map(|(age, template)| Population { template, age: Some(age), has_lines: false })
+            .collect();
+        Library {
+            galaxies,
+            quasars: vec![],
+            stars: vec![],
+            builtin_stars: star::builtin(),
+            pseudo: quasar::builtin(),
+            skipped: vec![],
+        }
+    }
+
+    /// Adds every template below `folder`.
+    ///
+    /// # Errors
+    /// If the folder cannot be listed. Files that are no templates are noted in `skipped`.
+    pub fn add_folder(&mut self, folder: &Path) -> std::io::Result<()> {
+        let mut files = Vec::new();
+        list(folder, &mut files)?;
+        files.sort();
+        for path in files {
+            let name = path.display().to_string();
+            match read(&path) {
+                Ok(found) => {
+                    for f in found {
+                        self.add(f, &name);
+                    }
+                }
+                Err(why) => self.skipped.push((name, why)),
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, found: Found, path: &str) {
+        let class = found.class.unwrap_or_else(|| class_of(path));
+        let template = Arc::new(found.template);
+        match class {
+            SpecType::Qso => self.quasars.push(template),
+            SpecType::Star => self.stars.push(template),
+            SpecType::Galaxy => {
+                let has_lines = has_emission(&template);
+                self.galaxies.push(Population { template, age: found.age, has_lines });
+            }
+        }
+    }
+}
+
+struct Found {
+    template: Template,
+    class: Option<SpecType>,
+    age: Option<f64>,
+}
+
+impl Found {
+    fn new(template: Template) -> Self {
+        Found { template, class: None, age: None }
+    }
+}
+
+fn list(folder: &Path, out: &mut Vec<std::path::PathBuf>) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            // Filters, extinction laws and opacities lie beside SEDs in LePhare's tree.
+            let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+            if !["filt", "ext", "opa", "filters"].contains(&name.as_str()) {
+                list(&path, out)?;
+            }
+        } else {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn class_of(path: &str) -> SpecType {
+    let p = path.to_lowercase();
+    if ["qso", "quasar", "agn"].iter().any(|k| p.contains(k)) {
+        SpecType::Qso
+    } else if ["star", "pickles", "vega"].iter().any(|k| p.contains(k) && !p.contains("starburst") && !p.contains("star-galaxy-classification/seds/gal")) {
+        SpecType::Star
+    } else {
+        SpecType::Galaxy
+    }
+}
+
+/// Emission lines show as peaks over the median around them.
+fn has_emission(t: &Template) -> bool {
+    [6564.6, 5008.2, 3728.5].iter().any(|w| {
+        let around = 0.5 * (t.mean(w - 120.0, w - 60.0) + t.mean(w + 60.0, w + 120.0));
+        let peak = t.mean(w - 8.0, w + 8.0);
+        around > 0.0 && peak > 1.06 * around && t.range().1 > w + 150.0
+    })
+}
+
+fn read(path: &Path) -> Result<Vec<Found>, String> {
+    let bytes = read_bytes(path).map_err(|e| e.to_string())?;
+    let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    if bytes.starts_with(b"SIMPLE") {
+        return read_fits(bytes, &name);
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "neither FITS nor text".to_owned())?;
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for line in text.lines() {
+        let mut numbers = line.split([' ', '\t', ',']).filter(|t| !t.is_empty()).map(str::parse::<f64>);
+        if let (Some(Ok(w)), Some(Ok(f))) = (numbers.next(), numbers.next()) {
+            points.push((w, f));
+        }
+    }
+    if points.len() < 50 {
+        return Err(format!("{} lines of two numbers, expected at least 50", points.len()));
+    }
+    points.sort_by(|a, b| a.0.total_cmp(&b.0));
+    points.dedup_by(|a, b| a.0 == b.0);
+    let (w, f): (Vec<f64>, Vec<f64>) = points.into_iter().filter(|p| p.0 > 0.0).unzip();
+    let t = Template::from_points(&name, &w, &f).ok_or("no positive flux over a useful range of wavelengths")?;
+    let mut found = Found::new(t);
+    if let Some(rest) = name.strip_prefix("ssp_") {
+        found.age = rest.split("Myr").next().and_then(|a| a.parse::<f64>().ok()).map(|a| (a * 1e6).log10());
+    }
+    Ok(vec![found])
+}
+
+fn read_fits(bytes: Vec<u8>, name: &str) -> Result<Vec<Found>, String> {
+    let fits = Fits::parse(bytes).map_err(|e| e.to_string())?;
+    let mut found = Vec::new();
+    for (i, hdu) in fits.hdus.iter().enumerate() {
+        match hdu.kind {
+            Kind::Image if i == 0 => found.extend(image_templates(&fits, name)),
+            Kind::BinTable => {
+                let Ok(t) = fits.table(i) else { continue };
+                for class in SpecType::ALL {
+                    // prospect's std_templates.fits: wave_GALAXY, flux_GALAXY, …
+                    let column = |c: &str| t.whole(&format!("{c}_{}", class.name()));
+                    if let (Some(w), Some(f)) = (column("wave"), column("flux")) {
+                        let good: (Vec<f64>, Vec<f64>) = w.iter().zip(&f).filter(|(w, f)| **w > 0.0 && f.is_finite()).map(|(w, f)| (*w, *f)).unzip();
+                        if let Some(t) = Template::from_points(name, &good.0, &good.1) {
+                            found.push(Found { template: t, class: Some(class), age: None });
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    if found.is_empty() { Err("no 1-D spectrum in the first HDU and no wave_*/flux_* columns".into()) } else { Ok(found) }
+}
+
+/// Rows of an image whose header gives the wavelength: linear, or log₁₀ when its range is below 10.
+fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
+    let Ok(image) = fits.image(0) else { return vec![] };
+    let h = &fits.hdus[0].header;
+    let (Some(value), Some(step)) = (h.float("CRVAL1"), h.float("CDELT1").or(h.float("CD1_1"))) else { return vec![] };
+    let pixel = h.float("CRPIX1").unwrap_or(1.0);
+    let wave: Vec<f64> = (0..image.width())
+        .map(|i| {
+            let x = value + step * (i as f64 + 1.0 - pixel);
+            if value < 10.0 { 10f64.powf(x) } else { x }
+        })
+        .collect();
+    // The rows of Redrock's quasar file are basis vectors; only the first is a spectrum.
+    let basis = h.str("RRTYPE").is_some();
+    let rows = if basis { 1 } else { image.rows().min(200) };
+    let mut out = Vec::new();
+    for row in 0..rows {
+        let flux = image.row(row);
+        if let Some(t) = Template::from_points(&format!("{name}[{row}]"), &wave, &flux) {
+            let mut f = Found::new(t);
+            if basis {
+                f.class = SpecType::parse(h.str("RRTYPE").unwrap_or_default());
+                // A basis of residuals goes negative; a spectrum hardly does.
+                if f.template.flux.iter().filter(|x| **x < 0.0).count() * 20 > f.template.flux.len() {
+                    continue;
+                }
+            }
+            // redmonster's SSPs: third axis log10 age / Gyr.
+            if h.str("CNAME3") == Some("log10-age") && image.axes.len() == 3 {
+                let age = row / image.axes[1].max(1);
+                f.age = Some(9.0 + h.float("CRVAL3").unwrap_or(0.0) + h.float("CDELT3").unwrap_or(0.0) * age as f64);
+            } else if let Some(age) = name.split("_a").nth(1).and_then(|a| a.parse::<f64>().ok()) {
+                f.age = Some(9.0 + age.log10());
+            }
+            out.push(f);
+        }
+    }
+    out
+}
+
+impl Library {
+    /// The part of the library that training sees (`held_out` false) or the part kept for validation
+    /// and test: every eighth template of each kind. No template is in both.
+    pub fn part(&self, held_out: bool) -> Library {
+        fn keep<T: Clone>(all: &[T], held_out: bool) -> Vec<T> {
+            if all.len() < 8 {
+                return all.to_vec();
+            }
+            all.iter().enumerate().filter(|(i, _)| (i % 8 == 5) == held_out).map(|(_, t)| t.clone()).collect()
+        }
+        Library {
+            galaxies: keep(&self.galaxies, held_out),
+            quasars: keep(&self.quasars, held_out),
+            stars: keep(&self.stars, held_out),
+            builtin_stars: keep(&self.builtin_stars, held_out),
+            pseudo: self.pseudo.clone(),
+            skipped: vec![],
+        }
+    }
+
+    /// Draws an SED of a class for redshift `z`.
+    pub fn draw(&self, class: SpecType, z: f64, rng: &mut crate::random::Stream) -> crate::sed::Sed {
+        match class {
+            SpecType::Galaxy => crate::galaxy::draw(rng, &self.galaxies, z),
+            SpecType::Qso => quasar::draw(rng, &self.pseudo, &self.quasars, &self.galaxies, z),
+            SpecType::Star => star::draw(rng, &self.builtin_stars, &self.stars),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_template_is_in_both_parts() {
+        let all = Library::builtin();
+        let (train, test) = (all.part(false), all.part(true));
+        for t in &test.galaxies {
+            assert!(!train.galaxies.iter().any(|u| u.template.name == t.template.name));
+        }
+        assert_eq!(train.galaxies.len() + test.galaxies.len(), all.galaxies.len());
+        assert!(!test.builtin_stars.is_empty());
+    }
+
+    #[test]
+    fn two_columns_and_classes() {
+        let dir = std::env::temp_dir().join(format!("slipher-templates-{}", std::process::id()));
+        std::fs::create_dir_all(dir.join("QSO")).unwrap();
+        let text: String = (0..200).map(|i| format!("{} {}\n", 3000 + 40 * i, 1.0 + f64::from(i % 7))).collect();
+        std::fs::write(dir.join("QSO/one.sed"), format!("# comment\n{text}")).unwrap();
+        std::fs::write(dir.join("gal.dat"), &text).unwrap();
+        std::fs::write(dir.join("README"), "words").unwrap();
+        let mut l = Library::builtin();
+        let n = l.galaxies.len();
+        l.add_folder(&dir).unwrap();
+        std::fs::remove_dir_all(&dir).unwrap();
+        assert_eq!((l.galaxies.len() - n, l.quasars.len(), l.skipped.len()), (1, 1, 1));
+    }
+}

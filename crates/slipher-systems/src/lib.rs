@@ -1,0 +1,4 @@
+//! One module per question put to the sky, each with the same doors:
+//! *simulate → encode → network → decode → score*.
+
+pub mod redshift;

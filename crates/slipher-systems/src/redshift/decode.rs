@@ -1,0 +1,150 @@
+//! Logits over (pattern, lag) to a posterior over (class, z), and to solutions.
+
+use slipher_sim::sed::SpecType;
+
+use super::encode::LAG;
+use super::model::{LAGS, allowed, redshift_of};
+
+/// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and stars, 0.01 for
+/// quasars, in ln(1+z).
+pub fn tolerance(class: SpecType) -> f64 {
+    if class == SpecType::Qso { 0.01 } else { 0.0033 }
+}
+
+/// One peak of the posterior.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Solution {
+    pub class: SpecType,
+    pub z: f64,
+    /// Standard deviation of z within the peak, grid width included.
+    pub z_err: f64,
+    /// Posterior probability within the class's tolerance of z.
+    pub probability: f64,
+}
+
+/// What the network says of one spectrum.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Best first; at least one.
+    pub solutions: Vec<Solution>,
+    /// Probability of GALAXY, QSO, STAR.
+    pub classes: [f64; 3],
+}
+
+/// Posterior `[class][lag]` = Σ over the class's patterns of softmax(sharpness · logits), over allowed lags.
+pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Vec<f64>> {
+    let mut top = f32::NEG_INFINITY;
+    for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
+        top = row[allowed(*c)].iter().fold(top, |m, v| m.max(*v));
+    }
+    let mut out = vec![vec![0.0f64; LAGS]; 3];
+    let mut sum = 0.0;
+    for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
+        for l in allowed(*c) {
+            let p = (sharpness * f64::from(row[l] - top)).exp();
+            out[*c as usize][l] += p;
+            sum += p;
+        }
+    }
+    out.iter_mut().flatten().for_each(|p| *p /= sum);
+    out
+}
+
+/// The best `n` solutions of a posterior `[class][lag]`.
+pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
+    let classes = [0, 1, 2].map(|c| posterior[c].iter().sum());
+    let mut left = posterior.to_vec();
+    let mut solutions: Vec<Solution> = Vec::new();
+    while solutions.len() < n.max(1) {
+        let Some((class, peak)) = best_window(&left) else { break };
+        let half = (tolerance(class) / LAG).round() as usize;
+        let (lo, hi) = (peak.saturating_sub(half), (peak + half + 1).min(LAGS));
+        // Moments close to the peak, so that a shoulder does not pull z.
+        let near = peak.saturating_sub(4)..(peak + 5).min(LAGS);
+        let p = &left[class as usize];
+        let mass: f64 = p[near.clone()].iter().sum();
+        let mean = near.clone().map(|l| l as f64 * p[l]).sum::<f64>() / mass;
+        let var = near.map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
+        let z = redshift_of(mean);
+        let z_err = (1.0 + z) * LAG * (var + 1.0 / 12.0 / 16.0).sqrt();
+        let probability = p[lo..hi].iter().sum();
+        solutions.push(Solution { class, z, z_err, probability });
+        left[class as usize][lo..hi].fill(0.0);
+        if probability < 1e-3 && solutions.len() > 1 {
+            solutions.pop();
+            break;
+        }
+    }
+    Answer { solutions, classes }
+}
+
+/// Class and lag of the highest probability within ± tolerance, the peak inside that window.
+fn best_window(p: &[Vec<f64>]) -> Option<(SpecType, usize)> {
+    let mut best = (0.0, None);
+    for class in SpecType::ALL {
+        let row = &p[class as usize];
+        let half = (tolerance(class) / LAG).round() as usize;
+        let mut sum: f64 = row[..half.min(LAGS)].iter().sum();
+        for l in 0..LAGS {
+            if l + half < LAGS {
+                sum += row[l + half];
+            }
+            if l > half {
+                sum -= row[l - half - 1];
+            }
+            if sum > best.0 {
+                best = (sum, Some((class, l)));
+            }
+        }
+    }
+    let (class, centre) = best.1?;
+    let half = (tolerance(class) / LAG).round() as usize;
+    let row = &p[class as usize];
+    let window = centre.saturating_sub(half)..(centre + half + 1).min(LAGS);
+    let peak = window.max_by(|a, b| row[*a].total_cmp(&row[*b]))?;
+    Some((class, peak))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redshift::model::lag_of;
+    use proptest::prelude::*;
+
+    fn peak(logits: &mut [f32], row: usize, z: f64, height: f32) {
+        let at = lag_of(z);
+        for l in 0..LAGS {
+            let x = (l as f64 - at) as f32;
+            logits[row * LAGS + l] += height * (-0.5 * x * x / 4.0).exp();
+        }
+    }
+
+    #[test]
+    fn peaks_are_found_with_their_share() {
+        let classes = [SpecType::Galaxy, SpecType::Qso, SpecType::Star];
+        let mut logits = vec![0.0f32; 3 * LAGS];
+        peak(&mut logits, 0, 0.5123, 30.0);
+        peak(&mut logits, 1, 2.2, 28.0);
+        let a = decode(&posterior(&logits, &classes, 1.0), 5);
+        assert_eq!(a.solutions[0].class, SpecType::Galaxy);
+        assert!((a.solutions[0].z - 0.5123).abs() < 1e-4, "{:?}", a.solutions);
+        assert_eq!(a.solutions[1].class, SpecType::Qso);
+        assert!(a.solutions[0].probability > 0.7 && a.solutions[1].probability < 0.3);
+        assert!((a.classes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20))]
+        /// Probabilities are probabilities, whatever the logits.
+        #[test]
+        fn probabilities_sum_to_one(seed in any::<u32>(), scale in 0.0f32..200.0, sharpness in 0.1f64..3.0) {
+            let mut s = u64::from(seed) | 1;
+            let logits: Vec<f32> = (0..3 * LAGS).map(|_| { s ^= s << 13; s ^= s >> 7; s ^= s << 17; scale * ((s >> 40) as f32 / 1.7e7 - 0.5) }).collect();
+            let p = posterior(&logits, &SpecType::ALL, sharpness);
+            prop_assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
+            let a = decode(&p, 4);
+            prop_assert!(a.solutions.iter().map(|s| s.probability).sum::<f64>() < 1.0 + 1e-9);
+            prop_assert!(a.solutions[0].probability >= a.solutions.last().unwrap().probability - 1e-9);
+        }
+    }
+}

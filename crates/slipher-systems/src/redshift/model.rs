@@ -1,0 +1,217 @@
+//! The redshift model: shape, weights, calibration; on disk as safetensors.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
+use slipher_nn::shiftnet::{ShiftNet, ShiftNetConfig, Tape};
+use slipher_sim::sed::SpecType;
+
+use super::encode::{CHANNELS, Encoded, LAG, POSITIONS};
+
+/// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
+pub const MIN_LAG: i32 = -20;
+/// Lags up to z = 7.05.
+pub const LAGS: usize = 4550;
+/// Transform length: POSITIONS + LAGS at least; 2·3²·5⁴, fast.
+pub const NFFT: usize = 11_250;
+/// Stars: |lag| ≤ 15, |v| ≤ 2070 km/s.
+const STAR_LAG: i32 = 15;
+/// Galaxies from z = −0.005.
+const GALAXY_MIN: i32 = -11;
+
+/// Dials of the network; everything else follows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkRecipe {
+    pub depth: usize,
+    pub width: usize,
+    pub taps: usize,
+    /// Rest-frame patterns for GALAXY, QSO, STAR.
+    pub patterns: [usize; 3],
+}
+
+impl NetworkRecipe {
+    pub fn config(&self) -> ShiftNetConfig {
+        ShiftNetConfig {
+            inputs: CHANNELS,
+            width: self.width,
+            depth: self.depth,
+            taps: self.taps,
+            patterns: self.patterns.iter().sum(),
+            grid: POSITIONS,
+            min_lag: MIN_LAG,
+            lags: LAGS,
+            nfft: NFFT,
+        }
+    }
+    /// Class of a pattern.
+    pub fn class(&self, pattern: usize) -> SpecType {
+        if pattern < self.patterns[0] {
+            SpecType::Galaxy
+        } else if pattern < self.patterns[0] + self.patterns[1] {
+            SpecType::Qso
+        } else {
+            SpecType::Star
+        }
+    }
+}
+
+/// Lags that a class may take.
+pub fn allowed(class: SpecType) -> std::ops::Range<usize> {
+    let index = |lag: i32| (lag - MIN_LAG) as usize;
+    match class {
+        SpecType::Galaxy => index(GALAXY_MIN)..LAGS,
+        SpecType::Qso => index(0)..LAGS,
+        SpecType::Star => index(-STAR_LAG)..index(STAR_LAG) + 1,
+    }
+}
+
+/// Fractional lag index of a redshift.
+pub fn lag_of(z: f64) -> f64 {
+    (1.0 + z).ln() / LAG - f64::from(MIN_LAG)
+}
+
+/// Redshift of a fractional lag index.
+pub fn redshift_of(lag: f64) -> f64 {
+    ((lag + f64::from(MIN_LAG)) * LAG).exp() - 1.0
+}
+
+/// A trained model.
+#[derive(Clone)]
+pub struct Model {
+    pub recipe: NetworkRecipe,
+    pub net: ShiftNet,
+    /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
+    pub sharpness: f64,
+    /// Name and SHA-256 of the file.
+    pub id: String,
+    pub sha256: String,
+    /// Training summary in JSON, as the file holds it.
+    pub card: String,
+}
+
+/// A file that is no redshift model.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("{name} is not a redshift model of this version: {why}")]
+    Shape { name: String, why: String },
+}
+
+impl Model {
+    /// A new, untrained model.
+    pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
+        let net = ShiftNet::new(recipe.config(), seed);
+        Model { recipe, net, sharpness: 1.0, id: "untrained".into(), sha256: String::new(), card: "{}".into() }
+    }
+
+    /// Reads a model from the bytes of a file.
+    ///
+    /// # Errors
+    /// If they are no safetensors or not of this shape.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
+        let c = Checkpoint::from_bytes(name, bytes)?.unpacked(name.to_owned())?;
+        let shape = |why: &str| ModelError::Shape { name: name.to_owned(), why: why.to_owned() };
+        let text = c.meta.get("network").ok_or_else(|| shape("no 'network' in the metadata"))?;
+        let recipe: NetworkRecipe = serde_json::from_str(text).map_err(|e| shape(&e.to_string()))?;
+        if recipe.patterns.iter().sum::<usize>() > 64 || recipe.width > 256 || recipe.depth > 64 || recipe.taps % 2 == 0 || recipe.taps > 7 {
+            return Err(shape("network of impossible size"));
+        }
+        let config = recipe.config();
+        let trunk = c.tensor("trunk", config.trunk_weights())?;
+        let mut patterns = vec![0.0; config.patterns * 16 * config.nfft];
+        unpack(&c.tensor("patterns", config.patterns * 16 * SUPPORT)?, &mut patterns);
+        let sharpness = c.meta.get("sharpness").and_then(|s| s.parse().ok()).unwrap_or(1.0);
+        let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
+        let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
+        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), sharpness, id, sha256, card })
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// As [`Model::from_bytes`], or the file cannot be read.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let name = path.display().to_string();
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io { what: "read", path: path.to_owned(), source })?;
+        Model::from_bytes(&name, &bytes)
+    }
+
+    /// The content of a model file.
+    pub fn to_checkpoint(&self) -> Result<Checkpoint, ModelError> {
+        let mut c = Checkpoint::default();
+        c.tensors.insert("trunk".into(), self.net.trunk.clone());
+        c.tensors.insert("patterns".into(), pack(&self.net.patterns));
+        let network = serde_json::to_string(&self.recipe).map_err(|e| ModelError::Shape { name: "model".into(), why: e.to_string() })?;
+        c.meta.insert("network".into(), network);
+        c.meta.insert("sharpness".into(), self.sharpness.to_string());
+        c.meta.insert("id".into(), self.id.clone());
+        c.meta.insert("card".into(), self.card.clone());
+        Ok(c)
+    }
+
+    /// Forward pass; the logits are left in `tape.logits`, `[pattern][lag]`.
+    pub fn forward(&self, e: &Encoded, tape: &mut Tape) {
+        tape.input(e.coverage.len(), CHANNELS).copy_from_slice(&e.channels);
+        self.net.forward(&e.coverage, e.offset, tape);
+    }
+
+    /// Forward pass whose feature spectrum is only needed for the logits.
+    pub fn classes(&self) -> Vec<SpecType> {
+        (0..self.net.config.patterns).map(|p| self.recipe.class(p)).collect()
+    }
+}
+
+/// Rest-frame positions that any (observed position − lag) can reach.
+pub const SUPPORT: usize = POSITIONS + LAGS;
+
+/// Keeps the reachable part of each pattern, stored from the lowest rest position.
+fn pack(patterns: &[f32]) -> Vec<f32> {
+    patterns.chunks_exact(NFFT).flat_map(|row| (0..SUPPORT).map(|i| row[slot(i)])).collect()
+}
+
+fn unpack(packed: &[f32], patterns: &mut [f32]) {
+    for (row, from) in patterns.chunks_exact_mut(NFFT).zip(packed.chunks_exact(SUPPORT)) {
+        for (i, v) in from.iter().enumerate() {
+            row[slot(i)] = *v;
+        }
+    }
+}
+
+/// Index modulo the transform of the i-th reachable rest position.
+fn slot(i: usize) -> usize {
+    let lowest = -(LAGS as i64 - 1 + i64::from(MIN_LAG));
+    (i as i64 + lowest).rem_euclid(NFFT as i64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lags_and_redshifts_invert() {
+        for z in [-0.005, 0.0, 0.5, 3.0, 7.0] {
+            assert!((redshift_of(lag_of(z)) - z).abs() < 1e-9);
+            assert!(lag_of(z) >= 0.0 && lag_of(z) < LAGS as f64);
+        }
+        assert!(POSITIONS + LAGS <= NFFT);
+    }
+
+    #[test]
+    fn a_model_survives_the_disk() {
+        let recipe = NetworkRecipe { depth: 2, width: 16, taps: 5, patterns: [1, 1, 1] };
+        let mut m = Model::new(recipe, 1);
+        for i in 0..SUPPORT {
+            m.net.patterns[slot(i)] = i as f32;
+        }
+        let bytes = m.to_checkpoint().unwrap().to_bytes().unwrap();
+        let back = Model::from_bytes("x", &bytes).unwrap();
+        assert_eq!((back.net.trunk, back.net.patterns), (m.net.trunk, m.net.patterns));
+        assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
+        assert!(Model::from_bytes("x", b"hello").is_err());
+    }
+}

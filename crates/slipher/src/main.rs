@@ -1,0 +1,13 @@
+use slipher_systems::redshift::train::*;
+fn main() {
+    let a: Vec<String> = std::env::args().collect();
+    let recipe = Recipe::parse(&std::fs::read_to_string(&a[1]).unwrap()).unwrap();
+    let mut t = Trainer::new(recipe).unwrap();
+    let start = std::time::Instant::now();
+    let batch = t.recipe.training.batch;
+    t.run(std::path::Path::new(&a[2]), |r, v| {
+        if r.step % 50 == 0 { println!("{} loss {:.3} acc {:.3} {:.0}/s", r.step, r.loss, r.accuracy, (r.step * batch) as f64 / start.elapsed().as_secs_f64()); }
+        if let Some(v) = v { println!("{v:?}"); }
+        true
+    }).unwrap();
+}
