@@ -10,5 +10,7 @@
 
 pub mod airvac;
 pub mod fits;
+pub mod formats;
 pub mod grid;
+pub mod input;
 pub mod spectrum;

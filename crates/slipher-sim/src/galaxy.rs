@@ -101,7 +101,7 @@ fn emit(sed: &mut Sed, wave: f64, flux: f64, sigma: f64) {
 /// scatter, or an active nucleus or LINER.
 fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let sigma = rng.log_uniform(35.0, 220.0);
-    let width = if young { rng.log_uniform(4.0, 400.0) } else { rng.log_uniform(0.5, 12.0) };
+    let width = if young { rng.log_uniform(4.0, 900.0) } else { rng.log_uniform(0.5, 12.0) };
     let at = continuum(sed, 6564.6).max(1e-4);
     // Intrinsic Hα flux; attenuation is applied to lines and continuum alike when observed,
     // with extra reddening of the nebula (Calzetti: E_gas = E_stars / 0.44).

@@ -192,7 +192,7 @@ impl Instrument {
             noise,
             sky_lines: if rng.chance(0.5) { rng.uniform(0.0, 2.0) } else { 0.0 },
             joins: if rng.chance(0.4) { vec![middle] } else { vec![] },
-            calibration: rng.exponential(0.06).min(0.3),
+            calibration: if rng.chance(0.2) { rng.uniform(0.2, 0.6) } else { rng.exponential(0.06).min(0.3) },
             cosmics: rng.exponential(1.5),
             telluric: if rng.chance(0.4) { rng.uniform(0.0, 0.5) } else { 0.0 },
             noise_smoothing: if rng.chance(0.3) { rng.uniform(0.3, 1.2) } else { 0.0 },

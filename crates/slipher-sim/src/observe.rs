@@ -1,6 +1,6 @@
 //! An SED through a spectrograph: pixels, calibration errors, sky, noise, defects.
 
-use slipher_data::grid::{edges, rebin};
+use slipher_data::grid::{LogGrid, rebin};
 use slipher_data::spectrum::{Spectrum, mask};
 
 use crate::instrument::{Instrument, Sampling, interpolate};
@@ -107,10 +107,10 @@ fn pixel_flux(sed: &Sed, z: f64, instrument: &Instrument, pixel_edges: &[f64]) -
     let len = (((hi * (1.0 + margin)).log10() / STEP).ceil() - first) as usize;
     let start = first * STEP;
     let fine = sed.observe(z, start, len, instrument);
-    let centres: Vec<f64> = (0..len).map(|i| 10f64.powf(start + STEP * i as f64)).collect();
+    let grid = LogGrid { start, step: STEP, len };
     let (mut flux, mut ivar) = (Vec::new(), Vec::new());
     let ones = vec![1.0f32; len];
-    rebin(&edges(&centres), &fine, &ones, pixel_edges, &mut flux, &mut ivar);
+    rebin(&grid.edges(0, len), &fine, &ones, pixel_edges, &mut flux, &mut ivar);
     flux
 }
 

@@ -142,7 +142,7 @@ fn host(rng: &mut Stream, sed: &mut Sed, hosts: &[Population]) {
             continue;
         }
         let nucleus = level(sed, 5500.0);
-        let share = rng.log_uniform(0.05, 4.0);
+        let share = rng.log_uniform(0.05, 9.0);
         sed.continua.push((p.template.clone(), (share * nucleus / p.template.mean(5400.0, 5600.0).max(1e-3)) as f32));
         sed.dispersion = rng.uniform(80.0, 250.0);
         return;

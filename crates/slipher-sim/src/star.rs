@@ -42,7 +42,7 @@ pub fn draw(rng: &mut Stream, builtin: &[(Option<f64>, Arc<Template>)], library:
         absorption: vec![],
         sightline: None,
     };
-    if !library.is_empty() && rng.chance(0.3) {
+    if !library.is_empty() && rng.chance(0.45) {
         sed.continua.push((library[rng.below(library.len())].clone(), 1.0));
         return sed;
     }

@@ -75,6 +75,8 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
             break;
         }
     }
+    // A window recentred on its peak may hold less than it promised.
+    solutions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
     Answer { solutions, classes }
 }
 

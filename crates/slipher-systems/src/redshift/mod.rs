@@ -5,10 +5,12 @@
 //! * [`model`]: the network's shape, weights and calibration.
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
+//! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`score`]: success, intervals, tables.
 
 pub mod decode;
 pub mod encode;
+pub mod measure;
 pub mod model;
 pub mod score;
 pub mod simulate;

@@ -132,6 +132,9 @@ impl Simulator {
         let class = fixed.class.unwrap_or(drawn);
         let z = draw_redshift(&mut rng, class, instrument);
         let sed = self.library(split).draw(class, z, &mut rng);
+        // Emission-line galaxies are targets for their lines: their continuum may drown.
+        let drowned = fixed.snr.is_none() && !sed.emission.is_empty() && class == SpecType::Galaxy && rng.chance(0.3);
+        let snr = if drowned { snr / rng.log_uniform(1.0, 12.0) } else { snr };
         let mut spectrum = observe(&sed, z, snr, instrument, &mut rng).spectrum;
         spectrum.object_id = format!("sim-{}-{row}", split as u64);
         spectrum.origin.row = row as usize;
@@ -159,8 +162,12 @@ fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> 
         SpecType::Galaxy => &GALAXY_ANCHORS,
         SpecType::Qso => &QSO_ANCHORS,
     };
-    if class == SpecType::Galaxy && lo < 6000.0 && rng.chance(0.1) {
-        return if rng.chance(0.15) { rng.uniform(-0.004, 0.002) } else { rng.log_uniform(1e-3, 0.06) };
+    // The nearby: few galaxies have |z| < 0.001, where stars are.
+    if class == SpecType::Galaxy && lo < 6000.0 && rng.chance(0.13) {
+        return if rng.chance(0.02) { rng.uniform(-0.002, 0.002) } else { rng.log_uniform(2e-3, 0.08) };
+    }
+    if class == SpecType::Qso && lo < 6000.0 && rng.chance(0.1) {
+        return rng.log_uniform(8e-3, 0.4);
     }
     let weights: Vec<f64> = anchors.iter().map(|a| a.1).collect();
     if !rng.chance(0.12) {

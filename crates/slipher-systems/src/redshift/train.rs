@@ -333,6 +333,15 @@ impl Trainer {
         }
         Ok(())
     }
+
+    /// The trained model, ready to be written: card and name filled in.
+    pub fn export(&mut self, id: &str) -> Result<Checkpoint, TrainError> {
+        let validation = self.validate();
+        self.model.id = id.to_owned();
+        let card = serde_json::json!({ "recipe": self.recipe, "validation": validation, "examples": self.step * self.recipe.training.batch });
+        self.model.card = card.to_string();
+        Ok(self.model.to_checkpoint()?)
+    }
 }
 
 /// Candidates for the sharpness of the softmax.

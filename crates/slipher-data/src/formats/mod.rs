@@ -1,0 +1,228 @@
+//! Survey files, recognised by content. Adding a format: one file here and one line in [`FORMATS`].
+
+mod desi;
+mod image;
+mod marz;
+pub mod pixels;
+mod sdss;
+mod table;
+mod text;
+
+use std::path::Path;
+
+pub use pixels::{Medium, ReadOptions};
+
+use crate::fits::{Fits, FitsError, Header, read_bytes};
+use crate::spectrum::Spectrum;
+
+/// A file's content, parsed as far as all formats need.
+pub enum Content {
+    Fits(Fits),
+    Text(String),
+}
+
+/// One format: how it is recognised and read.
+pub struct Format {
+    pub name: &'static str,
+    pub about: &'static str,
+    /// Why this is the format, if it is.
+    pub recognise: fn(&Content) -> Option<String>,
+    pub read: fn(&Content, &Context) -> Result<Vec<Row>, String>,
+}
+
+/// One spectrum of a file, or why it could not be read.
+#[derive(Debug)]
+pub struct Row {
+    pub hdu: usize,
+    pub row: usize,
+    pub spectrum: Result<Spectrum, String>,
+}
+
+/// What a reader may need beyond the content.
+pub struct Context<'a> {
+    pub path: &'a Path,
+    pub options: ReadOptions,
+}
+
+/// All formats, the particular before the general.
+pub const FORMATS: [Format; 6] = [sdss::FORMAT, desi::FORMAT, marz::FORMAT, table::FORMAT, image::FORMAT, text::FORMAT];
+
+/// A file that gives no spectra at all.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("{file}: {source}")]
+    Fits { file: String, source: FitsError },
+    #[error("{file}: {why}")]
+    Content { file: String, why: String },
+}
+
+/// All spectra of one file.
+#[derive(Debug)]
+pub struct FileSpectra {
+    pub format: &'static str,
+    /// Why it is that format.
+    pub because: String,
+    pub rows: Vec<Row>,
+}
+
+/// Reads every spectrum of a file; a row that cannot be read is an error in its place.
+///
+/// # Errors
+/// If the file cannot be read, or is no format Slipher knows: the message says what was seen and expected.
+pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError> {
+    let file = path.display().to_string();
+    let bytes = read_bytes(path).map_err(|source| ReadError::Fits { file: file.clone(), source })?;
+    let refuse = |why: String| ReadError::Content { file: file.clone(), why };
+    if bytes.is_empty() {
+        return Err(refuse("the file is empty".into()));
+    }
+    let content = if bytes.starts_with(b"SIMPLE") {
+        Content::Fits(Fits::parse(bytes).map_err(|source| ReadError::Fits { file: file.clone(), source })?)
+    } else {
+        Content::Text(text_of(bytes).map_err(refuse)?)
+    };
+    let context = Context { path, options: *options };
+    for format in &FORMATS {
+        if let Some(because) = (format.recognise)(&content) {
+            let mut rows = (format.read)(&content, &context).map_err(|why| refuse(format!("looks like {} ({because}), but {why}", format.name)))?;
+            for r in &mut rows {
+                if let Ok(s) = &mut r.spectrum {
+                    s.origin.file.clone_from(&file);
+                    s.origin.hdu = r.hdu;
+                    s.origin.row = r.row;
+                    if s.object_id.is_empty() {
+                        s.object_id = stem(path);
+                    }
+                }
+            }
+            return Ok(FileSpectra { format: format.name, because, rows });
+        }
+    }
+    Err(refuse(describe(&content)))
+}
+
+fn text_of(bytes: Vec<u8>) -> Result<String, String> {
+    if bytes.starts_with(b"version https://git-lfs") {
+        return Err("is a Git LFS pointer, not the data: run 'git lfs pull'".into());
+    }
+    if bytes.starts_with(&[0x89, b'H', b'D', b'F']) {
+        return Err("is HDF5, which this build does not read; convert it to FITS or Parquet".into());
+    }
+    if bytes.starts_with(b"PK") {
+        return Err("is a zip archive (or .npz): unpack it first".into());
+    }
+    if bytes.starts_with(&[0x1f, 0x9d]) {
+        return Err("is compressed with Unix 'compress' (.Z): run 'uncompress' or repack it with gzip".into());
+    }
+    if bytes.iter().take(4096).any(|b| *b == 0) {
+        return Err("is neither FITS (it does not begin with 'SIMPLE') nor text".into());
+    }
+    String::from_utf8(bytes).or_else(|e| Ok(e.into_bytes().iter().map(|b| char::from(*b)).collect()))
+}
+
+/// What was seen instead of a spectrum.
+fn describe(content: &Content) -> String {
+    match content {
+        Content::Fits(f) => {
+            let seen: Vec<String> = f
+                .hdus
+                .iter()
+                .enumerate()
+                .take(8)
+                .map(|(i, h)| {
+                    let name = h.header.str("EXTNAME").unwrap_or("");
+                    let what = match f.table(i) {
+                        Ok(t) => format!("table of {}", t.columns().iter().take(6).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
+                        Err(_) => match f.image(i) {
+                            Ok(im) => format!("image {:?}", im.axes),
+                            Err(_) => match h.kind {
+                                crate::fits::Kind::Other(what) => what.to_owned(),
+                                _ => "no data".into(),
+                            },
+                        },
+                    };
+                    format!("HDU {i} {name}: {what}")
+                })
+                .collect();
+            format!(
+                "no spectrum found. Expected a table with a wavelength ({}) and a flux column, or a 1-D image with CRVAL1 and CDELT1 (or CD1_1). Found {}",
+                pixels::wave_names(),
+                seen.join("; ")
+            )
+        }
+        Content::Text(t) => {
+            let first: String = t.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().chars().take(80).collect();
+            format!("no spectrum found. Expected at least 10 lines of wavelength, flux and, if known, error, with column names in the first line if there are other columns. First line: '{first}'")
+        }
+    }
+}
+
+/// File name without folders and endings.
+pub(crate) fn stem(path: &Path) -> String {
+    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    name.rsplit_once('.').map_or(name, |(s, _)| s).to_owned()
+}
+
+/// Degrees from a header value in degrees or sexagesimal.
+pub(crate) fn degrees(h: &Header, key: &str, hours: bool) -> Option<f64> {
+    if let Some(x) = h.float(key) {
+        return Some(x);
+    }
+    let text = h.str(key)?;
+    let mut parts = text.split([':', ' ']).filter(|p| !p.is_empty());
+    let first: f64 = parts.next()?.parse().ok()?;
+    let minutes: f64 = parts.next()?.parse().ok()?;
+    let seconds: f64 = parts.next().and_then(|p| p.parse().ok()).unwrap_or(0.0);
+    let sign = if text.trim_start().starts_with('-') { -1.0 } else { 1.0 };
+    let value = sign * (first.abs() + minutes / 60.0 + seconds / 3600.0);
+    Some(if hours { value * 15.0 } else { value })
+}
+
+/// Medium of the wavelengths by what a header says: VACUUM, AIRORVAC, CTYPE1 of AWAV or WAVE.
+pub(crate) fn medium_of(h: &Header) -> Option<(Medium, String)> {
+    if let Some(v) = h.bool("VACUUM") {
+        return Some((if v { Medium::Vacuum } else { Medium::Air }, format!("VACUUM = {v}")));
+    }
+    let word = h.str("AIRORVAC").map(str::to_lowercase).unwrap_or_default();
+    if word.starts_with("vac") || word.starts_with("air") {
+        return Some((if word.starts_with("air") { Medium::Air } else { Medium::Vacuum }, format!("AIRORVAC = {word}")));
+    }
+    match h.str("CTYPE1").unwrap_or_default() {
+        c if c.starts_with("AWAV") => Some((Medium::Air, "CTYPE1 = AWAV".into())),
+        c if c.starts_with("WAVE") && !c.eq_ignore_ascii_case("wavelength") => Some((Medium::Vacuum, "CTYPE1 = WAVE".into())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_say_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, bytes, word) in [
+            ("empty", &b""[..], "empty"),
+            ("lfs", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+            ("zip", b"PK\x03\x04", "zip"),
+            ("binary", b"\x00\x01\x02", "neither FITS"),
+            ("words", b"hello world\nmore words\n", "hello world"),
+            ("cut.fits", b"SIMPLE  =                    T", "END"),
+        ] {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let e = read(&path, &ReadOptions::default()).unwrap_err().to_string();
+            assert!(e.contains(word) && e.contains(name), "{e}");
+        }
+    }
+
+    #[test]
+    fn sexagesimal() {
+        let text = format!("{:<80}{:<80}{:<80}{:<2640}", "SIMPLE  =                    T", "RA      = '23:00:44.50'", "DEC     = '-01:30:00'", "END");
+        let f = Fits::parse(text.into_bytes()).unwrap();
+        let h = &f.hdus[0].header;
+        assert!((degrees(h, "RA", true).unwrap() - 345.185_416_7).abs() < 1e-6);
+        assert!((degrees(h, "DEC", false).unwrap() + 1.5).abs() < 1e-9);
+    }
+}

@@ -1,0 +1,155 @@
+//! Text: columns separated by blanks, tabs, commas or semicolons; names in a header line or, without one, wavelength,
+//! flux, error in this order. VANDELS ASCII (`wl flam flam_err`, air) is one of them.
+
+use super::pixels::{Medium, Noise, Pixels, Role, role};
+use super::{Content, Context, Format, Row};
+
+pub(super) const FORMAT: Format = Format { name: "text", about: "ASCII and CSV columns with or without a header (VANDELS and others)", recognise, read };
+
+struct Parsed {
+    names: Vec<String>,
+    columns: Vec<Vec<f64>>,
+}
+
+fn fields(line: &str) -> Vec<&str> {
+    let comma = line.contains([',', ';']);
+    if comma {
+        line.split([',', ';']).map(str::trim).collect()
+    } else {
+        line.split_whitespace().collect()
+    }
+}
+
+/// Header names (the last line of words before the numbers) and the numeric columns.
+fn parse(text: &str) -> Option<Parsed> {
+    let mut names: Vec<String> = vec![];
+    let mut columns: Vec<Vec<f64>> = vec![];
+    let (mut bad, mut good) = (0, 0);
+    for line in text.lines() {
+        let trimmed = line.trim().trim_start_matches('\u{feff}');
+        if trimmed.is_empty() {
+            continue;
+        }
+        let comment = trimmed.starts_with(['#', '%', '!', '\\', '|', '"']);
+        let body = trimmed.trim_start_matches(['#', '%', '!', '\\', '|', ' ']);
+        let f = fields(body);
+        let number = |t: &&str| t.parse::<f64>().ok().or_else(|| matches!(t.to_lowercase().as_str(), "nan" | "inf" | "-inf" | "" | "--" | "null").then_some(f64::NAN));
+        let numbers: Option<Vec<f64>> = f.iter().map(|t| number(&t)).collect();
+        match numbers {
+            Some(v) if !comment && v.len() >= 2 => {
+                if columns.is_empty() {
+                    columns = vec![vec![]; v.len()];
+                }
+                if v.len() < columns.len() {
+                    bad += 1;
+                    continue;
+                }
+                good += 1;
+                columns.iter_mut().zip(v).for_each(|(c, x)| c.push(x));
+            }
+            _ if columns.is_empty() => {
+                let words: Vec<String> = f.iter().map(|w| w.trim_matches('"').to_owned()).collect();
+                if words.iter().any(|w| role(w) == Some(Role::Wave)) || !comment {
+                    names = words;
+                }
+            }
+            _ if comment => {}
+            _ => bad += 1,
+        }
+    }
+    (good >= 10 && bad * 20 <= good).then_some(Parsed { names, columns })
+}
+
+/// Column numbers by role.
+fn find(p: &Parsed, wanted: Role) -> Option<usize> {
+    p.names.iter().position(|n| role(n) == Some(wanted)).filter(|i| *i < p.columns.len())
+}
+
+fn layout(p: &Parsed) -> Option<(usize, usize, Option<(Role, usize)>)> {
+    if p.names.len() == p.columns.len() {
+        let (w, f) = (find(p, Role::Wave)?, find(p, Role::Flux)?);
+        let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, find(p, r)?)));
+        return Some((w, f, noise));
+    }
+    // No names: wavelength must rise (or fall) through plausible values.
+    let w = &p.columns[0];
+    let monotonic = w.windows(2).all(|x| x[1] > x[0]) || w.windows(2).all(|x| x[1] < x[0]);
+    let plausible = w.iter().all(|x| *x > 0.05 && *x < 1e7);
+    let noise = (p.columns.len() >= 3 && p.columns[2].iter().filter(|e| **e >= 0.0).count() * 10 >= 9 * w.len()).then_some((Role::Sigma, 2));
+    (monotonic && plausible).then_some((0, 1, noise))
+}
+
+fn recognise(content: &Content) -> Option<String> {
+    let Content::Text(t) = content else { return None };
+    let p = parse(t)?;
+    let (w, f, noise) = layout(&p)?;
+    let name = |i: usize| p.names.get(i).cloned().unwrap_or(format!("#{}", i + 1));
+    let noise = noise.map_or("no errors".into(), |(r, i)| format!("{} as {r:?}", name(i)));
+    Some(format!("{} lines: {} as wavelength, {} as flux, {noise}", p.columns[0].len(), name(w), name(f)))
+}
+
+fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
+    let Content::Text(t) = content else { return Err("it is no text".into()) };
+    let p = parse(t).ok_or("its lines changed while reading")?;
+    let (w, f, noise) = layout(&p).ok_or("it has no wavelength column")?;
+    let name = p.names.get(w).cloned().unwrap_or_default();
+    let unit = name.split(['(', '[']).nth(1).map(|u| u.trim_end_matches([')', ']']).to_owned()).unwrap_or_default();
+    let vandels = p.names.iter().map(String::as_str).eq(["wl", "flam", "flam_err"]);
+    let medium = if vandels || name.to_lowercase().contains("air") {
+        (Medium::Air, if vandels { "VANDELS ASCII".to_owned() } else { format!("column {name}") })
+    } else {
+        (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
+    };
+    let column = |i: usize| p.columns[i].clone();
+    let pixels = Pixels {
+        wave: column(w),
+        wave_unit: unit,
+        wave_name: name,
+        flux: column(f),
+        flux_unit: if vandels { "erg/s/cm2/Angstrom".into() } else { String::new() },
+        noise: match noise {
+            None => Noise::Missing,
+            Some((Role::Ivar, i)) => Noise::Ivar(column(i)),
+            Some((Role::Variance, i)) => Noise::Variance(column(i)),
+            Some((_, i)) => Noise::Sigma(column(i)),
+        },
+        bad: vec![],
+        medium,
+    };
+    let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string());
+    Ok(vec![Row { hdu: 0, row: 0, spectrum }])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn body(sep: &str) -> String {
+        (0..30).map(|i| format!("{}{sep}{}{sep}0.5\n", 4000 + 2 * i, 1 + i % 3)).collect()
+    }
+
+    #[test]
+    fn headers_of_all_kinds() {
+        for (head, sep) in [("", " "), ("# wave flux err\n", "  "), ("wavelength,flux,error\n", ","), ("#comment\n# more words here\nlambda;f;sigma\n", ";"), ("% 1 two\n", "\t")] {
+            let t = format!("{head}{}", body(sep));
+            let p = parse(&t).unwrap();
+            assert_eq!(layout(&p), Some((0, 1, Some((Role::Sigma, 2)))), "{head}");
+        }
+        let p = parse(&format!("flux,ivar,loglam\n{}", body(","))).unwrap();
+        assert_eq!(layout(&p), Some((2, 0, Some((Role::Ivar, 1)))));
+        assert!(parse("a b c\n1 2 3\n").is_none());
+        // A catalogue is not a spectrum.
+        let p = parse(&format!("id,ra,z\n{}", body(","))).unwrap();
+        assert_eq!(layout(&p), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_safe(t in "[ -~\n\t]{0,400}") {
+            if let Some(p) = parse(&t) {
+                let _ = layout(&p);
+            }
+        }
+    }
+}

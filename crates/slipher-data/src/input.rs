@@ -1,0 +1,88 @@
+//! Files, folders and globs into a sorted list of files.
+
+use std::path::{Path, PathBuf};
+
+/// An argument that names nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    #[error("{0}: no such file, folder or pattern")]
+    Missing(String),
+    #[error("{pattern}: not a valid pattern: {why}")]
+    Pattern { pattern: String, why: String },
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+}
+
+/// Expands arguments: a file is itself, a folder all spectra-like files below it, `@list` the lines of a file,
+/// anything else a glob. Sorted within each argument, duplicates dropped.
+///
+/// # Errors
+/// An argument that matches nothing, or a folder that cannot be listed.
+pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
+    let mut out: Vec<PathBuf> = Vec::new();
+    for a in arguments {
+        let path = Path::new(a);
+        let mut found = Vec::new();
+        if let Some(list) = a.strip_prefix('@') {
+            let text = std::fs::read_to_string(list).map_err(|source| InputError::Io { path: list.into(), source })?;
+            found.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(PathBuf::from));
+        } else if path.is_dir() {
+            walk(path, &mut found)?;
+            found.sort();
+        } else if path.is_file() {
+            found.push(path.to_owned());
+        } else {
+            let entries = glob::glob(a).map_err(|e| InputError::Pattern { pattern: a.clone(), why: e.to_string() })?;
+            found.extend(entries.filter_map(Result::ok).filter(|p| p.is_file()));
+            if found.is_empty() {
+                return Err(InputError::Missing(a.clone()));
+            }
+        }
+        out.extend(found);
+    }
+    let mut seen = std::collections::HashSet::new();
+    out.retain(|p| seen.insert(p.clone()));
+    Ok(out)
+}
+
+/// Endings that files of spectra have; others in a folder (README, images) are passed over.
+const ENDINGS: [&str; 9] = ["fits", "fit", "fts", "fits.gz", "fit.gz", "dat", "txt", "csv", "ascii"];
+
+fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
+    let io = |source| InputError::Io { path: folder.to_owned(), source };
+    for entry in std::fs::read_dir(folder).map_err(io)? {
+        let entry = entry.map_err(io)?;
+        let path = entry.path();
+        let name = entry.file_name().to_string_lossy().to_lowercase();
+        if path.is_dir() {
+            if !name.starts_with('.') {
+                walk(&path, out)?;
+            }
+        } else if ENDINGS.iter().any(|e| name.ends_with(&format!(".{e}"))) {
+            out.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_folders_globs_and_lists() {
+        let dir = tempfile::tempdir().unwrap();
+        for f in ["b.fits", "a.fits.gz", "README", "sub/c.dat"] {
+            let p = dir.path().join(f);
+            std::fs::create_dir_all(p.parent().unwrap()).unwrap();
+            std::fs::write(p, "x").unwrap();
+        }
+        let d = dir.path().display().to_string();
+        let names = |args: &[String]| expand(args).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
+        assert_eq!(names(&[d.clone()]), ["a.fits.gz", "b.fits", "c.dat"]);
+        assert_eq!(names(&[format!("{d}/*.fits"), format!("{d}/b.fits")]), ["b.fits"]);
+        std::fs::write(dir.path().join("list"), format!("# all\n{d}/README\n")).unwrap();
+        assert_eq!(names(&[format!("@{d}/list")]), ["README"]);
+        assert!(expand(&[format!("{d}/nope*")]).is_err());
+    }
+}

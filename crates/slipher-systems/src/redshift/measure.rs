@@ -1,0 +1,130 @@
+//! One spectrum to one measurement: encode, network, decode, flags.
+
+use slipher_data::spectrum::Spectrum;
+use slipher_nn::shiftnet::Tape;
+
+use super::decode::{Answer, Solution, decode, posterior};
+use super::encode::{FINE, encode};
+use super::model::{Model, allowed, lag_of};
+
+/// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
+pub mod zwarn {
+    /// Redrock: too few good pixels (fewer than 200 on the grid).
+    pub const LITTLE_COVERAGE: i64 = 1 << 1;
+    /// Redrock: the best redshift is at the edge of the range.
+    pub const Z_FITLIMIT: i64 = 1 << 5;
+    /// Redrock: no good data; there is no redshift.
+    pub const NODATA: i64 = 1 << 9;
+    /// `p_correct` is below 0.9.
+    pub const LOW_PROBABILITY: i64 = 1 << 16;
+    /// The file had no errors; they were estimated from the scatter.
+    pub const IVAR_ESTIMATED: i64 = 1 << 17;
+    /// More than a tenth of the good pixels lie outside 2512–53,900 Å and were not used.
+    pub const OFF_GRID: i64 = 1 << 18;
+    /// The file or row could not be read; the log says why.
+    pub const UNREADABLE: i64 = 1 << 19;
+
+    /// Name and meaning of every bit that Slipher sets.
+    pub const ALL: [(i64, &str, &str); 7] = [
+        (LITTLE_COVERAGE, "LITTLE_COVERAGE", "fewer than 200 good pixels (of 69 km/s)"),
+        (Z_FITLIMIT, "Z_FITLIMIT", "best redshift at the edge of the range"),
+        (NODATA, "NODATA", "no good data, no redshift"),
+        (LOW_PROBABILITY, "LOW_PROBABILITY", "p_correct below 0.9"),
+        (IVAR_ESTIMATED, "IVAR_ESTIMATED", "no errors in the file, estimated from the scatter"),
+        (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-53900 Å, not used"),
+        (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
+    ];
+}
+
+/// Solutions kept per spectrum.
+pub const SOLUTIONS: usize = 5;
+
+/// What is known of one spectrum after the network.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Measurement {
+    pub answer: Option<Answer>,
+    pub zwarn: i64,
+    /// Median |S/N| of the good native pixels.
+    pub snr_median: f32,
+    pub good_pixels: usize,
+}
+
+/// Measures a spectrum. `tape` is scratch, reused from call to call.
+pub fn measure(model: &Model, s: &Spectrum, tape: &mut Tape) -> Measurement {
+    measure_with_posterior(model, s, tape).0
+}
+
+/// As [`measure`], with the posterior `[class][lag]`.
+pub fn measure_with_posterior(model: &Model, s: &Spectrum, tape: &mut Tape) -> (Measurement, Option<Vec<Vec<f64>>>) {
+    let good_pixels = s.good_pixels();
+    let mut out = Measurement { answer: None, zwarn: 0, snr_median: s.median_snr(), good_pixels };
+    if s.ivar_estimated {
+        out.zwarn |= zwarn::IVAR_ESTIMATED;
+    }
+    let (lo, hi) = (FINE.wave(-0.5), FINE.wave(FINE.len as f64 - 0.5));
+    let outside = s.wave.iter().zip(&s.ivar).filter(|(w, v)| **v > 0.0 && (**w < lo || **w > hi)).count();
+    if outside * 10 > good_pixels {
+        out.zwarn |= zwarn::OFF_GRID;
+    }
+    let Some(e) = encode(s) else {
+        out.zwarn |= zwarn::NODATA;
+        return (out, None);
+    };
+    if e.good < 200 {
+        out.zwarn |= zwarn::LITTLE_COVERAGE;
+    }
+    model.forward(&e, tape);
+    let p = posterior(&tape.logits, &model.classes(), model.sharpness);
+    let answer = decode(&p, SOLUTIONS);
+    if let Some(best) = answer.solutions.first() {
+        if best.probability < 0.9 {
+            out.zwarn |= zwarn::LOW_PROBABILITY;
+        }
+        if at_limit(best) {
+            out.zwarn |= zwarn::Z_FITLIMIT;
+        }
+    }
+    out.answer = Some(answer);
+    (out, Some(p))
+}
+
+/// The solution lies on the first or last lags that its class may take.
+fn at_limit(s: &Solution) -> bool {
+    let range = allowed(s.class);
+    let lag = lag_of(s.z);
+    lag < range.start as f64 + 1.0 || lag > range.end as f64 - 2.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipher_sim::sed::SpecType;
+
+    use crate::redshift::model::{LAGS, NetworkRecipe, redshift_of};
+
+    /// Every bit can be set.
+    #[test]
+    fn every_bit_is_set_by_something() {
+        let model = Model::new(NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1);
+        let mut tape = Tape::default();
+        let make = |start: f64, n: usize, ivar: f32| {
+            let wave = (0..n).map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32)).collect();
+            let flux = (0..n).map(|i| 1.0 + 0.1 * (i as f32 * 0.7).sin()).collect();
+            Spectrum::new(wave, flux, vec![ivar; n], &[]).unwrap()
+        };
+        let mut all = measure(&model, &make(4000.0, 60, 100.0), &mut tape).zwarn; // short
+        all |= measure(&model, &make(4000.0, 3000, 0.0), &mut tape).zwarn; // no weight
+        let mut s = make(1000.0, 6000, 100.0); // far beyond the blue end
+        s.ivar_estimated = true;
+        let m = measure(&model, &s, &mut tape); // untrained: every answer is improbable
+        all |= m.zwarn;
+        let edge = Solution { class: SpecType::Galaxy, z: redshift_of(LAGS as f64 - 1.0), z_err: 0.1, probability: 1.0 };
+        assert!(at_limit(&edge) && at_limit(&Solution { class: SpecType::Qso, z: 0.0, ..edge }));
+        assert!(!at_limit(&Solution { z: 1.0, ..edge }) && !at_limit(&Solution { class: SpecType::Star, z: 0.0, ..edge }));
+        all |= zwarn::Z_FITLIMIT;
+        // UNREADABLE is set by the pipeline for rows without a spectrum.
+        for (bit, name, _) in zwarn::ALL.iter().filter(|b| b.0 != zwarn::UNREADABLE) {
+            assert!(all & bit != 0, "{name} was never set");
+        }
+    }
+}
