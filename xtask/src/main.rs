@@ -1,13 +1,70 @@
-//! Chores of Slipher in Rust: `cargo xtask test | train | real | bench`.
+//! Chores of Slipher: `cargo xtask test | train redshift | real | bench | formats`.
 
+mod bench;
+mod classical;
+mod readall;
 mod real;
+mod test;
 mod truth;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    if let Err(e) = real::run(Path::new(&a[1]), Path::new(&a[2])) {
-        eprintln!("{e}");
+const HELP: &str = "cargo xtask COMMAND
+  test                     format, clippy, Rust tests, doc tests, Python round trips
+  train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
+  real [MODEL]             success on the real spectra of the data folder, with intervals
+  real --classical [MODEL] the same beside template chi-square on the same rows, with times
+  readall                  every file of the data folder is read or refused
+  bench [FOLDER]           spectra a second from files on disk, memory, where the time goes
+The data folder is ../shared/data or $SLIPHER_DATA.";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let shipped = root().join("models/redshift.safetensors");
+    let result = match words.as_slice() {
+        ["test"] => test::run(),
+        ["train", "redshift"] => train("training"),
+        ["train", "redshift", folder] => train(folder),
+        ["real"] => real::run(&data(), &shipped, false),
+        ["real", "--classical"] => real::run(&data(), &shipped, true),
+        ["real", "--classical", model] => real::run(&data(), Path::new(model), true),
+        ["real", model] => real::run(&data(), Path::new(model), false),
+        ["readall"] => readall::run(&data()),
+        ["bench"] => bench::run(&root().join("target/bench"), &shipped),
+        ["bench", folder] => bench::run(Path::new(folder), &shipped),
+        _ => Err(HELP.into()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            eprintln!("{e}");
+            ExitCode::FAILURE
+        }
     }
+}
+
+/// The repository.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+/// The folder of real data.
+pub fn data() -> PathBuf {
+    std::env::var_os("SLIPHER_DATA").map_or_else(|| root().join("../shared/data"), PathBuf::from)
+}
+
+/// Runs a command in the repository; an error if it fails.
+pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
+    eprintln!("$ {program} {}", args.join(" "));
+    let status = Command::new(program).args(args).current_dir(root()).status().map_err(|e| format!("{program}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("failed: {program} {}", args.join(" "))) }
+}
+
+fn train(folder: &str) -> Result<(), String> {
+    sh("cargo", &["run", "--release", "-p", "slipher", "--", "train", "redshift", "--recipe", "recipes/redshift.toml", "--output", folder, "--resume"])?;
+    let model = root().join(folder).join("model.safetensors");
+    std::fs::copy(&model, root().join("models/redshift.safetensors")).map_err(|e| format!("{}: {e}", model.display()))?;
+    real::run(&data(), &model, false)
 }

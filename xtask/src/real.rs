@@ -2,37 +2,58 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Instant;
 
 use rayon::prelude::*;
 use slipher_nn::shiftnet::Tape;
 use slipher_systems::redshift::measure::measure;
 use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::score::{Tally, success};
+use slipher_systems::redshift::score::{Tally, redshift_right, success};
 
 use crate::truth::load;
 
+#[derive(Default)]
+struct Line {
+    all: Tally,
+    z: Tally,
+    sure: Tally,
+    classical: Tally,
+}
+
 /// Prints a table of success by set and every miss.
-pub fn run(data: &Path, model: &Path) -> Result<(), String> {
+pub fn run(data: &Path, model: &Path, classical: bool) -> Result<(), String> {
     let model = Model::read(model).map_err(|e| e.to_string())?;
     let known = load(data)?;
+    let start = Instant::now();
     let answers: Vec<_> = known.par_iter().map_init(Tape::default, |tape, k| measure(&model, &k.spectrum, tape)).collect();
-    let mut table: BTreeMap<&str, (Tally, Tally)> = BTreeMap::new();
-    for (k, m) in known.iter().zip(&answers) {
+    let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
+    let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
+    let mut table: BTreeMap<&str, Line> = BTreeMap::new();
+    for (i, (k, m)) in known.iter().zip(&answers).enumerate() {
         let best = m.answer.as_ref().and_then(|a| a.solutions.first());
         let right = best.is_some_and(|b| success(k.truth, b.class, b.z));
-        let row = table.entry(k.set).or_default();
-        row.0.add(right);
-        if let Some(b) = best.filter(|b| b.probability > 0.9) {
-            row.1.add(success(k.truth, b.class, b.z));
+        let line = table.entry(k.set).or_default();
+        line.all.add(right);
+        line.z.add(best.is_some_and(|b| redshift_right(k.truth, b.z)));
+        if best.is_some_and(|b| b.probability > 0.9) {
+            line.sure.add(right);
+        }
+        if let Some((b, ..)) = &baseline {
+            line.classical.add(b[i].is_some_and(|b| success(k.truth, b.class, b.z)));
         }
         if !right {
             let got = best.map_or("nothing".into(), |b| format!("{} {:.4} (p {:.2})", b.class.name(), b.z, b.probability));
-            println!("  missed {}: {} {:.4}, got {got}; S/N {:.1}", k.name, k.truth.0.name(), k.truth.1, m.snr_median);
+            println!("missed {}: {} {:.4}, got {got}; S/N {:.1}", k.name, k.truth.0.name(), k.truth.1, m.snr_median);
         }
     }
-    println!("| set | right | of those with p_correct > 0.9 |\n| --- | --- | --- |");
-    for (set, (all, sure)) in table {
-        println!("| {set} | {all} | {sure} |");
+    println!("\n| set | class and z right | z right | right, of p_correct > 0.9 | template χ² |\n| --- | --- | --- | --- | --- |");
+    for (set, l) in table {
+        let theirs = if classical { l.classical.to_string() } else { "--classical".into() };
+        println!("| {set} | {} | {} | {} | {theirs} |", l.all, l.z, l.sure);
+    }
+    println!("\nper spectrum and core, in memory: network {ours:.2} ms");
+    if let Some((_, fft, direct)) = baseline {
+        println!("template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)", fft / ours, direct / ours);
     }
     Ok(())
 }

@@ -9,6 +9,7 @@
 //! * [`catalogue`]: rows to Parquet, FITS and CSV.
 
 pub mod airvac;
+pub mod catalogue;
 pub mod fits;
 pub mod formats;
 pub mod grid;

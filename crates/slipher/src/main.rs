@@ -1,17 +1,86 @@
-use slipher_systems::redshift::train::*;
-fn main() {
-    let a: Vec<String> = std::env::args().collect();
-    let recipe = Recipe::parse(&std::fs::read_to_string(&a[1]).unwrap()).unwrap();
-    let mut t = Trainer::new(recipe).unwrap();
-    let folder = std::path::Path::new(&a[2]);
-    if folder.join("checkpoint.safetensors").exists() { t.resume(&folder.join("checkpoint.safetensors")).unwrap(); println!("resumed at {}", t.step); }
-    let start = std::time::Instant::now();
-    let batch = t.recipe.training.batch;
-    let first = t.step;
-    t.run(folder, |r, v| {
-        if r.step % 50 == 0 { println!("{} loss {:.3} acc {:.3} {:.0}/s", r.step, r.loss, r.accuracy, ((r.step - first) * batch) as f64 / start.elapsed().as_secs_f64()); }
-        if let Some(v) = v { println!("{v:?}"); }
-        true
-    }).unwrap();
-    t.export("redshift").unwrap().write(&folder.join("model.safetensors")).unwrap();
+//! The program. A verb parses, calls one function of a room below, and prints.
+
+mod commands;
+mod progress;
+mod report;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Redshifts you can trust, from spectra of any spectrograph.
+///
+/// `slipher redshift FILES… -o catalogue.parquet` measures spectra; `slipher demo` shows all of it without any data.
+#[derive(Parser)]
+#[command(version, max_term_width = 100)]
+struct Cli {
+    /// Threads; default: all cores
+    #[arg(short = 'j', long, global = true)]
+    threads: Option<usize>,
+    /// No progress bars, no summary
+    #[arg(short, long, global = true)]
+    quiet: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Measure redshift and class of spectra in files, folders or patterns
+    Redshift(commands::redshift::Args),
+    /// Simulate, measure and report, without any data: writes slipher-demo/
+    Demo(commands::demo::Args),
+    /// Write simulated spectra to Parquet
+    Simulate(commands::simulate::Args),
+    /// Train a model from a recipe
+    Train(commands::train::Args),
+    /// Score a model on held-out simulations, beside the classical method
+    Evaluate(commands::evaluate::Args),
+    /// Measure files and write one HTML page about them
+    Report(commands::redshift::ReportArgs),
+    /// List the file formats that are recognised
+    Formats,
+    /// Say what a file is recognised as, and why
+    Show(commands::show::Args),
+}
+
+/// The systems; one so far.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum System {
+    Redshift,
+}
+
+/// How a run ended: all good, some rows failed, nothing done.
+pub enum Outcome {
+    Good,
+    SomeFailed,
+    Nothing,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let threads = cli.threads.unwrap_or(0);
+    if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+        eprintln!("slipher: cannot start threads: {e}");
+        return ExitCode::from(1);
+    }
+    let result = match cli.verb {
+        Verb::Redshift(a) => commands::redshift::run(&a, cli.quiet),
+        Verb::Demo(a) => commands::demo::run(&a, cli.quiet),
+        Verb::Simulate(a) => commands::simulate::run(&a, cli.quiet),
+        Verb::Train(a) => commands::train::run(&a, cli.quiet),
+        Verb::Evaluate(a) => commands::evaluate::run(&a, cli.quiet),
+        Verb::Report(a) => commands::redshift::report(&a, cli.quiet),
+        Verb::Formats => commands::show::formats(),
+        Verb::Show(a) => commands::show::run(&a),
+    };
+    match result {
+        Ok(Outcome::Good) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(2),
+        Ok(Outcome::Nothing) => ExitCode::from(1),
+        Err(e) => {
+            eprintln!("{e:?}");
+            ExitCode::from(1)
+        }
+    }
 }

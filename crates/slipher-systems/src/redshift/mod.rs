@@ -6,12 +6,17 @@
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
 //! * [`measure`]: one spectrum to one measurement with flags.
+//! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
+//! * [`template_fit`]: the classical method, for comparison.
 //! * [`score`]: success, intervals, tables.
 
+pub mod catalogue;
 pub mod decode;
 pub mod encode;
 pub mod measure;
 pub mod model;
+pub mod pipeline;
 pub mod score;
 pub mod simulate;
+pub mod template_fit;
 pub mod train;

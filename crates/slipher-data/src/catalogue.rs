@@ -1,0 +1,355 @@
+//! Catalogue rows to Parquet (streamed), CSV (streamed) and FITS. Every file appears whole or not at all: it is written
+//! beside its name and renamed at the end.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow_array::{ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
+use arrow_buffer::OffsetBuffer;
+use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use crate::fits::write::{Cells, TableWriter};
+
+/// One alternative answer, best first in each row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SolutionCell {
+    pub rank: i32,
+    pub z: f64,
+    pub z_err: f64,
+    pub prob: f32,
+    pub spectype: &'static str,
+}
+
+/// Values of one column, one per row.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Values {
+    F64(Vec<f64>),
+    F32(Vec<f32>),
+    I64(Vec<i64>),
+    I32(Vec<i32>),
+    Text(Vec<String>),
+    /// list<struct<rank, z, z_err, prob, spectype>> in Parquet; text `GALAXY:0.5123:0.0001:0.98;…` elsewhere.
+    Solutions(Vec<Vec<SolutionCell>>),
+    /// Arrays of equal meaning but any length (spectra): Parquet only.
+    F64Lists(Vec<Vec<f64>>),
+    F32Lists(Vec<Vec<f32>>),
+}
+
+/// A column: its name, unit (VOUnit), UCD and meaning, and its values.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    pub name: &'static str,
+    pub unit: &'static str,
+    pub ucd: &'static str,
+    pub description: &'static str,
+    pub values: Values,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum CatalogueError {
+    #[error("cannot write {}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("cannot write {}: {source}", path.display())]
+    Parquet { path: PathBuf, source: ParquetError },
+    #[error("cannot write {}: {source}", path.display())]
+    Arrow { path: PathBuf, source: ArrowError },
+    #[error("{}: unknown kind of catalogue; expected a name that ends in .parquet, .fits or .csv", .0.display())]
+    Kind(PathBuf),
+}
+
+enum Sink {
+    Parquet(Option<Box<ArrowWriter<File>>>),
+    Csv(BufWriter<File>, bool),
+    Fits(Vec<Column>),
+}
+
+/// A catalogue being written in batches of columns.
+pub struct CatalogueWriter {
+    path: PathBuf,
+    temporary: PathBuf,
+    sink: Sink,
+    keys: Vec<(String, String)>,
+}
+
+impl CatalogueWriter {
+    /// Chooses the format by the name's ending. `keys` go into the file's metadata.
+    ///
+    /// # Errors
+    /// Unknown ending, or the file cannot be created.
+    pub fn create(path: &Path, keys: &[(&str, String)]) -> Result<Self, CatalogueError> {
+        let name = path.to_string_lossy().to_lowercase();
+        let temporary = PathBuf::from(format!("{}.tmp", path.display()));
+        let create = || File::create(&temporary).map_err(|source| CatalogueError::Io { path: path.to_owned(), source });
+        let sink = if name.ends_with(".parquet") {
+            create()?;
+            Sink::Parquet(None)
+        } else if name.ends_with(".csv") {
+            Sink::Csv(BufWriter::new(create()?), false)
+        } else if name.ends_with(".fits") || name.ends_with(".fit") {
+            create()?;
+            Sink::Fits(vec![])
+        } else {
+            return Err(CatalogueError::Kind(path.to_owned()));
+        };
+        let keys = keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
+        Ok(CatalogueWriter { path: path.to_owned(), temporary, sink, keys })
+    }
+
+    /// Appends rows; every batch has the same columns. FITS is held in memory until the end (about 250 bytes a row).
+    ///
+    /// # Errors
+    /// Disk full and the like.
+    pub fn write(&mut self, batch: Vec<Column>) -> Result<(), CatalogueError> {
+        let path = self.path.clone();
+        let io = |source| CatalogueError::Io { path: path.clone(), source };
+        match &mut self.sink {
+            Sink::Parquet(writer) => {
+                let record = record(&batch).map_err(|source| CatalogueError::Arrow { path: path.clone(), source })?;
+                let bad = |source| CatalogueError::Parquet { path: path.clone(), source };
+                if writer.is_none() {
+                    let file = File::create(&self.temporary).map_err(io)?;
+                    let mut keys: Vec<KeyValue> = self.keys.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
+                    keys.push(KeyValue::new("IVOA.VOTable-Parquet.version".into(), "1.0".to_owned()));
+                    keys.push(KeyValue::new("IVOA.VOTable-Parquet.content".into(), votable(&batch)));
+                    let level = ZstdLevel::try_new(3).map_err(bad)?;
+                    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).set_key_value_metadata(Some(keys)).build();
+                    *writer = Some(Box::new(ArrowWriter::try_new(file, record.schema(), Some(properties)).map_err(bad)?));
+                }
+                if let Some(w) = writer {
+                    w.write(&record).map_err(bad)?;
+                    if w.in_progress_size() > 32 << 20 {
+                        w.flush().map_err(bad)?;
+                    }
+                }
+                Ok(())
+            }
+            Sink::Csv(out, begun) => {
+                if !*begun {
+                    let names: Vec<&str> = batch.iter().map(|c| c.name).collect();
+                    writeln!(out, "{}", names.join(",")).map_err(io)?;
+                    *begun = true;
+                }
+                let texts: Vec<Vec<String>> = batch.iter().map(|c| c.values.texts()).collect();
+                for row in 0..texts.first().map_or(0, Vec::len) {
+                    let cells: Vec<&str> = texts.iter().map(|t| t[row].as_str()).collect();
+                    writeln!(out, "{}", cells.join(",")).map_err(io)?;
+                }
+                Ok(())
+            }
+            Sink::Fits(all) => {
+                if all.is_empty() {
+                    *all = batch;
+                } else {
+                    all.iter_mut().zip(batch).for_each(|(a, b)| a.values.append(b.values));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends the file and gives it its name.
+    ///
+    /// # Errors
+    /// As [`CatalogueWriter::write`].
+    pub fn finish(self) -> Result<(), CatalogueError> {
+        let io = |source| CatalogueError::Io { path: self.path.clone(), source };
+        match self.sink {
+            Sink::Parquet(writer) => {
+                if let Some(w) = writer {
+                    w.close().map_err(|source| CatalogueError::Parquet { path: self.path.clone(), source })?;
+                }
+            }
+            Sink::Csv(mut out, _) => out.flush().map_err(io)?,
+            Sink::Fits(columns) => {
+                let mut t = TableWriter::new("CATALOGUE");
+                for (k, v) in &self.keys {
+                    let short: String = k.to_uppercase().chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+                    t.keyword(&short, v);
+                }
+                for c in columns {
+                    let cells = match c.values {
+                        Values::F64(v) => Cells::F64(v),
+                        Values::F32(v) => Cells::F32(v),
+                        Values::I64(v) => Cells::I64(v),
+                        Values::I32(v) => Cells::I32(v),
+                        Values::Text(v) => Cells::Text(v),
+                        other => Cells::Text(other.texts()),
+                    };
+                    t.column_ucd(&c.name.to_uppercase(), c.unit, c.ucd, cells);
+                }
+                std::fs::write(&self.temporary, t.to_bytes()).map_err(io)?;
+            }
+        }
+        std::fs::rename(&self.temporary, &self.path).map_err(io)
+    }
+}
+
+impl Values {
+    fn append(&mut self, other: Values) {
+        match (self, other) {
+            (Values::F64(a), Values::F64(b)) => a.extend(b),
+            (Values::F32(a), Values::F32(b)) => a.extend(b),
+            (Values::I64(a), Values::I64(b)) => a.extend(b),
+            (Values::I32(a), Values::I32(b)) => a.extend(b),
+            (Values::Text(a), Values::Text(b)) => a.extend(b),
+            (Values::Solutions(a), Values::Solutions(b)) => a.extend(b),
+            (Values::F64Lists(a), Values::F64Lists(b)) => a.extend(b),
+            (Values::F32Lists(a), Values::F32Lists(b)) => a.extend(b),
+            _ => {}
+        }
+    }
+
+    /// Cells as CSV text (RFC 4180); NaN is empty.
+    fn texts(&self) -> Vec<String> {
+        fn number(x: f64) -> String {
+            if x.is_nan() { String::new() } else { x.to_string() }
+        }
+        match self {
+            Values::F64(v) => v.iter().map(|x| number(*x)).collect(),
+            Values::F32(v) => v.iter().map(|x| if x.is_nan() { String::new() } else { x.to_string() }).collect(),
+            Values::I64(v) => v.iter().map(ToString::to_string).collect(),
+            Values::I32(v) => v.iter().map(ToString::to_string).collect(),
+            Values::Text(v) => v.iter().map(|s| if s.contains([',', '"', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.clone() }).collect(),
+            Values::Solutions(v) => v
+                .iter()
+                .map(|row| row.iter().map(|s| format!("{}:{:.6}:{:.6}:{:.4}", s.spectype, s.z, s.z_err, s.prob)).collect::<Vec<_>>().join(";"))
+                .collect(),
+            Values::F64Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
+            Values::F32Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
+        }
+    }
+}
+
+/// Arrow record of a batch, with unit, UCD and description in each field's metadata.
+///
+/// # Errors
+/// Columns of unequal length.
+pub fn record(batch: &[Column]) -> Result<RecordBatch, ArrowError> {
+    let mut fields = Vec::new();
+    let mut arrays: Vec<ArrayRef> = Vec::new();
+    for c in batch {
+        let array = array(&c.values)?;
+        let mut meta = std::collections::HashMap::from([("description".to_owned(), c.description.to_owned())]);
+        for (k, v) in [("unit", c.unit), ("ucd", c.ucd)] {
+            if !v.is_empty() {
+                meta.insert(k.to_owned(), v.to_owned());
+            }
+        }
+        fields.push(Field::new(c.name, array.data_type().clone(), true).with_metadata(meta));
+        arrays.push(array);
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)
+}
+
+fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
+    fn list(lengths: impl Iterator<Item = usize>, item: Field, flat: ArrayRef) -> Result<ArrayRef, ArrowError> {
+        let lengths: Vec<usize> = lengths.collect();
+        Ok(Arc::new(ListArray::try_new(Arc::new(item), OffsetBuffer::from_lengths(lengths), flat, None)?))
+    }
+    let optional = |v: &[f64]| Float64Array::from(v.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>());
+    Ok(match values {
+        Values::F64(v) => Arc::new(optional(v)),
+        Values::F32(v) => Arc::new(Float32Array::from(v.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>())),
+        Values::I64(v) => Arc::new(Int64Array::from(v.clone())),
+        Values::I32(v) => Arc::new(Int32Array::from(v.clone())),
+        Values::Text(v) => Arc::new(StringArray::from_iter_values(v)),
+        Values::F64Lists(v) => {
+            let flat = Arc::new(Float64Array::from_iter_values(v.iter().flatten().copied()));
+            list(v.iter().map(Vec::len), Field::new("item", DataType::Float64, true), flat)?
+        }
+        Values::F32Lists(v) => {
+            let flat = Arc::new(Float32Array::from_iter_values(v.iter().flatten().copied()));
+            list(v.iter().map(Vec::len), Field::new("item", DataType::Float32, true), flat)?
+        }
+        Values::Solutions(v) => {
+            let all: Vec<&SolutionCell> = v.iter().flatten().collect();
+            let fields: Fields = vec![
+                Field::new("rank", DataType::Int32, false),
+                Field::new("z", DataType::Float64, false),
+                Field::new("z_err", DataType::Float64, false),
+                Field::new("prob", DataType::Float32, false),
+                Field::new("spectype", DataType::Utf8, false),
+            ]
+            .into();
+            let columns: Vec<ArrayRef> = vec![
+                Arc::new(Int32Array::from_iter_values(all.iter().map(|s| s.rank))),
+                Arc::new(Float64Array::from_iter_values(all.iter().map(|s| s.z))),
+                Arc::new(Float64Array::from_iter_values(all.iter().map(|s| s.z_err))),
+                Arc::new(Float32Array::from_iter_values(all.iter().map(|s| s.prob))),
+                Arc::new(StringArray::from_iter_values(all.iter().map(|s| s.spectype))),
+            ];
+            let item = Field::new("item", DataType::Struct(fields.clone()), true);
+            let flat = Arc::new(StructArray::try_new(fields, columns, None)?);
+            list(v.iter().map(Vec::len), item, flat)?
+        }
+    })
+}
+
+/// A VOTable without data that describes the columns (VOParquet 1.0 note).
+fn votable(batch: &[Column]) -> String {
+    let escape = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let mut fields = String::new();
+    for c in batch {
+        let kind = match &c.values {
+            Values::F64(_) => "datatype=\"double\"",
+            Values::F32(_) => "datatype=\"float\"",
+            Values::I64(_) => "datatype=\"long\"",
+            Values::I32(_) => "datatype=\"int\"",
+            Values::Text(_) => "datatype=\"char\" arraysize=\"*\"",
+            Values::F64Lists(_) => "datatype=\"double\" arraysize=\"*\"",
+            Values::F32Lists(_) => "datatype=\"float\" arraysize=\"*\"",
+            Values::Solutions(_) => continue,
+        };
+        let unit = if c.unit.is_empty() { String::new() } else { format!(" unit=\"{}\"", escape(c.unit)) };
+        let ucd = if c.ucd.is_empty() { String::new() } else { format!(" ucd=\"{}\"", escape(c.ucd)) };
+        fields.push_str(&format!("<FIELD name=\"{}\" {kind}{unit}{ucd}><DESCRIPTION>{}</DESCRIPTION></FIELD>", c.name, escape(c.description)));
+    }
+    format!("<?xml version=\"1.0\"?><VOTABLE version=\"1.5\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\"><RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn batch() -> Vec<Column> {
+        let c = |name, unit, values| Column { name, unit, ucd: "src.redshift", description: "a & b", values };
+        let s = SolutionCell { rank: 1, z: 0.5, z_err: 1e-4, prob: 0.9, spectype: "GALAXY" };
+        vec![
+            c("object_id", "", Values::Text(vec!["a,\"b".into(), "c".into()])),
+            c("z", "", Values::F64(vec![0.5, f64::NAN])),
+            c("snr", "", Values::F32(vec![1.5, 2.0])),
+            c("zwarn", "", Values::I64(vec![0, 4])),
+            c("n", "", Values::I32(vec![1, 2])),
+            c("solutions", "", Values::Solutions(vec![vec![s.clone(), s], vec![]])),
+        ]
+    }
+
+    #[test]
+    fn all_kinds_are_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["c.parquet", "c.csv", "c.fits"] {
+            let path = dir.path().join(name);
+            let mut w = CatalogueWriter::create(&path, &[("model", "m".into())]).unwrap();
+            w.write(batch()).unwrap();
+            w.write(batch()).unwrap();
+            assert!(!path.exists());
+            w.finish().unwrap();
+            assert!(path.exists());
+            assert_eq!(std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with("tmp")).count(), 0);
+        }
+        let text = std::fs::read_to_string(dir.path().join("c.csv")).unwrap();
+        assert_eq!(text.lines().count(), 5);
+        assert!(text.contains("\"a,\"\"b\",0.5,1.5,0,1,GALAXY:0.500000:0.000100:0.9000;GALAXY"));
+        let f = crate::fits::Fits::open(&dir.path().join("c.fits")).unwrap();
+        let t = f.table(1).unwrap();
+        assert_eq!((t.rows(), t.integer("ZWARN", 3)), (4, Some(4)));
+        assert!(CatalogueWriter::create(&dir.path().join("c.xyz"), &[]).is_err());
+    }
+}

@@ -1,0 +1,76 @@
+//! Files to rows, in order, in parallel, in memory bounded by the files being read at one time.
+
+use std::path::PathBuf;
+
+use rayon::prelude::*;
+use slipher_data::formats::{ReadOptions, read};
+use slipher_data::spectrum::{Origin, Spectrum};
+use slipher_nn::shiftnet::Tape;
+
+use super::catalogue::Row;
+use super::measure::{measure, measure_with_posterior};
+use super::model::Model;
+
+/// A spectrum kept for the report, with its posterior `[class][lag]`.
+pub struct Kept {
+    pub spectrum: Spectrum,
+    pub row: Row,
+    pub posterior: Vec<Vec<f64>>,
+}
+
+/// Files read before their rows are handed over.
+const BATCH: usize = 256;
+
+/// Measures every spectrum of `files`; `sink` gets rows in order, a batch of files at a time, and says whether to go on.
+pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>) -> Result<(), E> {
+    let mut done = 0;
+    for batch in files.chunks(BATCH) {
+        let rows: Vec<Vec<Row>> = batch.par_iter().map(|path| rows_of(model, path, options)).collect();
+        done += batch.len();
+        if !sink(done, rows.into_iter().flatten().collect())? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn rows_of(model: &Model, path: &PathBuf, options: &ReadOptions) -> Vec<Row> {
+    let origin = |hdu, row| Origin { file: path.display().to_string(), hdu, row };
+    // A bug in a reader must cost one file, not the night.
+    let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(path, options)));
+    let found = match content {
+        Ok(Ok(f)) => f,
+        Ok(Err(e)) => return vec![Row::unreadable(origin(0, 0), e.to_string())],
+        Err(_) => return vec![Row::unreadable(origin(0, 0), format!("{}: the reader failed; please report this file", path.display()))],
+    };
+    found
+        .rows
+        .into_par_iter()
+        .map_init(Tape::default, |tape, r| match r.spectrum {
+            Ok(s) => Row::new(&s, measure(model, &s, tape)),
+            Err(why) => {
+                let o = origin(r.hdu, r.row);
+                let message = format!("{} HDU {} row {}: {why}", o.file, r.hdu, r.row);
+                Row::unreadable(o, message)
+            }
+        })
+        .collect()
+}
+
+/// Measures spectra in memory, in order.
+pub fn measure_all(model: &Model, spectra: &[Spectrum]) -> Vec<Row> {
+    spectra.par_iter().map_init(Tape::default, |tape, s| Row::new(s, measure(model, s, tape))).collect()
+}
+
+/// Reads one row again for the report's gallery.
+pub fn keep(model: &Model, row: &Row, options: &ReadOptions) -> Option<Kept> {
+    let found = read(std::path::Path::new(&row.origin.file), options).ok()?;
+    let r = found.rows.into_iter().find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
+    keep_spectrum(model, r.spectrum.ok()?)
+}
+
+/// A spectrum with its measurement and posterior.
+pub fn keep_spectrum(model: &Model, spectrum: Spectrum) -> Option<Kept> {
+    let (m, posterior) = measure_with_posterior(model, &spectrum, &mut Tape::default());
+    Some(Kept { row: Row::new(&spectrum, m), spectrum, posterior: posterior? })
+}

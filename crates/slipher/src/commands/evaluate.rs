@@ -1,0 +1,95 @@
+//! `slipher evaluate redshift`: a model on held-out simulations, beside the classical method on the same rows.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use clap::Args as ClapArgs;
+use miette::{IntoDiagnostic, Result};
+use rayon::prelude::*;
+use slipher_data::grid::resample;
+use slipher_nn::shiftnet::Tape;
+use slipher_sim::sed::SpecType;
+use slipher_systems::redshift::encode::FINE;
+use slipher_systems::redshift::measure::measure;
+use slipher_systems::redshift::score::{Tally, success};
+use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
+use slipher_systems::redshift::template_fit::TemplateFit;
+
+use crate::{Outcome, System, progress};
+
+#[derive(ClapArgs)]
+pub struct Args {
+    system: System,
+    /// Model file; default: the shipped one
+    #[arg(short, long)]
+    model: Option<PathBuf>,
+    /// Spectra per cell of the table
+    #[arg(short, default_value_t = 200)]
+    n: u64,
+    /// Instruments
+    #[arg(short, long, value_delimiter = ',', default_value = "sdss,boss,desi,vimos")]
+    instrument: Vec<String>,
+    /// Median S/N per pixel
+    #[arg(long, value_delimiter = ',', default_value = "2,5,10")]
+    snr: Vec<f64>,
+    /// Folders of SED templates, added to the built-in SEDs
+    #[arg(short, long)]
+    templates: Vec<PathBuf>,
+    /// Also fit templates by χ² (slow), with the true library of the test set as basis
+    #[arg(long)]
+    classical: bool,
+    #[arg(short, long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    let System::Redshift = a.system;
+    let model = super::model(a.model.as_deref())?;
+    let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), blank_sky: 0.0 };
+    let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
+    let fit = a.classical.then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
+    println!("Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n");
+    println!("| instrument | class | S/N per pixel | network | template χ² with the true SED library |\n| --- | --- | --- | --- | --- |");
+    let bar = progress::bar((a.instrument.len() * 3 * a.snr.len()) as u64, "cells", quiet);
+    let (mut fast, mut slow, mut rows) = (0.0, 0.0, 0u64);
+    for (i, name) in a.instrument.iter().enumerate() {
+        for class in SpecType::ALL {
+            for snr in &a.snr {
+                let fixed = Fixed { instrument: Some(i), class: Some(class), snr: Some(*snr) };
+                let examples: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
+                let start = Instant::now();
+                let answers: Vec<_> = examples.par_iter().map_init(Tape::default, |t, e| measure(&model, &e.spectrum, t)).collect();
+                fast += start.elapsed().as_secs_f64();
+                let start = Instant::now();
+                let classical: Option<Vec<_>> = fit.as_ref().map(|f| examples.par_iter().map(|e| f.fit(&resample(&e.spectrum, &FINE, 2))).collect());
+                slow += start.elapsed().as_secs_f64();
+                rows += a.n;
+                let mut ours = Tally::default();
+                let mut theirs = Tally::default();
+                for (k, e) in examples.iter().enumerate() {
+                    let Some(truth) = e.truth else { continue };
+                    let best = answers[k].answer.as_ref().and_then(|x| x.solutions.first());
+                    ours.add(best.is_some_and(|b| success(truth, b.class, b.z)));
+                    if let Some(c) = &classical {
+                        theirs.add(c[k].is_some_and(|b| success(truth, b.class, b.z)));
+                    }
+                }
+                let theirs = if classical.is_some() { theirs.to_string() } else { "not run (--classical)".into() };
+                bar.suspend(|| println!("| {name} | {} | {snr} | {ours} | {theirs} |", class.name()));
+                bar.inc(1);
+            }
+        }
+    }
+    bar.finish_and_clear();
+    let cores = rayon::current_num_threads() as f64;
+    let ms = |s: f64| 1e3 * s * cores / rows as f64;
+    println!("\nTime per spectrum and core: network {:.2} ms{}", ms(fast), if fit.is_some() { format!(", template χ² by FFT {:.1} ms", ms(slow)) } else { String::new() });
+    if let Some(f) = &fit {
+        let e = simulator.draw(Split::Test, 0);
+        let r = resample(&e.spectrum, &FINE, 2);
+        let start = Instant::now();
+        std::hint::black_box(f.fit_direct(&r));
+        println!("Template χ² scanned one redshift after another, as Redrock does: {:.0} ms", 1e3 * start.elapsed().as_secs_f64());
+    }
+    Ok(Outcome::Good)
+}

@@ -1,0 +1,24 @@
+//! One file per verb.
+
+pub mod demo;
+pub mod evaluate;
+pub mod redshift;
+pub mod show;
+pub mod simulate;
+pub mod train;
+
+use std::path::Path;
+
+use miette::{IntoDiagnostic, Result, WrapErr};
+use slipher_systems::redshift::model::Model;
+
+/// The model that comes with the program.
+const SHIPPED: &[u8] = include_bytes!("../../../../models/redshift.safetensors");
+
+/// The shipped model, or one from a file.
+pub fn model(path: Option<&Path>) -> Result<Model> {
+    match path {
+        None => Model::from_bytes("the shipped model", SHIPPED).into_diagnostic(),
+        Some(p) => Model::read(p).into_diagnostic().wrap_err("--model expects a file written by 'slipher train redshift'"),
+    }
+}

@@ -1,0 +1,46 @@
+//! `cargo xtask test`: all that must hold, in the order in which it fails fastest.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use crate::{data, root, sh};
+
+pub fn run() -> Result<(), String> {
+    sh("cargo", &["fmt", "--all", "--check"])?;
+    sh("cargo", &["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
+    let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
+    if nextest {
+        sh("cargo", &["nextest", "run", "--workspace", "--release", "--no-fail-fast"])?;
+    } else {
+        sh("cargo", &["test", "--workspace", "--release", "--lib", "--bins", "--tests"])?;
+    }
+    sh("cargo", &["test", "--workspace", "--release", "--doc", "--quiet"])?;
+    sh("cargo", &["build", "--release", "-p", "slipher"])?;
+    python()?;
+    if data().is_dir() {
+        crate::readall::run(&data())?;
+    } else if std::env::var("CI").is_ok_and(|v| v == "true") {
+        return Err(format!("{} is missing, and CI=true", data().display()));
+    } else {
+        eprintln!("skipped: the data folder {} is missing", data().display());
+    }
+    eprintln!("all tests passed");
+    Ok(())
+}
+
+/// Real readers (astropy, pyarrow) open what the program writes, in an environment that this step makes.
+fn python() -> Result<(), String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let venv = target.join("venv");
+    let python = venv.join("bin/python");
+    let text = |p: &PathBuf| p.display().to_string();
+    if !python.exists() {
+        sh("python3", &["-m", "venv", &text(&venv)])?;
+    }
+    let have = Command::new(&python).args(["-c", "import astropy, pyarrow, numpy"]).output().is_ok_and(|o| o.status.success());
+    if !have {
+        sh(&text(&python), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "astropy", "pyarrow"])?;
+    }
+    let binary = target.join("release/slipher");
+    sh(&text(&python), &["python/tests/round_trip.py", &text(&binary)])
+}
