@@ -44,7 +44,7 @@ fn class(truth: &str) -> Option<SpecType> {
     SpecType::parse(&truth[at..])
 }
 
-fn rows(path: &str, file: &PathBuf, truth: &str) -> Vec<Known> {
+fn rows(path: &str, file: &Path, truth: &str) -> Vec<Known> {
     let name = file.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
     if name.starts_with("coadd-") || name == "spectra-16-0.fits" {
         return desi(file, &name);
@@ -98,7 +98,9 @@ fn desi(file: &Path, name: &str) -> Vec<Known> {
     let mut candidates = vec![file.with_file_name(&beside)];
     candidates.extend(file.ancestors().take(6).map(|a| a.join(&beside)));
     let Some(catalogue) = candidates.iter().find(|p| p.is_file()).or(find(file, &beside).as_ref()).and_then(|p| Fits::open(p).ok()) else { return vec![] };
-    let Some(t) = (0..catalogue.hdus.len()).find_map(|i| catalogue.table(i).ok().filter(|t| t.column("TARGETID").is_some() && t.column("Z").is_some())) else { return vec![] };
+    let Some(t) = (0..catalogue.hdus.len()).find_map(|i| catalogue.table(i).ok().filter(|t| t.column("TARGETID").is_some() && t.column("Z").is_some())) else {
+        return vec![];
+    };
     f.rows
         .into_iter()
         .filter_map(|r| {

@@ -311,7 +311,9 @@ fn votable(batch: &[Column]) -> String {
         let ucd = if c.ucd.is_empty() { String::new() } else { format!(" ucd=\"{}\"", escape(c.ucd)) };
         fields.push_str(&format!("<FIELD name=\"{}\" {kind}{unit}{ucd}><DESCRIPTION>{}</DESCRIPTION></FIELD>", c.name, escape(c.description)));
     }
-    format!("<?xml version=\"1.0\"?><VOTABLE version=\"1.5\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\"><RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>")
+    format!(
+        "<?xml version=\"1.0\"?><VOTABLE version=\"1.5\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\"><RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>"
+    )
 }
 
 #[cfg(test)]

@@ -79,7 +79,7 @@ mod tests {
         }
         let d = dir.path().display().to_string();
         let names = |args: &[String]| expand(args).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
-        assert_eq!(names(&[d.clone()]), ["a.fits.gz", "b.fits", "c.dat"]);
+        assert_eq!(names(std::slice::from_ref(&d)), ["a.fits.gz", "b.fits", "c.dat"]);
         assert_eq!(names(&[format!("{d}/*.fits"), format!("{d}/b.fits")]), ["b.fits"]);
         std::fs::write(dir.path().join("list"), format!("# all\n{d}/README\n")).unwrap();
         assert_eq!(names(&[format!("@{d}/list")]), ["README"]);

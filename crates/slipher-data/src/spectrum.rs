@@ -141,9 +141,7 @@ pub fn median(v: &mut [f32]) -> f32 {
 /// σ·√1.5, its median absolute value 0.674 of that).
 pub fn estimate_ivar(flux: &[f32]) -> Vec<f32> {
     let n = flux.len();
-    let diff: Vec<f32> = (0..n)
-        .map(|i| if i == 0 || i + 1 == n { f32::NAN } else { (flux[i] - 0.5 * (flux[i - 1] + flux[i + 1])).abs() })
-        .collect();
+    let diff: Vec<f32> = (0..n).map(|i| if i == 0 || i + 1 == n { f32::NAN } else { (flux[i] - 0.5 * (flux[i - 1] + flux[i + 1])).abs() }).collect();
     let mut ivar = vec![0.0; n];
     let mut start = 0;
     while start < n {

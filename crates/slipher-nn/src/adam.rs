@@ -38,18 +38,14 @@ impl Adam {
         let c1 = 1.0 / (1.0 - p.beta1.powi(t));
         let c2 = 1.0 / (1.0 - p.beta2.powi(t));
         const CHUNK: usize = 1 << 14;
-        w.par_chunks_mut(CHUNK)
-            .zip(grad.par_chunks(CHUNK))
-            .zip(self.m.par_chunks_mut(CHUNK))
-            .zip(self.v.par_chunks_mut(CHUNK))
-            .for_each(|(((w, g), m), v)| {
-                for i in 0..w.len() {
-                    m[i] += (1.0 - p.beta1) * (g[i] - m[i]);
-                    v[i] += (1.0 - p.beta2) * (g[i] * g[i] - v[i]);
-                    let update = m[i] * c1 / ((v[i] * c2).sqrt() + p.eps);
-                    w[i] -= lr * (update + p.weight_decay * w[i]);
-                }
-            });
+        w.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(self.m.par_chunks_mut(CHUNK)).zip(self.v.par_chunks_mut(CHUNK)).for_each(|(((w, g), m), v)| {
+            for i in 0..w.len() {
+                m[i] += (1.0 - p.beta1) * (g[i] - m[i]);
+                v[i] += (1.0 - p.beta2) * (g[i] * g[i] - v[i]);
+                let update = m[i] * c1 / ((v[i] * c2).sqrt() + p.eps);
+                w[i] -= lr * (update + p.weight_decay * w[i]);
+            }
+        });
     }
 }
 

@@ -26,22 +26,11 @@ impl Checkpoint {
         let bad = |why: String| CheckpointError::Format { name: name.to_owned(), why };
         let file = SafeTensors::deserialize(bytes).map_err(|e| bad(e.to_string()))?;
         let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| bad(e.to_string()))?;
-        let mut out = Checkpoint {
-            meta: header.metadata().clone().unwrap_or_default(),
-            ..Checkpoint::default()
-        };
+        let mut out = Checkpoint { meta: header.metadata().clone().unwrap_or_default(), ..Checkpoint::default() };
         for (key, view) in file.tensors() {
             let values = match view.dtype() {
-                Dtype::F32 => view
-                    .data()
-                    .chunks_exact(4)
-                    .map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]]))
-                    .collect(),
-                Dtype::BF16 => view
-                    .data()
-                    .chunks_exact(2)
-                    .map(|b| f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16))
-                    .collect(),
+                Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
+                Dtype::BF16 => view.data().chunks_exact(2).map(|b| f32::from_bits(u32::from(u16::from_le_bytes([b[0], b[1]])) << 16)).collect(),
                 other => return Err(bad(format!("tensor '{key}' has type {other:?}, expected F32"))),
             };
             out.tensors.insert(key, values);
@@ -52,11 +41,7 @@ impl Checkpoint {
     /// Bytes of a safetensors file. The same content gives the same bytes.
     pub fn to_bytes(&self) -> Result<Vec<u8>, CheckpointError> {
         let bad = |why: String| CheckpointError::Format { name: "checkpoint".into(), why };
-        let raw: HashMap<&String, Vec<u8>> = self
-            .tensors
-            .iter()
-            .map(|(k, v)| (k, v.iter().flat_map(|x| x.to_le_bytes()).collect()))
-            .collect();
+        let raw: HashMap<&String, Vec<u8>> = self.tensors.iter().map(|(k, v)| (k, v.iter().flat_map(|x| x.to_le_bytes()).collect())).collect();
         let mut views = Vec::new();
         for (k, v) in &raw {
             let view = TensorView::new(Dtype::F32, vec![v.len() / 4], v).map_err(|e| bad(e.to_string()))?;
@@ -71,19 +56,14 @@ impl Checkpoint {
     }
 
     pub fn read(path: &Path) -> Result<Self, CheckpointError> {
-        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
-            what: "read",
-            path: path.to_owned(),
-            source,
-        })?;
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io { what: "read", path: path.to_owned(), source })?;
         Checkpoint::from_bytes(&path.display().to_string(), &bytes)?.unpacked(path.display().to_string())
     }
 
     /// Turns the one metadata entry of [`Checkpoint::to_bytes`] back into many.
     pub fn unpacked(mut self, name: String) -> Result<Self, CheckpointError> {
         if let Some(text) = self.meta.remove("slipher") {
-            self.meta = serde_json::from_str(&text)
-                .map_err(|e| CheckpointError::Format { name, why: e.to_string() })?;
+            self.meta = serde_json::from_str(&text).map_err(|e| CheckpointError::Format { name, why: e.to_string() })?;
         }
         Ok(self)
     }
@@ -101,11 +81,7 @@ impl Checkpoint {
     pub fn tensor(&self, key: &str, len: usize) -> Result<Vec<f32>, CheckpointError> {
         let bad = |why: String| CheckpointError::Format { name: "model".into(), why };
         let v = self.tensors.get(key).ok_or_else(|| bad(format!("tensor '{key}' is missing")))?;
-        if v.len() == len {
-            Ok(v.clone())
-        } else {
-            Err(bad(format!("tensor '{key}' has {} values, expected {len}", v.len())))
-        }
+        if v.len() == len { Ok(v.clone()) } else { Err(bad(format!("tensor '{key}' has {} values, expected {len}", v.len()))) }
     }
 }
 

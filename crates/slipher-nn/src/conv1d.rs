@@ -35,8 +35,7 @@ impl Rows {
         self.len = len;
         self.channels = channels;
         self.data.clear();
-        self.data
-            .resize((2 * PAD + len.next_multiple_of(TILE)) * channels, 0.0);
+        self.data.resize((2 * PAD + len.next_multiple_of(TILE)) * channels, 0.0);
     }
 
     pub fn len(&self) -> usize {
@@ -113,8 +112,7 @@ impl Conv {
         for t in 0..self.taps {
             for c in 0..self.cin {
                 for o in 0..self.cout {
-                    out[((self.taps - 1 - t) * self.cout + o) * self.cin + c] =
-                        w[(t * self.cin + c) * self.cout + o];
+                    out[((self.taps - 1 - t) * self.cout + o) * self.cin + c] = w[(t * self.cin + c) * self.cout + o];
                 }
             }
         }
@@ -140,15 +138,7 @@ impl Conv {
 /// # Safety
 /// `x` and `y` hold `PAD + n + PAD` rows, `n` a multiple of `T`; `w`, `b` as the shape says.
 #[inline(always)]
-unsafe fn forward<L: Lanes, const T: usize>(
-    s: Conv,
-    n: usize,
-    x: *const f32,
-    w: *const f32,
-    b: *const f32,
-    y: *mut f32,
-    add: bool,
-) {
+unsafe fn forward<L: Lanes, const T: usize>(s: Conv, n: usize, x: *const f32, w: *const f32, b: *const f32, y: *mut f32, add: bool) {
     unsafe {
         for block in (0..s.cout).step_by(WIDTH) {
             let bias = L::load(b.add(block));
@@ -183,13 +173,7 @@ unsafe fn forward<L: Lanes, const T: usize>(
 /// # Safety
 /// As [`forward`]; `T` divides 16.
 #[inline(always)]
-unsafe fn grad_weights<L: Lanes, const T: usize>(
-    s: Conv,
-    n: usize,
-    x: *const f32,
-    dy: *const f32,
-    dw: *mut f32,
-) {
+unsafe fn grad_weights<L: Lanes, const T: usize>(s: Conv, n: usize, x: *const f32, dy: *const f32, dw: *mut f32) {
     unsafe {
         for t in 0..s.taps {
             let first = PAD + t * s.dilation - (s.taps / 2) * s.dilation;
@@ -242,8 +226,7 @@ mod tests {
                         continue;
                     }
                     for c in 0..s.cin {
-                        sum += f64::from(x.values()[j as usize * s.cin + c])
-                            * f64::from(w[(t * s.cin + c) * s.cout + o]);
+                        sum += f64::from(x.values()[j as usize * s.cin + c]) * f64::from(w[(t * s.cin + c) * s.cout + o]);
                     }
                 }
                 y[i * s.cout + o] = sum as f32;

@@ -45,14 +45,7 @@ impl Correlation {
     pub fn new(nfft: usize, grid: usize, min_lag: i32, lags: usize, patterns: usize) -> Self {
         assert!(grid + lags <= nfft, "transform shorter than grid + lags");
         let mut planner = RealFftPlanner::<f32>::new();
-        Correlation {
-            nfft,
-            min_lag,
-            lags,
-            patterns,
-            fft: planner.plan_fft_forward(nfft),
-            inverse: planner.plan_fft_inverse(nfft),
-        }
+        Correlation { nfft, min_lag, lags, patterns, fft: planner.plan_fft_forward(nfft), inverse: planner.plan_fft_inverse(nfft) }
     }
 
     /// Frequencies of the real transform.
@@ -79,9 +72,7 @@ impl Correlation {
 
     fn forward_fft(&self, s: &mut Scratch) {
         let n = self.fft.get_scratch_len();
-        self.fft
-            .process_with_scratch(&mut s.real, &mut s.freq, &mut s.fft[..n])
-            .expect("buffers have the planned lengths");
+        self.fft.process_with_scratch(&mut s.real, &mut s.freq, &mut s.fft[..n]).expect("buffers have the planned lengths");
     }
 
     fn inverse_fft(&self, s: &mut Scratch) {
@@ -90,9 +81,7 @@ impl Correlation {
             s.freq[self.nfft / 2].im = 0.0;
         }
         let n = self.inverse.get_scratch_len();
-        self.inverse
-            .process_with_scratch(&mut s.freq, &mut s.real, &mut s.fft[..n])
-            .expect("buffers have the planned lengths");
+        self.inverse.process_with_scratch(&mut s.freq, &mut s.real, &mut s.fft[..n]).expect("buffers have the planned lengths");
     }
 
     /// Spectrum `[frequency][re16 | im16]` of sixteen feature maps that start at grid position `offset`.
@@ -285,15 +274,7 @@ unsafe fn back_products<L: Lanes, const T: usize>(nf: usize, np: usize, g: *cons
 /// # Safety
 /// Pointers hold the lengths that `grad_patterns` lays out.
 #[inline(always)]
-unsafe fn outer_products<L: Lanes, const T: usize>(
-    first: usize,
-    count: usize,
-    nf: usize,
-    np: usize,
-    f: *const f32,
-    g: *const f32,
-    o: *mut f32,
-) {
+unsafe fn outer_products<L: Lanes, const T: usize>(first: usize, count: usize, nf: usize, np: usize, f: *const f32, g: *const f32, o: *mut f32) {
     unsafe {
         for n in 0..count {
             let i = first + n;

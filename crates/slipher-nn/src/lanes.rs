@@ -120,12 +120,7 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe {
-                Avx2(
-                    _mm256_fmadd_ps(a.0, b.0, self.0),
-                    _mm256_fmadd_ps(a.1, b.1, self.1),
-                )
-            }
+            unsafe { Avx2(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
         }
     }
 }
@@ -186,9 +181,10 @@ macro_rules! dispatch {
         unsafe fn avx2($($arg: $ty),*) {
             unsafe { $kernel::<$crate::lanes::Avx2, $t2>($($arg),*) }
         }
+        let isa: $crate::lanes::Isa = $isa;
         // SAFETY: the set was detected on this machine; the kernels' own contracts are checked by the caller.
         unsafe {
-            match $isa {
+            match isa {
                 #[cfg(target_arch = "x86_64")]
                 $crate::lanes::Isa::Avx512 => avx512($($arg),*),
                 #[cfg(target_arch = "x86_64")]

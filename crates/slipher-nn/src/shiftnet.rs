@@ -140,18 +140,9 @@ impl ShiftNet {
     /// A network of given weights; lengths must be those of the shape.
     pub fn from_weights(config: ShiftNetConfig, trunk: Vec<f32>, patterns: Vec<f32>) -> Self {
         assert_eq!(trunk.len(), config.trunk_weights());
-        let correlation =
-            Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
+        let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
         assert_eq!(patterns.len(), correlation.weights());
-        let mut net = ShiftNet {
-            config,
-            trunk,
-            patterns,
-            correlation,
-            wspec: vec![],
-            transposed: vec![],
-            isa: Isa::best(),
-        };
+        let mut net = ShiftNet { config, trunk, patterns, correlation, wspec: vec![], transposed: vec![], isa: Isa::best() };
         net.refresh();
         net
     }
@@ -159,10 +150,7 @@ impl ShiftNet {
     /// Recomputes what is derived from the weights, after an optimiser's step.
     pub fn refresh(&mut self) {
         self.wspec = self.correlation.patterns_spectrum(&self.patterns);
-        self.transposed = self
-            .offsets()
-            .map(|(c, at)| c.transposed(&self.trunk[at..at + c.weights()]))
-            .collect();
+        self.transposed = self.offsets().map(|(c, at)| c.transposed(&self.trunk[at..at + c.weights()])).collect();
     }
 
     /// Runs the kernels on another instruction set.
@@ -269,12 +257,7 @@ impl ShiftNet {
     }
 
     /// Forward passes over many windows at once; `f` sees each tape in order of the input.
-    pub fn map<I: Sync, O: Send>(
-        &self,
-        items: &[I],
-        fill: impl Fn(&I, &mut Tape) -> (Vec<f32>, usize) + Sync,
-        f: impl Fn(&I, &Tape) -> O + Sync,
-    ) -> Vec<O> {
+    pub fn map<I: Sync, O: Send>(&self, items: &[I], fill: impl Fn(&I, &mut Tape) -> (Vec<f32>, usize) + Sync, f: impl Fn(&I, &Tape) -> O + Sync) -> Vec<O> {
         items
             .par_iter()
             .map_init(Tape::default, |tape, item| {
@@ -292,17 +275,7 @@ mod tests {
     use rand::Rng;
 
     fn small() -> ShiftNetConfig {
-        ShiftNetConfig {
-            inputs: 16,
-            width: 16,
-            depth: 3,
-            taps: 5,
-            patterns: 2,
-            grid: 160,
-            min_lag: -4,
-            lags: 60,
-            nfft: 240,
-        }
+        ShiftNetConfig { inputs: 16, width: 16, depth: 3, taps: 5, patterns: 2, grid: 160, min_lag: -4, lags: 60, nfft: 240 }
     }
 
     fn random_net(config: ShiftNetConfig) -> ShiftNet {

@@ -18,17 +18,30 @@ pub struct Population {
 }
 
 /// Balmer decrement, case B, 10⁴ K (Osterbrock & Ferland 2006, table 4.4): ratio to Hβ.
-const BALMER: [(f64, f64); 7] = [
-    (6564.61, 2.86), (4862.68, 1.0), (4341.68, 0.468), (4102.89, 0.259), (3971.20, 0.159), (3890.15, 0.105), (3836.47, 0.073),
-];
+const BALMER: [(f64, f64); 7] = [(6564.61, 2.86), (4862.68, 1.0), (4341.68, 0.468), (4102.89, 0.259), (3971.20, 0.159), (3890.15, 0.105), (3836.47, 0.073)];
 /// Paschen and Brackett lines, ratio to Hβ (same source).
 const PASCHEN: [(f64, f64); 5] = [(18_756.1, 0.339), (12_821.6, 0.163), (10_941.1, 0.090), (10_052.1, 0.055), (21_661.2, 0.028)];
 
 /// Interstellar absorption of the ultraviolet: vacuum Å, relative depth (Shapley et al. 2003, table 1).
 const INTERSTELLAR: [(f64, f64); 18] = [
-    (1260.42, 0.8), (1303.3, 1.0), (1334.53, 0.9), (1393.76, 0.6), (1402.77, 0.45), (1526.71, 0.8), (1548.2, 0.6), (1550.8, 0.5),
-    (1608.45, 0.5), (1670.79, 0.7), (1854.7, 0.4), (2344.21, 0.6), (2374.46, 0.5), (2382.76, 0.7), (2586.65, 0.6), (2600.17, 0.7),
-    (2796.35, 0.9), (2803.53, 0.8),
+    (1260.42, 0.8),
+    (1303.3, 1.0),
+    (1334.53, 0.9),
+    (1393.76, 0.6),
+    (1402.77, 0.45),
+    (1526.71, 0.8),
+    (1548.2, 0.6),
+    (1550.8, 0.5),
+    (1608.45, 0.5),
+    (1670.79, 0.7),
+    (1854.7, 0.4),
+    (2344.21, 0.6),
+    (2374.46, 0.5),
+    (2382.76, 0.7),
+    (2586.65, 0.6),
+    (2600.17, 0.7),
+    (2796.35, 0.9),
+    (2803.53, 0.8),
 ];
 
 /// Draws a galaxy for redshift `z`. `populations` must not be empty.
@@ -110,11 +123,7 @@ fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let hbeta = width * at / 2.86;
     let active = rng.chance(if young { 0.08 } else { 0.6 });
     let n2 = if active { rng.uniform(-0.35, 0.35) } else { rng.uniform(-1.7, -0.25) };
-    let o3 = if active {
-        rng.normal(0.55, 0.35)
-    } else {
-        (0.61 / (n2 - 0.08) + 1.1 + rng.normal(0.0, 0.18)).clamp(-1.1, 0.95)
-    };
+    let o3 = if active { rng.normal(0.55, 0.35) } else { (0.61 / (n2 - 0.08) + 1.1 + rng.normal(0.0, 0.18)).clamp(-1.1, 0.95) };
     let sigma = if active { sigma * 1.6 } else { sigma };
     let mut add = |wave: f64, ratio: f64| emit(sed, wave, ratio * hbeta * redden(wave), sigma);
     for (wave, ratio) in BALMER.into_iter().chain(PASCHEN) {

@@ -28,11 +28,7 @@ pub fn effective_depth(z: f64) -> f64 {
 
 impl Sightline {
     pub fn draw(rng: &mut Stream) -> Self {
-        Sightline {
-            scatter: rng.uniform(0.5, 1.4),
-            limit: 912.0 * rng.uniform(0.85, 1.0),
-            seed: (rng.uniform(0.0, 1e15)) as u64,
-        }
+        Sightline { scatter: rng.uniform(0.5, 1.4), limit: 912.0 * rng.uniform(0.85, 1.0), seed: (rng.uniform(0.0, 1e15)) as u64 }
     }
 
     /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs = start + i·step.

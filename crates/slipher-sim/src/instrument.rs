@@ -51,6 +51,9 @@ pub struct Instrument {
     /// Highest redshift simulated.
     #[serde(default = "default_zmax")]
     pub z_max: f64,
+    /// Highest redshift of four in five galaxies: what the survey targets.
+    #[serde(default = "default_zmax")]
+    pub galaxy_z_max: f64,
 }
 
 /// Kind of pixel grid.
@@ -199,6 +202,7 @@ impl Instrument {
             snr: [0.7, 40.0],
             classes: [0.62, 0.25, 0.13],
             z_max: 7.0,
+            galaxy_z_max: 7.0,
         }
     }
 }

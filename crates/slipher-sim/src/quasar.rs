@@ -12,34 +12,78 @@ use crate::sed::{C_KMS, Gaussian, Sed, SpecType, Template};
 /// Broad lines: vacuum Å, equivalent width Å, mean shift km/s (Vanden Berk et al. 2001, table 2; shifts after
 /// Richards et al. 2002).
 const BROAD: [(f64, f64, f64); 26] = [
-    (1033.83, 9.0, -200.0), (1215.67, 75.0, 0.0), (1240.14, 18.0, -200.0), (1263.0, 3.0, 0.0), (1305.5, 2.5, 0.0), (1335.3, 1.0, 0.0),
-    (1398.3, 8.5, -300.0), (1549.06, 32.0, -650.0), (1640.42, 5.0, -450.0), (1663.48, 2.5, -300.0), (1750.3, 1.2, 0.0),
-    (1857.4, 2.5, -100.0), (1892.0, 3.5, -100.0), (1908.73, 18.0, -150.0), (2326.4, 2.0, 0.0), (2799.12, 28.0, 0.0), (3890.15, 1.5, 0.0),
-    (4102.89, 6.0, 0.0), (4341.68, 14.0, 0.0), (4862.68, 46.0, 0.0), (5877.25, 6.0, 0.0), (6564.61, 200.0, 0.0), (10_833.3, 36.0, 0.0),
-    (10_941.1, 12.0, 0.0), (12_821.6, 30.0, 0.0), (18_756.1, 40.0, 0.0),
+    (1033.83, 9.0, -200.0),
+    (1215.67, 75.0, 0.0),
+    (1240.14, 18.0, -200.0),
+    (1263.0, 3.0, 0.0),
+    (1305.5, 2.5, 0.0),
+    (1335.3, 1.0, 0.0),
+    (1398.3, 8.5, -300.0),
+    (1549.06, 32.0, -650.0),
+    (1640.42, 5.0, -450.0),
+    (1663.48, 2.5, -300.0),
+    (1750.3, 1.2, 0.0),
+    (1857.4, 2.5, -100.0),
+    (1892.0, 3.5, -100.0),
+    (1908.73, 18.0, -150.0),
+    (2326.4, 2.0, 0.0),
+    (2799.12, 28.0, 0.0),
+    (3890.15, 1.5, 0.0),
+    (4102.89, 6.0, 0.0),
+    (4341.68, 14.0, 0.0),
+    (4862.68, 46.0, 0.0),
+    (5877.25, 6.0, 0.0),
+    (6564.61, 200.0, 0.0),
+    (10_833.3, 36.0, 0.0),
+    (10_941.1, 12.0, 0.0),
+    (12_821.6, 30.0, 0.0),
+    (18_756.1, 40.0, 0.0),
 ];
 
 /// Narrow lines: vacuum Å, equivalent width Å.
 const NARROW: [(f64, f64); 14] = [
-    (3346.82, 0.4), (3426.84, 1.2), (3728.48, 1.6), (3869.86, 1.9), (3968.59, 0.7), (4364.44, 0.6), (4960.30, 4.5), (5008.24, 13.5),
-    (6302.05, 0.9), (6549.85, 2.0), (6585.28, 6.0), (6718.29, 1.8), (6732.67, 1.6), (9533.2, 4.0),
+    (3346.82, 0.4),
+    (3426.84, 1.2),
+    (3728.48, 1.6),
+    (3869.86, 1.9),
+    (3968.59, 0.7),
+    (4364.44, 0.6),
+    (4960.30, 4.5),
+    (5008.24, 13.5),
+    (6302.05, 0.9),
+    (6549.85, 2.0),
+    (6585.28, 6.0),
+    (6718.29, 1.8),
+    (6732.67, 1.6),
+    (9533.2, 4.0),
 ];
 
 /// Fe II: centre Å, σ Å, relative height (blends seen in Véron-Cetty et al. 2004; Vestergaard & Wilkes 2001).
 const IRON: [(f64, f64, f64); 17] = [
-    (2080.0, 40.0, 0.35), (2250.0, 50.0, 0.45), (2380.0, 55.0, 0.9), (2490.0, 55.0, 1.0), (2590.0, 45.0, 0.75), (2740.0, 30.0, 0.35),
-    (2880.0, 55.0, 0.4), (2960.0, 40.0, 0.35), (3190.0, 90.0, 0.3), (3490.0, 60.0, 0.1), (4180.0, 40.0, 0.12), (4310.0, 40.0, 0.15),
-    (4530.0, 38.0, 0.4), (4590.0, 45.0, 0.4), (5180.0, 35.0, 0.3), (5270.0, 45.0, 0.38), (5325.0, 40.0, 0.35),
+    (2080.0, 40.0, 0.35),
+    (2250.0, 50.0, 0.45),
+    (2380.0, 55.0, 0.9),
+    (2490.0, 55.0, 1.0),
+    (2590.0, 45.0, 0.75),
+    (2740.0, 30.0, 0.35),
+    (2880.0, 55.0, 0.4),
+    (2960.0, 40.0, 0.35),
+    (3190.0, 90.0, 0.3),
+    (3490.0, 60.0, 0.1),
+    (4180.0, 40.0, 0.12),
+    (4310.0, 40.0, 0.15),
+    (4530.0, 38.0, 0.4),
+    (4590.0, 45.0, 0.4),
+    (5180.0, 35.0, 0.3),
+    (5270.0, 45.0, 0.38),
+    (5325.0, 40.0, 0.35),
 ];
 
 /// The built-in pseudo-continua: iron blends and the Balmer continuum.
 pub fn builtin() -> Vec<Arc<Template>> {
     let (start, len) = (2.954, 14_450);
     let wave: Vec<f64> = (0..len).map(|i| 10f64.powf(start + 1e-4 * f64::from(i))).collect();
-    let iron: Vec<f32> = wave
-        .iter()
-        .map(|w| IRON.iter().map(|(c, s, h)| h * (-0.5 * ((w - c) / s).powi(2)).exp()).sum::<f64>() as f32)
-        .collect();
+    let iron: Vec<f32> = wave.iter().map(|w| IRON.iter().map(|(c, s, h)| h * (-0.5 * ((w - c) / s).powi(2)).exp()).sum::<f64>() as f32).collect();
     let balmer: Vec<f32> = wave
         .iter()
         .map(|w| {
@@ -87,7 +131,18 @@ pub fn draw(rng: &mut Stream, pseudo: &[Arc<Template>], mean: &[Arc<Template>], 
         sed.power = Some((1.0, slope, rng.uniform(4500.0, 6500.0), rng.uniform(0.5, 1.6)));
         sed.continua.push((pseudo[0].clone(), (0.30 * rng.log_uniform(0.15, 2.5)) as f32));
         sed.continua.push((pseudo[1].clone(), (0.10 * rng.log_uniform(0.3, 3.0)) as f32));
-        lines(rng, &mut sed, 1.0, z);
+        if z < 0.9 && rng.chance(0.35) {
+            intermediate(rng, &mut sed, z);
+        } else {
+            lines(rng, &mut sed, 1.0, z);
+        }
+        // Weak-line quasars (Diamond-Stanic et al. 2009), and spectra divided by their continuum: only the forest is left.
+        if z > 1.9 && rng.chance(0.05) {
+            let keep = rng.uniform(0.0, 0.25);
+            sed.emission.iter_mut().for_each(|l| l.strength *= keep);
+            sed.power = Some((1.0, rng.normal(-0.5, 0.7), 1e5, 0.0));
+            sed.continua.clear();
+        }
     }
     if z < 1.0 && !hosts.is_empty() && rng.chance(0.7) {
         host(rng, &mut sed, hosts);
@@ -105,6 +160,17 @@ fn level(sed: &Sed, wave: f64) -> f64 {
         if wave > knee { low * (wave / knee).powf(beyond) } else { low }
     });
     power + continuum(sed, wave)
+}
+
+/// Seyferts of type 1.5–1.9: narrow lines outshine weak broad ones, in a host.
+fn intermediate(rng: &mut Stream, sed: &mut Sed, z: f64) {
+    let all = sed.emission.len();
+    lines(rng, sed, 0.9, z);
+    let weak = rng.uniform(0.15, 0.8);
+    let strong = rng.log_uniform(2.0, 14.0);
+    for l in &mut sed.emission[all..] {
+        l.strength *= if l.sigma < 440.0 { strong } else { weak };
+    }
 }
 
 fn lines(rng: &mut Stream, sed: &mut Sed, strength: f64, z: f64) {

@@ -25,18 +25,8 @@ pub struct Library {
 impl Library {
     /// What needs no files.
     pub fn builtin() -> Self {
-        let galaxies = stellar::populations()
-            .into_iter()
-            .map(|(age, template)| Population { template, age: Some(age), has_lines: false })
-            .collect();
-        Library {
-            galaxies,
-            quasars: vec![],
-            stars: vec![],
-            builtin_stars: star::builtin(),
-            pseudo: quasar::builtin(),
-            skipped: vec![],
-        }
+        let galaxies = stellar::populations().into_iter().map(|(age, template)| Population { template, age: Some(age), has_lines: false }).collect();
+        Library { galaxies, quasars: vec![], stars: vec![], builtin_stars: star::builtin(), pseudo: quasar::builtin(), skipped: vec![] }
     }
 
     /// Adds every template below `folder`.

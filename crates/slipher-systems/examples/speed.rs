@@ -47,7 +47,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let mean = positions / encoded.len();
         println!(
             "{instrument:14} simulate {:.2} encode {:.2} forward {:.2} decode {:.2} loss {:.2} backward {:.2} ms; {mean} positions, trunk {:.1} MFLOP",
-            ms(simulate.as_secs_f64()), ms(encode.as_secs_f64()), ms(forward), ms(answer), ms(loss), ms(backward),
+            ms(simulate.as_secs_f64()),
+            ms(encode.as_secs_f64()),
+            ms(forward),
+            ms(answer),
+            ms(loss),
+            ms(backward),
             (mean * model.net.config.flop_per_position()) as f64 / 1e6,
         );
     }

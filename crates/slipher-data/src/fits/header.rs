@@ -42,10 +42,8 @@ impl Header {
             return;
         }
         if let Some(rest) = text.strip_prefix("HIERARCH ") {
-            if let Some((key, v)) = rest.split_once('=') {
-                if let Some(v) = value(v.trim_start()) {
-                    self.cards.push((key.trim().to_owned(), v));
-                }
+            if let Some((key, v)) = rest.split_once('=').and_then(|(k, v)| Some((k, value(v.trim_start())?))) {
+                self.cards.push((key.trim().to_owned(), v));
             }
             return;
         }

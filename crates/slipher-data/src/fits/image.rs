@@ -32,14 +32,7 @@ impl<'a> Image<'a> {
         }
         let naxis = h.int("NAXIS").unwrap_or(0);
         let axes = (1..=naxis).map(|i| usize::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0)).collect();
-        Ok(Image {
-            axes,
-            bitpix,
-            scale: h.float("BSCALE").unwrap_or(1.0),
-            zero: h.float("BZERO").unwrap_or(0.0),
-            blank: h.int("BLANK"),
-            data,
-        })
+        Ok(Image { axes, bitpix, scale: h.float("BSCALE").unwrap_or(1.0), zero: h.float("BZERO").unwrap_or(0.0), blank: h.int("BLANK"), data })
     }
 
     /// Pixels of a row.

@@ -77,7 +77,10 @@ impl<'a> Table<'a> {
                 other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
             };
             let width = if letter == 'X' { repeat.div_ceil(8) } else { repeat.saturating_mul(bytes) };
-            let end = offset.checked_add(width).filter(|e| *e <= stride).ok_or_else(|| format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'"))?;
+            let end = offset
+                .checked_add(width)
+                .filter(|e| *e <= stride)
+                .ok_or_else(|| format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'"))?;
             let text = |key: String| h.str(&key).unwrap_or_default().trim().to_owned();
             columns.push(Column {
                 name: text(format!("TTYPE{i}")),

@@ -5,7 +5,12 @@ use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Fits, Header};
 
-pub(super) const FORMAT: Format = Format { name: "1-D image", about: "1-D FITS images: CRVAL1/CDELT1/CD1_1 (linear, log), WAVELENGTH, ERROR, VARIANCE or IVAR extensions, IRAF multispec", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "1-D image",
+    about: "1-D FITS images: CRVAL1/CDELT1/CD1_1 (linear, log), WAVELENGTH, ERROR, VARIANCE or IVAR extensions, IRAF multispec",
+    recognise,
+    read,
+};
 
 /// HDUs by number that play a part.
 struct Layout {

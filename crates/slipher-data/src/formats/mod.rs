@@ -152,7 +152,9 @@ fn describe(content: &Content) -> String {
         }
         Content::Text(t) => {
             let first: String = t.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().chars().take(80).collect();
-            format!("no spectrum found. Expected at least 10 lines of wavelength, flux and, if known, error, with column names in the first line if there are other columns. First line: '{first}'")
+            format!(
+                "no spectrum found. Expected at least 10 lines of wavelength, flux and, if known, error, with column names in the first line if there are other columns. First line: '{first}'"
+            )
         }
     }
 }

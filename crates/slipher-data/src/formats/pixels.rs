@@ -51,7 +51,7 @@ impl Pixels {
     /// As [`Spectrum::new`].
     pub fn into_spectrum(mut self, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
         let mut steps = Vec::new();
-        self.to_angstrom(&mut steps);
+        self.convert_to_angstrom(&mut steps);
         let (medium, evidence) = match options.medium {
             Some(m) => (m, "as the user says".to_owned()),
             None => self.medium.clone(),
@@ -90,7 +90,7 @@ impl Pixels {
         Ok(s)
     }
 
-    fn to_angstrom(&mut self, steps: &mut Vec<String>) {
+    fn convert_to_angstrom(&mut self, steps: &mut Vec<String>) {
         let unit = self.wave_unit.to_lowercase().replace(['(', ')', '[', ']', '.', ' '], "");
         let name = self.wave_name.to_lowercase();
         let good = || self.wave.iter().copied().filter(|w| w.is_finite());
@@ -162,10 +162,82 @@ pub enum Role {
 }
 
 const NAMES: [(Role, &[&str]); 6] = [
-    (Role::Wave, &["loglam", "loglambda", "logwave", "wave", "wavelength", "lambda", "lam", "wl", "wlen", "wavelengths", "waveobs", "lambdaobs", "wavevac", "waveair", "wav", "spectralaxis", "obswave", "vacwave", "angstrom"]),
-    (Role::Flux, &["flux", "fluxes", "flam", "flambda", "fnu", "fluxdensity", "fluxlambda", "signal", "spec", "spectrum", "fluxtotal", "fobs", "intensity", "counts", "fluxobs", "f"]),
+    (
+        Role::Wave,
+        &[
+            "loglam",
+            "loglambda",
+            "logwave",
+            "wave",
+            "wavelength",
+            "lambda",
+            "lam",
+            "wl",
+            "wlen",
+            "wavelengths",
+            "waveobs",
+            "lambdaobs",
+            "wavevac",
+            "waveair",
+            "wav",
+            "spectralaxis",
+            "obswave",
+            "vacwave",
+            "angstrom",
+        ],
+    ),
+    (
+        Role::Flux,
+        &[
+            "flux",
+            "fluxes",
+            "flam",
+            "flambda",
+            "fnu",
+            "fluxdensity",
+            "fluxlambda",
+            "signal",
+            "spec",
+            "spectrum",
+            "fluxtotal",
+            "fobs",
+            "intensity",
+            "counts",
+            "fluxobs",
+            "f",
+        ],
+    ),
     (Role::Ivar, &["ivar", "inversevariance", "invvar", "fluxivar", "inversevar", "invvariance"]),
-    (Role::Sigma, &["err", "error", "sigma", "fluxerr", "fluxerror", "errflux", "std", "stddev", "noise", "flamerr", "uncertainty", "uncert", "fluxuncertainty", "sig", "dflux", "eflux", "fluxerrors", "errorflux", "fluxsigma", "fluxstd", "unc", "ferr", "fluxunc", "efluxlambda", "errs"]),
+    (
+        Role::Sigma,
+        &[
+            "err",
+            "error",
+            "sigma",
+            "fluxerr",
+            "fluxerror",
+            "errflux",
+            "std",
+            "stddev",
+            "noise",
+            "flamerr",
+            "uncertainty",
+            "uncert",
+            "fluxuncertainty",
+            "sig",
+            "dflux",
+            "eflux",
+            "fluxerrors",
+            "errorflux",
+            "fluxsigma",
+            "fluxstd",
+            "unc",
+            "ferr",
+            "fluxunc",
+            "efluxlambda",
+            "errs",
+        ],
+    ),
     (Role::Variance, &["var", "variance", "fluxvar", "fluxvariance"]),
     (Role::Mask, &["mask", "bad", "badpix", "badpixel"]),
 ];

@@ -6,12 +6,7 @@ use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
 use crate::spectrum::{Spectrum, Truth};
 
-pub(super) const FORMAT: Format = Format {
-    name: "SDSS/BOSS spec",
-    about: "spec-*.fits of SDSS, BOSS and eBOSS, lite and full",
-    recognise,
-    read,
-};
+pub(super) const FORMAT: Format = Format { name: "SDSS/BOSS spec", about: "spec-*.fits of SDSS, BOSS and eBOSS, lite and full", recognise, read };
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };

@@ -5,7 +5,8 @@ use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Column, Fits, Header, Table};
 
-pub(super) const FORMAT: Format = Format { name: "table", about: "any binary table with wavelength and flux columns, a pixel or a spectrum per row", recognise, read };
+pub(super) const FORMAT: Format =
+    Format { name: "table", about: "any binary table with wavelength and flux columns, a pixel or a spectrum per row", recognise, read };
 
 struct Columns<'a> {
     wave: &'a Column,
@@ -80,10 +81,9 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
     };
     // All pixels rejected: the column means something else.
     let bad = if bad.iter().all(|b| *b) { vec![] } else { bad };
-    if let Noise::Sigma(v) | Noise::Variance(v) | Noise::Ivar(v) = &mut noise {
-        if v.iter().all(|x| !x.is_finite() || *x == 0.0) {
-            noise = Noise::Missing;
-        }
+    let empty = |v: &[f64]| v.iter().all(|x| !x.is_finite() || *x == 0.0);
+    if matches!(&noise, Noise::Sigma(v) | Noise::Variance(v) | Noise::Ivar(v) if empty(v)) {
+        noise = Noise::Missing;
     }
     flux.iter_mut().filter(|f| f.abs() > 1e30).for_each(|f| *f = f64::NAN);
     let evidence = medium_of(h).or_else(|| medium_of(&f.hdus[0].header));
@@ -119,7 +119,10 @@ fn identify(primary: &Header, h: &Header, t: &Table, row: usize, s: &mut crate::
         s.object_id = key.unwrap_or_default().to_owned();
     }
     let place = |names: [&str; 4], hours: bool| {
-        names.iter().find_map(|k| t.scalar(k, row).filter(|_| vector).or_else(|| degrees(h, k, hours)).or_else(|| degrees(primary, k, hours))).unwrap_or(f64::NAN)
+        names
+            .iter()
+            .find_map(|k| t.scalar(k, row).filter(|_| vector).or_else(|| degrees(h, k, hours)).or_else(|| degrees(primary, k, hours)))
+            .unwrap_or(f64::NAN)
     };
     s.ra = place(["RAOBJ", "TARG_RA", "RA_TARG", "RA"], true);
     s.dec = place(["DECOBJ", "TARG_DEC", "DEC_TARG", "DEC"], false);

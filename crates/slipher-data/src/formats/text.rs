@@ -13,11 +13,7 @@ struct Parsed {
 
 fn fields(line: &str) -> Vec<&str> {
     let comma = line.contains([',', ';']);
-    if comma {
-        line.split([',', ';']).map(str::trim).collect()
-    } else {
-        line.split_whitespace().collect()
-    }
+    if comma { line.split([',', ';']).map(str::trim).collect() } else { line.split_whitespace().collect() }
 }
 
 /// Header names (the last line of words before the numbers) and the numeric columns.
@@ -33,8 +29,9 @@ fn parse(text: &str) -> Option<Parsed> {
         let comment = trimmed.starts_with(['#', '%', '!', '\\', '|', '"']);
         let body = trimmed.trim_start_matches(['#', '%', '!', '\\', '|', ' ']);
         let f = fields(body);
-        let number = |t: &&str| t.parse::<f64>().ok().or_else(|| matches!(t.to_lowercase().as_str(), "nan" | "inf" | "-inf" | "" | "--" | "null").then_some(f64::NAN));
-        let numbers: Option<Vec<f64>> = f.iter().map(|t| number(&t)).collect();
+        let number =
+            |t: &&str| t.parse::<f64>().ok().or_else(|| matches!(t.to_lowercase().as_str(), "nan" | "inf" | "-inf" | "" | "--" | "null").then_some(f64::NAN));
+        let numbers: Option<Vec<f64>> = f.iter().map(number).collect();
         match numbers {
             Some(v) if !comment && v.len() >= 2 => {
                 if columns.is_empty() {
@@ -65,7 +62,10 @@ fn find(p: &Parsed, wanted: Role) -> Option<usize> {
     p.names.iter().position(|n| role(n) == Some(wanted)).filter(|i| *i < p.columns.len())
 }
 
-fn layout(p: &Parsed) -> Option<(usize, usize, Option<(Role, usize)>)> {
+/// Columns of wavelength, flux and noise.
+type Layout = (usize, usize, Option<(Role, usize)>);
+
+fn layout(p: &Parsed) -> Option<Layout> {
     if p.names.len() == p.columns.len() {
         let (w, f) = (find(p, Role::Wave)?, find(p, Role::Flux)?);
         let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, find(p, r)?)));
@@ -131,7 +131,13 @@ mod tests {
 
     #[test]
     fn headers_of_all_kinds() {
-        for (head, sep) in [("", " "), ("# wave flux err\n", "  "), ("wavelength,flux,error\n", ","), ("#comment\n# more words here\nlambda;f;sigma\n", ";"), ("% 1 two\n", "\t")] {
+        for (head, sep) in [
+            ("", " "),
+            ("# wave flux err\n", "  "),
+            ("wavelength,flux,error\n", ","),
+            ("#comment\n# more words here\nlambda;f;sigma\n", ";"),
+            ("% 1 two\n", "\t"),
+        ] {
             let t = format!("{head}{}", body(sep));
             let p = parse(&t).unwrap();
             assert_eq!(layout(&p), Some((0, 1, Some((Role::Sigma, 2)))), "{head}");

@@ -23,15 +23,7 @@ pub struct Row {
 impl Row {
     /// Row of a spectrum.
     pub fn new(s: &Spectrum, measurement: Measurement) -> Self {
-        Row {
-            origin: s.origin.clone(),
-            object_id: s.object_id.clone(),
-            ra: s.ra,
-            dec: s.dec,
-            measurement,
-            error: None,
-            truth: s.truth.clone(),
-        }
+        Row { origin: s.origin.clone(), object_id: s.object_id.clone(), ra: s.ra, dec: s.dec, measurement, error: None, truth: s.truth.clone() }
     }
 
     /// Row of something unreadable.
@@ -68,7 +60,13 @@ pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
         c("z", "", "src.redshift", "best redshift, heliocentric as the spectrum is", f64s(&|r| best(r).map_or(f64::NAN, |b| b.z))),
         c("z_err", "", "stat.error;src.redshift", "standard deviation of z within the best peak", f64s(&|r| best(r).map_or(f64::NAN, |b| b.z_err))),
         c("spectype", "", "src.spType", "GALAXY, QSO or STAR", texts(&|r| best(r).map_or(String::new(), |b| b.class.name().into()))),
-        c("p_correct", "", "stat.probability", "probability that class and redshift are right, within 0.0033(1+z), QSO 0.01(1+z)", f64s(&|r| r.p_correct().unwrap_or(f64::NAN))),
+        c(
+            "p_correct",
+            "",
+            "stat.probability",
+            "probability that class and redshift are right, within 0.0033(1+z), QSO 0.01(1+z)",
+            f64s(&|r| r.p_correct().unwrap_or(f64::NAN)),
+        ),
         c("p_galaxy", "", "stat.probability", "probability of GALAXY at any redshift", class(0)),
         c("p_qso", "", "stat.probability", "probability of QSO at any redshift", class(1)),
         c("p_star", "", "stat.probability", "probability of STAR", class(2)),

@@ -1,6 +1,6 @@
 //! Files to rows, in order, in parallel, in memory bounded by the files being read at one time.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use slipher_data::formats::{ReadOptions, read};
@@ -34,7 +34,7 @@ pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink:
     Ok(())
 }
 
-fn rows_of(model: &Model, path: &PathBuf, options: &ReadOptions) -> Vec<Row> {
+fn rows_of(model: &Model, path: &Path, options: &ReadOptions) -> Vec<Row> {
     let origin = |hdu, row| Origin { file: path.display().to_string(), hdu, row };
     // A bug in a reader must cost one file, not the night.
     let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(path, options)));
@@ -64,7 +64,7 @@ pub fn measure_all(model: &Model, spectra: &[Spectrum]) -> Vec<Row> {
 
 /// Reads one row again for the report's gallery.
 pub fn keep(model: &Model, row: &Row, options: &ReadOptions) -> Option<Kept> {
-    let found = read(std::path::Path::new(&row.origin.file), options).ok()?;
+    let found = read(Path::new(&row.origin.file), options).ok()?;
     let r = found.rows.into_iter().find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
     keep_spectrum(model, r.spectrum.ok()?)
 }

@@ -71,6 +71,8 @@ pub struct Fixed {
     pub instrument: Option<usize>,
     pub class: Option<SpecType>,
     pub snr: Option<f64>,
+    /// Redraw until the redshift is below this.
+    pub z_max: Option<f64>,
 }
 
 impl Simulator {
@@ -130,7 +132,10 @@ impl Simulator {
         }
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
         let class = fixed.class.unwrap_or(drawn);
-        let z = draw_redshift(&mut rng, class, instrument);
+        let mut z = draw_redshift(&mut rng, class, instrument);
+        while fixed.z_max.is_some_and(|m| z > m.max(0.1)) {
+            z = draw_redshift(&mut rng, class, instrument);
+        }
         let sed = self.library(split).draw(class, z, &mut rng);
         // Emission-line galaxies are targets for their lines: their continuum may drown.
         let drowned = fixed.snr.is_none() && !sed.emission.is_empty() && class == SpecType::Galaxy && rng.chance(0.3);
@@ -146,14 +151,25 @@ impl Simulator {
 /// Features that galaxies and quasars are recognised by, rest Å, with weights: redshifts are drawn so
 /// that one of them falls into the window, evenly in log λ.
 const GALAXY_ANCHORS: [(f64, f64); 11] = [
-    (6564.6, 1.2), (5008.2, 1.2), (4000.0, 1.4), (3728.5, 1.2), (2799.0, 0.5), (1908.7, 0.4), (1549.0, 0.6), (1215.7, 1.2), (8544.0, 0.2),
-    (10_833.0, 0.2), (18_756.0, 0.15),
+    (6564.6, 1.2),
+    (5008.2, 1.2),
+    (4000.0, 1.4),
+    (3728.5, 1.2),
+    (2799.0, 0.5),
+    (1908.7, 0.4),
+    (1549.0, 0.6),
+    (1215.7, 1.2),
+    (8544.0, 0.2),
+    (10_833.0, 0.2),
+    (18_756.0, 0.15),
 ];
 const QSO_ANCHORS: [(f64, f64); 7] = [(6564.6, 0.8), (4862.7, 1.0), (2799.0, 1.5), (1908.7, 1.3), (1549.0, 1.5), (1215.7, 1.2), (10_833.0, 0.1)];
 
 fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> f64 {
     let lo = instrument.windows.iter().map(|w| w[0]).fold(f64::INFINITY, f64::min);
     let hi = instrument.windows.iter().map(|w| w[1]).fold(0.0, f64::max);
+    let survey = class == SpecType::Galaxy && rng.chance(0.8);
+    let z_max = if survey { instrument.galaxy_z_max } else { instrument.z_max };
     let anchors: &[(f64, f64)] = match class {
         SpecType::Star => {
             let v = if rng.chance(0.85) { rng.normal(0.0, 130.0) } else { rng.uniform(-1500.0, 1500.0) };
@@ -174,12 +190,12 @@ fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> 
         for _ in 0..40 {
             let rest = anchors[rng.weighted(&weights)].0;
             let z = rng.log_uniform(lo, hi) / rest - 1.0;
-            if (0.0..instrument.z_max).contains(&z) {
+            if (0.0..z_max).contains(&z) {
                 return z;
             }
         }
     }
-    rng.uniform(0.0, (1.0 + instrument.z_max).ln()).exp() - 1.0
+    rng.uniform(0.0, (1.0 + z_max).ln()).exp() - 1.0
 }
 
 #[cfg(test)]
@@ -188,11 +204,8 @@ mod tests {
 
     #[test]
     fn rows_are_reproducible_and_finite() {
-        let recipe = SimulationRecipe {
-            instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)],
-            templates: vec![],
-            blank_sky: 0.1,
-        };
+        let recipe =
+            SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)], templates: vec![], blank_sky: 0.1 };
         let sim = Simulator::new(&recipe, 7).unwrap();
         for row in 0..60 {
             let (a, b) = (sim.draw(Split::Train, row), sim.draw(Split::Train, row));

@@ -14,7 +14,7 @@ use slipher_sim::random::Stream;
 use slipher_sim::sed::{Resolution, SpecType};
 use slipher_sim::templates::Library;
 
-use super::encode::{FINE, POSITIONS};
+use super::encode::FINE;
 use super::model::{LAGS, MIN_LAG, NFFT, SUPPORT, allowed, redshift_of};
 
 /// Basis spectra per class: Redrock uses 10 for galaxies, 4 (two ranges) for quasars, 5–6 for each stellar type.
@@ -272,7 +272,6 @@ fn components(library: &Library, class: SpecType, seed: u64) -> Vec<Vec<f64>> {
             }
         }
     }
-    debug_assert!(POSITIONS <= SUPPORT);
     out
 }
 
@@ -290,7 +289,7 @@ mod tests {
         let fit = TemplateFit::new(sim.library(Split::Test), 1);
         let mut right = 0;
         for row in 0..12 {
-            let fixed = Fixed { class: Some(SpecType::Galaxy), snr: Some(20.0), instrument: None };
+            let fixed = Fixed { class: Some(SpecType::Galaxy), snr: Some(20.0), ..Fixed::default() };
             let e = sim.draw_fixed(Split::Test, row, fixed);
             let r = resample(&e.spectrum, &FINE, 2);
             let a = fit.fit(&r).unwrap();

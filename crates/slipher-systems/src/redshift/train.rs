@@ -51,7 +51,14 @@ impl Recipe {
     pub fn parse(text: &str) -> Result<Self, BadRecipe> {
         let r: Recipe = toml::from_str(text).map_err(|e| BadRecipe::Field(e.to_string()))?;
         let t = &r.training;
-        if t.steps == 0 || t.batch == 0 || t.every == 0 || r.network.width % 16 != 0 || r.network.width == 0 || r.network.taps % 2 == 0 || r.network.taps > 7 {
+        if t.steps == 0
+            || t.batch == 0
+            || t.every == 0
+            || !r.network.width.is_multiple_of(16)
+            || r.network.width == 0
+            || r.network.taps.is_multiple_of(2)
+            || r.network.taps > 7
+        {
             return Err(BadRecipe::Field("steps, batch and every must be positive, width a multiple of 16, taps 1, 3, 5 or 7".into()));
         }
         Ok(r)

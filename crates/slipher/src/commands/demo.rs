@@ -72,7 +72,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let gallery = chosen.into_iter().filter_map(|e| keep_spectrum(&model, e.spectrum.clone())).collect();
     let simulated = Simulated { snr: examples.iter().map(|e| e.snr).collect(), group: examples.iter().map(|e| names[e.instrument].to_owned()).collect() };
     let page = a.output.join("report.html");
-    report::write(&page, &Subject { title: "Slipher demo: simulated spectra of three spectrographs", rows: &rows, gallery, model: &model, simulated: Some(simulated) }).into_diagnostic()?;
+    report::write(
+        &page,
+        &Subject { title: "Slipher demo: simulated spectra of three spectrographs", rows: &rows, gallery, model: &model, simulated: Some(simulated) },
+    )
+    .into_diagnostic()?;
     say(format!("Right class and redshift: {all}"));
     say(format!("Of the {} with p_correct > 0.9: {sure}", sure.n));
     say(format!("{:.0} spectra a second. Wrote {} and {}", rows.len() as f64 / seconds, catalogue.display(), page.display()));

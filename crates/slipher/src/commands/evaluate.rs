@@ -32,6 +32,9 @@ pub struct Args {
     /// Median S/N per pixel
     #[arg(long, value_delimiter = ',', default_value = "2,5,10")]
     snr: Vec<f64>,
+    /// Only redshifts up to this (Redrock scans galaxies to 1.7)
+    #[arg(long)]
+    z_max: Option<f64>,
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
     templates: Vec<PathBuf>,
@@ -55,7 +58,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     for (i, name) in a.instrument.iter().enumerate() {
         for class in SpecType::ALL {
             for snr in &a.snr {
-                let fixed = Fixed { instrument: Some(i), class: Some(class), snr: Some(*snr) };
+                let fixed = Fixed { instrument: Some(i), class: Some(class), snr: Some(*snr), z_max: a.z_max };
                 let examples: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
                 let start = Instant::now();
                 let answers: Vec<_> = examples.par_iter().map_init(Tape::default, |t, e| measure(&model, &e.spectrum, t)).collect();
@@ -83,7 +86,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     bar.finish_and_clear();
     let cores = rayon::current_num_threads() as f64;
     let ms = |s: f64| 1e3 * s * cores / rows as f64;
-    println!("\nTime per spectrum and core: network {:.2} ms{}", ms(fast), if fit.is_some() { format!(", template χ² by FFT {:.1} ms", ms(slow)) } else { String::new() });
+    println!(
+        "\nTime per spectrum and core: network {:.2} ms{}",
+        ms(fast),
+        if fit.is_some() { format!(", template χ² by FFT {:.1} ms", ms(slow)) } else { String::new() }
+    );
     if let Some(f) = &fit {
         let e = simulator.draw(Split::Test, 0);
         let r = resample(&e.spectrum, &FINE, 2);

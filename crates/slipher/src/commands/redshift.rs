@@ -148,7 +148,14 @@ fn print_rows(rows: &[Row]) {
     for r in rows {
         let name = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
         match r.measurement.answer.as_ref().and_then(|a| a.solutions.first()) {
-            Some(b) => println!("{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}", b.class.name(), b.z, b.z_err, b.probability, r.measurement.snr_median),
+            Some(b) => println!(
+                "{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}",
+                b.class.name(),
+                b.z,
+                b.z_err,
+                b.probability,
+                r.measurement.snr_median
+            ),
             None => println!("{name:<40} no redshift"),
         }
     }
@@ -186,7 +193,11 @@ impl Counts {
     fn tell(&self, files: usize, seconds: f64, output: Option<&Path>, page: Option<&Path>) {
         let measured = self.rows - self.failed;
         let [g, q, s] = self.class;
-        eprintln!("{measured} spectra measured in {files} files, {:.1} s ({:.0} a second): {g} galaxies, {q} quasars, {s} stars.", seconds, measured as f64 / seconds.max(1e-9));
+        eprintln!(
+            "{measured} spectra measured in {files} files, {:.1} s ({:.0} a second): {g} galaxies, {q} quasars, {s} stars.",
+            seconds,
+            measured as f64 / seconds.max(1e-9)
+        );
         eprintln!("{} have p_correct above 0.9; {} should be looked at.", self.sure, measured - self.sure);
         if self.failed > 0 {
             eprintln!("{} rows have no redshift ({} unreadable): see the columns zwarn and error.", self.failed, self.unread);

@@ -30,7 +30,17 @@ pub fn run(a: &Args) -> Result<Outcome> {
         match &r.spectrum {
             Ok(s) => {
                 let (lo, hi) = (s.wave.first().copied().unwrap_or(0.0), s.wave.last().copied().unwrap_or(0.0));
-                println!("HDU {} row {}: {}  {} pixels ({} good), {lo:.1}-{hi:.1} Å, S/N {:.1}, ra {:.5} dec {:.5}", r.hdu, r.row, s.object_id, s.wave.len(), s.good_pixels(), s.median_snr(), s.ra, s.dec);
+                println!(
+                    "HDU {} row {}: {}  {} pixels ({} good), {lo:.1}-{hi:.1} Å, S/N {:.1}, ra {:.5} dec {:.5}",
+                    r.hdu,
+                    r.row,
+                    s.object_id,
+                    s.wave.len(),
+                    s.good_pixels(),
+                    s.median_snr(),
+                    s.ra,
+                    s.dec
+                );
                 println!("  flux in {}", if s.flux_unit.is_empty() { "unstated units" } else { &s.flux_unit });
                 for p in &s.provenance {
                     println!("  {p}");

@@ -69,7 +69,16 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             bar.set_position(r.step);
             bar.set_message(format!("loss {loss:.3}, {:.1} % right, {rate:.0} spectra/s", 100.0 * accuracy));
             if let Some(v) = v.filter(|_| !quiet) {
-                let line = format!("step {}: validation loss {:.3}, right {:.1} % (galaxies {:.1}, quasars {:.1}, stars {:.1}), n = {}", v.step, v.loss, 100.0 * v.success, 100.0 * v.galaxy, 100.0 * v.qso, 100.0 * v.star, v.n);
+                let line = format!(
+                    "step {}: validation loss {:.3}, right {:.1} % (galaxies {:.1}, quasars {:.1}, stars {:.1}), n = {}",
+                    v.step,
+                    v.loss,
+                    100.0 * v.success,
+                    100.0 * v.galaxy,
+                    100.0 * v.qso,
+                    100.0 * v.star,
+                    v.n
+                );
                 bar.suspend(|| eprintln!("{line}"));
             }
             !stop.load(Ordering::Relaxed)

@@ -32,7 +32,10 @@ impl Axis {
             let decades = (self.hi / self.lo).log10();
             let steps: &[f64] = if decades < 1.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
             let first = self.lo.log10().floor() as i32;
-            return (first..first + 40).flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d))).filter(|t| *t >= self.lo * 0.999 && *t <= self.hi * 1.001).collect();
+            return (first..first + 40)
+                .flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d)))
+                .filter(|t| *t >= self.lo * 0.999 && *t <= self.hi * 1.001)
+                .collect();
         }
         let rough = (self.hi - self.lo) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
@@ -115,12 +118,23 @@ impl Figure {
     /// A bar from `lo` to `hi` of height `y`, on top of `base`.
     pub fn bar(&mut self, lo: f64, hi: f64, base: f64, y: f64, colour: &str) {
         let (x0, x1, y0, y1) = (self.px(lo), self.px(hi), self.py(base), self.py(y));
-        let _ = write!(self.body, "<rect x=\"{x0:.1}\" y=\"{y1:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>", (x1 - x0 - 1.0).max(0.5), (y0 - y1).max(0.0));
+        let _ = write!(
+            self.body,
+            "<rect x=\"{x0:.1}\" y=\"{y1:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"{colour}\"/>",
+            (x1 - x0 - 1.0).max(0.5),
+            (y0 - y1).max(0.0)
+        );
     }
 
     /// Text at data coordinates, `anchor` start, middle or end.
     pub fn text(&mut self, x: f64, y: f64, text: &str, colour: &str, anchor: &str) {
-        let _ = write!(self.body, "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\" text-anchor=\"{anchor}\" font-size=\"10\">{}</text>", self.px(x), self.py(y), escape(text));
+        let _ = write!(
+            self.body,
+            "<text x=\"{:.1}\" y=\"{:.1}\" fill=\"{colour}\" text-anchor=\"{anchor}\" font-size=\"10\">{}</text>",
+            self.px(x),
+            self.py(y),
+            escape(text)
+        );
     }
 
     /// A vertical mark with a label at `level` (rows from the top).
@@ -147,11 +161,24 @@ impl Figure {
         let mut axes = format!("<rect x=\"{x0}\" y=\"{y1}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#444\"/>", x1 - x0, y0 - y1);
         for t in self.x.ticks() {
             let p = self.px(t);
-            let _ = write!(axes, "<line x1=\"{p:.1}\" x2=\"{p:.1}\" y1=\"{y0}\" y2=\"{}\" stroke=\"#444\"/><text x=\"{p:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\">{}</text>", y0 - 4.0, y0 + 14.0, tick_label(t));
+            let _ = write!(
+                axes,
+                "<line x1=\"{p:.1}\" x2=\"{p:.1}\" y1=\"{y0}\" y2=\"{}\" stroke=\"#444\"/><text x=\"{p:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\">{}</text>",
+                y0 - 4.0,
+                y0 + 14.0,
+                tick_label(t)
+            );
         }
         for t in self.y.ticks() {
             let p = self.py(t);
-            let _ = write!(axes, "<line x1=\"{x0}\" x2=\"{}\" y1=\"{p:.1}\" y2=\"{p:.1}\" stroke=\"#444\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"11\">{}</text>", x0 + 4.0, x0 - 5.0, p + 4.0, tick_label(t));
+            let _ = write!(
+                axes,
+                "<line x1=\"{x0}\" x2=\"{}\" y1=\"{p:.1}\" y2=\"{p:.1}\" stroke=\"#444\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"11\">{}</text>",
+                x0 + 4.0,
+                x0 - 5.0,
+                p + 4.0,
+                tick_label(t)
+            );
         }
         let (xl, yl) = (escape(&self.x.label), escape(&self.y.label));
         let _ = write!(

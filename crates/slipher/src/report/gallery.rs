@@ -40,7 +40,11 @@ pub fn entry(k: &Kept) -> String {
     f.line(&error, GREY, 0.6, "");
     f.line(&line, "#111", 0.7, "");
     marks(&mut f, best.class, best.z, &line, (first, last));
-    let truth = k.row.truth.as_ref().map_or(String::new(), |t| format!(", known: {} z = {:.4}{}", escape(&t.spectype), t.z, if t.zwarn != 0 { " (flagged)" } else { "" }));
+    let truth = k
+        .row
+        .truth
+        .as_ref()
+        .map_or(String::new(), |t| format!(", known: {} z = {:.4}{}", escape(&t.spectype), t.z, if t.zwarn != 0 { " (flagged)" } else { "" }));
     let name = if k.row.object_id.is_empty() { &k.row.origin.file } else { &k.row.object_id };
     format!(
         "<div class=\"pair\"><figure>{}<figcaption><b>{}</b>: {} z = {:.5} ± {:.5}, p_correct {:.3}, S/N {:.1}{truth}</figcaption></figure><figure>{}</figure></div>",
@@ -86,10 +90,13 @@ fn posterior(k: &Kept) -> String {
     let floor = lag_of(-0.005) as usize;
     for (c, row) in k.posterior.iter().enumerate() {
         // The highest lag of each few, so that no peak is lost.
-        let points: Vec<(f64, f64)> = (floor..LAGS).step_by(8).map(|l| {
-            let high = row[l..(l + 8).min(LAGS)].iter().copied().fold(0.0, f64::max);
-            ((1.0 + redshift_of(l as f64)).ln(), (high / top).max(1e-6))
-        }).collect();
+        let points: Vec<(f64, f64)> = (floor..LAGS)
+            .step_by(8)
+            .map(|l| {
+                let high = row[l..(l + 8).min(LAGS)].iter().copied().fold(0.0, f64::max);
+                ((1.0 + redshift_of(l as f64)).ln(), (high / top).max(1e-6))
+            })
+            .collect();
         f.line(&points, COLOURS[c], 1.0, "");
     }
     f.svg("posterior probability of redshift")

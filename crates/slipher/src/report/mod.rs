@@ -57,7 +57,10 @@ figure{margin:0;display:inline-block;vertical-align:top}figcaption{font-size:13p
 
 fn page(s: &Subject) -> String {
     let pairs = pairs(s);
-    let mut h = format!("<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head><body><h1>{0}</h1>", escape(s.title));
+    let mut h = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{STYLE}</style></head><body><h1>{0}</h1>",
+        escape(s.title)
+    );
     h.push_str(&summary(s, &pairs));
     if !pairs.is_empty() {
         h.push_str("<h2>Against the known redshifts</h2><div class=\"pair\">");
@@ -128,7 +131,13 @@ fn summary(s: &Subject, pairs: &[Pair]) -> String {
 }
 
 /// Line confusions worth knowing: true line, line it is taken for.
-const CONFUSIONS: [(&str, f64, f64); 5] = [("[O II] as Hα", 3728.5, 6564.6), ("[O III] as Hα", 5008.2, 6564.6), ("Hα as [O II]", 6564.6, 3728.5), ("Hα as [O III]", 6564.6, 5008.2), ("Lyα as [O II]", 1215.7, 3728.5)];
+const CONFUSIONS: [(&str, f64, f64); 5] = [
+    ("[O II] as Hα", 3728.5, 6564.6),
+    ("[O III] as Hα", 5008.2, 6564.6),
+    ("Hα as [O II]", 6564.6, 3728.5),
+    ("Hα as [O III]", 6564.6, 5008.2),
+    ("Lyα as [O II]", 1215.7, 3728.5),
+];
 
 fn against_truth(pairs: &[Pair]) -> String {
     let top = pairs.iter().map(|p| p.truth.1.max(p.z)).fold(0.3, f64::max) * 1.05;
@@ -145,7 +154,11 @@ fn against_truth(pairs: &[Pair]) -> String {
         let points: Vec<_> = pairs.iter().filter(|p| p.truth.0 == *class).map(|p| ((1.0 + p.truth.1).log10(), (1.0 + p.z).log10(), tip(p))).collect();
         f.dots(&points, COLOURS[i], 2.4, 0.65);
     }
-    format!("<figure>{}<figcaption>{}. Dashed: one line taken for another, (1+z)(λ_true/λ_taken). Hover for the object.</figcaption></figure>", f.svg("true against measured redshift"), legend())
+    format!(
+        "<figure>{}<figcaption>{}. Dashed: one line taken for another, (1+z)(λ_true/λ_taken). Hover for the object.</figcaption></figure>",
+        f.svg("true against measured redshift"),
+        legend()
+    )
 }
 
 fn legend() -> String {
@@ -153,7 +166,17 @@ fn legend() -> String {
 }
 
 fn tip(p: &Pair) -> String {
-    format!("{} {}: true {} {:.4}, measured {} {:.4}, p {:.2}, S/N {:.1}", p.row.origin.file, p.row.object_id, p.truth.0.name(), p.truth.1, p.class.name(), p.z, p.p, p.snr)
+    format!(
+        "{} {}: true {} {:.4}, measured {} {:.4}, p {:.2}, S/N {:.1}",
+        p.row.origin.file,
+        p.row.object_id,
+        p.truth.0.name(),
+        p.truth.1,
+        p.class.name(),
+        p.z,
+        p.p,
+        p.snr
+    )
 }
 
 fn errors_against_snr(pairs: &[Pair]) -> String {
@@ -164,17 +187,24 @@ fn errors_against_snr(pairs: &[Pair]) -> String {
         f.text(hi, level * 1.2, label, GREY, "end");
     }
     for (i, class) in SpecType::ALL.iter().enumerate() {
-        let points: Vec<_> = pairs.iter().filter(|p| p.truth.0 == *class).map(|p| (p.snr.max(0.05), ((p.z - p.truth.1).abs() / (1.0 + p.truth.1)).max(1e-6), tip(p))).collect();
+        let points: Vec<_> =
+            pairs.iter().filter(|p| p.truth.0 == *class).map(|p| (p.snr.max(0.05), ((p.z - p.truth.1).abs() / (1.0 + p.truth.1)).max(1e-6), tip(p))).collect();
         f.dots(&points, COLOURS[i], 2.4, 0.65);
     }
-    format!("<figure>{}<figcaption>{}. Error of the redshift against signal to noise; points below 10⁻⁶ are drawn there.</figcaption></figure>", f.svg("redshift error against S/N"), legend())
+    format!(
+        "<figure>{}<figcaption>{}. Error of the redshift against signal to noise; points below 10⁻⁶ are drawn there.</figcaption></figure>",
+        f.svg("redshift error against S/N"),
+        legend()
+    )
 }
 
 fn table(pairs: &[Pair]) -> String {
     let mut groups: Vec<&str> = pairs.iter().map(|p| p.group.as_str()).collect();
     groups.sort_unstable();
     groups.dedup();
-    let mut h = String::from("<table><tr><th>set</th><th>class</th><th>class and z right</th><th>z right</th><th>right, of p_correct &gt; 0.9</th><th>NMAD of Δz/(1+z)</th></tr>");
+    let mut h = String::from(
+        "<table><tr><th>set</th><th>class</th><th>class and z right</th><th>z right</th><th>right, of p_correct &gt; 0.9</th><th>NMAD of Δz/(1+z)</th></tr>",
+    );
     for g in groups {
         for class in SpecType::ALL {
             let own: Vec<&Pair> = pairs.iter().filter(|p| p.group == g && p.truth.0 == class).collect();
@@ -218,11 +248,17 @@ fn reliability(pairs: &[Pair]) -> String {
         ece += (mean - t.percent() / 100.0).abs() * own.len() as f64 / pairs.len() as f64;
     }
     f.dots(&points, COLOURS[0], 4.0, 1.0);
-    format!("<figure>{}<figcaption>Reliability, n = {}, expected calibration error {:.1} %. Bars: 95 %.</figcaption></figure>", f.svg("reliability diagram"), pairs.len(), 100.0 * ece)
+    format!(
+        "<figure>{}<figcaption>Reliability, n = {}, expected calibration error {:.1} %. Bars: 95 %.</figcaption></figure>",
+        f.svg("reliability diagram"),
+        pairs.len(),
+        100.0 * ece
+    )
 }
 
 fn completeness(pairs: &[Pair]) -> String {
-    let mut f = Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "completeness: share kept"), Axis::linear(0.5, 1.005, "purity: share of the kept that is right"));
+    let mut f =
+        Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "completeness: share kept"), Axis::linear(0.5, 1.005, "purity: share of the kept that is right"));
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by(|a, b| b.p.total_cmp(&a.p));
     let mut right = 0;
@@ -234,7 +270,10 @@ fn completeness(pairs: &[Pair]) -> String {
         }
     }
     f.line(&curve, COLOURS[0], 1.8, "");
-    format!("<figure>{}<figcaption>Purity against completeness when rows are kept from the highest p_correct down.</figcaption></figure>", f.svg("purity against completeness"))
+    format!(
+        "<figure>{}<figcaption>Purity against completeness when rows are kept from the highest p_correct down.</figcaption></figure>",
+        f.svg("purity against completeness")
+    )
 }
 
 fn histogram(s: &Subject) -> String {

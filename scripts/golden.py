@@ -1,0 +1,36 @@
+"""Golden values for tests, from PyTorch, scipy, statsmodels-like formulas and astropy.
+
+usage: python scripts/golden.py   (needs numpy, scipy, torch, astropy; prints what the tests hold)
+"""
+import numpy as np
+import torch
+from astropy.stats import binom_conf_interval
+from scipy.ndimage import gaussian_filter1d
+
+# crates/slipher-nn/src/adam.rs: torch.optim.AdamW on the gradient w² − 0.3 t.
+w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
+opt = torch.optim.AdamW([w], lr=0.01, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1)
+for t in range(1, 4):
+    w.grad = (w.detach() ** 2 - 0.3 * t).clone()
+    opt.step()
+print("AdamW", [round(float(x), 6) for x in w])
+
+# crates/slipher-nn/src/conv1d.rs: torch.nn.functional.conv1d, 16 → 16 channels, 5 taps, dilation 3, "same".
+n, c, taps, dil = 20, 16, 5, 3
+f = lambda k: torch.tensor([np.sin(0.37 * i + 0.11 * k) for i in range(k)], dtype=torch.float32)
+x = f(n * c).reshape(n, c)
+wt = f(taps * c * c).reshape(taps, c, c)  # [tap][in][out]
+b = f(c)
+x.requires_grad_(True)
+wt.requires_grad_(True)
+y = torch.nn.functional.conv1d(x.T[None], wt.permute(2, 1, 0), b, padding=dil * (taps // 2), dilation=dil)[0].T
+(y * f(n * c + 1)[1:].reshape(n, c)).sum().backward()
+print("conv y[3][2], y[19][15], dx[0][1], dx[10][7], dw[0][0][0], dw[4][15][3]:", [round(float(v), 4) for v in (y[3, 2], y[19, 15], x.grad[0, 1], x.grad[10, 7], wt.grad[0, 0, 0], wt.grad[4, 15, 3])])
+
+# crates/slipher-systems/src/redshift/score.rs: Wilson interval of 8 in 10.
+print("Wilson", binom_conf_interval(8, 10, 0.95, interval="wilson"))
+
+# crates/slipher-sim/src/sed.rs: a step smoothed by a Gaussian of 6 pixels.
+step = np.r_[np.zeros(60), np.ones(60)]
+s = gaussian_filter1d(step, 6.0)
+print("gaussian step at 50, 57, 60, 66:", [round(float(s[i]), 4) for i in (50, 57, 60, 66)])
