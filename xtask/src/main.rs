@@ -2,6 +2,7 @@
 
 mod bench;
 mod classical;
+mod npz;
 mod readall;
 mod real;
 mod test;
@@ -27,10 +28,10 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["train", "redshift"] => train("training"),
         ["train", "redshift", folder] => train(folder),
-        ["real"] => real::run(&data(), &shipped, false),
-        ["real", "--classical"] => real::run(&data(), &shipped, true),
-        ["real", "--classical", model] => real::run(&data(), Path::new(model), true),
-        ["real", model] => real::run(&data(), Path::new(model), false),
+        ["real"] => real::run(&data(), &shipped, false).map(drop),
+        ["real", "--classical"] => real::run(&data(), &shipped, true).map(drop),
+        ["real", "--classical", model] => real::run(&data(), Path::new(model), true).map(drop),
+        ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped),
         ["bench", folder] => bench::run(Path::new(folder), &shipped),
@@ -66,5 +67,5 @@ fn train(folder: &str) -> Result<(), String> {
     sh("cargo", &["run", "--release", "-p", "slipher", "--", "train", "redshift", "--recipe", "recipes/redshift.toml", "--output", folder, "--resume"])?;
     let model = root().join(folder).join("model.safetensors");
     std::fs::copy(&model, root().join("models/redshift.safetensors")).map_err(|e| format!("{}: {e}", model.display()))?;
-    real::run(&data(), &model, false)
+    real::run(&data(), &model, false).map(drop)
 }

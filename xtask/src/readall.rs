@@ -54,6 +54,9 @@ pub fn run(data: &Path) -> Result<(), String> {
             }
         }
     }
+    if read_files < 120 {
+        return Err(format!("only {read_files} files of {} could be read", data.display()));
+    }
     println!("{} files: {read_files} read ({spectra} spectra, {bad_rows} bad rows), {refused} refused", files.len());
     Ok(())
 }

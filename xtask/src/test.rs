@@ -19,6 +19,7 @@ pub fn run() -> Result<(), String> {
     python()?;
     if data().is_dir() {
         crate::readall::run(&data())?;
+        crate::real::check(&data(), &root().join("models/redshift.safetensors"))?;
     } else if std::env::var("CI").is_ok_and(|v| v == "true") {
         return Err(format!("{} is missing, and CI=true", data().display()));
     } else {

@@ -12,7 +12,7 @@ use std::path::Path;
 
 pub use pixels::{Medium, ReadOptions};
 
-use crate::fits::{Fits, FitsError, Header, read_bytes};
+use crate::fits::{Fits, FitsError, Header, Kind, read_bytes};
 use crate::spectrum::Spectrum;
 
 /// A file's content, parsed as far as all formats need.
@@ -131,15 +131,12 @@ fn describe(content: &Content) -> String {
                 .take(8)
                 .map(|(i, h)| {
                     let name = h.header.str("EXTNAME").unwrap_or("");
-                    let what = match f.table(i) {
-                        Ok(t) => format!("table of {}", t.columns().iter().take(6).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
-                        Err(_) => match f.image(i) {
-                            Ok(im) => format!("image {:?}", im.axes),
-                            Err(_) => match h.kind {
-                                crate::fits::Kind::Other(what) => what.to_owned(),
-                                _ => "no data".into(),
-                            },
-                        },
+                    let what = match (h.kind, f.table(i), f.image(i)) {
+                        (_, Ok(t), _) => format!("table of {}", t.columns().iter().take(6).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
+                        (_, _, Ok(im)) => format!("image {:?}", im.axes),
+                        (Kind::BinTable, Err(e), _) | (Kind::Image, _, Err(e)) => e.to_string(),
+                        (Kind::Other(what), ..) => what.to_owned(),
+                        _ => "no data".into(),
                     };
                     format!("HDU {i} {name}: {what}")
                 })
