@@ -269,4 +269,27 @@ mod tests {
             }
         }
     }
+
+    /// Golden values of torch.nn.functional.conv1d and its gradients, written by scripts/golden.py.
+    #[test]
+    fn agrees_with_pytorch() {
+        let wave = |k: usize| (0..k).map(|i| (0.37 * i as f64 + 0.11 * k as f64).sin() as f32).collect::<Vec<_>>();
+        let s = Conv { cin: 16, cout: 16, taps: 5, dilation: 3 };
+        let (n, w, b) = (20, wave(s.weights()), wave(16));
+        let mut x = Rows::zeros(n, 16);
+        x.values_mut().copy_from_slice(&wave(n * 16));
+        let mut g = Rows::zeros(n, 16);
+        g.values_mut().copy_from_slice(&wave(n * 16 + 1)[1..]);
+        for isa in Isa::available() {
+            let (mut y, mut dx) = (Rows::zeros(n, 16), Rows::zeros(n, 16));
+            s.forward(isa, &x, &w, &b, &mut y, false);
+            s.grad_data(isa, &g, &s.transposed(&w), &mut dx);
+            let (mut dw, mut db) = (vec![0.0; w.len()], vec![0.0; 16]);
+            s.grad_weights(isa, &x, &g, &mut dw, &mut db);
+            let got = [y.values()[3 * 16 + 2], y.values()[19 * 16 + 15], dx.values()[1], dx.values()[10 * 16 + 7], dw[0], dw[4 * 256 + 15 * 16 + 3]];
+            for (a, e) in got.iter().zip([-22.1941f32, -19.2524, 18.7133, 24.508, -0.3573, -1.3991]) {
+                assert!((a - e).abs() < 2e-3, "{isa:?}: {got:?}");
+            }
+        }
+    }
 }

@@ -59,8 +59,6 @@ pub fn draw(rng: &mut Stream, populations: &[Population], z: f64) -> Sed {
         absorption: vec![],
         sightline: (z > 1.2).then(|| Sightline::draw(rng)),
     };
-    // A tilt stands for calibration of the library and for ages between its templates.
-    sed.power = None;
     let emission = if young { 0.93 } else { 0.3 };
     if !lines_in && rng.chance(emission) {
         nebular(rng, &mut sed, young);

@@ -317,6 +317,16 @@ mod tests {
         }
     }
 
+    /// Golden values of scipy.ndimage.gaussian_filter1d, written by scripts/golden.py.
+    #[test]
+    fn smoothing_agrees_with_scipy() {
+        let mut step: Vec<f32> = (0..120).map(|i| f32::from(u8::from(i >= 60))).collect();
+        smooth(&mut step, |_| 6.0);
+        for (i, want) in [(50, 0.0564), (57, 0.3383), (60, 0.5332), (66, 0.861)] {
+            assert!((step[i] - want).abs() < 0.012, "{i}: {}", step[i]);
+        }
+    }
+
     /// Redshifting by one grid step moves the spectrum by one pixel.
     #[test]
     fn a_redshift_is_a_shift() {

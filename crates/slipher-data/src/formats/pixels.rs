@@ -239,7 +239,7 @@ const NAMES: [(Role, &[&str]); 6] = [
         ],
     ),
     (Role::Variance, &["var", "variance", "fluxvar", "fluxvariance"]),
-    (Role::Mask, &["mask", "bad", "badpix", "badpixel"]),
+    (Role::Mask, &["mask", "bad", "badpix", "dq", "badpixel"]),
 ];
 
 /// Role of a column name, if it has one.

@@ -77,6 +77,8 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
     let euclid = h.float("FSCALE").or(f.hdus[0].header.float("FSCALE")).is_some();
     let bad = match c.mask {
         None => vec![],
+        // JWST: bit 0 of DQ is DO_NOT_USE, the others are remarks.
+        Some(m) if m.name.eq_ignore_ascii_case("dq") => get(m)?.iter().map(|v| (*v as i64) & 1 != 0).collect(),
         Some(m) => get(m)?.iter().map(|v| if euclid { *v >= 64.0 || (*v as i64) % 2 != 0 } else { *v != 0.0 }).collect(),
     };
     // All pixels rejected: the column means something else.

@@ -10,7 +10,7 @@
 use slipher_data::grid::{LogGrid, Resampled, resample};
 use slipher_data::spectrum::{Spectrum, median};
 
-/// Fine grid: log₁₀ λ from 2512 Å to 54 µm·10⁻¹ in steps of 10⁻⁴ (69 km/s), SDSS's own.
+/// Fine grid: log₁₀ λ from 2512 Å to 54,000 Å in steps of 10⁻⁴ (69 km/s), SDSS's own.
 pub const FINE: LogGrid = LogGrid { start: 3.4, step: 1e-4, len: 13_324 };
 /// Positions of the network's grid: two fine pixels each (138 km/s).
 pub const POSITIONS: usize = FINE.len / 2;

@@ -19,7 +19,7 @@ pub mod zwarn {
     pub const LOW_PROBABILITY: i64 = 1 << 16;
     /// The file had no errors; they were estimated from the scatter.
     pub const IVAR_ESTIMATED: i64 = 1 << 17;
-    /// More than a tenth of the good pixels lie outside 2512–53,900 Å and were not used.
+    /// More than a tenth of the good pixels lie outside 2512–54,000 Å and were not used.
     pub const OFF_GRID: i64 = 1 << 18;
     /// The file or row could not be read; the log says why.
     pub const UNREADABLE: i64 = 1 << 19;
@@ -31,7 +31,7 @@ pub mod zwarn {
         (NODATA, "NODATA", "no good data, no redshift"),
         (LOW_PROBABILITY, "LOW_PROBABILITY", "p_correct below 0.9"),
         (IVAR_ESTIMATED, "IVAR_ESTIMATED", "no errors in the file, estimated from the scatter"),
-        (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-53900 Å, not used"),
+        (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-54000 Å, not used"),
         (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
     ];
 }

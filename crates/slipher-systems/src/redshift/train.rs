@@ -388,18 +388,18 @@ pub fn cross_entropy(logits: &[f32], classes: &[SpecType], truth: Option<(SpecTy
     let mut loss = 0.0;
     for (lag, share) in [(low, 1.0 - t), ((low + 1).min(range.end - 1), t)] {
         let own: Vec<usize> = (0..classes.len()).filter(|p| classes[*p] == class).collect();
-        let p: f64 = own.iter().map(|p| f64::from(grad_at(&grad, logits, *p, lag, top, norm))).sum::<f64>().max(1e-30);
+        let p: f64 = own.iter().map(|p| f64::from(softmax_at(logits, *p, lag, top, norm))).sum::<f64>().max(1e-30);
         loss -= share * p.ln();
         for o in own {
-            let q = f64::from(grad_at(&grad, logits, o, lag, top, norm));
+            let q = f64::from(softmax_at(logits, o, lag, top, norm));
             grad[o * LAGS + lag] -= (share * q / p) as f32;
         }
     }
     (loss, grad)
 }
 
-/// softmax(p, lag), from the logits (the gradient may already be changed there).
-fn grad_at(_grad: &[f32], logits: &[f32], pattern: usize, lag: usize, top: f32, norm: f32) -> f32 {
+/// Softmax of one (pattern, lag), from the logits: the gradient may already be changed there.
+fn softmax_at(logits: &[f32], pattern: usize, lag: usize, top: f32, norm: f32) -> f32 {
     (logits[pattern * LAGS + lag] - top).exp() * norm
 }
 
