@@ -76,7 +76,7 @@ pub fn blank_sky(instrument: &Instrument, rng: &mut Stream) -> Spectrum {
         class: crate::sed::SpecType::Galaxy,
         subtype: "sky",
         continua: vec![],
-        power: Some((1.0, 0.0, 1e6, 0.0)),
+        power: None,
         dust: (crate::dust::Law::Calzetti, 0.0),
         dispersion: 0.0,
         emission: Vec::<Gaussian>::new(),
@@ -84,12 +84,9 @@ pub fn blank_sky(instrument: &Instrument, rng: &mut Stream) -> Spectrum {
         sightline: None,
     };
     let mut out = observe(&nothing, 0.0, 1.0, instrument, rng).spectrum;
-    let level = median_abs(&out.flux);
-    let offset = rng.normal(0.0, 0.05) as f32 - 1.0;
-    // Remove the unit continuum, keep noise and residuals.
-    for f in out.flux.iter_mut() {
-        *f += offset * level;
-    }
+    // The sky is never subtracted quite.
+    let offset = rng.normal(0.0, 0.2) as f32 * median_abs(&out.flux);
+    out.flux.iter_mut().for_each(|f| *f += offset);
     out
 }
 

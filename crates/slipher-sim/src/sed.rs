@@ -154,16 +154,17 @@ impl Sed {
             t.add(*w, rest0, &mut out);
         }
         self.add_power_and_dust(rest0, &mut out);
+        let px = C_KMS * STEP * std::f64::consts::LN_10;
+        if self.dispersion > 0.0 {
+            smooth(&mut out, |_| self.dispersion / px);
+        }
+        self.add_lines(z, start, &mut out);
+        // What lies in front absorbs lines as well as continuum.
         self.absorb(rest0, &mut out);
         if let Some(s) = &self.sightline {
             s.apply(&mut out, start, STEP, z);
         }
-        let sigma_px = |i: usize| {
-            let s = lsf.sigma_kms(10f64.powf(start + STEP * i as f64));
-            (s * s + self.dispersion * self.dispersion).sqrt() / (C_KMS * STEP * std::f64::consts::LN_10)
-        };
-        smooth(&mut out, sigma_px);
-        self.add_lines(z, start, lsf, &mut out);
+        smooth(&mut out, |i| lsf.sigma_kms(10f64.powf(start + STEP * i as f64)) / px);
         out
     }
 
@@ -201,12 +202,11 @@ impl Sed {
         }
     }
 
-    fn add_lines(&self, z: f64, start: f64, lsf: &dyn Resolution, out: &mut [f32]) {
+    fn add_lines(&self, z: f64, start: f64, out: &mut [f32]) {
         for l in &self.emission {
             let obs = l.wave * (1.0 + z);
             let centre = (obs.log10() - start) / STEP;
-            let s = lsf.sigma_kms(obs);
-            let sigma = ((s * s + l.sigma * l.sigma).sqrt() / (C_KMS * STEP * std::f64::consts::LN_10)).max(0.4);
+            let sigma = (l.sigma / (C_KMS * STEP * std::f64::consts::LN_10)).max(0.5);
             // A line of integral W (rest Å) has peak W / (√2π σ_λ) in f_λ.
             let flux = l.strength * self.dust.0.transmission(l.wave, self.dust.1);
             let peak = flux / (2.506_628 * sigma * STEP * std::f64::consts::LN_10 * l.wave);

@@ -41,8 +41,9 @@ impl Library {
             let name = path.display().to_string();
             match read(&path) {
                 Ok(found) => {
+                    let below = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
                     for f in found {
-                        self.add(f, &name);
+                        self.add(f, &below);
                     }
                 }
                 Err(why) => self.skipped.push((name, why)),
@@ -93,15 +94,23 @@ fn list(folder: &Path, out: &mut Vec<std::path::PathBuf>) -> std::io::Result<()>
     Ok(())
 }
 
+/// Class by the words of the path below the given folder, the file's own name first.
 fn class_of(path: &str) -> SpecType {
-    let p = path.to_lowercase();
-    if ["qso", "quasar", "agn"].iter().any(|k| p.contains(k)) {
-        SpecType::Qso
-    } else if ["star", "pickles", "vega"].iter().any(|k| p.contains(k) && !p.contains("starburst") && !p.contains("star-galaxy-classification/seds/gal")) {
-        SpecType::Star
-    } else {
-        SpecType::Galaxy
+    let lower = path.to_lowercase();
+    for part in lower.rsplit(['/', '\\']) {
+        let words: Vec<&str> = part.split(|c: char| !c.is_ascii_alphabetic()).collect();
+        let has = |all: &[&str]| words.iter().any(|w| all.contains(w));
+        if has(&["qso", "qsos", "quasar", "quasars", "agn", "selsing", "redqso"]) {
+            return SpecType::Qso;
+        }
+        if has(&["star", "stars", "pickles", "vega", "stellar"]) && !has(&["galaxy", "galaxies"]) {
+            return SpecType::Star;
+        }
+        if has(&["gal", "galaxies"]) {
+            break;
+        }
     }
+    SpecType::Galaxy
 }
 
 /// Emission lines show as peaks over the median around them.
@@ -206,21 +215,31 @@ fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
     out
 }
 
+/// Families are names without row numbers, copies' endings and metallicities; FNV-1a decides.
+fn is_held_out(name: &str) -> bool {
+    let base = name.split(['[', ',']).next().unwrap_or_default().to_lowercase();
+    let row: usize = name.split('[').nth(1).and_then(|r| r.trim_end_matches(']').parse().ok()).unwrap_or(0);
+    let family = base.replace("_ext", "").replace("_more", "").replace("_nodust", "").replace("_a_", "_");
+    // Rows of one file: twelve neighbours (three ages at four dispersions) go together.
+    let key = format!("{family}{}", row / 12);
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    (hash >> 17) % 7 == 3
+}
+
 impl Library {
     /// The part of the library that training sees (`held_out` false) or the part kept for validation
-    /// and test: every eighth template of each kind. No template is in both.
+    /// and test: about one family in seven, so that copies of one template in several libraries and
+    /// neighbouring ages stay together. Of a kind with a single family both parts have it.
     pub fn part(&self, held_out: bool) -> Library {
-        fn keep<T: Clone>(all: &[T], held_out: bool) -> Vec<T> {
-            if all.len() < 8 {
-                return all.to_vec();
-            }
-            all.iter().enumerate().filter(|(i, _)| (i % 8 == 5) == held_out).map(|(_, t)| t.clone()).collect()
+        fn keep<T: Clone>(all: &[T], name: impl Fn(&T) -> String, held_out: bool) -> Vec<T> {
+            let kept: Vec<T> = all.iter().filter(|t| is_held_out(&name(t)) == held_out).cloned().collect();
+            if kept.is_empty() { all.to_vec() } else { kept }
         }
         Library {
-            galaxies: keep(&self.galaxies, held_out),
-            quasars: keep(&self.quasars, held_out),
-            stars: keep(&self.stars, held_out),
-            builtin_stars: keep(&self.builtin_stars, held_out),
+            galaxies: keep(&self.galaxies, |g| g.template.name.clone(), held_out),
+            quasars: keep(&self.quasars, |t| t.name.clone(), held_out),
+            stars: keep(&self.stars, |t| t.name.clone(), held_out),
+            builtin_stars: keep(&self.builtin_stars, |t| t.1.name.clone(), held_out),
             pseudo: self.pseudo.clone(),
             skipped: vec![],
         }
@@ -243,6 +262,9 @@ mod tests {
     #[test]
     fn no_template_is_in_both_parts() {
         let all = Library::builtin();
+        assert_eq!(class_of("champagne/ell.sed"), SpecType::Galaxy);
+        assert_eq!(class_of("sed/QSO/MR_QSO1.sed"), SpecType::Qso);
+        assert_eq!(class_of("star-galaxy/seds/stars/a0i.sed"), SpecType::Star);
         let (train, test) = (all.part(false), all.part(true));
         for t in &test.galaxies {
             assert!(!train.galaxies.iter().any(|u| u.template.name == t.template.name));

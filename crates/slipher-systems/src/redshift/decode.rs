@@ -66,7 +66,10 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
         let mean = near.clone().map(|l| l as f64 * p[l]).sum::<f64>() / mass;
         let var = near.map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
         let z = redshift_of(mean);
-        let z_err = (1.0 + z) * LAG * (var + 1.0 / 12.0 / 16.0).sqrt();
+        // Training splits a redshift between two lags in proportion: that spreads a perfect answer by t (1 − t).
+        let t = mean.fract();
+        let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
+        let z_err = (1.0 + z) * LAG * spread.sqrt();
         let probability = p[lo..hi].iter().sum();
         solutions.push(Solution { class, z, z_err, probability });
         left[class as usize][lo..hi].fill(0.0);

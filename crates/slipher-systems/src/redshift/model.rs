@@ -46,6 +46,17 @@ impl NetworkRecipe {
             nfft: NFFT,
         }
     }
+    /// What is wrong with the dials, if anything.
+    pub fn problem(&self) -> Option<&'static str> {
+        let n: usize = self.patterns.iter().map(|p| (*p).min(1000)).sum();
+        match () {
+            () if self.width == 0 || !self.width.is_multiple_of(16) || self.width > 256 => Some("width: expected a multiple of 16 up to 256"),
+            () if self.taps.is_multiple_of(2) || self.taps > 7 => Some("taps: expected 1, 3, 5 or 7"),
+            () if self.depth > 64 => Some("depth: expected at most 64"),
+            () if self.patterns.contains(&0) || n > 64 => Some("patterns: expected at least 1 for each class and at most 64 in all"),
+            () => None,
+        }
+    }
     /// Class of a pattern.
     pub fn class(&self, pattern: usize) -> SpecType {
         if pattern < self.patterns[0] {
@@ -117,13 +128,16 @@ impl Model {
         let shape = |why: &str| ModelError::Shape { name: name.to_owned(), why: why.to_owned() };
         let text = c.meta.get("network").ok_or_else(|| shape("no 'network' in the metadata"))?;
         let recipe: NetworkRecipe = serde_json::from_str(text).map_err(|e| shape(&e.to_string()))?;
-        if recipe.patterns.iter().sum::<usize>() > 64 || recipe.width > 256 || recipe.depth > 64 || recipe.taps.is_multiple_of(2) || recipe.taps > 7 {
-            return Err(shape("network of impossible size"));
+        if let Some(why) = recipe.problem() {
+            return Err(shape(why));
         }
         let config = recipe.config();
         let trunk = c.tensor("trunk", config.trunk_weights())?;
         let mut patterns = vec![0.0; config.patterns * 16 * config.nfft];
         unpack(&c.tensor("patterns", config.patterns * 16 * SUPPORT)?, &mut patterns);
+        if trunk.iter().chain(&patterns).any(|w| !w.is_finite()) {
+            return Err(shape("weights that are not finite"));
+        }
         let sharpness = c.meta.get("sharpness").and_then(|s| s.parse().ok()).unwrap_or(1.0);
         let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());

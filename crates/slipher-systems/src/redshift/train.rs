@@ -51,15 +51,11 @@ impl Recipe {
     pub fn parse(text: &str) -> Result<Self, BadRecipe> {
         let r: Recipe = toml::from_str(text).map_err(|e| BadRecipe::Field(e.to_string()))?;
         let t = &r.training;
-        if t.steps == 0
-            || t.batch == 0
-            || t.every == 0
-            || !r.network.width.is_multiple_of(16)
-            || r.network.width == 0
-            || r.network.taps.is_multiple_of(2)
-            || r.network.taps > 7
-        {
-            return Err(BadRecipe::Field("steps, batch and every must be positive, width a multiple of 16, taps 1, 3, 5 or 7".into()));
+        if let Some(why) = r.network.problem() {
+            return Err(BadRecipe::Field(why.into()));
+        }
+        if t.steps == 0 || t.every == 0 || !(1..=100_000).contains(&t.batch) || t.validation > 10_000_000 {
+            return Err(BadRecipe::Field("steps and every must be positive, batch 1 to 100,000, validation at most 10,000,000".into()));
         }
         Ok(r)
     }
@@ -231,7 +227,7 @@ impl Trainer {
         let fspecs: Vec<&[f32]> = samples.iter().map(|s| s.fspec.as_slice()).collect();
         let gspecs: Vec<&[f32]> = samples.iter().map(|s| s.gspec.as_slice()).collect();
         let dpatterns = self.model.net.grad_patterns(&fspecs, &gspecs);
-        if !loss.is_finite() || grad.iter().any(|g| !g.is_finite()) {
+        if !loss.is_finite() || grad.iter().chain(&dpatterns).any(|g| !g.is_finite()) {
             return Err(TrainError::Diverged(self.step));
         }
         let lr = learning_rate(t.learning_rate, self.step, t.warmup, t.steps) as f32;
@@ -311,15 +307,17 @@ impl Trainer {
         std::fs::create_dir_all(folder).map_err(log_error)?;
         let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&log_path).map_err(log_error)?;
         let (steps, every) = (self.recipe.training.steps, self.recipe.training.every);
-        let mut loss = 0.0;
+        let (mut loss, mut since) = (0.0, 0u64);
         while self.step < steps {
             let report = self.step()?;
             loss += report.loss;
+            since += 1;
             let validation = (self.step.is_multiple_of(every) || self.step == steps).then(|| self.validate());
             if let Some(v) = &validation {
-                let line = serde_json::json!({ "validation": v, "train_loss": loss / every as f64 });
+                let line = serde_json::json!({ "validation": v, "train_loss": loss / since as f64 });
                 writeln!(log, "{line}").map_err(log_error)?;
                 loss = 0.0;
+                since = 0;
                 if v.loss < self.best {
                     self.best = v.loss;
                     self.since_best = 0;

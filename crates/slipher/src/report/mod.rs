@@ -68,10 +68,13 @@ fn page(s: &Subject) -> String {
         h.push_str(&errors_against_snr(&pairs));
         h.push_str("</div>");
         h.push_str(&table(&pairs));
-        h.push_str("<h2>Is p_correct honest?</h2><div class=\"pair\">");
-        h.push_str(&reliability(&pairs));
-        h.push_str(&completeness(&pairs));
-        h.push_str("</div>");
+        // Shares of a handful say nothing.
+        if pairs.len() >= 30 {
+            h.push_str("<h2>Is p_correct honest?</h2><div class=\"pair\">");
+            h.push_str(&reliability(&pairs));
+            h.push_str(&completeness(&pairs));
+            h.push_str("</div>");
+        }
     }
     h.push_str("<h2>The catalogue</h2><div class=\"pair\">");
     h.push_str(&histogram(s));
