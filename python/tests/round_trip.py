@@ -101,6 +101,25 @@ with tempfile.TemporaryDirectory() as d:
     run("redshift", os.path.join(d, "words.txt"), expect=1)
     run("redshift", os.path.join(d, "nothing*.fits"), expect=1)
 
+    # A dead spectrum has no redshift; a log-sampled K-band image and WAVE-LOG are read right; a catalogue is no input.
+    w = np.arange(3800.0, 9200.0, 1.2)
+    for name, mask in (("dead.fits", True), ("ivar0.fits", False)):
+        t = Table({"WAVELENGTH": w, "FLUX": 1 + 0 * w, "IVAR": 100 + 0 * w if mask else 0 * w, "MASK": np.full(w.size, int(mask))})
+        t.write(os.path.join(d, "out", name))
+        dead = os.path.join(d, "out", "dead.csv")
+        run("redshift", os.path.join(d, "out", name), "-o", dead, "-q", expect=1)
+        assert int(Table.read(dead, format="csv")["zwarn"][0]) & (1 << 9), name
+    for name, header, want in (
+        ("kband.fits", {"CRVAL1": 2.05, "CDELT1": 5e-4, "CUNIT1": "um"}, "20500.0"),
+        ("wavelog.fits", {"CRVAL1": 3800.0, "CDELT1": 0.9, "CUNIT1": "Angstrom", "CTYPE1": "WAVE-LOG"}, "3800.0"),
+        ("loglam.fits", {"CRVAL1": 3.6, "CDELT1": 1e-4, "CUNIT1": "log(Angstrom)", "DC-FLAG": 1}, "3981.1"),
+    ):
+        path = os.path.join(d, "out", name)
+        flux = np.random.default_rng(1).normal(10, 1, 1000)
+        fits.HDUList([fits.PrimaryHDU(flux, fits.Header({"CRPIX1": 1, **header})), fits.ImageHDU(np.ones(1000), name="VARIANCE")]).writeto(path)
+        text = run("show", path).stdout
+        assert want + "-" in text and "1000 good" in text, text
+
     # The same seed gives the same bytes on any number of threads; shards make the whole.
     sims = [os.path.join(d, "out", f"s{j}.parquet") for j in (1, 2)]
     for j, s in enumerate(sims):

@@ -66,6 +66,7 @@ pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
 fn train(folder: &str) -> Result<(), String> {
     sh("cargo", &["run", "--release", "-p", "slipher", "--", "train", "redshift", "--recipe", "recipes/redshift.toml", "--output", folder, "--resume"])?;
     let model = root().join(folder).join("model.safetensors");
-    std::fs::copy(&model, root().join("models/redshift.safetensors")).map_err(|e| format!("{}: {e}", model.display()))?;
+    let (tmp, shipped) = (root().join("models/redshift.tmp"), root().join("models/redshift.safetensors"));
+    std::fs::copy(&model, &tmp).and_then(|_| std::fs::rename(&tmp, &shipped)).map_err(|e| format!("{}: {e}", model.display()))?;
     real::run(&data(), &model, false).map(drop)
 }

@@ -46,7 +46,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
 }
 
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
-const ENDINGS: [&str; 9] = ["fits", "fit", "fts", "fits.gz", "fit.gz", "dat", "txt", "csv", "ascii"];
+const ENDINGS: [&str; 8] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc"];
 
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let io = |source| InputError::Io { path: folder.to_owned(), source };
@@ -55,10 +55,11 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().to_lowercase();
         if path.is_dir() {
-            if !name.starts_with('.') {
+            // Links to folders could lead in circles.
+            if !name.starts_with('.') && !path.is_symlink() {
                 walk(&path, out)?;
             }
-        } else if ENDINGS.iter().any(|e| name.ends_with(&format!(".{e}"))) {
+        } else if ENDINGS.iter().any(|e| name.strip_suffix(".gz").unwrap_or(&name).ends_with(&format!(".{e}"))) {
             out.push(path);
         }
     }

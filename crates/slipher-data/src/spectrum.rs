@@ -66,6 +66,8 @@ pub enum BadSpectrum {
     Lengths { wave: usize, flux: usize, ivar: usize },
     #[error("{0} pixels with a wavelength: expected at least 10")]
     TooShort(usize),
+    #[error("wavelength unit '{0}': expected Angstrom, nm, micron, m or a logarithm of Angstrom")]
+    Unit(String),
     #[error("wavelengths run from {0} to {1} Å: expected 100 to 10,000,000; is the unit right?")]
     Range(f64, f64),
 }
@@ -119,7 +121,7 @@ impl Spectrum {
         self.ivar.iter().filter(|v| **v > 0.0).count()
     }
 
-    /// Median of |flux|·√ivar over good pixels; 0 if there are none.
+    /// Median of flux·√ivar over good pixels; 0 if there are none.
     pub fn median_snr(&self) -> f32 {
         let good = self.flux.iter().zip(&self.ivar).filter(|(_, v)| **v > 0.0);
         let mut snr: Vec<f32> = good.map(|(f, v)| f * v.sqrt()).collect();

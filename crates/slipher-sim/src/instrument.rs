@@ -110,10 +110,14 @@ impl Instrument {
     pub fn parse(name: &str, text: &str) -> Result<Self, BadInstrument> {
         let bad = |why: String| BadInstrument { name: name.to_owned(), why };
         let i: Instrument = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
+        let ordered = i.windows.windows(2).all(|w| w[0][1] <= w[1][0]);
         let checks = [
+            (ordered, "windows: expected ascending ones that do not overlap"),
+            (i.windows.iter().all(|w| w[0] < 54_000.0 && w[1] > 2512.0), "windows: outside the grid of the network, 2512 to 54,000 Å"),
+            (i.snr[1].is_finite() && i.z_max > 0.0 && i.z_max <= 7.0 && i.galaxy_z_max > 0.0, "snr must be finite, z_max between 0 and 7"),
             (!i.windows.is_empty() && i.windows.iter().all(|w| w[0] > 100.0 && w[1] > w[0] && w[1] < 1e6), "windows: expected [[from, to], …] in Å, from < to"),
             (!i.step.is_empty() && i.step.iter().all(|s| s[1] > 0.0), "step: expected [[wavelength, step > 0], …]"),
-            (!i.resolution.is_empty() && i.resolution.iter().all(|r| r[1] > 1.0), "resolution: expected [[wavelength, R > 1], …]"),
+            (!i.resolution.is_empty() && i.resolution.iter().all(|r| r[1] >= 5.0), "resolution: expected [[wavelength, R ≥ 5], …]"),
             (!i.noise.is_empty() && i.noise.iter().all(|n| n[1] > 0.0), "noise: expected [[wavelength, noise > 0], …]"),
             (i.snr[0] > 0.0 && i.snr[1] >= i.snr[0], "snr: expected [low > 0, high ≥ low]"),
             (i.classes.iter().all(|c| *c >= 0.0) && i.classes.iter().sum::<f64>() > 0.0, "classes: expected three weights, not all 0"),
@@ -147,7 +151,7 @@ impl Instrument {
             .map(|[lo, hi]| {
                 let mut edges = vec![*lo];
                 let mut at = *lo;
-                while at < *hi && edges.len() < 200_001 {
+                while at < *hi && edges.len() < 200_003 {
                     let step = interpolate(&self.step, at);
                     at = match self.sampling {
                         Sampling::Linear => at + step,

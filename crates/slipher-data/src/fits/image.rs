@@ -31,7 +31,14 @@ impl<'a> Image<'a> {
             return Err(format!("BITPIX = {bitpix}, expected 8, 16, 32, 64, -32 or -64"));
         }
         let naxis = h.int("NAXIS").unwrap_or(0);
-        let axes = (1..=naxis).map(|i| usize::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0)).collect();
+        if !(1..=999).contains(&naxis) {
+            return Err(format!("NAXIS = {naxis}, expected 1 to 999"));
+        }
+        let axes: Vec<usize> = (1..=naxis).map(|i| usize::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0)).collect();
+        let bytes = axes.iter().try_fold(bitpix.unsigned_abs() as usize / 8, |p, n| p.checked_mul(*n));
+        if bytes.is_none_or(|b| b == 0 || b > data.len()) {
+            return Err(format!("axes {axes:?} do not fit the {} bytes of data", data.len()));
+        }
         Ok(Image { axes, bitpix, scale: h.float("BSCALE").unwrap_or(1.0), zero: h.float("BZERO").unwrap_or(0.0), blank: h.int("BLANK"), data })
     }
 

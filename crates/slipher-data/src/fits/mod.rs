@@ -219,4 +219,49 @@ mod tests {
             }
         }
     }
+
+    /// Headers that promise more than the file holds are refused before anything is allocated.
+    #[test]
+    fn promises_are_not_believed() {
+        let file = |cards: &[&str]| {
+            let mut text: String = cards.iter().map(|c| format!("{c:<80}")).collect();
+            text.push_str(&format!("{:<80}", "END"));
+            let mut bytes = text.into_bytes();
+            bytes.resize(bytes.len().next_multiple_of(2880) + 2880, b' ');
+            bytes
+        };
+        let primary = "SIMPLE  =                    T";
+        for cards in [
+            vec![primary, "BITPIX  =                  -32", "NAXIS   =         900000000000", "PCOUNT  =                    1"],
+            vec![
+                primary,
+                "BITPIX  =                  -32",
+                "NAXIS   =                    2",
+                "NAXIS1  =       10000000000000",
+                "NAXIS2  =                    0",
+                "CRVAL1  =               4000.0",
+                "CDELT1  =                  1.0",
+            ],
+            vec![primary, "BITPIX  =                    8", "NAXIS   =                    1", "NAXIS1  =  9000000000000000000"],
+        ] {
+            let f = Fits::parse(file(&cards)).unwrap();
+            assert!(f.image(0).is_err() && f.table(0).is_err());
+        }
+        let mut table = file(&[primary, "BITPIX  =                    8", "NAXIS   =                    0"]);
+        table.truncate(2880);
+        table.extend(file(&[
+            "XTENSION= 'BINTABLE'",
+            "BITPIX  =                    8",
+            "NAXIS   =                    2",
+            "NAXIS1  =                    0",
+            "NAXIS2  =     1000000000000000",
+            "PCOUNT  =                    0",
+            "GCOUNT  =                    1",
+            "TFIELDS =                    1",
+            "TFORM1  = '0D'",
+            "TTYPE1  = 'FLUX'",
+        ]));
+        let f = Fits::parse(table).unwrap();
+        assert!(f.table(1).is_err());
+    }
 }

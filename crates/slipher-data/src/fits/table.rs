@@ -52,7 +52,7 @@ impl<'a> Table<'a> {
         let h = &hdu.header;
         let size = |key: &str| usize::try_from(h.int(key).unwrap_or(0)).unwrap_or(0);
         let (stride, rows) = (size("NAXIS1"), size("NAXIS2"));
-        if stride.checked_mul(rows).is_none_or(|n| n > data.len()) {
+        if stride == 0 && rows > 0 || stride.checked_mul(rows).is_none_or(|n| n > data.len()) {
             return Err(format!("{rows} rows of {stride} bytes, but only {} bytes follow: is the download complete?", data.len()));
         }
         let mut columns = Vec::new();
@@ -81,6 +81,9 @@ impl<'a> Table<'a> {
                 .checked_add(width)
                 .filter(|e| *e <= stride)
                 .ok_or_else(|| format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'"))?;
+            if repeat == 0 {
+                continue; // a column without cells
+            }
             let text = |key: String| h.str(&key).unwrap_or_default().trim().to_owned();
             columns.push(Column {
                 name: text(format!("TTYPE{i}")),

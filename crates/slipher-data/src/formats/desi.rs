@@ -27,7 +27,8 @@ struct Camera {
 
 fn camera(f: &Fits, name: &str) -> Option<Camera> {
     let part = |p: &str| f.named(&format!("{name}_{p}")).filter(|i| f.image(*i).is_ok());
-    Some(Camera { wave: part("WAVELENGTH")?, flux: part("FLUX")?, ivar: part("IVAR")?, mask: part("MASK") })
+    // A mask that is there but cannot be decoded is an error when read, not an empty mask.
+    Some(Camera { wave: part("WAVELENGTH")?, flux: part("FLUX")?, ivar: part("IVAR")?, mask: f.named(&format!("{name}_MASK")) })
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
@@ -41,7 +42,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let rows = image(cameras[0].flux)?.rows();
     let waves: Vec<Vec<f64>> = cameras.iter().map(|c| image(c.wave).map(|i| i.row(0))).collect::<Result<_, _>>()?;
     let fibres = f.named("FIBERMAP").and_then(|i| f.table(i).ok());
-    let mut out = Vec::with_capacity(rows);
+    let mut out = Vec::new();
     for row in 0..rows {
         let mut arms = Vec::new();
         for (c, wave) in cameras.iter().zip(&waves) {
@@ -104,7 +105,7 @@ fn join(arms: &[(&[f64], Vec<f64>, Vec<f64>)]) -> (Vec<f64>, Vec<f64>, Vec<f64>)
             ivar.extend_from_slice(v);
             continue;
         }
-        let step = (last - wave[wave.len() - 2]).abs().max(1e-6);
+        let step = wave.len().checked_sub(2).map_or(1.0, |i| (last - wave[i]).abs().max(1e-6));
         let start = wave.partition_point(|x| *x < first - 0.01 * step);
         let aligned = wave[start..].iter().zip(*w).all(|(a, b)| (a - b).abs() < 0.01 * step);
         if aligned {

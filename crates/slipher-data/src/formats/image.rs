@@ -79,11 +79,10 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         Some((i, _)) => Noise::Sigma(row(i)?),
         None => band_sigma(h, &image).or_else(|| companion_sigma(context, flux.len())).unwrap_or(Noise::Missing),
     };
-    let wave = match l.wave {
-        Some(i) => row(i)?,
+    let (wave, unit) = match l.wave {
+        Some(i) => (row(i)?, f.hdus[i].header.str("BUNIT").unwrap_or_default().to_owned()),
         None => header_wavelengths(h, flux.len())?,
     };
-    let unit = l.wave.map_or(h.str("CUNIT1"), |i| f.hdus[i].header.str("BUNIT")).unwrap_or_default().to_owned();
     let iraf = h.str("WAT0_001").is_some();
     let medium = medium_of(h).unwrap_or_else(|| {
         if iraf {
@@ -111,8 +110,9 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     Ok(vec![Row { hdu: l.flux, row: 0, spectrum }])
 }
 
-/// Wavelengths by CRVAL1, CDELT1 or CD1_1, CRPIX1; log₁₀ if DC-FLAG = 1 or CRVAL1 < 10 (CTYPE1 is often wrong).
-pub(super) fn header_wavelengths(h: &Header, n: usize) -> Result<Vec<f64>, String> {
+/// Wavelengths and their unit by CRVAL1, CDELT1 or CD1_1, CRPIX1; log₁₀ if DC-FLAG = 1, the unit says so, or CRVAL1 is
+/// between 2 and 10 without another unit (CTYPE1 = LINEAR is often wrong).
+pub(super) fn header_wavelengths(h: &Header, n: usize) -> Result<(Vec<f64>, String), String> {
     let value = h.float("CRVAL1").ok_or("the header has no CRVAL1")?;
     let step = [h.float("CDELT1"), h.float("CD1_1")].into_iter().flatten().find(|s| *s != 0.0);
     let step = step.ok_or("the header has no CDELT1 or CD1_1")?;
@@ -121,13 +121,25 @@ pub(super) fn header_wavelengths(h: &Header, n: usize) -> Result<Vec<f64>, Strin
         return Err(format!("CTYPE1 = {kind} is no wavelength"));
     }
     let pixel = h.float("CRPIX1").unwrap_or(1.0);
-    let log = h.int("DC-FLAG") == Some(1) || kind.contains("LOG") || (value > 2.0 && value < 10.0 && step.abs() < 0.01);
+    let unit = h.str("CUNIT1").unwrap_or_default().to_lowercase();
+    let plain = unit.is_empty() || unit.starts_with("ang") || unit.contains("log");
+    let logarithmic = h.int("DC-FLAG") == Some(1) || unit.contains("log") || (plain && value > 2.0 && value < 10.0 && step.abs() < 0.01);
     let last = value + step * (n as f64 - pixel);
-    let wave = (0..n).map(|i| value + step * (i as f64 + 1.0 - pixel)).map(|x| if log { 10f64.powf(x) } else { x });
     if step == 1.0 && value <= 1.0 || last <= 0.0 {
         return Err("CRVAL1 and CDELT1 count pixels, not wavelengths".into());
     }
-    Ok(wave.collect())
+    let offset = (0..n).map(|i| step * (i as f64 + 1.0 - pixel));
+    let wave: Vec<f64> = if kind.ends_with("-LOG") && !logarithmic {
+        // WAVE-LOG, FITS standard 4.0 section 8.4: λ = λ_r exp(Δ/λ_r).
+        offset.map(|d| value * (d / value).exp()).collect()
+    } else if logarithmic {
+        offset.map(|d| 10f64.powf(value + d)).collect()
+    } else {
+        offset.map(|d| value + d).collect()
+    };
+    // What was logarithmic is in Angstrom now.
+    let unit = if logarithmic { "Angstrom".to_owned() } else { h.str("CUNIT1").unwrap_or_default().to_owned() };
+    Ok((wave, unit))
 }
 
 /// The σ band of an IRAF multispec cube, named by BANDIDn.

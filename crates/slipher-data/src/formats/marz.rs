@@ -4,7 +4,7 @@
 
 use super::image::header_wavelengths;
 use super::pixels::{Medium, Noise, Pixels};
-use super::{Content, Context, Format, Row};
+use super::{Content, Context, Format, Row, medium_of};
 
 pub(super) const FORMAT: Format = Format { name: "Marz", about: "AAOmega/2dF/OzDES/Marz: primary flux, VARIANCE, WAVELENGTH, FIBRES", recognise, read };
 
@@ -12,7 +12,8 @@ fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };
     let flux = f.image(0).ok()?;
     let variance = f.image(f.named("VARIANCE")?).ok()?;
-    (flux.axes == variance.axes && flux.axes.len() <= 2).then(|| "primary image with a VARIANCE HDU of the same shape".into())
+    let many = f.named("FIBRES").is_some() || flux.rows() > 1;
+    (many && flux.axes == variance.axes && flux.axes.len() <= 2).then(|| "primary image with a VARIANCE HDU of the same shape, fibres in rows".into())
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
@@ -23,19 +24,16 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let variance = image(f.named("VARIANCE").ok_or("HDU VARIANCE is missing")?)?;
     let wavelength = f.named("WAVELENGTH").map(image).transpose()?;
     let fibres = f.named("FIBRES").and_then(|i| f.table(i).ok());
-    let medium = match h.bool("VACUUM") {
-        Some(true) => (Medium::Vacuum, "VACUUM = T".to_owned()),
-        _ => (Medium::Air, "no VACUUM keyword: air, as Marz takes it".to_owned()),
-    };
-    let mut out = Vec::with_capacity(flux.rows());
+    let medium = medium_of(h).unwrap_or((Medium::Air, "no VACUUM keyword: air, as Marz takes it".to_owned()));
+    let mut out = Vec::new();
     for row in 0..flux.rows() {
-        let wave = match &wavelength {
-            Some(w) => w.row(row.min(w.rows().saturating_sub(1))),
+        let (wave, wave_unit) = match &wavelength {
+            Some(w) => (w.row(row.min(w.rows().saturating_sub(1))), String::new()),
             None => header_wavelengths(h, flux.width())?,
         };
         let pixels = Pixels {
             wave,
-            wave_unit: String::new(),
+            wave_unit,
             wave_name: "wavelength".into(),
             flux: flux.row(row),
             flux_unit: h.str("BUNIT").unwrap_or_default().to_owned(),

@@ -51,7 +51,7 @@ impl Pixels {
     /// As [`Spectrum::new`].
     pub fn into_spectrum(mut self, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
         let mut steps = Vec::new();
-        self.convert_to_angstrom(&mut steps);
+        self.convert_to_angstrom(&mut steps)?;
         let (medium, evidence) = match options.medium {
             Some(m) => (m, "as the user says".to_owned()),
             None => self.medium.clone(),
@@ -90,7 +90,7 @@ impl Pixels {
         Ok(s)
     }
 
-    fn convert_to_angstrom(&mut self, steps: &mut Vec<String>) {
+    fn convert_to_angstrom(&mut self, steps: &mut Vec<String>) -> Result<(), BadSpectrum> {
         let unit = self.wave_unit.to_lowercase().replace(['(', ')', '[', ']', '.', ' '], "");
         let name = self.wave_name.to_lowercase();
         let good = || self.wave.iter().copied().filter(|w| w.is_finite());
@@ -98,14 +98,18 @@ impl Pixels {
         let logarithmic = unit.contains("log") || name.contains("log") || (unit.is_empty() || unit.starts_with("ang")) && lo > 2.9 && hi < 4.9 && hi - lo < 1.0;
         let (factor, what) = match unit.as_str() {
             _ if logarithmic => (0.0, "log10 of Angstrom"),
-            "nm" | "nanometer" | "nanometers" | "nanometre" => (10.0, "nm"),
-            "um" | "micron" | "microns" | "µm" | "micrometer" | "mum" => (1e4, "micron"),
-            "m" | "meter" => (1e10, "m"),
+            u if u == "nm" || u.starts_with("nanomet") => (10.0, "nm"),
+            u if ["um", "µm", "mum"].contains(&u) || u.starts_with("micron") || u.starts_with("micromet") => (1e4, "micron"),
+            u if u == "m" || u.starts_with("meter") || u.starts_with("metre") => (1e10, "m"),
+            u if u == "mm" || u.contains("hz") || u.contains("ev") || u.contains("cm") || u.contains("km") => (f64::NAN, "unknown"),
             "" | "pixel" if hi < 60.0 => (1e4, "micron (no unit; all below 60)"),
             "" if hi < 900.0 => (10.0, "nm (no unit; all below 900)"),
             "" => (1.0, "Angstrom (no unit; by their size)"),
             _ => (1.0, "Angstrom"),
         };
+        if factor.is_nan() {
+            return Err(BadSpectrum::Unit(self.wave_unit.clone()));
+        }
         if logarithmic {
             // Natural logarithms exceed 6 for optical light.
             self.wave.iter_mut().for_each(|w| *w = if hi > 6.0 { w.exp() } else { 10f64.powf(*w) });
@@ -115,6 +119,7 @@ impl Pixels {
         if what != "Angstrom" {
             steps.push(format!("wavelength: {what} to Angstrom"));
         }
+        Ok(())
     }
 
     /// Brings fluxes near 1 so that inverse variances fit single precision.
@@ -161,6 +166,7 @@ pub enum Role {
     Mask,
 }
 
+/// Columns are known by these names, in lower case, without separators.
 const NAMES: [(Role, &[&str]); 6] = [
     (
         Role::Wave,

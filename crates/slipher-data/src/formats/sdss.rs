@@ -8,6 +8,10 @@ use crate::spectrum::{Spectrum, Truth};
 
 pub(super) const FORMAT: Format = Format { name: "SDSS/BOSS spec", about: "spec-*.fits of SDSS, BOSS and eBOSS, lite and full", recognise, read };
 
+/// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24, BADSKYCHI 27, REDMONSTER 28
+/// (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The others are remarks; ivar already accounts for them.
+const REJECTED: i128 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
+
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };
     let t = f.table(1).ok()?;
@@ -20,6 +24,8 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let t = f.table(1).map_err(|e| e.to_string())?;
     let column = |name: &str| t.whole(name).ok_or(format!("HDU 1 column {name} is not numeric"));
     let h = &f.hdus[0].header;
+    let bad: Vec<bool> = (0..t.rows()).map(|r| t.integer("and_mask", r).is_some_and(|m| m & REJECTED != 0)).collect();
+    let rejected = bad.iter().filter(|b| **b).count();
     let pixels = Pixels {
         wave: column("loglam")?,
         wave_unit: String::new(),
@@ -27,7 +33,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         flux: column("flux")?,
         flux_unit: h.str("BUNIT").unwrap_or("1E-17 erg/cm^2/s/Ang").to_owned(),
         noise: Noise::Ivar(column("ivar")?),
-        bad: vec![],
+        bad,
         medium: medium_of(h).unwrap_or((Medium::Vacuum, "SDSS convention".into())),
     };
     let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string()).map(|mut s| {
@@ -43,6 +49,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                 s.meta.push((key.to_lowercase(), v.to_owned()));
             }
         }
+        s.provenance.push(format!("{rejected} pixels rejected by and_mask (FULLREJECT, NOSKY, BRIGHTSKY, NODATA, BADSKYCHI, REDMONSTER)"));
         catalogue_row(f, &mut s);
         s
     });

@@ -81,10 +81,9 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
         Some(m) if m.name.eq_ignore_ascii_case("dq") => get(m)?.iter().map(|v| (*v as i64) & 1 != 0).collect(),
         Some(m) => get(m)?.iter().map(|v| if euclid { *v >= 64.0 || (*v as i64) % 2 != 0 } else { *v != 0.0 }).collect(),
     };
-    // All pixels rejected: the column means something else.
-    let bad = if bad.iter().all(|b| *b) { vec![] } else { bad };
+    // A column of zero errors means that there are none; zero inverse variance means a dead spectrum.
     let empty = |v: &[f64]| v.iter().all(|x| !x.is_finite() || *x == 0.0);
-    if matches!(&noise, Noise::Sigma(v) | Noise::Variance(v) | Noise::Ivar(v) if empty(v)) {
+    if matches!(&noise, Noise::Sigma(v) | Noise::Variance(v) if empty(v)) {
         noise = Noise::Missing;
     }
     flux.iter_mut().filter(|f| f.abs() > 1e30).for_each(|f| *f = f64::NAN);

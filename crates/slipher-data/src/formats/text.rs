@@ -16,11 +16,27 @@ fn fields(line: &str) -> Vec<&str> {
     if comma { line.split([',', ';']).map(str::trim).collect() } else { line.split_whitespace().collect() }
 }
 
+/// Column names; a unit in brackets belongs to the word before it.
+fn names_of(fields: &[&str]) -> Vec<String> {
+    let mut out: Vec<String> = vec![];
+    for w in fields {
+        let w = w.trim_matches('"');
+        match out.last_mut() {
+            Some(last) if w.starts_with(['(', '[']) => {
+                last.push(' ');
+                last.push_str(w);
+            }
+            _ => out.push(w.to_owned()),
+        }
+    }
+    out
+}
+
 /// Header names (the last line of words before the numbers) and the numeric columns.
 fn parse(text: &str) -> Option<Parsed> {
     let mut names: Vec<String> = vec![];
     let mut columns: Vec<Vec<f64>> = vec![];
-    let (mut bad, mut good) = (0, 0);
+    let (mut bad, mut good, mut listed) = (0, 0, false);
     for line in text.lines() {
         let trimmed = line.trim().trim_start_matches('\u{feff}');
         if trimmed.is_empty() {
@@ -45,14 +61,22 @@ fn parse(text: &str) -> Option<Parsed> {
                 columns.iter_mut().zip(v).for_each(|(c, x)| c.push(x));
             }
             _ if columns.is_empty() => {
-                let words: Vec<String> = f.iter().map(|w| w.trim_matches('"').to_owned()).collect();
-                if words.iter().any(|w| role(w) == Some(Role::Wave)) || !comment {
+                let words = names_of(&f);
+                if words.iter().any(|w| role(w) == Some(Role::Wave)) {
+                    names = words;
+                } else if !comment && names.is_empty() {
+                    listed = body.contains([',', ';']);
                     names = words;
                 }
             }
             _ if comment => {}
             _ => bad += 1,
         }
+    }
+    // Words that are no names of these columns (a title, a remark) are not used.
+    let known = names.iter().filter(|n| role(n).is_some()).count();
+    if names.len() != columns.len() || known == 0 && names.len() <= 3 && !listed {
+        names.clear();
     }
     (good >= 10 && bad * 20 <= good).then_some(Parsed { names, columns })
 }
@@ -66,7 +90,7 @@ fn find(p: &Parsed, wanted: Role) -> Option<usize> {
 type Layout = (usize, usize, Option<(Role, usize)>);
 
 fn layout(p: &Parsed) -> Option<Layout> {
-    if p.names.len() == p.columns.len() {
+    if !p.names.is_empty() {
         let (w, f) = (find(p, Role::Wave)?, find(p, Role::Flux)?);
         let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, find(p, r)?)));
         return Some((w, f, noise));
@@ -95,7 +119,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let name = p.names.get(w).cloned().unwrap_or_default();
     let unit = name.split(['(', '[']).nth(1).map(|u| u.trim_end_matches([')', ']']).to_owned()).unwrap_or_default();
     let vandels = p.names.iter().map(String::as_str).eq(["wl", "flam", "flam_err"]);
-    let medium = if vandels || name.to_lowercase().contains("air") {
+    let medium = if vandels || name.to_lowercase().replace(['_', '-'], " ").split_whitespace().any(|w| w.trim_matches(['(', ')']) == "air") {
         (Medium::Air, if vandels { "VANDELS ASCII".to_owned() } else { format!("column {name}") })
     } else {
         (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
@@ -145,6 +169,11 @@ mod tests {
         let p = parse(&format!("flux,ivar,loglam\n{}", body(","))).unwrap();
         assert_eq!(layout(&p), Some((2, 0, Some((Role::Ivar, 1)))));
         assert!(parse("a b c\n1 2 3\n").is_none());
+        // Titles are not names; a unit is part of its name.
+        let p = parse(&format!("NGC 4151 nucleus\n{}", body(" "))).unwrap();
+        assert!(p.names.is_empty() && layout(&p).is_some());
+        let p = parse(&format!("# Wavelength (nm) Flux Error\n{}", body(" "))).unwrap();
+        assert_eq!(p.names[0], "Wavelength (nm)");
         // A catalogue is not a spectrum.
         let p = parse(&format!("id,ra,z\n{}", body(","))).unwrap();
         assert_eq!(layout(&p), None);

@@ -72,7 +72,7 @@ pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
         c("p_star", "", "stat.probability", "probability of STAR", class(2)),
         c("zwarn", "", "meta.code.qual", "warning bits: 0-15 as Redrock, 16-23 Slipher", Values::I64(rows.iter().map(|r| r.measurement.zwarn).collect())),
         c("solutions", "", "", "alternatives, best first", Values::Solutions(solutions.collect())),
-        c("snr_med", "", "stat.snr", "median |S/N| per good pixel", f32s(&|r| r.measurement.snr_median)),
+        c("snr_med", "", "stat.snr", "median S/N per good pixel", f32s(&|r| r.measurement.snr_median)),
         c("n_good_pix", "", "meta.number", "good pixels", Values::I32(rows.iter().map(|r| r.measurement.good_pixels as i32).collect())),
         c("error", "", "meta.note", "why there is no spectrum", texts(&|r| r.error.clone().unwrap_or_default())),
         c("model_id", "", "meta.id", "model", texts(&|_| model.id.clone())),

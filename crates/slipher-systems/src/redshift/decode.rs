@@ -25,7 +25,7 @@ pub struct Solution {
 /// What the network says of one spectrum.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
-    /// Best first; at least one.
+    /// Best first; none if the logits are not finite.
     pub solutions: Vec<Solution>,
     /// Probability of GALAXY, QSO, STAR.
     pub classes: [f64; 3],

@@ -44,7 +44,7 @@ pub const SOLUTIONS: usize = 5;
 pub struct Measurement {
     pub answer: Option<Answer>,
     pub zwarn: i64,
-    /// Median |S/N| of the good native pixels.
+    /// Median S/N of the good native pixels.
     pub snr_median: f32,
     pub good_pixels: usize,
 }
@@ -76,6 +76,10 @@ pub fn measure_with_posterior(model: &Model, s: &Spectrum, tape: &mut Tape) -> (
     model.forward(&e, tape);
     let p = posterior(&tape.logits, &model.classes(), model.sharpness);
     let answer = decode(&p, SOLUTIONS);
+    if answer.solutions.is_empty() {
+        out.zwarn |= zwarn::NODATA;
+        return (out, None);
+    }
     if let Some(best) = answer.solutions.first() {
         if best.probability < 0.9 {
             out.zwarn |= zwarn::LOW_PROBABILITY;

@@ -35,26 +35,34 @@ pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink:
 }
 
 fn rows_of(model: &Model, path: &Path, options: &ReadOptions) -> Vec<Row> {
-    let origin = |hdu, row| Origin { file: path.display().to_string(), hdu, row };
     // A bug in a reader must cost one file, not the night.
-    let content = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read(path, options)));
-    let found = match content {
-        Ok(Ok(f)) => f,
-        Ok(Err(e)) => return vec![Row::unreadable(origin(0, 0), e.to_string())],
-        Err(_) => return vec![Row::unreadable(origin(0, 0), format!("{}: the reader failed; please report this file", path.display()))],
+    let rows = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_and_measure(model, path, options)));
+    rows.unwrap_or_else(|_| {
+        let why = format!("{}: Slipher failed on this file; please report it", path.display());
+        vec![Row::unreadable(Origin { file: path.display().to_string(), hdu: 0, row: 0 }, why)]
+    })
+}
+
+fn read_and_measure(model: &Model, path: &Path, options: &ReadOptions) -> Vec<Row> {
+    let origin = |hdu, row| Origin { file: path.display().to_string(), hdu, row };
+    let found = match read(path, options) {
+        Ok(f) => f,
+        Err(e) => return vec![Row::unreadable(origin(0, 0), e.to_string())],
     };
-    found
-        .rows
-        .into_par_iter()
-        .map_init(Tape::default, |tape, r| match r.spectrum {
-            Ok(s) => Row::new(&s, measure(model, &s, tape)),
-            Err(why) => {
-                let o = origin(r.hdu, r.row);
-                let message = format!("{} HDU {} row {}: {why}", o.file, r.hdu, r.row);
-                Row::unreadable(o, message)
-            }
-        })
-        .collect()
+    let one = |tape: &mut Tape, r: slipher_data::formats::Row| match r.spectrum {
+        Ok(s) => Row::new(&s, measure(model, &s, tape)),
+        Err(why) => {
+            let o = origin(r.hdu, r.row);
+            let message = format!("{} HDU {} row {}: {why}", o.file, r.hdu, r.row);
+            Row::unreadable(o, message)
+        }
+    };
+    // Files with few rows stay on one thread, so that a thread that waits does not open another file.
+    if found.rows.len() < 64 {
+        let mut tape = Tape::default();
+        return found.rows.into_iter().map(|r| one(&mut tape, r)).collect();
+    }
+    found.rows.into_par_iter().map_init(Tape::default, one).collect()
 }
 
 /// Measures spectra in memory, in order.

@@ -52,6 +52,8 @@ pub struct Simulator {
     held_out: Library,
     blank_sky: f64,
     seed: u64,
+    /// Files in template folders that are no SEDs, with the reason.
+    pub skipped: Vec<(String, String)>,
 }
 
 /// A recipe that cannot be followed.
@@ -59,7 +61,7 @@ pub struct Simulator {
 pub enum BadRecipe {
     #[error(transparent)]
     Instrument(#[from] BadInstrument),
-    #[error("template folder {}: {source}", folder.display())]
+    #[error("template folder {}: cannot be listed; name a folder of SEDs or leave 'templates' out of the recipe", folder.display())]
     Templates { folder: PathBuf, source: std::io::Error },
     #[error("recipe: {0}")]
     Field(String),
@@ -91,13 +93,15 @@ impl Simulator {
             let i = if name == "any" { None } else { Some(Instrument::load(name)?) };
             instruments.push((i, *weight));
         }
+        let (train, held_out) = (library.part(false), library.part(true));
         Ok(Simulator {
             names: recipe.instruments.iter().map(|(n, _)| n.clone()).collect(),
             instruments,
-            train: library.part(false),
-            held_out: library.part(true),
+            train,
+            held_out,
             blank_sky: recipe.blank_sky,
             seed,
+            skipped: library.skipped,
         })
     }
 
@@ -133,7 +137,7 @@ impl Simulator {
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
         let class = fixed.class.unwrap_or(drawn);
         let mut z = draw_redshift(&mut rng, class, instrument);
-        while fixed.z_max.is_some_and(|m| z > m.max(0.1)) {
+        while fixed.z_max.is_some_and(|m| z > m.max(0.01)) {
             z = draw_redshift(&mut rng, class, instrument);
         }
         let sed = self.library(split).draw(class, z, &mut rng);

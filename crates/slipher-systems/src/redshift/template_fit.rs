@@ -44,7 +44,7 @@ struct ClassBasis {
 pub struct TemplateAnswer {
     pub class: SpecType,
     pub z: f64,
-    /// χ² of the best minus that of the next best minimum of any class, > 1000 km/s away.
+    /// χ² of the next best minimum of any class, > 1000 km/s away, minus that of the best.
     pub delta_chi2: f64,
 }
 

@@ -271,8 +271,8 @@ impl Trainer {
                     let scaled: Vec<f32> = tape.logits.iter().map(|l| l * s as f32).collect();
                     cross_entropy(&scaled, &classes, Some(*truth)).0
                 });
-                let best = decode(&posterior(&tape.logits, &classes, 1.0), 1).solutions[0];
-                (losses, truth.0, success(*truth, best.class, best.z))
+                let answer = decode(&posterior(&tape.logits, &classes, 1.0), 1);
+                (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
             })
             .collect();
         let n = all.len().max(1) as f64;

@@ -20,7 +20,7 @@ pub struct Args {
     #[arg(short, long, default_value = "slipher-demo")]
     output: PathBuf,
     /// Number of spectra
-    #[arg(short, default_value_t = 1000)]
+    #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Seed of the simulation
     #[arg(short, long, default_value_t = 1)]

@@ -24,7 +24,7 @@ pub struct Args {
     #[arg(short, long)]
     model: Option<PathBuf>,
     /// Spectra per cell of the table
-    #[arg(short, default_value_t = 200)]
+    #[arg(short, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments
     #[arg(short, long, value_delimiter = ',', default_value = "sdss,boss,desi,vimos")]
@@ -38,7 +38,7 @@ pub struct Args {
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
     templates: Vec<PathBuf>,
-    /// Also fit templates by χ² (slow), with the true library of the test set as basis
+    /// Also fit templates by χ² (slow), with principal components of the test set's own library as basis
     #[arg(long)]
     classical: bool,
     #[arg(short, long, default_value_t = 1)]
@@ -52,7 +52,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let fit = a.classical.then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
     println!("Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n");
-    println!("| instrument | class | S/N per pixel | network | template χ² with the true SED library |\n| --- | --- | --- | --- | --- |");
+    println!("| instrument | class | S/N per pixel | network | template χ², components of the test set's own library |\n| --- | --- | --- | --- | --- |");
     let bar = progress::bar((a.instrument.len() * 3 * a.snr.len()) as u64, "cells", quiet);
     let (mut fast, mut slow, mut rows) = (0.0, 0.0, 0u64);
     for (i, name) in a.instrument.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! `slipher redshift`: files to a catalogue.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -86,6 +87,15 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
         let (i, n) = parse_shard(shard)?;
         files = files.into_iter().enumerate().filter(|(k, _)| k % n == i - 1).map(|(_, f)| f).collect();
     }
+    // A catalogue or report of an earlier run in the same folder is no input.
+    let own: Vec<PathBuf> = [output, page].into_iter().flatten().filter_map(|p| p.canonicalize().ok()).collect();
+    files.retain(|f| f.canonicalize().map_or(true, |f| !own.contains(&f)));
+    for p in [output, page].into_iter().flatten() {
+        let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if !parent.is_dir() {
+            return Err(miette::miette!("{}: the folder {} does not exist; make it first", p.display(), parent.display()));
+        }
+    }
     if files.is_empty() {
         eprintln!("slipher: no files to read (folders are searched for .fits, .fit, .fits.gz, .dat, .txt, .csv, .ascii)");
         return Ok(Outcome::Nothing);
@@ -105,8 +115,8 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
         }
         if let Some(w) = &mut writer {
             w.write(columns(&rows, &model)).into_diagnostic()?;
-        } else if page.is_none() {
-            print_rows(&rows);
+        } else if page.is_none() && !print_rows(&rows) {
+            return Ok(false);
         }
         if page.is_some() && kept.len() < REPORT_ROWS {
             kept.extend(rows);
@@ -144,21 +154,19 @@ fn parse_shard(text: &str) -> Result<(usize, usize)> {
     }
 }
 
-fn print_rows(rows: &[Row]) {
-    for r in rows {
+/// Prints a line a row; false when nobody reads any more (`| head`).
+fn print_rows(rows: &[Row]) -> bool {
+    let mut out = std::io::stdout().lock();
+    rows.iter().all(|r| {
         let name = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
-        match r.measurement.answer.as_ref().and_then(|a| a.solutions.first()) {
-            Some(b) => println!(
-                "{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}",
-                b.class.name(),
-                b.z,
-                b.z_err,
-                b.probability,
-                r.measurement.snr_median
-            ),
-            None => println!("{name:<40} no redshift"),
-        }
-    }
+        let line = match r.measurement.answer.as_ref().and_then(|a| a.solutions.first()) {
+            Some(b) => {
+                format!("{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}", b.class.name(), b.z, b.z_err, b.probability, r.measurement.snr_median)
+            }
+            None => format!("{name:<40} no redshift"),
+        };
+        writeln!(out, "{line}").is_ok()
+    })
 }
 
 /// Rows for the gallery: sure and unsure ones of each class, spread over the list.

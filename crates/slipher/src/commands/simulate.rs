@@ -14,7 +14,7 @@ use crate::{Outcome, System, progress};
 pub struct Args {
     system: System,
     /// Number of spectra
-    #[arg(short, default_value_t = 1000)]
+    #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments, shipped names (sdss, boss, desi, vimos, euclid-red, euclid-blue, nirspec-prism, nirspec-medium, nirspec-high, any) or TOML files
     #[arg(short, long, value_delimiter = ',', default_value = "sdss")]

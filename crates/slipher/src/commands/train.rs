@@ -46,11 +46,27 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             r
         }
     };
+    if let Some(folder) = a.recipe.as_ref().and_then(|p| p.parent()) {
+        // Folders and instrument files are named from the recipe's own folder.
+        recipe.simulation.templates.iter_mut().for_each(|t| *t = folder.join(&t));
+        for (name, _) in &mut recipe.simulation.instruments {
+            let path = folder.join(&*name);
+            if name.ends_with(".toml") && path.exists() {
+                *name = path.display().to_string();
+            }
+        }
+    }
     recipe.training.steps = a.steps.unwrap_or(recipe.training.steps);
     recipe.training.seed = a.seed.unwrap_or(recipe.training.seed);
     let (steps, batch) = (recipe.training.steps, recipe.training.batch);
     let mut trainer = Trainer::new(recipe).into_diagnostic()?;
+    for (file, why) in &trainer.simulator.skipped {
+        eprintln!("not a template: {file}: {why}");
+    }
     let checkpoint = a.output.join("checkpoint.safetensors");
+    if checkpoint.exists() && !a.resume {
+        return Err(miette::miette!("{} holds a run: add --resume to continue it, or give another --output", a.output.display()));
+    }
     if a.resume && checkpoint.exists() {
         trainer.resume(&checkpoint).into_diagnostic()?;
         eprintln!("Resumed at step {}", trainer.step);
