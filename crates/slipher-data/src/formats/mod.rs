@@ -108,6 +108,9 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(&[0x89, b'H', b'D', b'F']) {
         return Err("is HDF5, which this build does not read; convert it to FITS or Parquet".into());
     }
+    if bytes.starts_with(b"PAR1") {
+        return Err("is Parquet, which 'slipher redshift' does not read yet; write the spectra as FITS or text".into());
+    }
     if bytes.starts_with(b"PK") {
         return Err("is a zip archive (or .npz): unpack it first".into());
     }

@@ -3,7 +3,7 @@
 use slipher_sim::sed::SpecType;
 
 use super::encode::LAG;
-use super::model::{LAGS, allowed, redshift_of};
+use super::model::{LAGS, allowed, lag_of, redshift_of};
 
 /// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and stars, 0.01 for
 /// quasars, in ln(1+z).
@@ -31,17 +31,24 @@ pub struct Answer {
     pub classes: [f64; 3],
 }
 
+/// Training draws nearby quasars far more often than the sky shows them (one for six galaxies at z < 0.5, so that they
+/// are learned; SDSS finds about one for forty). The posterior takes part of that back: quasars below `NEARBY_QSO.0`
+/// weigh `NEARBY_QSO.1` of what the network says.
+pub const NEARBY_QSO: (f64, f64) = (0.5, 0.3);
+
 /// Posterior `[class][lag]` = Σ over the class's patterns of softmax(sharpness · logits), over allowed lags.
 pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Vec<f64>> {
     let mut top = f32::NEG_INFINITY;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
         top = row[allowed(*c)].iter().fold(top, |m, v| m.max(*v));
     }
+    let nearby = lag_of(NEARBY_QSO.0) as usize;
     let mut out = vec![vec![0.0f64; LAGS]; 3];
     let mut sum = 0.0;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
         for l in allowed(*c) {
-            let p = (sharpness * f64::from(row[l] - top)).exp();
+            let prior = if *c == SpecType::Qso && l < nearby { NEARBY_QSO.1 } else { 1.0 };
+            let p = prior * (sharpness * f64::from(row[l] - top)).exp();
             out[*c as usize][l] += p;
             sum += p;
         }
@@ -113,7 +120,6 @@ fn best_window(p: &[Vec<f64>]) -> Option<(SpecType, usize)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::redshift::model::lag_of;
     use proptest::prelude::*;
 
     fn peak(logits: &mut [f32], row: usize, z: f64, height: f32) {

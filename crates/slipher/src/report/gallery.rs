@@ -33,7 +33,7 @@ pub fn entry(k: &Kept) -> String {
     if sorted.is_empty() {
         return String::new();
     }
-    let (lo, hi) = (sorted[sorted.len() / 100].min(0.0), sorted[sorted.len() - 1 - sorted.len() / 200]);
+    let (lo, hi) = (sorted[sorted.len() / 100].min(0.0), sorted[sorted.len().saturating_sub(3)]);
     let (first, last) = (line[0].0, line[line.len() - 1].0);
     let unit = if s.flux_unit.is_empty() { "flux".to_owned() } else { format!("flux / {}", short(&s.flux_unit)) };
     let mut f = Figure::new(720.0, 250.0, Axis::linear(first, last, "vacuum wavelength / Å"), Axis::linear(lo - 0.05 * (hi - lo), hi + 0.3 * (hi - lo), &unit));
