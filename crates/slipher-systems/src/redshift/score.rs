@@ -48,6 +48,9 @@ impl Tally {
 impl std::fmt::Display for Tally {
     /// `97.1 % (67/69, 95 %: 90.0-99.2)`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.n == 0 {
+            return write!(f, "none");
+        }
         let (lo, hi) = wilson(self.right, self.n);
         write!(f, "{:5.1} % ({}/{}, 95 %: {:.1}-{:.1})", self.percent(), self.right, self.n, 100.0 * lo, 100.0 * hi)
     }
