@@ -54,7 +54,7 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
     let mut table: BTreeMap<&'static str, Line> = BTreeMap::new();
     for (i, (k, m)) in known.iter().zip(&answers).enumerate() {
-        let best = m.answer.as_ref().and_then(|a| a.solutions.first());
+        let best = m.best();
         let right = best.is_some_and(|b| success(k.truth, b.class, b.z));
         let line = table.entry(k.set).or_default();
         line.all.add(right);

@@ -7,7 +7,6 @@
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::conv1d::{Conv, Rows};
@@ -65,10 +64,6 @@ impl ShiftNetConfig {
     /// Multiply-adds × 2 of the trunk per position.
     pub fn flop_per_position(&self) -> usize {
         self.convs().iter().map(|c| 2 * c.weights()).sum()
-    }
-    /// Half-width of the receptive field, in positions.
-    pub fn reach(&self) -> usize {
-        self.convs().iter().map(|c| (c.taps / 2) * c.dilation).sum()
     }
 }
 
@@ -151,16 +146,6 @@ impl ShiftNet {
     pub fn refresh(&mut self) {
         self.wspec = self.correlation.patterns_spectrum(&self.patterns);
         self.transposed = self.offsets().map(|(c, at)| c.transposed(&self.trunk[at..at + c.weights()])).collect();
-    }
-
-    /// Runs the kernels on another instruction set.
-    pub fn with_isa(mut self, isa: Isa) -> Self {
-        self.isa = isa;
-        self
-    }
-
-    pub fn correlation(&self) -> &Correlation {
-        &self.correlation
     }
 
     fn offsets(&self) -> impl Iterator<Item = (Conv, usize)> + use<> {
@@ -254,18 +239,6 @@ impl ShiftNet {
     /// Gradient of the patterns from the spectra of a batch, summed in its order.
     pub fn grad_patterns(&self, fspecs: &[&[f32]], gspecs: &[&[f32]]) -> Vec<f32> {
         self.correlation.grad_patterns(self.isa, fspecs, gspecs)
-    }
-
-    /// Forward passes over many windows at once; `f` sees each tape in order of the input.
-    pub fn map<I: Sync, O: Send>(&self, items: &[I], fill: impl Fn(&I, &mut Tape) -> (Vec<f32>, usize) + Sync, f: impl Fn(&I, &Tape) -> O + Sync) -> Vec<O> {
-        items
-            .par_iter()
-            .map_init(Tape::default, |tape, item| {
-                let (coverage, offset) = fill(item, tape);
-                self.forward(&coverage, offset, tape);
-                f(item, tape)
-            })
-            .collect()
     }
 }
 

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::random::Stream;
-use crate::sed::{C_KMS, STEP, Template};
+use crate::sed::{STEP, Template};
 
 const START: f64 = 2.954; // 900 Å
 const LEN: usize = 14_450; // to 25,060 Å
@@ -286,11 +286,6 @@ pub fn populations() -> Vec<(f64, Arc<Template>)> {
         }
     }
     out
-}
-
-/// Doppler factor of a velocity in km/s.
-pub fn doppler(v: f64) -> f64 {
-    1.0 + v / C_KMS
 }
 
 #[cfg(test)]

@@ -34,13 +34,13 @@ impl Row {
 
     /// Probability that class and redshift are right, within 0.0033 (1+z), quasars 0.01 (1+z).
     pub fn p_correct(&self) -> Option<f64> {
-        Some(self.measurement.answer.as_ref()?.solutions.first()?.probability)
+        self.measurement.best().map(|b| b.probability)
     }
 }
 
 /// Columns of a batch of rows.
 pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
-    let best = |r: &Row| r.measurement.answer.as_ref().and_then(|a| a.solutions.first().copied());
+    let best = |r: &Row| r.measurement.best().copied();
     let f64s = |f: &dyn Fn(&Row) -> f64| Values::F64(rows.iter().map(f).collect());
     let f32s = |f: &dyn Fn(&Row) -> f32| Values::F32(rows.iter().map(f).collect());
     let texts = |f: &dyn Fn(&Row) -> String| Values::Text(rows.iter().map(f).collect());

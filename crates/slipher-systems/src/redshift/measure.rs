@@ -49,6 +49,13 @@ pub struct Measurement {
     pub good_pixels: usize,
 }
 
+impl Measurement {
+    /// The best solution, if there is a redshift.
+    pub fn best(&self) -> Option<&Solution> {
+        self.answer.as_ref()?.solutions.first()
+    }
+}
+
 /// Measures a spectrum. `tape` is scratch, reused from call to call.
 pub fn measure(model: &Model, s: &Spectrum, tape: &mut Tape) -> Measurement {
     measure_with_posterior(model, s, tape).0

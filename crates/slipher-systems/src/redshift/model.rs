@@ -174,7 +174,7 @@ impl Model {
         self.net.forward(&e.coverage, e.offset, tape);
     }
 
-    /// Forward pass whose feature spectrum is only needed for the logits.
+    /// Class of each pattern, in the order of the logits.
     pub fn classes(&self) -> Vec<SpecType> {
         (0..self.net.config.patterns).map(|p| self.recipe.class(p)).collect()
     }

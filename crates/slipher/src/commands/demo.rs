@@ -55,7 +55,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let (mut all, mut sure) = (Tally::default(), Tally::default());
     for (e, r) in examples.iter().zip(&rows) {
         let Some(truth) = e.truth else { continue };
-        let best = r.measurement.answer.as_ref().and_then(|x| x.solutions.first());
+        let best = r.measurement.best();
         let right = best.is_some_and(|b| success(truth, b.class, b.z));
         all.add(right);
         if best.is_some_and(|b| b.probability > 0.9) {

@@ -71,7 +71,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
                 let mut theirs = Tally::default();
                 for (k, e) in examples.iter().enumerate() {
                     let Some(truth) = e.truth else { continue };
-                    let best = answers[k].answer.as_ref().and_then(|x| x.solutions.first());
+                    let best = answers[k].best();
                     ours.add(best.is_some_and(|b| success(truth, b.class, b.z)));
                     if let Some(c) = &classical {
                         theirs.add(c[k].is_some_and(|b| success(truth, b.class, b.z)));

@@ -159,7 +159,7 @@ fn print_rows(rows: &[Row]) -> bool {
     let mut out = std::io::stdout().lock();
     rows.iter().all(|r| {
         let name = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
-        let line = match r.measurement.answer.as_ref().and_then(|a| a.solutions.first()) {
+        let line = match r.measurement.best() {
             Some(b) => {
                 format!("{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}", b.class.name(), b.z, b.z_err, b.probability, r.measurement.snr_median)
             }
@@ -189,7 +189,7 @@ impl Counts {
     fn add(&mut self, r: &Row) {
         self.rows += 1;
         self.unread += usize::from(r.measurement.zwarn & zwarn::UNREADABLE != 0);
-        match r.measurement.answer.as_ref().and_then(|a| a.solutions.first()) {
+        match r.measurement.best() {
             Some(b) => {
                 self.class[b.class as usize] += 1;
                 self.sure += usize::from(b.probability > 0.9);

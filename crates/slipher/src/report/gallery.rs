@@ -12,7 +12,7 @@ use super::figure::{Axis, COLOURS, Figure, GREY, escape};
 const POINTS: usize = 800;
 
 pub fn entry(k: &Kept) -> String {
-    let Some(best) = k.row.measurement.answer.as_ref().and_then(|a| a.solutions.first()) else { return String::new() };
+    let Some(best) = k.row.measurement.best() else { return String::new() };
     let s = &k.spectrum;
     let size = s.wave.len().div_ceil(POINTS).max(1);
     let (mut line, mut error) = (Vec::new(), Vec::new());

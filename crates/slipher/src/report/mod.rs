@@ -100,7 +100,7 @@ fn page(s: &Subject) -> String {
 fn pairs<'a>(s: &'a Subject) -> Vec<Pair<'a>> {
     let mut out = Vec::new();
     for (i, row) in s.rows.iter().enumerate() {
-        let (Some(t), Some(best)) = (&row.truth, row.measurement.answer.as_ref().and_then(|a| a.solutions.first())) else { continue };
+        let (Some(t), Some(best)) = (&row.truth, row.measurement.best()) else { continue };
         let Some(class) = SpecType::parse(&t.spectype) else { continue };
         if t.zwarn != 0 {
             continue;
@@ -280,7 +280,7 @@ fn completeness(pairs: &[Pair]) -> String {
 }
 
 fn histogram(s: &Subject) -> String {
-    let best: Vec<(SpecType, f64)> = s.rows.iter().filter_map(|r| r.measurement.answer.as_ref()?.solutions.first().map(|b| (b.class, b.z))).collect();
+    let best: Vec<(SpecType, f64)> = s.rows.iter().filter_map(|r| r.measurement.best().map(|b| (b.class, b.z))).collect();
     let top = best.iter().map(|b| b.1).fold(0.1, f64::max) * 1.02;
     let bins = 60;
     let mut counts = vec![[0usize; 3]; bins];
