@@ -27,6 +27,18 @@ pub trait Lanes: Copy {
     /// # Safety
     /// The instruction set must be available.
     unsafe fn fma(self, a: Self, b: Self) -> Self;
+    /// `a + self`.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn add(self, a: Self) -> Self;
+    /// `a · self`.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn mul(self, a: Self) -> Self;
+    /// `self` where `a > 0`, `slope · self` elsewhere: leaky ReLU of itself, or its gradient.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn leaky(self, a: Self, slope: Self) -> Self;
     /// Sum of the sixteen lanes.
     /// # Safety
     /// The instruction set must be available.
@@ -62,6 +74,18 @@ impl Lanes for Portable {
         }
         Portable(out)
     }
+    #[inline(always)]
+    unsafe fn add(self, a: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] + a.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn mul(self, a: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] * a.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn leaky(self, a: Self, slope: Self) -> Self {
+        Portable(std::array::from_fn(|i| if a.0[i] > 0.0 { self.0[i] } else { self.0[i] * slope.0[i] }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -73,7 +97,7 @@ mod x86 {
     use std::arch::x86_64::*;
 
     #[derive(Clone, Copy)]
-    pub struct Avx512(__m512);
+    pub struct Avx512(pub(crate) __m512);
 
     impl Lanes for Avx512 {
         #[inline(always)]
@@ -91,6 +115,21 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             Avx512(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
+        }
+        #[inline(always)]
+        unsafe fn add(self, a: Self) -> Self {
+            Avx512(unsafe { _mm512_add_ps(self.0, a.0) })
+        }
+        #[inline(always)]
+        unsafe fn mul(self, a: Self) -> Self {
+            Avx512(unsafe { _mm512_mul_ps(self.0, a.0) })
+        }
+        #[inline(always)]
+        unsafe fn leaky(self, a: Self, slope: Self) -> Self {
+            unsafe {
+                let below = _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(a.0, _mm512_setzero_ps());
+                Avx512(_mm512_mask_mul_ps(self.0, below, self.0, slope.0))
+            }
         }
         #[inline(always)]
         unsafe fn sum(self) -> f32 {
@@ -121,6 +160,22 @@ mod x86 {
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
             unsafe { Avx2(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
+        }
+        #[inline(always)]
+        unsafe fn add(self, a: Self) -> Self {
+            unsafe { Avx2(_mm256_add_ps(self.0, a.0), _mm256_add_ps(self.1, a.1)) }
+        }
+        #[inline(always)]
+        unsafe fn mul(self, a: Self) -> Self {
+            unsafe { Avx2(_mm256_mul_ps(self.0, a.0), _mm256_mul_ps(self.1, a.1)) }
+        }
+        #[inline(always)]
+        unsafe fn leaky(self, a: Self, slope: Self) -> Self {
+            unsafe {
+                let zero = _mm256_setzero_ps();
+                let half = |v, a, s| _mm256_blendv_ps(_mm256_mul_ps(v, s), v, _mm256_cmp_ps::<_CMP_GT_OQ>(a, zero));
+                Avx2(half(self.0, a.0, slope.0), half(self.1, a.1, slope.1))
+            }
         }
     }
 }

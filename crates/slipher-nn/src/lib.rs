@@ -10,7 +10,10 @@
 
 pub mod adam;
 pub mod checkpoint;
+pub mod conv;
 pub mod conv1d;
 pub mod correlation;
 pub mod lanes;
+pub mod maps;
 pub mod shiftnet;
+pub mod tile;
