@@ -7,13 +7,21 @@ import torch
 from astropy.stats import binom_conf_interval
 from scipy.ndimage import gaussian_filter1d
 
-# crates/slipher-nn/src/adam.rs: torch.optim.AdamW on the gradient w² − 0.3 t.
-w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
-opt = torch.optim.AdamW([w], lr=0.01, betas=(0.9, 0.99), eps=1e-8, weight_decay=0.1)
-for t in range(1, 4):
-    w.grad = (w.detach() ** 2 - 0.3 * t).clone()
-    opt.step()
-print("AdamW", [round(float(x), 6) for x in w])
+# crates/slipher-nn/src/optimiser.rs: three steps on the gradient w² − 0.3 t.
+for name, make in [
+    ("AdamW", lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.9, 0.99), weight_decay=0.1)),
+    ("Adam", lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.9, 0.99), weight_decay=0.1)),
+    ("SGD", lambda p: torch.optim.SGD(p, lr=0.01, weight_decay=0.1)),
+    ("momentum", lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, weight_decay=0.1)),
+    ("Nesterov", lambda p: torch.optim.SGD(p, lr=0.01, momentum=0.9, nesterov=True, weight_decay=0.1)),
+    ("Adagrad", lambda p: torch.optim.Adagrad(p, lr=0.01, weight_decay=0.1)),
+]:
+    w = torch.tensor([1.0, -2.0, 0.5], requires_grad=True)
+    opt = make([w])
+    for t in range(1, 4):
+        w.grad = (w.detach() ** 2 - 0.3 * t).clone()
+        opt.step()
+    print(name, [round(float(x), 6) for x in w])
 
 # crates/slipher-nn/src/conv1d.rs: torch.nn.functional.conv1d, 16 → 16 channels, 5 taps, dilation 3, "same".
 n, c, taps, dil = 20, 16, 5, 3
@@ -34,3 +42,9 @@ print("Wilson", binom_conf_interval(8, 10, 0.95, interval="wilson"))
 step = np.r_[np.zeros(60), np.ones(60)]
 s = gaussian_filter1d(step, 6.0)
 print("gaussian step at 50, 57, 60, 66:", [round(float(s[i]), 4) for i in (50, 57, 60, 66)])
+
+# crates/slipher-nn/src/loss.rs
+l = torch.tensor([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]], requires_grad=True)
+loss = torch.nn.functional.cross_entropy(l, torch.tensor([1, 0]))
+loss.backward()
+print("cross entropy", float(loss), l.grad.tolist())

@@ -8,12 +8,16 @@
 //! * [`adam`]: the optimiser and the learning-rate schedule.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
-pub mod adam;
+
 pub mod checkpoint;
 pub mod conv;
 pub mod conv1d;
 pub mod correlation;
+pub mod dense;
 pub mod lanes;
+pub mod loss;
 pub mod maps;
+pub mod optimiser;
+pub mod pool;
 pub mod shiftnet;
 pub mod tile;

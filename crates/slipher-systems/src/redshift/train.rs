@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use slipher_nn::adam::{Adam, AdamParams, learning_rate};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
+use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
 use slipher_nn::shiftnet::{ShiftNet, Tape};
 use slipher_sim::sed::SpecType;
 
@@ -83,8 +83,8 @@ pub struct Trainer {
     pub recipe: Recipe,
     pub simulator: Simulator,
     pub model: Model,
-    adam_trunk: Adam,
-    adam_patterns: Adam,
+    adam_trunk: Optimiser,
+    adam_patterns: Optimiser,
     pub step: u64,
     best: f64,
     since_best: u64,
@@ -125,6 +125,9 @@ struct Chunk {
     right: usize,
 }
 
+/// β₂ of 0.99 forgets the first, steep steps sooner than the usual 0.999.
+const RULE: Rule = Rule::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 };
+
 /// Examples whose gradients are summed in one piece; fixes the order of summation on any number of threads.
 const CHUNK: u64 = 4;
 
@@ -135,12 +138,13 @@ impl Trainer {
         let simulator = Simulator::new(&recipe.simulation, recipe.training.seed)?;
         let model = Model::new(recipe.network.clone(), recipe.training.seed);
         let (nt, np) = (model.net.trunk.len(), model.net.patterns.len());
+        let decay = recipe.training.weight_decay as f32;
         let mut t = Trainer {
             recipe,
             simulator,
             model,
-            adam_trunk: Adam::new(nt),
-            adam_patterns: Adam::new(np),
+            adam_trunk: Optimiser::new(RULE, decay, nt),
+            adam_patterns: Optimiser::new(RULE, decay, np),
             step: 0,
             best: f64::INFINITY,
             since_best: 0,
@@ -169,8 +173,8 @@ impl Trainer {
         let (nt, np) = (self.model.net.trunk.len(), self.model.net.patterns.len());
         self.model.net.trunk = c.tensor("trunk", nt)?;
         self.model.net.patterns = c.tensor("patterns", np)?;
-        self.adam_trunk = Adam { m: c.tensor("trunk.m", nt)?, v: c.tensor("trunk.v", nt)? };
-        self.adam_patterns = Adam { m: c.tensor("patterns.m", np)?, v: c.tensor("patterns.v", np)? };
+        (self.adam_trunk.first, self.adam_trunk.second) = (c.tensor("trunk.m", nt)?, c.tensor("trunk.v", nt)?);
+        (self.adam_patterns.first, self.adam_patterns.second) = (c.tensor("patterns.m", np)?, c.tensor("patterns.v", np)?);
         let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok());
         self.step = number("step").unwrap_or(0.0) as u64;
         self.best = number("best").unwrap_or(f64::INFINITY);
@@ -188,10 +192,10 @@ impl Trainer {
         let mut c = Checkpoint::default();
         c.tensors.insert("trunk".into(), self.model.net.trunk.clone());
         c.tensors.insert("patterns".into(), self.model.net.patterns.clone());
-        c.tensors.insert("trunk.m".into(), self.adam_trunk.m.clone());
-        c.tensors.insert("trunk.v".into(), self.adam_trunk.v.clone());
-        c.tensors.insert("patterns.m".into(), self.adam_patterns.m.clone());
-        c.tensors.insert("patterns.v".into(), self.adam_patterns.v.clone());
+        c.tensors.insert("trunk.m".into(), self.adam_trunk.first.clone());
+        c.tensors.insert("trunk.v".into(), self.adam_trunk.second.clone());
+        c.tensors.insert("patterns.m".into(), self.adam_patterns.first.clone());
+        c.tensors.insert("patterns.v".into(), self.adam_patterns.second.clone());
         c.meta.insert("recipe".into(), self.recipe_text());
         c.meta.insert("step".into(), self.step.to_string());
         c.meta.insert("best".into(), self.best.to_string());
@@ -231,10 +235,9 @@ impl Trainer {
             return Err(TrainError::Diverged(self.step));
         }
         let lr = learning_rate(t.learning_rate, self.step, t.warmup, t.steps) as f32;
-        let p = AdamParams { weight_decay: t.weight_decay as f32, ..AdamParams::default() };
         let net: &mut ShiftNet = &mut self.model.net;
-        self.adam_trunk.step(&p, lr, self.step + 1, &mut net.trunk, &grad);
-        self.adam_patterns.step(&p, lr, self.step + 1, &mut net.patterns, &dpatterns);
+        self.adam_trunk.step(lr, self.step + 1, &mut net.trunk, &grad);
+        self.adam_patterns.step(lr, self.step + 1, &mut net.patterns, &dpatterns);
         net.refresh();
         self.step += 1;
         Ok(StepReport { step: self.step, loss, accuracy: right as f64 / t.batch as f64 })
