@@ -48,3 +48,14 @@ l = torch.tensor([[1.0, 2.0, -1.0], [0.5, 0.0, 3.0]], requires_grad=True)
 loss = torch.nn.functional.cross_entropy(l, torch.tensor([1, 0]))
 loss.backward()
 print("cross entropy", float(loss), l.grad.tolist())
+
+# crates/slipher-nn/src/network.rs
+def wave(n,k): return torch.tensor(np.sin(0.37*np.arange(n)+k),dtype=torch.float32)
+net=torch.nn.Sequential(torch.nn.Conv2d(5,16,3),torch.nn.LeakyReLU(.1),torch.nn.Conv2d(16,32,3,padding='same'),torch.nn.LeakyReLU(.1),torch.nn.MaxPool2d(2),torch.nn.Conv2d(32,16,(2,3),padding='same'),torch.nn.LeakyReLU(.1),torch.nn.Flatten(),torch.nn.Linear(16*3*4,20),torch.nn.LeakyReLU(.1),torch.nn.Linear(20,3))
+ps=list(net.parameters())
+with torch.no_grad():
+    for i,p in enumerate(ps): p.copy_(0.2*wave(p.numel(),i).reshape(p.shape))
+y=net(wave(2*5*9*11,0.5).reshape(2,5,9,11)); l=torch.nn.functional.cross_entropy(y,torch.tensor([2,0])); l.backward()
+print('    const LOGITS: [f32; 6] = [%s];'%', '.join('%.4f'%v for v in y.flatten().tolist()))
+print('    const LOSS: f64 = %.5f;'%l.item())
+print('    const GRADS: [(f32, f32); 10] = [%s];'%', '.join('(%.5f, %.5f)'%(p.grad.sum(),p.grad.flatten()[2]) for p in ps))

@@ -13,6 +13,29 @@ pub struct MaxPool {
     pub same: bool,
 }
 
+/// A number that pooling compares.
+pub trait Value: Copy + Default {
+    const LOWEST: Self;
+    fn wide(self) -> f32;
+}
+
+impl Value for f32 {
+    const LOWEST: f32 = f32::NEG_INFINITY;
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        self
+    }
+}
+
+/// `bf16`.
+impl Value for u16 {
+    const LOWEST: u16 = 0xFF80;
+    #[inline(always)]
+    fn wide(self) -> f32 {
+        crate::tile::from_bf16(self)
+    }
+}
+
 impl MaxPool {
     fn side(&self, n: usize) -> usize {
         if self.same { n.div_ceil(self.stride) } else { (n.max(self.size) - self.size) / self.stride + 1 }
@@ -34,25 +57,25 @@ impl MaxPool {
         if s.height == 1 { 0..1 } else { self.window(i, s.height) }
     }
 
-    /// `y` = maximum of each window of `x`; both of sixteen lanes.
-    pub fn forward(&self, x: &Maps, y: &mut Maps) {
+    /// `y` = maximum of each window of `x`, in `f32` or `bf16`; both of sixteen lanes.
+    pub fn forward<E: Value>(&self, x: &Maps<E>, y: &mut Maps<E>) {
         assert_eq!((y.shape(), x.shape().lanes()), (self.output(x.shape()), WIDTH));
         vectorised(|| self.forward_all(x, y));
     }
 
     #[inline(always)]
-    fn forward_all(&self, x: &Maps, y: &mut Maps) {
+    fn forward_all<E: Value>(&self, x: &Maps<E>, y: &mut Maps<E>) {
         let (s, out) = (x.shape(), y.shape());
         for block in 0..s.blocks() {
             for i in 0..out.height {
                 for j in 0..out.width {
-                    let mut best = [f32::NEG_INFINITY; WIDTH];
+                    let mut best = [E::LOWEST; WIDTH];
                     for r in self.rows(i, s) {
                         let row = x.row(block, r);
                         for c in self.window(j, s.width) {
                             let v = &row[c * WIDTH..(c + 1) * WIDTH];
                             for k in 0..WIDTH {
-                                best[k] = if v[k] > best[k] { v[k] } else { best[k] };
+                                best[k] = if v[k].wide() > best[k].wide() { v[k] } else { best[k] };
                             }
                         }
                     }

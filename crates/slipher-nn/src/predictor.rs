@@ -1,0 +1,241 @@
+//! Prediction with a trained [`Network`]: weights packed once, nothing kept for gradients, single
+//! or half precision.
+
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+
+use crate::conv::{Conv, Epilogue};
+use crate::dense::Packed;
+use crate::lanes::{Isa, WIDTH};
+use crate::maps::{Maps, Shape};
+use crate::network::{Network, Step};
+use crate::pool::MaxPool;
+use crate::tile;
+
+/// Arithmetic of a prediction; sums are always in `f32`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    #[default]
+    F32,
+    /// Products of 8-bit mantissas, twice as many a second, where the processor has `avx512_bf16`.
+    Bf16,
+}
+
+impl Precision {
+    /// This, or `F32` where the processor has no `bf16`.
+    pub fn available(self) -> Precision {
+        if tile::has_bf16() { self } else { Precision::F32 }
+    }
+}
+
+enum Stage {
+    Conv { conv: Conv, slope: f32, out: Shape, border: (usize, usize), weights: Vec<f32>, pairs: Vec<u32>, bias: Vec<f32> },
+    Pool { pool: MaxPool, out: Shape, border: (usize, usize) },
+    Dense { packed: Packed, slope: f32 },
+}
+
+/// A network ready to predict.
+pub struct Predictor {
+    input: Shape,
+    border: (usize, usize),
+    features: usize,
+    outputs: usize,
+    stages: Vec<Stage>,
+    local: usize,
+    isa: Isa,
+    precision: Precision,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+#[derive(Default)]
+struct Scratch {
+    single: Vec<Maps>,
+    half: Vec<Maps<u16>>,
+}
+
+/// Examples whose features are gathered before the dense layers see them.
+const BLOCK: usize = 128;
+
+impl Predictor {
+    /// Packs the weights of `net`; `precision` falls back to `f32` where the processor must.
+    pub fn new(net: &Network, precision: Precision) -> Self {
+        let precision = precision.available();
+        let half = precision == Precision::Bf16;
+        let mut stages = Vec::new();
+        for (i, step) in net.steps.iter().enumerate() {
+            match *step {
+                Step::Conv { conv, slope, out, at } => {
+                    let (w, b) = net.weights[at..].split_at(conv.weights());
+                    // A narrow input (one flux, five bands) is not worth rounding.
+                    let narrow = !conv.channels.is_multiple_of(WIDTH);
+                    let pairs = if half && !narrow { conv.pack_bf16(w) } else { vec![] };
+                    let bias = b[..conv.biases()].to_vec();
+                    stages.push(Stage::Conv { conv, slope, out, border: net.border(i + 1, out), weights: w.to_vec(), pairs, bias });
+                }
+                Step::Pool { pool, out } => stages.push(Stage::Pool { pool, out, border: net.border(i + 1, out) }),
+                Step::Dense { inputs, units, slope, at } => {
+                    let (w, b) = net.weights[at..].split_at(inputs * units);
+                    stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
+                }
+                Step::Dropout { .. } => {}
+            }
+        }
+        Predictor {
+            input: net.input,
+            border: net.border(0, net.input),
+            features: net.last_maps().stored(),
+            outputs: net.outputs(),
+            stages,
+            local: net.local,
+            isa: net.isa,
+            precision,
+            scratch: Mutex::default(),
+        }
+    }
+
+    pub fn precision(&self) -> Precision {
+        self.precision
+    }
+    /// Values that come out for one example.
+    pub fn outputs(&self) -> usize {
+        self.outputs
+    }
+
+    /// Output `[row][value]` for `x` = `[row][channel][line][column]`.
+    pub fn predict(&self, x: &[f32]) -> Vec<f32> {
+        let n = self.input.len();
+        assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
+        let mut out = Vec::with_capacity(x.len() / n * self.outputs);
+        let mut features = Vec::new();
+        for block in x.chunks(BLOCK * n) {
+            let rows = block.len() / n;
+            features.resize(rows * self.features, 0.0);
+            // Few examples: threads share each of them; many: each thread takes its own.
+            if rows < rayon::current_num_threads() {
+                for (x, to) in block.chunks_exact(n).zip(features.chunks_exact_mut(self.features)) {
+                    self.maps(x, to, true);
+                }
+            } else {
+                block.par_chunks_exact(n).zip(features.par_chunks_exact_mut(self.features)).for_each(|(x, to)| self.maps(x, to, false));
+            }
+            let mut values = std::mem::take(&mut features);
+            for stage in &self.stages[self.local..] {
+                let Stage::Dense { packed, slope } = stage else { unreachable!("maps end where the dense part begins") };
+                let mut y = vec![0.0; rows * packed.outputs()];
+                packed.forward(self.isa, &values, *slope, &mut y);
+                values = y;
+            }
+            out.extend_from_slice(&values);
+        }
+        out
+    }
+
+    fn maps(&self, x: &[f32], out: &mut [f32], parallel: bool) {
+        let mut scratch = self.scratch.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
+        scratch.single.resize_with(self.local + 1, Maps::default);
+        scratch.half.resize_with(self.local + 1, Maps::default);
+        scratch.single[0].reset(self.input, self.border);
+        scratch.single[0].fill_planes(x);
+        let mut wide = true;
+        for (i, stage) in self.stages[..self.local].iter().enumerate() {
+            let (before, after) = scratch.single.split_at_mut(i + 1);
+            let (before16, after16) = scratch.half.split_at_mut(i + 1);
+            match stage {
+                Stage::Conv { conv, slope, out, border, weights, pairs, bias } => {
+                    if pairs.is_empty() {
+                        after[0].reset(*out, *border);
+                        let then = Epilogue { slope: Some(*slope), ..Epilogue::default() };
+                        conv.forward(self.isa, &before[i], weights, bias, &mut after[0], then, parallel);
+                        if self.precision == Precision::Bf16 {
+                            narrow(&after[0], &mut after16[0], *border);
+                            wide = false;
+                        }
+                    } else {
+                        if wide {
+                            narrow(&before[i], &mut before16[i], before[i].border());
+                            wide = false;
+                        }
+                        after16[0].reset(*out, *border);
+                        #[cfg(target_arch = "x86_64")]
+                        conv.forward_bf16(&before16[i], pairs, bias, &mut after16[0], Some(*slope), parallel);
+                    }
+                }
+                Stage::Pool { pool, out, border } => {
+                    if wide {
+                        after[0].reset(*out, *border);
+                        pool.forward(&before[i], &mut after[0]);
+                    } else {
+                        after16[0].reset(*out, *border);
+                        pool.forward(&before16[i], &mut after16[0]);
+                    }
+                }
+                Stage::Dense { .. } => unreachable!("the first stages work on maps"),
+            }
+        }
+        if wide {
+            scratch.single[self.local].copy_stored(out);
+        } else {
+            let last = &scratch.half[self.local];
+            let n = last.shape().width * WIDTH;
+            for (r, o) in out.chunks_exact_mut(n).enumerate() {
+                o.iter_mut().zip(last.row(r / last.shape().height, r % last.shape().height)).for_each(|(o, v)| *o = tile::from_bf16(*v));
+            }
+        }
+        if let Ok(mut s) = self.scratch.lock() {
+            s.push(scratch);
+        }
+    }
+}
+
+/// Rounds maps to `bf16`.
+fn narrow(from: &Maps, to: &mut Maps<u16>, border: (usize, usize)) {
+    let s = from.shape();
+    to.reset(s, border);
+    for block in 0..s.blocks() {
+        for y in 0..s.height {
+            to.row_mut(block, y).iter_mut().zip(from.row(block, y)).for_each(|(o, v)| *o = tile::to_bf16(*v));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::network::{Layer, Tape};
+
+    #[test]
+    fn predicts_what_training_saw() {
+        for (input, layers) in [
+            (
+                Shape::new(5, 20, 22),
+                vec![
+                    Layer::Conv { filters: 32, kernel: (5, 5), same: false, slope: 0.01 },
+                    Layer::MaxPool { size: 2, stride: 2, same: false },
+                    Layer::Conv { filters: 16, kernel: (3, 3), same: true, slope: 0.01 },
+                    Layer::Dense { units: 65, slope: 0.01 },
+                    Layer::Dropout { rate: 0.5 },
+                    Layer::Dense { units: 3, slope: 1.0 },
+                ],
+            ),
+            (Shape::line(1, 90), vec![Layer::Conv { filters: 16, kernel: (1, 8), same: false, slope: 0.0 }, Layer::Dense { units: 7, slope: 1.0 }]),
+            (Shape::line(3, 5), vec![Layer::Dense { units: 33, slope: 0.0 }, Layer::Dense { units: 2, slope: 1.0 }]),
+        ] {
+            let net = Network::new(input, &layers, 5).unwrap();
+            for rows in [1, 3, 130] {
+                let x: Vec<f32> = (0..rows * input.len()).map(|i| (0.7 * i as f32).sin()).collect();
+                let mut tape = Tape::default();
+                let want = net.forward(&x, &mut tape, None);
+                for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 0.05)] {
+                    let p = Predictor::new(&net, precision);
+                    let got = p.predict(&x);
+                    assert_eq!(got.len(), rows * p.outputs());
+                    let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f32::max);
+                    assert!(worst < tolerance, "{precision:?}: {worst}");
+                }
+            }
+        }
+    }
+}
