@@ -1,22 +1,22 @@
-//! GFLOP/s of each kernel on one core, beside the matrix product of the `gemm` crate.
+//! GFLOP/s of each convolution of the reference networks on one core.
 use slipher_nn::conv::{Conv, Epilogue};
 use slipher_nn::lanes::Isa;
 use slipher_nn::maps::{Maps, Shape};
 use std::time::Instant;
 
 fn best(reps: usize, mut f: impl FnMut()) -> f64 {
-    (0..reps).map(|_| { let t = Instant::now(); f(); t.elapsed().as_secs_f64() }).fold(f64::MAX, f64::min)
+    (0..reps)
+        .map(|_| {
+            let t = Instant::now();
+            f();
+            t.elapsed().as_secs_f64()
+        })
+        .fold(f64::MAX, f64::min)
 }
 
 fn main() {
     let isa = Isa::best();
     println!("{isa:?}");
-    let n = 2048;
-    let (a, b, mut c) = (vec![0.5f32; n * n], vec![0.25f32; n * n], vec![0f32; n * n]);
-    let t = best(4, || unsafe {
-        gemm::gemm(n, n, n, c.as_mut_ptr(), 1, n as isize, false, a.as_ptr(), 1, n as isize, b.as_ptr(), 1, n as isize, 0.0, 1.0, false, false, false, gemm::Parallelism::None)
-    });
-    println!("sgemm 2048³ {:6.1} GFLOP/s", 2e-9 * (n * n * n) as f64 / t);
     for (name, c, h, w) in [
         ("W2 conv1", Conv::valid(5, 32, (5, 5)), 44, 44),
         ("W2 conv2", Conv::same(32, 32, (3, 3)), 40, 40),
@@ -46,13 +46,17 @@ fn main() {
             let mut dx = Maps::zeros(s, (0, 0));
             let zero = vec![0.0; back.biases()];
             flop / best(200, || back.forward(isa, &dy, &wt, &zero, &mut dx, Epilogue { mask: Some((&x, 0.01)), ..Epilogue::default() }, false))
-        } else { 0.0 };
+        } else {
+            0.0
+        };
         let h = if c.channels >= 16 && slipher_nn::tile::has_bf16() {
             let x = Maps::<u16>::zeros(s, c.border(s, out));
             let mut y = Maps::<u16>::zeros(out, (2, 7));
             let w = c.pack_bf16(&wts);
             flop / best(200, || c.forward_bf16(&x, &w, &bias, &mut y, Some(0.01), false))
-        } else { 0.0 };
+        } else {
+            0.0
+        };
         println!("{name:10} forward {f:6.1}  data {d:6.1}  weights {g:6.1}  bf16 {h:6.1}");
     }
 }

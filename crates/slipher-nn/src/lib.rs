@@ -8,7 +8,6 @@
 //! * [`adam`]: the optimiser and the learning-rate schedule.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
-
 pub mod checkpoint;
 pub mod conv;
 pub mod conv1d;

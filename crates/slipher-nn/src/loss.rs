@@ -14,7 +14,13 @@ pub fn cross_entropy(logits: &mut [f32], classes: usize, labels: &[usize]) -> (f
         let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         right += usize::from(row[*label] == top);
         let chosen = f64::from(row[*label] - top);
-        let sum: f64 = row.iter_mut().map(|v| { *v = (*v - top).exp(); f64::from(*v) }).sum();
+        let sum: f64 = row
+            .iter_mut()
+            .map(|v| {
+                *v = (*v - top).exp();
+                f64::from(*v)
+            })
+            .sum();
         loss += sum.ln() - chosen;
         let scale = share / sum as f32;
         row.iter_mut().for_each(|v| *v *= scale);
@@ -27,7 +33,13 @@ pub fn cross_entropy(logits: &mut [f32], classes: usize, labels: &[usize]) -> (f
 pub fn softmax(logits: &mut [f32], classes: usize) {
     for row in logits.chunks_exact_mut(classes) {
         let top = row.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        let sum: f32 = row.iter_mut().map(|v| { *v = (*v - top).exp(); *v }).sum();
+        let sum: f32 = row
+            .iter_mut()
+            .map(|v| {
+                *v = (*v - top).exp();
+                *v
+            })
+            .sum();
         row.iter_mut().for_each(|v| *v /= sum);
     }
 }

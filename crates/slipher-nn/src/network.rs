@@ -75,7 +75,11 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize), Bad
                     return Err(bad("expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1"));
                 }
                 let conv = if same { Conv::same(shape.channels, filters, kernel) } else { Conv::valid(shape.channels, filters, kernel) };
-                let out = if same { Some((shape.height, shape.width)) } else { (shape.height + 1).checked_sub(kernel.0).zip((shape.width + 1).checked_sub(kernel.1)) };
+                let out = if same {
+                    Some((shape.height, shape.width))
+                } else {
+                    (shape.height + 1).checked_sub(kernel.0).zip((shape.width + 1).checked_sub(kernel.1))
+                };
                 let out = out.filter(|o| o.0 > 0 && o.1 > 0).ok_or_else(|| bad("the kernel is larger than the maps"))?;
                 shape = Shape::new(filters, out.0, out.1);
                 steps.push(Step::Conv { conv, slope, out: shape, at });
@@ -97,7 +101,7 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize), Bad
                     return Err(bad("expected at least one unit"));
                 }
                 steps.push(Step::Dense { inputs, units, slope, at });
-                at += inputs * units + units;
+                at += dense::panels_len(inputs, units) + units;
                 flat = Some(units);
             }
             Layer::Dropout { rate } => {
@@ -127,6 +131,7 @@ pub struct Tape {
     chunks: Vec<Chunk>,
     transposed: Vec<Vec<f32>>,
     gradients: [Vec<f32>; 2],
+    buffers: dense::Buffers,
 }
 
 #[derive(Default)]
@@ -152,7 +157,15 @@ impl Network {
         let tensors = net.tensors().into_iter().map(|t| {
             let fan_in: usize = t.shape[1..].iter().product();
             let std = if t.shape.len() == 1 { 0.0 } else { (2.0 / fan_in as f32).sqrt() };
-            t.values.iter().map(|_| std * { let x: f32 = StandardNormal.sample(&mut rng); x }).collect()
+            t.values
+                .iter()
+                .map(|_| {
+                    std * {
+                        let x: f32 = StandardNormal.sample(&mut rng);
+                        x
+                    }
+                })
+                .collect()
         });
         let tensors: Vec<Vec<f32>> = tensors.collect();
         net.set_tensors(&tensors).expect("the shapes are its own");
@@ -176,7 +189,14 @@ impl Network {
 
     /// Shape that the dense part sees flattened.
     pub(crate) fn last_maps(&self) -> Shape {
-        self.steps[..self.local].iter().rev().find_map(|s| match s { Step::Conv { out, .. } | Step::Pool { out, .. } => Some(*out), _ => None }).unwrap_or(self.input)
+        self.steps[..self.local]
+            .iter()
+            .rev()
+            .find_map(|s| match s {
+                Step::Conv { out, .. } | Step::Pool { out, .. } => Some(*out),
+                _ => None,
+            })
+            .unwrap_or(self.input)
     }
 
     /// Border that the maps before step `i` need, for what reads them.
@@ -198,7 +218,9 @@ impl Network {
         let width = self.last_maps().stored();
         let mut features = std::mem::take(&mut tape.values[0]);
         features.resize(rows * width, 0.0);
-        (tape.examples.par_iter_mut(), x.par_chunks_exact(n), features.par_chunks_exact_mut(width)).into_par_iter().for_each(|(maps, x, out)| self.forward_maps(x, maps, out));
+        (tape.examples.par_iter_mut(), x.par_chunks_exact(n), features.par_chunks_exact_mut(width))
+            .into_par_iter()
+            .for_each(|(maps, x, out)| self.forward_maps(x, maps, out));
         tape.values[0] = features;
         self.forward_dense(tape, dropout);
         tape.values.last().expect("there is a dense layer")
@@ -235,9 +257,8 @@ impl Network {
             match step {
                 Step::Dense { inputs, units, slope, at } => {
                     y.resize(tape.rows * units, 0.0);
-                    let (w, b) = self.weights[*at..].split_at(inputs * units);
-                    dense::forward(x, w, &b[..*units], y);
-                    y.par_chunks_mut(1 << 14).for_each(|c| c.iter_mut().for_each(|v| *v = if *v > 0.0 { *v } else { slope * *v }));
+                    let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
+                    dense::forward(self.isa, x, w, &b[..*units], *slope, y, &mut tape.buffers);
                 }
                 Step::Dropout { rate } => {
                     y.clone_from(x);
@@ -269,11 +290,12 @@ impl Network {
                     if *slope != 1.0 {
                         d.iter_mut().zip(y).for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { *slope });
                     }
-                    let (dw, db) = grad[*at..].split_at_mut(inputs * units);
-                    dense::grad_weights(x, &d, dw, &mut db[..*units]);
+                    let n = dense::panels_len(*inputs, *units);
+                    let (dw, db) = grad[*at..].split_at_mut(n);
+                    dense::grad_weights(self.isa, x, &d, dw, &mut db[..*units], &mut tape.buffers);
                     if i > 0 || self.local > 0 {
                         next.resize(tape.rows * inputs, 0.0);
-                        dense::grad_data(&d, &self.weights[*at..at + inputs * units], *units, &mut next);
+                        dense::grad_data(self.isa, &d, &self.weights[*at..at + n], *units, &mut next, &mut tape.buffers);
                         std::mem::swap(&mut d, &mut next);
                     }
                 }
@@ -377,8 +399,8 @@ impl Network {
                 }
                 Step::Dense { inputs, units, at, .. } => {
                     let order = self.flattening(i, *inputs);
-                    let (w, b) = self.weights[*at..].split_at(inputs * units);
-                    let values = (0..*units).flat_map(|u| order.iter().map(move |j| w[j * units + u])).collect();
+                    let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
+                    let values = (0..*units).flat_map(|u| order.iter().map(move |j| w[dense::index(*inputs, *units, *j, u)])).collect();
                     push("weight", vec![*units, order.len()], values);
                     push("bias", vec![*units], b[..*units].to_vec());
                 }
@@ -413,9 +435,10 @@ impl Network {
                     let order = self.flattening(i, *inputs);
                     let from = take();
                     for (u, row) in from.chunks_exact(order.len()).enumerate() {
-                        order.iter().zip(row).for_each(|(j, v)| self.weights[at + j * units + u] = *v);
+                        order.iter().zip(row).for_each(|(j, v)| self.weights[at + dense::index(*inputs, *units, *j, u)] = *v);
                     }
-                    self.weights[at + inputs * units..at + inputs * units + units].copy_from_slice(take());
+                    let end = at + dense::panels_len(*inputs, *units);
+                    self.weights[end..end + units].copy_from_slice(take());
                 }
                 _ => {}
             }
@@ -491,12 +514,28 @@ mod tests {
         net.weights = grad;
         for (t, (sum, tenth)) in net.tensors().iter().zip(GRADS) {
             let s: f32 = t.values.iter().sum();
-            assert!((s - sum).abs() < 2e-3 * (1.0 + sum.abs()) && (t.values[2] - tenth).abs() < 1e-3 * (1.0 + tenth.abs()), "{} {s} {} for {sum} {tenth}", t.name, t.values[2]);
+            assert!(
+                (s - sum).abs() < 2e-3 * (1.0 + sum.abs()) && (t.values[2] - tenth).abs() < 1e-3 * (1.0 + tenth.abs()),
+                "{} {s} {} for {sum} {tenth}",
+                t.name,
+                t.values[2]
+            );
         }
     }
     const LOGITS: [f32; 6] = [0.3033, -0.0869, -0.3687, 0.3443, -0.0863, -0.4092];
     const LOSS: f64 = 1.10331;
-    const GRADS: [(f32, f32); 10] = [(-0.02245, -0.05920), (-0.05404, -0.17207), (-5.06736, 0.02538), (-0.33625, 0.01322), (-0.27947, 0.00006), (-0.03195, -0.02747), (1.00441, -0.00015), (0.08056, 0.02414), (-0.00000, -0.01374), (-0.00000, -0.27230)];
+    const GRADS: [(f32, f32); 10] = [
+        (-0.02245, -0.05920),
+        (-0.05404, -0.17207),
+        (-5.06736, 0.02538),
+        (-0.33625, 0.01322),
+        (-0.27947, 0.00006),
+        (-0.03195, -0.02747),
+        (1.00441, -0.00015),
+        (0.08056, 0.02414),
+        (-0.00000, -0.01374),
+        (-0.00000, -0.27230),
+    ];
 
     #[test]
     fn dropout_drops_and_is_reproducible() {

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::conv::{Conv, Epilogue};
-use crate::dense::Packed;
+use crate::dense::{Buffers, Packed, panels_len};
 use crate::lanes::{Isa, WIDTH};
 use crate::maps::{Maps, Shape};
 use crate::network::{Network, Step};
@@ -48,6 +48,15 @@ pub struct Predictor {
     isa: Isa,
     precision: Precision,
     scratch: Mutex<Vec<Scratch>>,
+    flat: Mutex<Vec<Flat>>,
+}
+
+/// Buffers of the dense part.
+#[derive(Default)]
+struct Flat {
+    features: Vec<f32>,
+    values: Vec<f32>,
+    buffers: Buffers,
 }
 
 #[derive(Default)]
@@ -77,7 +86,7 @@ impl Predictor {
                 }
                 Step::Pool { pool, out } => stages.push(Stage::Pool { pool, out, border: net.border(i + 1, out) }),
                 Step::Dense { inputs, units, slope, at } => {
-                    let (w, b) = net.weights[at..].split_at(inputs * units);
+                    let (w, b) = net.weights[at..].split_at(panels_len(inputs, units));
                     stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
                 }
                 Step::Dropout { .. } => {}
@@ -93,6 +102,7 @@ impl Predictor {
             isa: net.isa,
             precision,
             scratch: Mutex::default(),
+            flat: Mutex::default(),
         }
     }
 
@@ -109,32 +119,32 @@ impl Predictor {
         let n = self.input.len();
         assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
         let mut out = Vec::with_capacity(x.len() / n * self.outputs);
-        let mut features = Vec::new();
+        let mut flat = take(&self.flat);
         for block in x.chunks(BLOCK * n) {
             let rows = block.len() / n;
-            features.resize(rows * self.features, 0.0);
+            flat.features.resize(rows * self.features, 0.0);
             // Few examples: threads share each of them; many: each thread takes its own.
             if rows < rayon::current_num_threads() {
-                for (x, to) in block.chunks_exact(n).zip(features.chunks_exact_mut(self.features)) {
+                for (x, to) in block.chunks_exact(n).zip(flat.features.chunks_exact_mut(self.features)) {
                     self.maps(x, to, true);
                 }
             } else {
-                block.par_chunks_exact(n).zip(features.par_chunks_exact_mut(self.features)).for_each(|(x, to)| self.maps(x, to, false));
+                block.par_chunks_exact(n).zip(flat.features.par_chunks_exact_mut(self.features)).for_each(|(x, to)| self.maps(x, to, false));
             }
-            let mut values = std::mem::take(&mut features);
             for stage in &self.stages[self.local..] {
                 let Stage::Dense { packed, slope } = stage else { unreachable!("maps end where the dense part begins") };
-                let mut y = vec![0.0; rows * packed.outputs()];
-                packed.forward(self.isa, &values, *slope, &mut y);
-                values = y;
+                flat.values.resize(rows * packed.outputs(), 0.0);
+                packed.forward(self.isa, &flat.features, *slope, &mut flat.values, &mut flat.buffers);
+                std::mem::swap(&mut flat.features, &mut flat.values);
             }
-            out.extend_from_slice(&values);
+            out.extend_from_slice(&flat.features);
         }
+        give(&self.flat, flat);
         out
     }
 
     fn maps(&self, x: &[f32], out: &mut [f32], parallel: bool) {
-        let mut scratch = self.scratch.lock().map(|mut s| s.pop()).ok().flatten().unwrap_or_default();
+        let mut scratch = take(&self.scratch);
         scratch.single.resize_with(self.local + 1, Maps::default);
         scratch.half.resize_with(self.local + 1, Maps::default);
         scratch.single[0].reset(self.input, self.border);
@@ -184,9 +194,18 @@ impl Predictor {
                 o.iter_mut().zip(last.row(r / last.shape().height, r % last.shape().height)).for_each(|(o, v)| *o = tile::from_bf16(*v));
             }
         }
-        if let Ok(mut s) = self.scratch.lock() {
-            s.push(scratch);
-        }
+        give(&self.scratch, scratch);
+    }
+}
+
+/// Buffers from those that lie ready, or new ones.
+fn take<T: Default>(from: &Mutex<Vec<T>>) -> T {
+    from.lock().ok().and_then(|mut v| v.pop()).unwrap_or_default()
+}
+
+fn give<T>(to: &Mutex<Vec<T>>, buffers: T) {
+    if let Ok(mut v) = to.lock() {
+        v.push(buffers);
     }
 }
 

@@ -92,6 +92,9 @@ impl Mac for Brain {
     }
 }
 
+/// Words of weights that are asked for in advance.
+const AHEAD: usize = 2048;
+
 /// `sum[b][t] += Σ_j x[t·xs + j·js] · w[j][b]` over `n` words; `w` advances by `ws` words a row.
 ///
 /// # Safety
@@ -108,6 +111,14 @@ pub unsafe fn multiply<M: Mac, const B: usize, const T: usize>(
     unsafe {
         let (mut x, mut w) = (x, w);
         for _ in 0..n {
+            // One position: the weights come from memory as fast as it can, across its pages.
+            #[cfg(target_arch = "x86_64")]
+            if T == 1 {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                for b in 0..B {
+                    _mm_prefetch::<_MM_HINT_T0>(w.wrapping_add(b * WIDTH + AHEAD).cast());
+                }
+            }
             let rows: [M::Row; B] = std::array::from_fn(|b| M::row(w.add(b * WIDTH)));
             for t in 0..T {
                 for b in 0..B {
