@@ -495,16 +495,16 @@ fn grad_weights(isa: Isa, job: &GradJob) {
         type L = crate::lanes::Avx512;
         unsafe {
             if job.group == 32 {
-                grad_all::<L, 2>(job, |j, p, n| choose_grad::<L, 2>(j, p, n));
+                grad_all::<2>(job, |j, p, n| choose_grad::<L, 2>(j, p, n));
             } else {
-                grad_all::<L, 1>(job, |j, p, n| choose_grad_wide::<L, 1>(j, p, n));
+                grad_all::<1>(job, |j, p, n| choose_grad_wide::<L, 1>(j, p, n));
             }
         }
     }
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(job: &GradJob) {
-        unsafe { grad_all::<crate::lanes::Avx2, 1>(job, |j, p, n| choose_grad_small::<crate::lanes::Avx2, 1>(j, p, n)) }
+        unsafe { grad_all::<1>(job, |j, p, n| choose_grad_small::<crate::lanes::Avx2, 1>(j, p, n)) }
     }
     // SAFETY: the set was detected on this machine; shapes were checked by the caller.
     unsafe {
@@ -513,7 +513,7 @@ fn grad_weights(isa: Isa, job: &GradJob) {
             Isa::Avx512 => avx512(job),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2(job),
-            _ => grad_all::<crate::lanes::Portable, 1>(job, |j, p, n| choose_grad_small::<crate::lanes::Portable, 1>(j, p, n)),
+            _ => grad_all::<1>(job, |j, p, n| choose_grad_small::<crate::lanes::Portable, 1>(j, p, n)),
         }
     }
 }
@@ -546,7 +546,7 @@ grad_choice!(choose_grad_small, [1 2 3 4 5 6]);
 /// # Safety
 /// `job` describes valid memory; `run` handles any number of words up to `job.per`.
 #[inline(always)]
-unsafe fn grad_all<L: Lanes, const B: usize>(job: &GradJob, run: impl Fn(&GradJob, Place, usize)) {
+unsafe fn grad_all<const B: usize>(job: &GradJob, run: impl Fn(&GradJob, Place, usize)) {
     unsafe {
         let mut row = 0;
         for g in 0..job.groups {

@@ -332,7 +332,7 @@ pub struct Buffers {
 }
 
 /// y[rows × outputs] = leaky ReLU of x[rows × inputs] · w + bias (slope 1: linear); `w` in panels.
-pub fn forward(isa: Isa, x: &[f32], w: &[f32], bias: &[f32], slope: f32, y: &mut [f32], buffers: &mut Buffers) {
+pub fn forward(isa: Isa, x: &[f32], w: &[f32], bias: &[f32], slope: f32, y: &mut [f32]) {
     let n = bias.len();
     let k = w.len() / n.next_multiple_of(WIDTH);
     let m = y.len() / n;
@@ -408,7 +408,7 @@ impl Packed {
     /// y[rows × outputs] = leaky ReLU of x[rows × inputs] · w + bias (slope 1: linear).
     pub fn forward(&self, isa: Isa, x: &[f32], slope: f32, y: &mut [f32], buffers: &mut Buffers) {
         if self.half.is_empty() {
-            return forward(isa, x, &self.single, &self.bias, slope, y, buffers);
+            return forward(isa, x, &self.single, &self.bias, slope, y);
         }
         #[cfg(target_arch = "x86_64")]
         {
@@ -467,7 +467,7 @@ mod tests {
             (0..inputs * outputs).for_each(|i| panels[index(inputs, outputs, i / outputs, i % outputs)] = w[i]);
             let mut buffers = Buffers::default();
             let mut y = vec![0.0; rows * outputs];
-            forward(Isa::best(), &x, &panels, &bias, 1.0, &mut y, &mut buffers);
+            forward(Isa::best(), &x, &panels, &bias, 1.0, &mut y);
             prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-4));
             let leaky = |v: f32| if v > 0.0 { v } else { 0.3 * v };
             for isa in Isa::available() {

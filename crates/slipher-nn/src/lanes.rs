@@ -31,6 +31,14 @@ pub trait Lanes: Copy {
     /// # Safety
     /// The instruction set must be available.
     unsafe fn add(self, a: Self) -> Self;
+    /// `self − a`.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn sub(self, a: Self) -> Self;
+    /// `self − a · b`.
+    /// # Safety
+    /// The instruction set must be available.
+    unsafe fn nfma(self, a: Self, b: Self) -> Self;
     /// `a · self`.
     /// # Safety
     /// The instruction set must be available.
@@ -79,6 +87,14 @@ impl Lanes for Portable {
         Portable(std::array::from_fn(|i| self.0[i] + a.0[i]))
     }
     #[inline(always)]
+    unsafe fn sub(self, a: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] - a.0[i]))
+    }
+    #[inline(always)]
+    unsafe fn nfma(self, a: Self, b: Self) -> Self {
+        Portable(std::array::from_fn(|i| self.0[i] - a.0[i] * b.0[i]))
+    }
+    #[inline(always)]
     unsafe fn mul(self, a: Self) -> Self {
         Portable(std::array::from_fn(|i| self.0[i] * a.0[i]))
     }
@@ -119,6 +135,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn add(self, a: Self) -> Self {
             Avx512(unsafe { _mm512_add_ps(self.0, a.0) })
+        }
+        #[inline(always)]
+        unsafe fn sub(self, a: Self) -> Self {
+            Avx512(unsafe { _mm512_sub_ps(self.0, a.0) })
+        }
+        #[inline(always)]
+        unsafe fn nfma(self, a: Self, b: Self) -> Self {
+            Avx512(unsafe { _mm512_fnmadd_ps(a.0, b.0, self.0) })
         }
         #[inline(always)]
         unsafe fn mul(self, a: Self) -> Self {
@@ -164,6 +188,14 @@ mod x86 {
         #[inline(always)]
         unsafe fn add(self, a: Self) -> Self {
             unsafe { Avx2(_mm256_add_ps(self.0, a.0), _mm256_add_ps(self.1, a.1)) }
+        }
+        #[inline(always)]
+        unsafe fn sub(self, a: Self) -> Self {
+            unsafe { Avx2(_mm256_sub_ps(self.0, a.0), _mm256_sub_ps(self.1, a.1)) }
+        }
+        #[inline(always)]
+        unsafe fn nfma(self, a: Self, b: Self) -> Self {
+            unsafe { Avx2(_mm256_fnmadd_ps(a.0, b.0, self.0), _mm256_fnmadd_ps(a.1, b.1, self.1)) }
         }
         #[inline(always)]
         unsafe fn mul(self, a: Self) -> Self {

@@ -13,6 +13,7 @@ pub mod conv;
 pub mod conv1d;
 pub mod correlation;
 pub mod dense;
+pub mod fft;
 pub mod lanes;
 pub mod loss;
 pub mod maps;

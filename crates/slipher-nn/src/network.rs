@@ -258,7 +258,7 @@ impl Network {
                 Step::Dense { inputs, units, slope, at } => {
                     y.resize(tape.rows * units, 0.0);
                     let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
-                    dense::forward(self.isa, x, w, &b[..*units], *slope, y, &mut tape.buffers);
+                    dense::forward(self.isa, x, w, &b[..*units], *slope, y);
                 }
                 Step::Dropout { rate } => {
                     y.clone_from(x);

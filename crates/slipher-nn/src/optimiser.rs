@@ -123,7 +123,7 @@ fn update(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], fir
     let (n, t) = (w.len(), t.min(1_000_000) as i32);
     let g = &g[..n];
     match rule {
-        Rule::Sgd { momentum, .. } if momentum == 0.0 => {
+        Rule::Sgd { momentum: 0.0, .. } => {
             for i in 0..n {
                 w[i] -= lr * (g[i] + decay * w[i]);
             }
