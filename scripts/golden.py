@@ -23,7 +23,7 @@ for name, make in [
         opt.step()
     print(name, [round(float(x), 6) for x in w])
 
-# crates/slipher-nn/src/conv1d.rs: torch.nn.functional.conv1d, 16 → 16 channels, 5 taps, dilation 3, "same".
+# crates/slipher-nn/src/conv.rs: torch.nn.functional.conv1d, 16 → 16 channels, 5 taps, dilation 3, "same".
 n, c, taps, dil = 20, 16, 5, 3
 f = lambda k: torch.tensor([np.sin(0.37 * i + 0.11 * k) for i in range(k)], dtype=torch.float32)
 x = f(n * c).reshape(n, c)

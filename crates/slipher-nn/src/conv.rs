@@ -690,6 +690,33 @@ mod tests {
         }
     }
 
+    /// Golden values of torch.nn.functional.conv1d (dilation 3, "same") and its gradients, written by scripts/golden.py.
+    #[test]
+    fn agrees_with_pytorch() {
+        let wave = |k: usize| (0..k).map(|i| (0.37 * i as f64 + 0.11 * k as f64).sin() as f32).collect::<Vec<_>>();
+        let c = Conv { channels: 16, filters: 16, kernel: (1, 5), dilation: 3, before: (0, 6) };
+        let s = Shape::line(16, 20);
+        let (mut x, mut g) = (Maps::zeros(s, (0, 6)), Maps::zeros(s, (0, 6)));
+        x.row_mut(0, 0).copy_from_slice(&wave(320));
+        g.row_mut(0, 0).copy_from_slice(&wave(321)[1..]);
+        // The packed order of 16 → 16 channels is [tap][in][out], as the script has it.
+        let (w, b) = (wave(c.weights()), wave(16));
+        let mut wt = vec![];
+        c.transpose(&w, &mut wt);
+        for isa in Isa::available() {
+            let (mut y, mut dx) = (Maps::zeros(s, (0, 0)), Maps::zeros(s, (0, 0)));
+            c.forward(isa, &x, &w, &b, &mut y, Epilogue::default(), false);
+            c.adjoint().forward(isa, &g, &wt, &[0.0; 16], &mut dx, Epilogue::default(), false);
+            let (mut dw, mut db) = (vec![0.0; w.len()], vec![0.0; 16]);
+            c.grad_weights(isa, &x, &g, &mut dw, &mut db);
+            let (y, dx) = (y.row(0, 0), dx.row(0, 0));
+            let got = [y[3 * 16 + 2], y[19 * 16 + 15], dx[1], dx[10 * 16 + 7], dw[0], dw[4 * 256 + 15 * 16 + 3]];
+            for (a, e) in got.iter().zip([-22.1941f32, -19.2524, 18.7133, 24.508, -0.3573, -1.3991]) {
+                assert!((a - e).abs() < 2e-3, "{isa:?}: {got:?}");
+            }
+        }
+    }
+
     #[test]
     fn the_epilogue_does_what_it_says() {
         let c = Conv::same(16, 32, (3, 3));

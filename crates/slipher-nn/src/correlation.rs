@@ -5,52 +5,62 @@
 //! `i` is the position on the absolute (observed) grid, `j = i − ℓ` on the pattern's (rest)
 //! grid, kept modulo the transform length; the length exceeds grid + lags, so nothing wraps
 //! onto a lag that is used. This is the cross-correlation of Tonry & Davis (1979) with
-//! learned filters. Sixteen channels, as everywhere.
-
-use std::sync::Arc;
+//! learned filters. Sixteen channels, as everywhere; in the products of spectra the patterns lie
+//! in vector lanes, and several spectra share each pass over the patterns, which is what the
+//! memory is slow at.
 
 use rayon::prelude::*;
-use realfft::num_complex::Complex32;
-use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 
-use crate::conv1d::Rows;
-use crate::dispatch;
+use crate::fft::{self, LaneFft, PAIR};
 use crate::lanes::{Isa, Lanes, WIDTH};
-
-/// Floats per frequency of a feature spectrum: 16 real parts, then 16 imaginary parts.
-const PAIR: usize = 2 * WIDTH;
+use crate::maps::Maps;
 
 /// Plan of one correlation: transform length, lags and number of patterns.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Correlation {
-    nfft: usize,
+    plan: LaneFft,
     min_lag: i32,
     lags: usize,
     patterns: usize,
-    fft: Arc<dyn RealToComplex<f32>>,
-    inverse: Arc<dyn ComplexToReal<f32>>,
 }
 
-/// Buffers of one transform, reused between spectra.
+/// Buffers of one correlation, reused between spectra.
 #[derive(Clone, Debug, Default)]
 pub struct Scratch {
-    real: Vec<f32>,
-    freq: Vec<Complex32>,
-    fft: Vec<Complex32>,
+    series: Vec<f32>,
+    spectrum: Vec<f32>,
     products: Vec<f32>,
+    fft: fft::Scratch,
 }
+
+/// Spectra of the patterns, in the orders of the forward and the backward pass.
+#[derive(Clone, Debug, Default)]
+pub struct PatternSpectra {
+    /// `[16 patterns][frequency][channel][re 16 | im 16]`, a pattern a lane.
+    by_pattern: Vec<f32>,
+    /// `[frequency][pattern][re 16 | im 16]`, a channel a lane.
+    by_channel: Vec<f32>,
+}
+
+/// Most spectra that share a pass over the patterns.
+pub const TOGETHER: usize = 8;
 
 impl Correlation {
     /// Lags are `min_lag .. min_lag + lags`; `grid` is the length of the observed grid.
+    ///
+    /// # Panics
+    /// If `nfft` is shorter than grid + lags, or not 2 · 2^a 3^b 5^c.
     pub fn new(nfft: usize, grid: usize, min_lag: i32, lags: usize, patterns: usize) -> Self {
         assert!(grid + lags <= nfft, "transform shorter than grid + lags");
-        let mut planner = RealFftPlanner::<f32>::new();
-        Correlation { nfft, min_lag, lags, patterns, fft: planner.plan_fft_forward(nfft), inverse: planner.plan_fft_inverse(nfft) }
+        Correlation { plan: LaneFft::new(nfft), min_lag, lags, patterns }
     }
 
+    fn nfft(&self) -> usize {
+        self.plan.len()
+    }
     /// Frequencies of the real transform.
     pub fn frequencies(&self) -> usize {
-        self.nfft / 2 + 1
+        self.plan.frequencies()
     }
     pub fn lags(&self) -> usize {
         self.lags
@@ -58,235 +68,273 @@ impl Correlation {
     pub fn patterns(&self) -> usize {
         self.patterns
     }
+    fn blocks(&self) -> usize {
+        self.patterns.div_ceil(WIDTH)
+    }
     /// Number of pattern weights, `[pattern][channel][rest position mod nfft]`.
     pub fn weights(&self) -> usize {
-        self.patterns * WIDTH * self.nfft
+        self.patterns * WIDTH * self.nfft()
+    }
+    fn wrap(&self, lag: usize) -> usize {
+        (lag as i64 + i64::from(self.min_lag)).rem_euclid(self.nfft() as i64) as usize
     }
 
-    fn scratch(&self, s: &mut Scratch) {
-        s.real.resize(self.nfft, 0.0);
-        s.freq.resize(self.frequencies(), Complex32::default());
-        let n = self.fft.get_scratch_len().max(self.inverse.get_scratch_len());
-        s.fft.resize(n, Complex32::default());
+    /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position `offset`.
+    pub fn rows_spectrum(&self, isa: Isa, rows: &Maps, offset: usize, out: &mut Vec<f32>, s: &mut Scratch) {
+        let len = rows.shape().width;
+        assert_eq!((rows.shape().channels, rows.shape().height), (WIDTH, 1));
+        assert!(offset + len + self.lags <= self.nfft());
+        s.series.resize(self.nfft() * WIDTH, 0.0);
+        s.series[..offset * WIDTH].fill(0.0);
+        s.series[offset * WIDTH..(offset + len) * WIDTH].copy_from_slice(rows.row(0, 0));
+        s.series[(offset + len) * WIDTH..].fill(0.0);
+        self.plan.forward(isa, &mut s.series, out, &mut s.fft);
     }
 
-    fn forward_fft(&self, s: &mut Scratch) {
-        let n = self.fft.get_scratch_len();
-        self.fft.process_with_scratch(&mut s.real, &mut s.freq, &mut s.fft[..n]).expect("buffers have the planned lengths");
-    }
-
-    fn inverse_fft(&self, s: &mut Scratch) {
-        s.freq[0].im = 0.0;
-        if self.nfft.is_multiple_of(2) {
-            s.freq[self.nfft / 2].im = 0.0;
-        }
-        let n = self.inverse.get_scratch_len();
-        self.inverse.process_with_scratch(&mut s.freq, &mut s.real, &mut s.fft[..n]).expect("buffers have the planned lengths");
-    }
-
-    /// Spectrum `[frequency][re16 | im16]` of sixteen feature maps that start at grid position `offset`.
-    pub fn rows_spectrum(&self, rows: &Rows, offset: usize, out: &mut Vec<f32>, s: &mut Scratch) {
-        assert_eq!(rows.channels(), WIDTH);
-        assert!(offset + rows.len() + self.lags <= self.nfft);
-        self.scratch(s);
-        out.resize(self.frequencies() * PAIR, 0.0);
-        for k in 0..WIDTH {
-            s.real.fill(0.0);
-            for (r, row) in s.real[offset..].iter_mut().zip(rows.values().chunks_exact(WIDTH)) {
-                *r = row[k];
-            }
-            self.forward_fft(s);
-            for (o, f) in out.chunks_exact_mut(PAIR).zip(&s.freq) {
-                o[k] = f.re;
-                o[WIDTH + k] = f.im;
-            }
-        }
-    }
-
-    /// Spectrum `[frequency][pattern][re16 | im16]` of the patterns.
-    pub fn patterns_spectrum(&self, w: &[f32]) -> Vec<f32> {
+    /// Spectra of the patterns `w` = `[pattern][channel][rest position mod nfft]`.
+    pub fn patterns_spectrum(&self, isa: Isa, w: &[f32]) -> PatternSpectra {
         assert_eq!(w.len(), self.weights());
-        let per_row: Vec<Vec<Complex32>> = w
-            .par_chunks(self.nfft)
-            .map_init(Scratch::default, |s, row| {
-                self.scratch(s);
-                s.real.copy_from_slice(row);
-                self.forward_fft(s);
-                s.freq.clone()
+        let (n, nf, np) = (self.nfft(), self.frequencies(), self.patterns);
+        let spectra: Vec<Vec<f32>> = w
+            .par_chunks(n * WIDTH)
+            .map_init(Scratch::default, |s, planes| {
+                s.series.resize(n * WIDTH, 0.0);
+                for (k, plane) in planes.chunks_exact(n).enumerate() {
+                    s.series[k..].iter_mut().step_by(WIDTH).zip(plane).for_each(|(o, v)| *o = *v);
+                }
+                let mut out = vec![];
+                self.plan.forward(isa, &mut s.series, &mut out, &mut s.fft);
+                out
             })
             .collect();
-        let mut out = vec![0.0; self.frequencies() * self.patterns * PAIR];
-        out.par_chunks_mut(self.patterns * PAIR).enumerate().for_each(|(f, o)| {
-            for p in 0..self.patterns {
+        let mut by_channel = vec![0.0; nf * np * PAIR];
+        by_channel.par_chunks_mut(np * PAIR).enumerate().for_each(|(f, o)| {
+            for (p, spectrum) in spectra.iter().enumerate() {
+                o[p * PAIR..(p + 1) * PAIR].copy_from_slice(&spectrum[f * PAIR..(f + 1) * PAIR]);
+            }
+        });
+        let mut by_pattern = vec![0.0; self.blocks() * nf * WIDTH * PAIR];
+        by_pattern.par_chunks_mut(WIDTH * PAIR).enumerate().for_each(|(i, o)| {
+            let (block, f) = (i / nf, i % nf);
+            for (lane, spectrum) in spectra[block * WIDTH..].iter().take(WIDTH).enumerate() {
                 for k in 0..WIDTH {
-                    let c = per_row[p * WIDTH + k][f];
-                    o[p * PAIR + k] = c.re;
-                    o[p * PAIR + WIDTH + k] = c.im;
+                    o[k * PAIR + lane] = spectrum[f * PAIR + k];
+                    o[k * PAIR + WIDTH + lane] = spectrum[f * PAIR + WIDTH + k];
                 }
             }
         });
-        out
+        PatternSpectra { by_pattern, by_channel }
     }
 
-    /// Correlations `[pattern][lag]` from the two spectra.
-    pub fn correlate(&self, isa: Isa, fspec: &[f32], wspec: &[f32], out: &mut Vec<f32>, s: &mut Scratch) {
-        self.scratch(s);
-        out.resize(self.patterns * self.lags, 0.0);
-        let (nf, np) = (self.frequencies(), self.patterns);
-        assert_eq!((fspec.len(), wspec.len()), (nf * PAIR, nf * np * PAIR));
-        s.products.resize(np * nf * 2, 0.0);
-        let (f, w, o) = (fspec.as_ptr(), wspec.as_ptr(), s.products.as_mut_ptr());
-        dispatch!(isa, products, [1, 1, 1], (nf: usize, np: usize, f: *const f32, w: *const f32, o: *mut f32));
-        for p in 0..np {
-            for (c, v) in s.freq.iter_mut().zip(s.products[p * nf * 2..].chunks_exact(2)) {
-                *c = Complex32::new(v[0], v[1]);
-            }
-            self.inverse_fft(s);
-            let scale = 1.0 / self.nfft as f32;
-            for (l, o) in out[p * self.lags..(p + 1) * self.lags].iter_mut().enumerate() {
-                *o = s.real[self.wrap(l)] * scale;
+    /// Correlations `[pattern][lag]` of each of the feature spectra, into `outs`.
+    pub fn correlate(&self, isa: Isa, features: &[&[f32]], patterns: &PatternSpectra, outs: &mut [&mut Vec<f32>], s: &mut Scratch) {
+        assert_eq!(features.len(), outs.len());
+        let (nf, size) = (self.frequencies(), self.frequencies() * PAIR);
+        for (together, outs) in features.chunks(TOGETHER).zip(outs.chunks_mut(TOGETHER)) {
+            assert!(together.iter().all(|f| f.len() == size));
+            s.products.resize(together.len() * size, 0.0);
+            outs.iter_mut().for_each(|o| o.resize(self.patterns * self.lags, 0.0));
+            for block in 0..self.blocks() {
+                let w = &patterns.by_pattern[block * nf * WIDTH * PAIR..(block + 1) * nf * WIDTH * PAIR];
+                products(isa, together, w, &mut s.products);
+                for (product, out) in s.products.chunks_exact(size).zip(outs.iter_mut()) {
+                    self.plan.inverse(isa, product, &mut s.series, &mut s.fft);
+                    self.lags_of(&s.series, block, out);
+                }
             }
         }
     }
 
-    fn wrap(&self, lag: usize) -> usize {
-        (lag as i64 + i64::from(self.min_lag)).rem_euclid(self.nfft as i64) as usize
+    /// The used lags of sixteen patterns, from `[position][pattern]` to `[pattern][lag]`.
+    fn lags_of(&self, series: &[f32], block: usize, out: &mut [f32]) {
+        let scale = 1.0 / self.nfft() as f32;
+        let first = block * WIDTH;
+        let count = (self.patterns - first).min(WIDTH);
+        for l in 0..self.lags {
+            let row = &series[self.wrap(l) * WIDTH..][..count];
+            for (p, v) in row.iter().enumerate() {
+                out[(first + p) * self.lags + l] = v * scale;
+            }
+        }
     }
 
-    /// Spectrum `[pattern][frequency][re, im]` of the gradient of the correlations.
-    pub fn lags_spectrum(&self, grad: &[f32], out: &mut Vec<f32>, s: &mut Scratch) {
-        self.scratch(s);
-        let nf = self.frequencies();
-        out.resize(self.patterns * nf * 2, 0.0);
-        for p in 0..self.patterns {
-            s.real.fill(0.0);
-            for l in 0..self.lags {
-                s.real[self.wrap(l)] = grad[p * self.lags + l];
+    /// Spectrum `[16 patterns][frequency][re 16 | im 16]`, a pattern a lane, of the gradient of the correlations.
+    pub fn lags_spectrum(&self, isa: Isa, grad: &[f32], out: &mut Vec<f32>, s: &mut Scratch) {
+        assert_eq!(grad.len(), self.patterns * self.lags);
+        out.clear();
+        for block in 0..self.blocks() {
+            s.series.clear();
+            s.series.resize(self.nfft() * WIDTH, 0.0);
+            for (p, row) in grad.chunks_exact(self.lags).skip(block * WIDTH).take(WIDTH).enumerate() {
+                for (l, g) in row.iter().enumerate() {
+                    s.series[self.wrap(l) * WIDTH + p] = *g;
+                }
             }
-            self.forward_fft(s);
-            for (o, c) in out[p * nf * 2..(p + 1) * nf * 2].chunks_exact_mut(2).zip(&s.freq) {
-                o[0] = c.re;
-                o[1] = c.im;
-            }
+            self.plan.forward(isa, &mut s.series, &mut s.spectrum, &mut s.fft);
+            out.extend_from_slice(&s.spectrum);
         }
     }
 
     /// Gradient of the feature maps, df[i][k] = Σ_p Σ_ℓ g[p][ℓ] w[p][k][i − ℓ].
-    pub fn grad_rows(&self, isa: Isa, gspec: &[f32], wspec: &[f32], offset: usize, rows: &mut Rows, s: &mut Scratch) {
-        self.scratch(s);
+    pub fn grad_rows(&self, isa: Isa, grad: &[f32], patterns: &PatternSpectra, offset: usize, rows: &mut Maps, s: &mut Scratch) {
         let (nf, np) = (self.frequencies(), self.patterns);
-        assert_eq!((gspec.len(), wspec.len()), (np * nf * 2, nf * np * PAIR));
-        s.products.resize((nf * PAIR).max(np * nf * 2), 0.0);
-        let (g, w, o) = (gspec.as_ptr(), wspec.as_ptr(), s.products.as_mut_ptr());
-        dispatch!(isa, back_products, [1, 1, 1], (nf: usize, np: usize, g: *const f32, w: *const f32, o: *mut f32));
-        let scale = 1.0 / self.nfft as f32;
-        for k in 0..WIDTH {
-            for (c, v) in s.freq.iter_mut().zip(s.products.chunks_exact(PAIR)) {
-                *c = Complex32::new(v[k], v[WIDTH + k]);
-            }
-            self.inverse_fft(s);
-            for (row, v) in rows.values_mut().chunks_exact_mut(WIDTH).zip(&s.real[offset..]) {
-                row[k] = v * scale;
-            }
-        }
+        assert_eq!((grad.len(), patterns.by_channel.len()), (self.blocks() * nf * PAIR, nf * np * PAIR));
+        s.products.resize(nf * PAIR, 0.0);
+        back_products(isa, nf, np, grad, &patterns.by_channel, &mut s.products);
+        self.plan.inverse(isa, &s.products[..nf * PAIR], &mut s.series, &mut s.fft);
+        let (scale, n) = (1.0 / self.nfft() as f32, rows.shape().width * WIDTH);
+        rows.row_mut(0, 0).iter_mut().zip(&s.series[offset * WIDTH..][..n]).for_each(|(o, v)| *o = v * scale);
     }
 
     /// Gradient of the patterns summed over a batch, in the order of the batch.
-    pub fn grad_patterns(&self, isa: Isa, fspecs: &[&[f32]], gspecs: &[&[f32]]) -> Vec<f32> {
-        let (nf, np) = (self.frequencies(), self.patterns);
+    pub fn grad_patterns(&self, isa: Isa, features: &[&[f32]], grads: &[&[f32]]) -> Vec<f32> {
+        let (n, nf, np) = (self.nfft(), self.frequencies(), self.patterns);
         let mut spec = vec![0.0f32; nf * np * PAIR];
-        spec.par_chunks_mut(np * PAIR * 64).enumerate().for_each(|(chunk, out)| {
-            let first = chunk * 64;
-            let count = out.len() / (np * PAIR);
-            for (f, g) in fspecs.iter().zip(gspecs) {
-                let (f, g, o) = (f.as_ptr(), g.as_ptr(), out.as_mut_ptr());
-                dispatch!(isa, outer_products, [1, 1, 1], (first: usize, count: usize, nf: usize, np: usize, f: *const f32, g: *const f32, o: *mut f32));
+        const CHUNK: usize = 64;
+        spec.par_chunks_mut(np * PAIR * CHUNK).enumerate().for_each(|(chunk, out)| {
+            for (f, g) in features.iter().zip(grads) {
+                assert_eq!((f.len(), g.len()), (nf * PAIR, self.blocks() * nf * PAIR));
+                outer_products(isa, chunk * CHUNK, nf, np, f, g, out);
             }
         });
         let mut dw = vec![0.0f32; self.weights()];
-        dw.par_chunks_mut(self.nfft).enumerate().for_each_init(Scratch::default, |s, (row, out)| {
-            self.scratch(s);
-            let (p, k) = (row / WIDTH, row % WIDTH);
-            for (c, v) in s.freq.iter_mut().zip(spec.chunks_exact(np * PAIR)) {
-                *c = Complex32::new(v[p * PAIR + k], v[p * PAIR + WIDTH + k]);
-            }
-            self.inverse_fft(s);
-            let scale = 1.0 / self.nfft as f32;
-            for (o, v) in out.iter_mut().zip(&s.real) {
-                *o = v * scale;
+        dw.par_chunks_mut(n * WIDTH).enumerate().for_each_init(Scratch::default, |s, (p, planes)| {
+            s.spectrum.clear();
+            (0..nf).for_each(|f| s.spectrum.extend_from_slice(&spec[(f * np + p) * PAIR..][..PAIR]));
+            self.plan.inverse(isa, &s.spectrum, &mut s.series, &mut s.fft);
+            let scale = 1.0 / n as f32;
+            for (k, plane) in planes.chunks_exact_mut(n).enumerate() {
+                plane.iter_mut().zip(s.series[k..].iter().step_by(WIDTH)).for_each(|(o, v)| *o = v * scale);
             }
         });
         dw
     }
 }
 
-/// C[p] = Σ_k F[k] · conj(W[p][k]) for each frequency, written `[pattern][frequency][re, im]`.
-///
+/// Compiles `$body::<Lanes>` for each instruction set and runs the best allowed.
+macro_rules! on {
+    ($isa:expr, $body:ident, ($($arg:ident : $ty:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn avx512($($arg: $ty),*) {
+            unsafe { $body::<crate::lanes::Avx512>($($arg),*) }
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2($($arg: $ty),*) {
+            unsafe { $body::<crate::lanes::Avx2>($($arg),*) }
+        }
+        // SAFETY: the set was detected on this machine.
+        unsafe {
+            match $isa {
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx512 => avx512($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                Isa::Avx2 => avx2($($arg),*),
+                _ => $body::<crate::lanes::Portable>($($arg),*),
+            }
+        }
+    }};
+}
+
+/// C[p] = Σ_k F[k] · conj(W[p][k]) for each frequency and each of the feature spectra.
+fn products(isa: Isa, features: &[&[f32]], w: &[f32], out: &mut [f32]) {
+    on!(isa, products_any, (features: &[&[f32]], w: &[f32], out: &mut [f32]));
+}
+
 /// # Safety
-/// Pointers hold the lengths that `correlate` checks.
+/// The instruction set of `L`.
 #[inline(always)]
-unsafe fn products<L: Lanes, const T: usize>(nf: usize, np: usize, f: *const f32, w: *const f32, o: *mut f32) {
+unsafe fn products_any<L: Lanes>(features: &[&[f32]], w: &[f32], out: &mut [f32]) {
     unsafe {
-        let zero = L::splat(0.0);
-        let minus = L::splat(-1.0);
-        for i in 0..nf {
-            let fr = L::load(f.add(i * PAIR));
-            let fi = L::load(f.add(i * PAIR + WIDTH));
-            let fr_minus = zero.fma(fr, minus);
-            for p in 0..np {
-                let wr = L::load(w.add((i * np + p) * PAIR));
-                let wi = L::load(w.add((i * np + p) * PAIR + WIDTH));
-                let re = zero.fma(fr, wr).fma(fi, wi).sum();
-                let im = zero.fma(fi, wr).fma(fr_minus, wi).sum();
-                *o.add((p * nf + i) * 2) = re;
-                *o.add((p * nf + i) * 2 + 1) = im;
+        match features.len() {
+            1 => products_of::<L, 1>(features, w, out),
+            2 => products_of::<L, 2>(features, w, out),
+            3 => products_of::<L, 3>(features, w, out),
+            4 => products_of::<L, 4>(features, w, out),
+            5 => products_of::<L, 5>(features, w, out),
+            6 => products_of::<L, 6>(features, w, out),
+            7 => products_of::<L, 7>(features, w, out),
+            _ => products_of::<L, TOGETHER>(features, w, out),
+        }
+    }
+}
+
+/// # Safety
+/// The instruction set of `L`.
+#[inline(always)]
+unsafe fn products_of<L: Lanes, const B: usize>(features: &[&[f32]], w: &[f32], out: &mut [f32]) {
+    let size = features[0].len();
+    let f: [*const f32; B] = std::array::from_fn(|b| features[b].as_ptr());
+    for (i, w) in w.chunks_exact(WIDTH * PAIR).enumerate() {
+        // SAFETY: spectra and products hold `size` floats for each of B, PAIR for each frequency.
+        unsafe {
+            let zero = L::splat(0.0);
+            let mut sum = [(zero, zero); B];
+            for k in 0..WIDTH {
+                let (wr, wi) = (L::load(w.as_ptr().add(k * PAIR)), L::load(w.as_ptr().add(k * PAIR + WIDTH)));
+                for b in 0..B {
+                    let (fr, fi) = (L::splat(*f[b].add(i * PAIR + k)), L::splat(*f[b].add(i * PAIR + WIDTH + k)));
+                    sum[b] = (sum[b].0.fma(fr, wr).fma(fi, wi), sum[b].1.fma(fi, wr).nfma(fr, wi));
+                }
+            }
+            for b in 0..B {
+                let o = out.as_mut_ptr().add(b * size + i * PAIR);
+                sum[b].0.store(o);
+                sum[b].1.store(o.add(WIDTH));
             }
         }
     }
 }
 
 /// dF[k] = Σ_p G[p] · W[p][k] for each frequency.
-///
+fn back_products(isa: Isa, nf: usize, np: usize, g: &[f32], w: &[f32], out: &mut [f32]) {
+    on!(isa, back_products_of, (nf: usize, np: usize, g: &[f32], w: &[f32], out: &mut [f32]));
+}
+
 /// # Safety
-/// Pointers hold the lengths that `grad_rows` checks.
+/// The instruction set of `L`.
 #[inline(always)]
-unsafe fn back_products<L: Lanes, const T: usize>(nf: usize, np: usize, g: *const f32, w: *const f32, o: *mut f32) {
-    unsafe {
-        for i in 0..nf {
-            let mut re = L::splat(0.0);
-            let mut im = L::splat(0.0);
+unsafe fn back_products_of<L: Lanes>(nf: usize, np: usize, g: &[f32], w: &[f32], out: &mut [f32]) {
+    for (i, (w, o)) in w.chunks_exact(np * PAIR).zip(out.chunks_exact_mut(PAIR)).enumerate() {
+        // SAFETY: slices of the lengths named.
+        unsafe {
+            let (mut re, mut im) = (L::splat(0.0), L::splat(0.0));
             for p in 0..np {
-                let gr = *g.add((p * nf + i) * 2);
-                let gi = *g.add((p * nf + i) * 2 + 1);
-                let wr = L::load(w.add((i * np + p) * PAIR));
-                let wi = L::load(w.add((i * np + p) * PAIR + WIDTH));
-                re = re.fma(L::splat(gr), wr).fma(L::splat(-gi), wi);
-                im = im.fma(L::splat(gr), wi).fma(L::splat(gi), wr);
+                let at = (p / WIDTH * nf + i) * PAIR + p % WIDTH;
+                let (gr, gi) = (L::splat(g[at]), L::splat(g[at + WIDTH]));
+                let (wr, wi) = (L::load(w.as_ptr().add(p * PAIR)), L::load(w.as_ptr().add(p * PAIR + WIDTH)));
+                re = re.fma(gr, wr).nfma(gi, wi);
+                im = im.fma(gr, wi).fma(gi, wr);
             }
-            re.store(o.add(i * PAIR));
-            im.store(o.add(i * PAIR + WIDTH));
+            re.store(o.as_mut_ptr());
+            im.store(o.as_mut_ptr().add(WIDTH));
         }
     }
 }
 
-/// dW[p][k] += F[k] · conj(G[p]) for `count` frequencies from `first`.
-///
+/// dW[p][k] += F[k] · conj(G[p]) for the frequencies from `first` that `out` has room for.
+fn outer_products(isa: Isa, first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]) {
+    on!(isa, outer_products_of, (first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]));
+}
+
 /// # Safety
-/// Pointers hold the lengths that `grad_patterns` lays out.
+/// The instruction set of `L`.
 #[inline(always)]
-unsafe fn outer_products<L: Lanes, const T: usize>(first: usize, count: usize, nf: usize, np: usize, f: *const f32, g: *const f32, o: *mut f32) {
-    unsafe {
-        for n in 0..count {
-            let i = first + n;
-            let fr = L::load(f.add(i * PAIR));
-            let fi = L::load(f.add(i * PAIR + WIDTH));
+unsafe fn outer_products_of<L: Lanes>(first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]) {
+    for (n, o) in out.chunks_exact_mut(np * PAIR).enumerate() {
+        let i = first + n;
+        let f = &f[i * PAIR..(i + 1) * PAIR];
+        // SAFETY: slices of the lengths named.
+        unsafe {
+            let (fr, fi) = (L::load(f.as_ptr()), L::load(f.as_ptr().add(WIDTH)));
             for p in 0..np {
-                let gr = *g.add((p * nf + i) * 2);
-                let gi = *g.add((p * nf + i) * 2 + 1);
-                let re = o.add((n * np + p) * PAIR);
+                let at = (p / WIDTH * nf + i) * PAIR + p % WIDTH;
+                let (gr, gi) = (L::splat(g[at]), L::splat(g[at + WIDTH]));
+                let re = o.as_mut_ptr().add(p * PAIR);
                 let im = re.add(WIDTH);
-                L::load(re).fma(L::splat(gr), fr).fma(L::splat(gi), fi).store(re);
-                L::load(im).fma(L::splat(gr), fi).fma(L::splat(-gi), fr).store(im);
+                L::load(re).fma(gr, fr).fma(gi, fi).store(re);
+                L::load(im).fma(gr, fi).nfma(gi, fr).store(im);
             }
         }
     }
@@ -295,6 +343,7 @@ unsafe fn outer_products<L: Lanes, const T: usize>(first: usize, count: usize, n
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::maps::Shape;
     use proptest::prelude::*;
     use rand::{Rng, SeedableRng};
 
@@ -302,39 +351,43 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(12))]
         /// The FFT path equals the definition, and both gradients are its adjoints.
         #[test]
-        fn agrees_with_definition(len in 1usize..60, offset in 0usize..20, min_lag in -9i32..3, seed in any::<u64>()) {
-            let (nfft, grid, lags, np) = (144, 80, 40, 3);
+        fn agrees_with_definition(len in 1usize..60, offset in 0usize..20, min_lag in -9i32..3, np in 1usize..20, batch in 1usize..11, seed in any::<u64>()) {
+            let (nfft, grid, lags) = (144, 80, 40);
             let c = Correlation::new(nfft, grid, min_lag, lags, np);
             let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
             let mut noise = |n: usize| (0..n).map(|_| rng.random::<f32>() - 0.5).collect::<Vec<_>>();
-            let mut rows = Rows::zeros(len, WIDTH);
-            rows.values_mut().copy_from_slice(&noise(len * WIDTH));
+            let mut rows = Maps::zeros(Shape::line(WIDTH, len), (0, 0));
+            rows.row_mut(0, 0).copy_from_slice(&noise(len * WIDTH));
             let (w, g) = (noise(c.weights()), noise(np * lags));
             let mut s = Scratch::default();
-            let (mut fspec, mut out, mut gspec) = (vec![], vec![], vec![]);
-            c.rows_spectrum(&rows, offset, &mut fspec, &mut s);
-            let wspec = c.patterns_spectrum(&w);
+            let (mut fspec, mut gspec) = (vec![], vec![]);
+            let values = rows.row(0, 0).to_vec();
             for isa in Isa::available() {
-                c.correlate(isa, &fspec, &wspec, &mut out, &mut s);
+                c.rows_spectrum(isa, &rows, offset, &mut fspec, &mut s);
+                let spectra = c.patterns_spectrum(isa, &w);
+                let mut outs = vec![vec![]; batch];
+                c.correlate(isa, &vec![fspec.as_slice(); batch], &spectra, &mut outs.iter_mut().collect::<Vec<_>>(), &mut s);
+                prop_assert!(outs.iter().all(|o| o == &outs[0]));
+                let out = &outs[0];
                 for p in 0..np {
                     for l in 0..lags {
                         let mut want = 0.0f64;
                         for i in 0..len {
                             let j = ((offset + i) as i64 - (l as i64 + i64::from(min_lag))).rem_euclid(nfft as i64) as usize;
                             for k in 0..WIDTH {
-                                want += f64::from(rows.values()[i * WIDTH + k]) * f64::from(w[(p * WIDTH + k) * nfft + j]);
+                                want += f64::from(values[i * WIDTH + k]) * f64::from(w[(p * WIDTH + k) * nfft + j]);
                             }
                         }
                         prop_assert!((f64::from(out[p * lags + l]) - want).abs() < 1e-4);
                     }
                 }
-                c.lags_spectrum(&g, &mut gspec, &mut s);
-                let mut drows = Rows::zeros(len, WIDTH);
-                c.grad_rows(isa, &gspec, &wspec, offset, &mut drows, &mut s);
+                c.lags_spectrum(isa, &g, &mut gspec, &mut s);
+                let mut drows = Maps::zeros(rows.shape(), (0, 3));
+                c.grad_rows(isa, &gspec, &spectra, offset, &mut drows, &mut s);
                 let dw = c.grad_patterns(isa, &[&fspec], &[&gspec]);
                 let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(a * b)).sum::<f64>();
-                let want = dot(&out, &g);
-                prop_assert!((want - dot(rows.values(), drows.values())).abs() < 2e-3 * (1.0 + want.abs()));
+                let want = dot(out, &g);
+                prop_assert!((want - dot(&values, drows.row(0, 0))).abs() < 2e-3 * (1.0 + want.abs()));
                 prop_assert!((want - dot(&w, &dw)).abs() < 2e-3 * (1.0 + want.abs()));
             }
         }

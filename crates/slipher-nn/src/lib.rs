@@ -10,9 +10,9 @@
 
 pub mod checkpoint;
 pub mod conv;
-pub mod conv1d;
 pub mod correlation;
 pub mod dense;
+pub mod elementary;
 pub mod fft;
 pub mod lanes;
 pub mod loss;

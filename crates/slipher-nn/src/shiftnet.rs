@@ -9,9 +9,10 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
-use crate::conv1d::{Conv, Rows};
-use crate::correlation::{Correlation, Scratch};
+use crate::conv::{Conv, Epilogue};
+use crate::correlation::{Correlation, PatternSpectra, Scratch};
 use crate::lanes::{Isa, WIDTH};
+use crate::maps::{Maps, Shape};
 
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f32 = 0.1;
@@ -42,14 +43,17 @@ pub struct ShiftNetConfig {
 }
 
 impl ShiftNetConfig {
+    fn conv(&self, channels: usize, filters: usize, taps: usize, dilation: usize) -> Conv {
+        Conv { channels, filters, kernel: (1, taps), dilation, before: (0, taps / 2 * dilation) }
+    }
     fn stem(&self) -> Conv {
-        Conv { cin: self.inputs, cout: self.width, taps: self.taps, dilation: 1 }
+        self.conv(self.inputs, self.width, self.taps, 1)
     }
     fn block(&self, layer: usize) -> Conv {
-        Conv { cin: self.width, cout: self.width, taps: self.taps, dilation: 1 << (layer % 6) }
+        self.conv(self.width, self.width, self.taps, 1 << (layer % 6))
     }
     fn project(&self) -> Conv {
-        Conv { cin: self.width, cout: WIDTH, taps: 1, dilation: 1 }
+        self.conv(self.width, WIDTH, 1, 1)
     }
     fn convs(&self) -> Vec<Conv> {
         let mut all = vec![self.stem()];
@@ -59,7 +63,7 @@ impl ShiftNetConfig {
     }
     /// Weights and biases of the trunk, with the bias of each pattern at the end.
     pub fn trunk_weights(&self) -> usize {
-        self.convs().iter().map(|c| c.weights() + c.cout).sum::<usize>() + self.patterns
+        self.convs().iter().map(|c| c.weights() + c.biases()).sum::<usize>() + self.patterns
     }
     /// Multiply-adds × 2 of the trunk per position.
     pub fn flop_per_position(&self) -> usize {
@@ -76,35 +80,48 @@ pub struct ShiftNet {
     /// `[pattern][channel][rest position mod nfft]`.
     pub patterns: Vec<f32>,
     correlation: Correlation,
-    wspec: Vec<f32>,
+    spectra: PatternSpectra,
     transposed: Vec<Vec<f32>>,
+    zero: Vec<f32>,
     isa: Isa,
 }
 
 /// All that a forward pass leaves for the backward pass; reused from spectrum to spectrum.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
-    input: Rows,
+    input: Maps,
     coverage: Vec<f32>,
     offset: usize,
-    hidden: Rows,
-    active: Vec<Rows>,
-    features: Rows,
+    /// The residual stream, before and after a layer.
+    hidden: [Maps; 2],
+    /// Its leaky ReLU, the input of each layer.
+    active: Vec<Maps>,
+    features: Maps,
     fspec: Vec<f32>,
     /// Output `[pattern][lag]`.
     pub logits: Vec<f32>,
     scratch: Scratch,
-    grad: Rows,
-    grad_active: Rows,
+    grad: [Maps; 2],
 }
 
 impl Tape {
-    /// The input window, to be filled before [`ShiftNet::forward`]: `positions × inputs`.
-    pub fn input(&mut self, positions: usize, inputs: usize) -> &mut [f32] {
-        self.input.reset(positions, inputs);
-        self.input.values_mut()
+    /// Takes the input of the next forward pass: `channels` = `[position][16]` of a window that begins at grid
+    /// position `offset`; `coverage` is 1 where the window has data, 0 where it has none.
+    pub fn load(&mut self, net: &ShiftNet, channels: &[f32], coverage: &[f32], offset: usize) {
+        let shape = Shape::line(net.config.inputs, coverage.len());
+        self.input.reset(shape, net.config.stem().border(shape, shape));
+        let lanes = shape.lanes();
+        for block in 0..shape.blocks() {
+            let row = self.input.row_mut(block, 0);
+            for (to, from) in row.chunks_exact_mut(lanes).zip(channels.chunks_exact(shape.channels)) {
+                to.copy_from_slice(&from[block * lanes..(block + 1) * lanes]);
+            }
+        }
+        self.coverage.clear();
+        self.coverage.extend_from_slice(coverage);
+        self.offset = offset;
     }
-    /// Takes the spectrum of the feature maps, for [`Gradients::patterns`].
+    /// Takes the spectrum of the feature maps, for [`ShiftNet::grad_patterns`].
     pub fn take_features_spectrum(&mut self) -> Vec<f32> {
         std::mem::take(&mut self.fspec)
     }
@@ -117,7 +134,7 @@ impl ShiftNet {
         let mut trunk = Vec::with_capacity(config.trunk_weights());
         let convs = config.convs();
         for (i, c) in convs.iter().enumerate() {
-            let mut std = (2.0 / (c.taps * c.cin) as f32).sqrt();
+            let mut std = (2.0 / (c.kernel.1 * c.channels) as f32).sqrt();
             if i > 0 && i + 1 < convs.len() {
                 std *= 0.5; // residual branches start small
             }
@@ -125,7 +142,7 @@ impl ShiftNet {
                 let x: f32 = StandardNormal.sample(&mut rng);
                 x * std
             }));
-            trunk.extend(std::iter::repeat_n(0.0, c.cout));
+            trunk.extend(std::iter::repeat_n(0.0, c.filters));
         }
         trunk.extend(std::iter::repeat_n(0.0, config.patterns));
         let patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
@@ -137,101 +154,117 @@ impl ShiftNet {
         assert_eq!(trunk.len(), config.trunk_weights());
         let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
         assert_eq!(patterns.len(), correlation.weights());
-        let mut net = ShiftNet { config, trunk, patterns, correlation, wspec: vec![], transposed: vec![], isa: Isa::best() };
+        let zero = vec![0.0; config.width.max(config.inputs)];
+        let mut net = ShiftNet { zero, config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
         net.refresh();
         net
     }
 
     /// Recomputes what is derived from the weights, after an optimiser's step.
     pub fn refresh(&mut self) {
-        self.wspec = self.correlation.patterns_spectrum(&self.patterns);
-        self.transposed = self.offsets().map(|(c, at)| c.transposed(&self.trunk[at..at + c.weights()])).collect();
+        self.spectra = self.correlation.patterns_spectrum(self.isa, &self.patterns);
+        let all: Vec<_> = self.offsets().collect();
+        self.transposed.resize_with(all.len(), Vec::new);
+        for ((c, at), t) in all.into_iter().zip(&mut self.transposed) {
+            c.transpose(&self.trunk[at..at + c.weights()], t);
+        }
     }
 
     fn offsets(&self) -> impl Iterator<Item = (Conv, usize)> + use<> {
         let mut at = 0;
         self.config.convs().into_iter().map(move |c| {
             let start = at;
-            at += c.weights() + c.cout;
+            at += c.weights() + c.biases();
             (c, start)
         })
     }
 
-    /// Fills `tape.logits` (`[pattern][lag]`) from `tape.input`, which begins at grid position
-    /// `offset`; `coverage` is 1 where the window has data, 0 where it has none.
-    pub fn forward(&self, coverage: &[f32], offset: usize, tape: &mut Tape) {
-        let n = tape.input.len();
-        assert_eq!(coverage.len(), n);
-        tape.offset = offset;
-        tape.coverage.clear();
-        tape.coverage.extend_from_slice(coverage);
-        tape.active.resize_with(self.config.depth + 1, Rows::default);
-        tape.hidden.reset(n, self.config.width);
-        tape.features.reset(n, WIDTH);
-        for (layer, (conv, at)) in self.offsets().enumerate() {
-            let (w, rest) = self.trunk[at..].split_at(conv.weights());
-            let bias = &rest[..conv.cout];
-            if layer == 0 {
-                conv.forward(self.isa, &tape.input, w, bias, &mut tape.hidden, false);
-            } else {
-                let a = &mut tape.active[layer - 1];
-                a.reset(n, self.config.width);
-                for (a, h) in a.values_mut().iter_mut().zip(tape.hidden.values()) {
-                    *a = h.max(SLOPE * h);
-                }
-                let last = layer == self.config.depth + 1;
-                let out = if last { &mut tape.features } else { &mut tape.hidden };
-                conv.forward(self.isa, a, w, bias, out, !last);
+    /// Fills the `logits` (`[pattern][lag]`) of each tape from what [`Tape::load`] put there.
+    pub fn forward(&self, tapes: &mut [Tape]) {
+        for t in tapes.iter_mut() {
+            self.forward_trunk(t);
+        }
+        let Some(first) = tapes.first_mut() else { return };
+        let mut scratch = std::mem::take(&mut first.scratch);
+        let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes.iter_mut().map(|t| (t.fspec.as_slice(), &mut t.logits)).unzip();
+        self.correlation.correlate(self.isa, &features, &self.spectra, &mut logits, &mut scratch);
+        tapes[0].scratch = scratch;
+        let bias = &self.trunk[self.trunk.len() - self.config.patterns..];
+        for t in tapes {
+            for (row, b) in t.logits.chunks_exact_mut(self.correlation.lags()).zip(bias) {
+                row.iter_mut().for_each(|v| *v += b);
             }
         }
-        for (row, m) in tape.features.values_mut().chunks_exact_mut(WIDTH).zip(coverage) {
+    }
+
+    fn forward_trunk(&self, tape: &mut Tape) {
+        let n = tape.coverage.len();
+        let wide = Shape::line(self.config.width, n);
+        tape.active.resize_with(self.config.depth + 1, Maps::default);
+        for (l, a) in tape.active.iter_mut().enumerate() {
+            let next = if l < self.config.depth { self.config.block(l) } else { self.config.project() };
+            a.reset(wide, next.border(wide, wide));
+        }
+        tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
+        tape.features.reset(Shape::line(WIDTH, n), (0, 0));
+        for (layer, (conv, at)) in self.offsets().enumerate() {
+            let (w, rest) = self.trunk[at..].split_at(conv.weights());
+            let bias = &rest[..conv.biases()];
+            let (before, after) = tape.active.split_at_mut(layer.min(self.config.depth + 1));
+            if layer > self.config.depth {
+                conv.forward(self.isa, &before[layer - 1], w, bias, &mut tape.features, Epilogue::default(), false);
+                break;
+            }
+            let [even, odd] = &mut tape.hidden;
+            let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
+            let x = if layer == 0 { &tape.input } else { &before[layer - 1] };
+            let then = Epilogue { add: (layer > 0).then_some(&*old), twin: Some((&mut after[0], SLOPE)), ..Epilogue::default() };
+            conv.forward(self.isa, x, w, bias, new, then, false);
+        }
+        for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
             row.iter_mut().for_each(|v| *v *= m);
             row[COVERAGE] = *m;
         }
-        let c = &self.correlation;
-        c.rows_spectrum(&tape.features, offset, &mut tape.fspec, &mut tape.scratch);
-        c.correlate(self.isa, &tape.fspec, &self.wspec, &mut tape.logits, &mut tape.scratch);
-        let bias = &self.trunk[self.trunk.len() - self.config.patterns..];
-        for (row, b) in tape.logits.chunks_exact_mut(c.lags()).zip(bias) {
-            row.iter_mut().for_each(|v| *v += b);
-        }
+        self.correlation.rows_spectrum(self.isa, &tape.features, tape.offset, &mut tape.fspec, &mut tape.scratch);
     }
 
     /// Adds the trunk's gradient to `grad` (as [`ShiftNet::trunk`]) and returns the spectrum of
     /// the logits' gradient, for [`ShiftNet::grad_patterns`].
     pub fn backward(&self, tape: &mut Tape, dlogits: &[f32], grad: &mut [f32]) -> Vec<f32> {
         assert_eq!((dlogits.len(), grad.len()), (tape.logits.len(), self.trunk.len()));
-        let (n, c) = (tape.input.len(), &self.correlation);
+        let (n, c) = (tape.coverage.len(), &self.correlation);
         let first_bias = grad.len() - self.config.patterns;
         for (g, row) in grad[first_bias..].iter_mut().zip(dlogits.chunks_exact(c.lags())) {
             *g += row.iter().sum::<f32>();
         }
         let mut gspec = Vec::new();
-        c.lags_spectrum(dlogits, &mut gspec, &mut tape.scratch);
-        c.grad_rows(self.isa, &gspec, &self.wspec, tape.offset, &mut tape.features, &mut tape.scratch);
-        for (row, m) in tape.features.values_mut().chunks_exact_mut(WIDTH).zip(&tape.coverage) {
+        c.lags_spectrum(self.isa, dlogits, &mut gspec, &mut tape.scratch);
+        c.grad_rows(self.isa, &gspec, &self.spectra, tape.offset, &mut tape.features, &mut tape.scratch);
+        for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
             row.iter_mut().for_each(|v| *v *= m);
             row[COVERAGE] = 0.0;
         }
-        tape.grad.reset(n, self.config.width);
+        // The border that the widest adjoint reads.
+        let wide = Shape::line(self.config.width, n);
         let all: Vec<_> = self.offsets().collect();
+        let reach = all.iter().map(|(c, _)| c.adjoint().border(wide, wide).1).max().unwrap_or(0);
+        tape.grad.iter_mut().for_each(|g| g.reset(wide, (0, reach)));
         for (layer, (conv, at)) in all.into_iter().enumerate().rev() {
             let (dw, rest) = grad[at..].split_at_mut(conv.weights());
-            let db = &mut rest[..conv.cout];
-            let last = layer == self.config.depth + 1;
+            let db = &mut rest[..conv.biases()];
+            let [even, odd] = &mut tape.grad;
+            let (old, new) = if layer % 2 == 0 { (even, odd) } else { (odd, even) };
             if layer == 0 {
-                conv.grad_weights(self.isa, &tape.input, &tape.grad, dw, db);
+                conv.grad_weights(self.isa, &tape.input, old, dw, db);
                 continue;
             }
+            let last = layer == self.config.depth + 1;
             let a = &tape.active[layer - 1];
-            let dy = if last { &tape.features } else { &tape.grad };
+            let dy = if last { &tape.features } else { &*old };
             conv.grad_weights(self.isa, a, dy, dw, db);
-            tape.grad_active.reset(n, self.config.width);
-            conv.grad_data(self.isa, dy, &self.transposed[layer], &mut tape.grad_active);
-            let da = tape.grad_active.values().iter().zip(a.values());
-            for (g, (da, a)) in tape.grad.values_mut().iter_mut().zip(da) {
-                *g += if *a > 0.0 { *da } else { SLOPE * da };
-            }
+            let back = conv.adjoint();
+            let then = Epilogue { mask: Some((a, SLOPE)), add: (!last).then_some(dy), ..Epilogue::default() };
+            back.forward(self.isa, dy, &self.transposed[layer], &self.zero[..back.biases()], new, then, false);
         }
         gspec
     }
@@ -262,8 +295,8 @@ mod tests {
 
     fn run(net: &ShiftNet, x: &[f32], coverage: &[f32], offset: usize) -> Tape {
         let mut tape = Tape::default();
-        tape.input(coverage.len(), 16).copy_from_slice(x);
-        net.forward(coverage, offset, &mut tape);
+        tape.load(net, x, coverage, offset);
+        net.forward(std::slice::from_mut(&mut tape));
         tape
     }
 

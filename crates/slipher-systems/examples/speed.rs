@@ -2,9 +2,9 @@
 
 use std::time::Instant;
 
-use slipher_nn::shiftnet::Tape;
 use slipher_systems::redshift::decode::{decode, posterior};
 use slipher_systems::redshift::encode::encode;
+use slipher_systems::redshift::measure::TOGETHER;
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{Simulator, Split};
 use slipher_systems::redshift::train::{Recipe, cross_entropy};
@@ -24,24 +24,26 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let encoded: Vec<_> = examples.iter().filter_map(|e| encode(&e.spectrum)).collect();
         let encode = start.elapsed();
-        let mut tape = Tape::default();
+        let mut tapes = vec![];
         let (mut forward, mut loss, mut backward, mut answer) = (0.0, 0.0, 0.0, 0.0);
         let mut positions = 0;
-        for (e, x) in encoded.iter().zip(&examples) {
-            positions += e.coverage.len();
+        for (e, x) in encoded.chunks(TOGETHER).zip(examples.chunks(TOGETHER)) {
+            positions += e.iter().map(|e| e.coverage.len()).sum::<usize>();
             let t = Instant::now();
-            model.forward(e, &mut tape);
+            model.forward(&e.iter().collect::<Vec<_>>(), &mut tapes);
             forward += t.elapsed().as_secs_f64();
-            let t = Instant::now();
-            let (_, g) = cross_entropy(&tape.logits, &classes, x.truth);
-            loss += t.elapsed().as_secs_f64();
-            let t = Instant::now();
-            std::hint::black_box(decode(&posterior(&tape.logits, &classes, 1.0), 5));
-            answer += t.elapsed().as_secs_f64();
-            let t = Instant::now();
-            let mut grad = vec![0.0; model.net.trunk.len()];
-            std::hint::black_box(model.net.backward(&mut tape, &g, &mut grad));
-            backward += t.elapsed().as_secs_f64();
+            for (tape, x) in tapes.iter_mut().zip(x) {
+                let t = Instant::now();
+                let (_, g) = cross_entropy(&tape.logits, &classes, x.truth);
+                loss += t.elapsed().as_secs_f64();
+                let t = Instant::now();
+                std::hint::black_box(decode(&posterior(&tape.logits, &classes, 1.0), 5));
+                answer += t.elapsed().as_secs_f64();
+                let t = Instant::now();
+                let mut grad = vec![0.0; model.net.trunk.len()];
+                std::hint::black_box(model.net.backward(tape, &g, &mut grad));
+                backward += t.elapsed().as_secs_f64();
+            }
         }
         let ms = |s: f64| 1e3 * s / n as f64;
         let mean = positions / encoded.len();

@@ -9,6 +9,7 @@
 
 use slipher_data::grid::{LogGrid, Resampled, resample};
 use slipher_data::spectrum::{Spectrum, median};
+use slipher_nn::elementary::{asinh, ln};
 
 /// Fine grid: log₁₀ λ from 2512 Å to 54,000 Å in steps of 10⁻⁴ (69 km/s), SDSS's own.
 pub const FINE: LogGrid = LogGrid { start: 3.4, step: 1e-4, len: 13_324 };
@@ -64,20 +65,25 @@ pub fn encode_resampled(r: &Resampled) -> Option<Encoded> {
     let near = running_mean(&x, &weight, NEAR);
     let far = running_mean(&x, &weight, FAR);
     let width = (r.native_width.max(0.1)).ln() * 0.4;
+    // Channel by channel, so that the functions run over whole slices; then interleaved.
+    let d: Vec<f32> = x.iter().zip(&near).map(|(x, c)| x - c).collect();
+    let mut planes: [Vec<f32>; 6] = [
+        d.iter().zip(&s).map(|(d, s)| d * s).collect(),
+        d.iter().map(|d| 3.0 * d).collect(),
+        x.clone(),
+        s.iter().map(|s| 1.0 + s).collect(),
+        near.iter().zip(&far).map(|(c, f)| 3.0 * (c - f)).collect(),
+        x.iter().zip(&s).map(|(x, s)| x * s).collect(),
+    ];
+    for (i, p) in planes.iter_mut().enumerate() {
+        if i == 3 { ln(p) } else { asinh(p) }
+    }
     let mut channels = vec![0.0f32; n * 8];
     for (i, o) in channels.chunks_exact_mut(8).enumerate() {
-        if s[i] <= 0.0 {
-            continue;
+        if s[i] > 0.0 {
+            let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|k| planes[k][i]);
+            o.copy_from_slice(&[a, b, c, d / 3.0, 1.0, e, width, f / 3.0]);
         }
-        let d = x[i] - near[i];
-        o[0] = (d * s[i]).asinh();
-        o[1] = (3.0 * d).asinh();
-        o[2] = x[i].asinh();
-        o[3] = s[i].ln_1p() / 3.0;
-        o[4] = 1.0;
-        o[5] = (3.0 * (near[i] - far[i])).asinh();
-        o[6] = width;
-        o[7] = (x[i] * s[i]).asinh() / 3.0;
     }
     let coverage = s.chunks_exact(2).map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32).collect();
     Some(Encoded { offset: r.first / 2, channels, coverage, good })

@@ -1,10 +1,11 @@
 //! One spectrum to one measurement: encode, network, decode, flags.
 
+use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
 use slipher_nn::shiftnet::Tape;
 
 use super::decode::{Answer, Solution, decode, posterior};
-use super::encode::{FINE, encode};
+use super::encode::{Encoded, FINE, encode};
 use super::model::{Model, allowed, lag_of};
 
 /// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
@@ -56,13 +57,48 @@ impl Measurement {
     }
 }
 
-/// Measures a spectrum. `tape` is scratch, reused from call to call.
-pub fn measure(model: &Model, s: &Spectrum, tape: &mut Tape) -> Measurement {
-    measure_with_posterior(model, s, tape).0
+/// Spectra that a thread measures together: each pass over the learned patterns serves all of them.
+pub const TOGETHER: usize = slipher_nn::correlation::TOGETHER;
+
+/// Buffers of [`measure`], reused from call to call.
+#[derive(Default)]
+pub struct Workspace {
+    tapes: Vec<Tape>,
 }
 
-/// As [`measure`], with the posterior `[class][lag]`.
-pub fn measure_with_posterior(model: &Model, s: &Spectrum, tape: &mut Tape) -> (Measurement, Option<Vec<Vec<f64>>>) {
+/// Measures spectra, best in batches of [`TOGETHER`].
+pub fn measure(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<Measurement> {
+    spectra.chunks(TOGETHER).flat_map(|s| measure_together(model, s, w)).map(|m| m.0).collect()
+}
+
+/// Measures spectra on all threads, in order.
+pub fn measure_all(model: &Model, spectra: &[&Spectrum]) -> Vec<Measurement> {
+    spectra.par_chunks(TOGETHER).map_init(Workspace::default, |w, some| measure(model, some, w)).collect::<Vec<_>>().into_iter().flatten().collect()
+}
+
+/// Measures one spectrum, with its posterior `[class][lag]`.
+pub fn measure_with_posterior(model: &Model, s: &Spectrum, w: &mut Workspace) -> (Measurement, Option<Vec<Vec<f64>>>) {
+    measure_together(model, &[s], w).pop().expect("one in, one out")
+}
+
+fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
+    let mut rows: Vec<_> = spectra.iter().map(|s| before(s)).collect();
+    let encoded: Vec<&Encoded> = rows.iter().filter_map(|(_, e)| e.as_ref()).collect();
+    model.forward(&encoded, &mut w.tapes);
+    let classes = model.classes();
+    let mut tapes = w.tapes.iter();
+    rows.iter_mut()
+        .map(|(m, e)| {
+            let p = e.as_ref().and_then(|_| tapes.next()).map(|t| posterior(&t.logits, &classes, model.sharpness));
+            let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
+            after(m, answer);
+            (m.clone(), m.answer.as_ref().and(p))
+        })
+        .collect()
+}
+
+/// What is known before the network, and its input.
+fn before(s: &Spectrum) -> (Measurement, Option<Encoded>) {
     let good_pixels = s.good_pixels();
     let mut out = Measurement { answer: None, zwarn: 0, snr_median: s.median_snr(), good_pixels };
     if s.ivar_estimated {
@@ -73,30 +109,27 @@ pub fn measure_with_posterior(model: &Model, s: &Spectrum, tape: &mut Tape) -> (
     if outside * 10 > good_pixels {
         out.zwarn |= zwarn::OFF_GRID;
     }
-    let Some(e) = encode(s) else {
-        out.zwarn |= zwarn::NODATA;
-        return (out, None);
-    };
-    if e.good < 200 {
+    let encoded = encode(s);
+    if encoded.as_ref().is_some_and(|e| e.good < 200) {
         out.zwarn |= zwarn::LITTLE_COVERAGE;
     }
-    model.forward(&e, tape);
-    let p = posterior(&tape.logits, &model.classes(), model.sharpness);
-    let answer = decode(&p, SOLUTIONS);
-    if answer.solutions.is_empty() {
-        out.zwarn |= zwarn::NODATA;
-        return (out, None);
-    }
-    if let Some(best) = answer.solutions.first() {
-        if best.probability < 0.9 {
-            out.zwarn |= zwarn::LOW_PROBABILITY;
+    (out, encoded)
+}
+
+/// Takes the answer and sets the flags that depend on it.
+fn after(m: &mut Measurement, answer: Option<Answer>) {
+    match answer.as_ref().and_then(|a| a.solutions.first()) {
+        None => m.zwarn |= zwarn::NODATA,
+        Some(best) => {
+            if best.probability < 0.9 {
+                m.zwarn |= zwarn::LOW_PROBABILITY;
+            }
+            if at_limit(best) {
+                m.zwarn |= zwarn::Z_FITLIMIT;
+            }
         }
-        if at_limit(best) {
-            out.zwarn |= zwarn::Z_FITLIMIT;
-        }
     }
-    out.answer = Some(answer);
-    (out, Some(p))
+    m.answer = answer;
 }
 
 /// The solution lies on the first or last lags that its class may take.
@@ -117,18 +150,20 @@ mod tests {
     #[test]
     fn every_bit_is_set_by_something() {
         let model = Model::new(NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1);
-        let mut tape = Tape::default();
+        let mut w = Workspace::default();
         let make = |start: f64, n: usize, ivar: f32| {
             let wave = (0..n).map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32)).collect();
             let flux = (0..n).map(|i| 1.0 + 0.1 * (i as f32 * 0.7).sin()).collect();
             Spectrum::new(wave, flux, vec![ivar; n], &[]).unwrap()
         };
-        let mut all = measure(&model, &make(4000.0, 60, 100.0), &mut tape).zwarn; // short
-        all |= measure(&model, &make(4000.0, 3000, 0.0), &mut tape).zwarn; // no weight
+        let short = make(4000.0, 60, 100.0);
+        let dead = make(4000.0, 3000, 0.0);
         let mut s = make(1000.0, 6000, 100.0); // far beyond the blue end
         s.ivar_estimated = true;
-        let m = measure(&model, &s, &mut tape); // untrained: every answer is improbable
-        all |= m.zwarn;
+        // Untrained: every answer is improbable.
+        let together = measure(&model, &[&short, &dead, &s], &mut w);
+        let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
+        assert!(together[1].answer.is_none() && together[2] == measure(&model, &[&s], &mut w)[0]);
         let edge = Solution { class: SpecType::Galaxy, z: redshift_of(LAGS as f64 - 1.0), z_err: 0.1, probability: 1.0 };
         assert!(at_limit(&edge) && at_limit(&Solution { class: SpecType::Qso, z: 0.0, ..edge }));
         assert!(!at_limit(&Solution { z: 1.0, ..edge }) && !at_limit(&Solution { class: SpecType::Star, z: 0.0, ..edge }));

@@ -168,10 +168,15 @@ impl Model {
         Ok(c)
     }
 
-    /// Forward pass; the logits are left in `tape.logits`, `[pattern][lag]`.
-    pub fn forward(&self, e: &Encoded, tape: &mut Tape) {
-        tape.input(e.coverage.len(), CHANNELS).copy_from_slice(&e.channels);
-        self.net.forward(&e.coverage, e.offset, tape);
+    /// Forward pass of a few spectra together; the logits are left in each tape's `logits`, `[pattern][lag]`.
+    pub fn forward(&self, encoded: &[&Encoded], tapes: &mut Vec<Tape>) {
+        if tapes.len() < encoded.len() {
+            tapes.resize_with(encoded.len(), Tape::default);
+        }
+        for (e, t) in encoded.iter().zip(tapes.iter_mut()) {
+            t.load(&self.net, &e.channels, &e.coverage, e.offset);
+        }
+        self.net.forward(&mut tapes[..encoded.len()]);
     }
 
     /// Class of each pattern, in the order of the logits.

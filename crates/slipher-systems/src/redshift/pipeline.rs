@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use slipher_data::formats::{ReadOptions, read};
 use slipher_data::spectrum::{Origin, Spectrum};
-use slipher_nn::shiftnet::Tape;
 
 use super::catalogue::Row;
-use super::measure::{measure, measure_with_posterior};
+use super::measure::{TOGETHER, Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
@@ -18,56 +17,78 @@ pub struct Kept {
     pub posterior: Vec<Vec<f64>>,
 }
 
-/// Files read before their rows are handed over.
+/// Files whose rows are handed over together.
 const BATCH: usize = 256;
+/// Batches that wait for the writer before the readers do.
+const AHEAD: usize = 2;
+/// Rows of one file from which on it is worth all threads.
+const LARGE: usize = 64;
 
 /// Measures every spectrum of `files`; `sink` gets rows in order, a batch of files at a time, and says whether to go on.
+/// The sink (which writes) works while the next batches are read and measured.
 pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>) -> Result<(), E> {
-    let mut done = 0;
-    for batch in files.chunks(BATCH) {
-        let rows: Vec<Vec<Row>> = batch.par_iter().map(|path| rows_of(model, path, options)).collect();
-        done += batch.len();
-        if !sink(done, rows.into_iter().flatten().collect())? {
-            break;
+    let (send, receive) = std::sync::mpsc::sync_channel::<(usize, Vec<Row>)>(AHEAD);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut done = 0;
+            for batch in files.chunks(BATCH) {
+                let rows = batch.par_chunks(TOGETHER).map_init(Workspace::default, |w, some| rows_of(model, some, options, w));
+                let rows: Vec<Vec<Row>> = rows.collect();
+                done += batch.len();
+                // Nobody listens any more: stop.
+                if send.send((done, rows.into_iter().flatten().collect())).is_err() {
+                    return;
+                }
+            }
+        });
+        for (done, rows) in receive {
+            if !sink(done, rows)? {
+                break;
+            }
         }
-    }
-    Ok(())
-}
-
-fn rows_of(model: &Model, path: &Path, options: &ReadOptions) -> Vec<Row> {
-    // A bug in a reader must cost one file, not the night.
-    let rows = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| read_and_measure(model, path, options)));
-    rows.unwrap_or_else(|_| {
-        let why = format!("{}: Slipher failed on this file; please report it", path.display());
-        vec![Row::unreadable(Origin { file: path.display().to_string(), hdu: 0, row: 0 }, why)]
+        Ok(())
     })
 }
 
-fn read_and_measure(model: &Model, path: &Path, options: &ReadOptions) -> Vec<Row> {
-    let origin = |hdu, row| Origin { file: path.display().to_string(), hdu, row };
-    let found = match read(path, options) {
-        Ok(f) => f,
-        Err(e) => return vec![Row::unreadable(origin(0, 0), e.to_string())],
-    };
-    let one = |tape: &mut Tape, r: slipher_data::formats::Row| match r.spectrum {
-        Ok(s) => Row::new(&s, measure(model, &s, tape)),
-        Err(why) => {
-            let o = origin(r.hdu, r.row);
-            let message = format!("{} HDU {} row {}: {why}", o.file, r.hdu, r.row);
-            Row::unreadable(o, message)
-        }
-    };
-    // Files with few rows stay on one thread, so that a thread that waits does not open another file.
-    if found.rows.len() < 64 {
-        let mut tape = Tape::default();
-        return found.rows.into_iter().map(|r| one(&mut tape, r)).collect();
+/// Rows of a few files, measured together.
+fn rows_of(model: &Model, files: &[PathBuf], options: &ReadOptions, w: &mut Workspace) -> Vec<Row> {
+    let found: Vec<Result<Spectrum, Box<Row>>> = files.iter().flat_map(|f| spectra_of(f, options)).collect();
+    let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
+    // A bug must cost a few rows, not the night.
+    let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| if good.len() < LARGE { measure(model, &good, w) } else { measure_all(model, &good) }));
+    let mut measured = measured.map(Vec::into_iter);
+    if measured.is_err() {
+        *w = Workspace::default();
     }
-    found.rows.into_par_iter().map_init(Tape::default, one).collect()
+    let row = |r: Result<Spectrum, Box<Row>>| match (r, &mut measured) {
+        (Err(row), _) => *row,
+        (Ok(s), Ok(all)) => Row::new(&s, all.next().expect("one measurement for each spectrum")),
+        (Ok(s), Err(_)) => Row::unreadable(s.origin.clone(), failed(&s.origin.file)),
+    };
+    found.into_iter().map(row).collect()
+}
+
+/// The spectra of a file, or flagged rows for what cannot be read.
+fn spectra_of(path: &Path, options: &ReadOptions) -> Vec<Result<Spectrum, Box<Row>>> {
+    let name = path.display().to_string();
+    let unreadable = |hdu, row, why: String| Err(Box::new(Row::unreadable(Origin { file: name.clone(), hdu, row }, why)));
+    match std::panic::catch_unwind(|| read(path, options)) {
+        Err(_) => vec![unreadable(0, 0, failed(&name))],
+        Ok(Err(e)) => vec![unreadable(0, 0, e.to_string())],
+        Ok(Ok(found)) => {
+            let one = |r: slipher_data::formats::Row| r.spectrum.or_else(|why| unreadable(r.hdu, r.row, format!("{name} HDU {} row {}: {why}", r.hdu, r.row)));
+            found.rows.into_iter().map(one).collect()
+        }
+    }
+}
+
+fn failed(file: &str) -> String {
+    format!("{file}: Slipher failed on this file; please report it")
 }
 
 /// Measures spectra in memory, in order.
-pub fn measure_all(model: &Model, spectra: &[Spectrum]) -> Vec<Row> {
-    spectra.par_iter().map_init(Tape::default, |tape, s| Row::new(s, measure(model, s, tape))).collect()
+pub fn rows_of_spectra(model: &Model, spectra: &[Spectrum]) -> Vec<Row> {
+    measure_all(model, &spectra.iter().collect::<Vec<_>>()).into_iter().zip(spectra).map(|(m, s)| Row::new(s, m)).collect()
 }
 
 /// Reads one row again for the report's gallery.
@@ -79,6 +100,6 @@ pub fn keep(model: &Model, row: &Row, options: &ReadOptions) -> Option<Kept> {
 
 /// A spectrum with its measurement and posterior.
 pub fn keep_spectrum(model: &Model, spectrum: Spectrum) -> Option<Kept> {
-    let (m, posterior) = measure_with_posterior(model, &spectrum, &mut Tape::default());
+    let (m, posterior) = measure_with_posterior(model, &spectrum, &mut Workspace::default());
     Some(Kept { row: Row::new(&spectrum, m), spectrum, posterior: posterior? })
 }

@@ -12,6 +12,7 @@ use slipher_nn::shiftnet::{ShiftNet, Tape};
 use slipher_sim::sed::SpecType;
 
 use super::decode::{decode, posterior};
+use super::measure::TOGETHER;
 use super::encode::{Encoded, encode};
 use super::model::{LAGS, Model, ModelError, NetworkRecipe, allowed, lag_of};
 use super::score::{Tally, success};
@@ -214,9 +215,9 @@ impl Trainer {
         let classes = self.model.classes();
         let chunks: Vec<Chunk> = starts
             .par_iter()
-            .map_init(Tape::default, |tape, start| {
+            .map_init(Vec::new, |tapes, start| {
                 let end = (start + CHUNK).min(t.batch);
-                self.chunk(first + start..first + end, t.batch as f32, &classes, tape)
+                self.chunk(first + start..first + end, t.batch as f32, &classes, tapes)
             })
             .collect();
         let mut grad = vec![0.0f32; self.model.net.trunk.len()];
@@ -243,16 +244,15 @@ impl Trainer {
         Ok(StepReport { step: self.step, loss, accuracy: right as f64 / t.batch as f64 })
     }
 
-    fn chunk(&self, rows: std::ops::Range<u64>, batch: f32, classes: &[SpecType], tape: &mut Tape) -> Chunk {
+    fn chunk(&self, rows: std::ops::Range<u64>, batch: f32, classes: &[SpecType], tapes: &mut Vec<Tape>) -> Chunk {
         let mut out = Chunk { grad: vec![0.0; self.model.net.trunk.len()], samples: vec![], loss: 0.0, right: 0 };
-        for row in rows {
-            let example = self.simulator.draw(Split::Train, row);
-            let Some(e) = encode(&example.spectrum) else { continue };
-            self.model.forward(&e, tape);
-            let (loss, mut grad) = cross_entropy(&tape.logits, classes, example.truth);
+        let drawn: Vec<_> = rows.map(|row| self.simulator.draw(Split::Train, row)).filter_map(|x| Some((encode(&x.spectrum)?, x.truth))).collect();
+        self.model.forward(&drawn.iter().map(|d| &d.0).collect::<Vec<_>>(), tapes);
+        for (tape, (_, truth)) in tapes.iter_mut().zip(&drawn) {
+            let (loss, mut grad) = cross_entropy(&tape.logits, classes, *truth);
             out.loss += loss;
-            if let Some(truth) = example.truth {
-                out.right += usize::from(peak_right(&tape.logits, classes, truth));
+            if let Some(truth) = truth {
+                out.right += usize::from(peak_right(&tape.logits, classes, *truth));
             }
             grad.iter_mut().for_each(|g| *g /= batch);
             let gspec = self.model.net.backward(tape, &grad, &mut out.grad);
@@ -265,19 +265,19 @@ impl Trainer {
     pub fn validate(&mut self) -> Validation {
         let classes = self.model.classes();
         let model = &self.model;
-        let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> = self
-            .validation
-            .par_iter()
-            .map_init(Tape::default, |tape, (e, truth)| {
-                model.forward(e, tape);
-                let losses = SHARPNESS.map(|s| {
-                    let scaled: Vec<f32> = tape.logits.iter().map(|l| l * s as f32).collect();
-                    cross_entropy(&scaled, &classes, Some(*truth)).0
-                });
-                let answer = decode(&posterior(&tape.logits, &classes, 1.0), 1);
-                (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
-            })
-            .collect();
+        let score = |tape: &Tape, truth: &(SpecType, f64)| {
+            let losses = SHARPNESS.map(|s| {
+                let scaled: Vec<f32> = tape.logits.iter().map(|l| l * s as f32).collect();
+                cross_entropy(&scaled, &classes, Some(*truth)).0
+            });
+            let answer = decode(&posterior(&tape.logits, &classes, 1.0), 1);
+            (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
+        };
+        let parts = self.validation.par_chunks(TOGETHER).map_init(Vec::new, |tapes, some| {
+            model.forward(&some.iter().map(|s| &s.0).collect::<Vec<_>>(), tapes);
+            tapes.iter().zip(some).map(|(t, s)| score(t, &s.1)).collect::<Vec<_>>()
+        });
+        let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> = parts.collect::<Vec<_>>().into_iter().flatten().collect();
         let n = all.len().max(1) as f64;
         let mean = |i: usize| all.iter().map(|a| a.0[i]).sum::<f64>() / n;
         let best = (0..SHARPNESS.len()).min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap_or(0);

@@ -7,7 +7,7 @@ use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_systems::redshift::catalogue::columns;
-use slipher_systems::redshift::pipeline::{keep_spectrum, measure_all};
+use slipher_systems::redshift::pipeline::{keep_spectrum, rows_of_spectra};
 use slipher_systems::redshift::score::{Tally, success};
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 
@@ -45,7 +45,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let spectra: Vec<_> = examples.iter().map(|e| e.spectrum.clone()).collect();
     say("Measuring…".into());
     let start = std::time::Instant::now();
-    let rows = measure_all(&model, &spectra);
+    let rows = rows_of_spectra(&model, &spectra);
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
