@@ -79,6 +79,22 @@ impl Correlation {
         (lag as i64 + i64::from(self.min_lag)).rem_euclid(self.nfft() as i64) as usize
     }
 
+    /// The same correlation for windows that lie in grid positions `first .. first + grid`: a shorter transform, with
+    /// `first` as its position 0; and the part of the pattern weights it needs. None if it would not be much shorter.
+    pub fn windowed(&self, w: &[f32], first: usize, grid: usize) -> Option<(Correlation, Vec<f32>)> {
+        assert_eq!(w.len(), self.weights());
+        let nfft = (grid + self.lags..self.nfft() * 9 / 10).find(|n| LaneFft::fits(*n))?;
+        let short = Correlation { plan: LaneFft::new(nfft), min_lag: self.min_lag, lags: self.lags, patterns: self.patterns };
+        let mut cut = vec![0.0; short.weights()];
+        let (lo, hi) = (1 - i64::from(self.min_lag) - self.lags as i64, grid as i64 - i64::from(self.min_lag));
+        for (to, from) in cut.chunks_exact_mut(nfft).zip(w.chunks_exact(self.nfft())) {
+            for j in lo..hi {
+                to[j.rem_euclid(nfft as i64) as usize] = from[(first as i64 + j).rem_euclid(self.nfft() as i64) as usize];
+            }
+        }
+        Some((short, cut))
+    }
+
     /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position `offset`.
     pub fn rows_spectrum(&self, isa: Isa, rows: &Maps, offset: usize, out: &mut Vec<f32>, s: &mut Scratch) {
         let len = rows.shape().width;

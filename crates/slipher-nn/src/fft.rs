@@ -90,7 +90,8 @@ impl LaneFft {
     pub fn new(n: usize) -> Self {
         assert!(LaneFft::fits(n), "a length of 2 · 2^a 3^b 5^c");
         let m = n / 2;
-        let first = (1..=m).filter(|d| m.is_multiple_of(*d) && d * d <= m).max().unwrap_or(1);
+        // As square as can be.
+        let first = (1..=m).take_while(|d| d * d <= m).filter(|d| m.is_multiple_of(*d)).last().unwrap_or(1);
         let (n1, n2) = (first, m / first);
         LaneFft {
             n,

@@ -4,6 +4,8 @@
 //! Nothing is flattened and nothing pooled: shifting the input by one position shifts the
 //! output by one lag, exactly, so weights are shared by all lags.
 
+use std::sync::{Arc, Mutex};
+
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
@@ -82,9 +84,24 @@ pub struct ShiftNet {
     correlation: Correlation,
     spectra: PatternSpectra,
     transposed: Vec<Vec<f32>>,
+    windows: Arc<Mutex<Vec<Arc<Window>>>>,
     zero: Vec<f32>,
     isa: Isa,
 }
+
+/// A part of the grid that spectra of one instrument share, with a correlation no longer than it needs.
+#[derive(Debug)]
+struct Window {
+    /// First position and length.
+    place: (usize, usize),
+    /// None if the whole grid's serves as well.
+    short: Option<(Correlation, PatternSpectra)>,
+}
+
+/// Windows begin and end at multiples of this, so that spectra of one instrument share one.
+const WINDOW_STEP: usize = 256;
+/// Windows that are kept; spectra beyond use the whole grid.
+const WINDOWS: usize = 12;
 
 /// All that a forward pass leaves for the backward pass; reused from spectrum to spectrum.
 #[derive(Clone, Debug, Default)]
@@ -155,7 +172,7 @@ impl ShiftNet {
         let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
         assert_eq!(patterns.len(), correlation.weights());
         let zero = vec![0.0; config.width.max(config.inputs)];
-        let mut net = ShiftNet { zero, config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
+        let mut net = ShiftNet { zero, windows: Arc::default(), config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
         net.refresh();
         net
     }
@@ -163,6 +180,7 @@ impl ShiftNet {
     /// Recomputes what is derived from the weights, after an optimiser's step.
     pub fn refresh(&mut self) {
         self.spectra = self.correlation.patterns_spectrum(self.isa, &self.patterns);
+        self.windows = Arc::default();
         let all: Vec<_> = self.offsets().collect();
         self.transposed.resize_with(all.len(), Vec::new);
         for ((c, at), t) in all.into_iter().zip(&mut self.transposed) {
@@ -179,19 +197,67 @@ impl ShiftNet {
         })
     }
 
-    /// Fills the `logits` (`[pattern][lag]`) of each tape from what [`Tape::load`] put there.
+    /// Fills the `logits` (`[pattern][lag]`) of each tape from what [`Tape::load`] put there, and leaves what
+    /// [`ShiftNet::backward`] needs.
     pub fn forward(&self, tapes: &mut [Tape]) {
         for t in tapes.iter_mut() {
             self.forward_trunk(t);
+            self.correlation.rows_spectrum(self.isa, &t.features, t.offset, &mut t.fspec, &mut t.scratch);
         }
+        self.correlate(&self.correlation, &self.spectra, tapes);
+    }
+
+    /// Fills the `logits` of each tape as [`ShiftNet::forward`] does, within rounding, but faster: with transforms
+    /// only as long as the window needs, kept from call to call. Leaves nothing for [`ShiftNet::backward`].
+    pub fn predict(&self, tapes: &mut [Tape]) {
+        let windows: Vec<Option<Arc<Window>>> = tapes.iter().map(|t| self.window(t)).collect();
+        let short = |w: &Option<Arc<Window>>| w.as_ref().and_then(|w| w.short.as_ref().map(|_| w.place));
+        for (t, w) in tapes.iter_mut().zip(&windows) {
+            self.forward_trunk(t);
+            match w.as_ref().and_then(|w| Some((w.place.0, &w.short.as_ref()?.0))) {
+                Some((first, c)) => c.rows_spectrum(self.isa, &t.features, t.offset - first, &mut t.fspec, &mut t.scratch),
+                None => self.correlation.rows_spectrum(self.isa, &t.features, t.offset, &mut t.fspec, &mut t.scratch),
+            }
+        }
+        let mut from = 0;
+        while from < tapes.len() {
+            let same = windows[from..].iter().take_while(|w| short(w) == short(&windows[from])).count();
+            let (c, spectra) = windows[from].as_ref().and_then(|w| w.short.as_ref()).map_or((&self.correlation, &self.spectra), |s| (&s.0, &s.1));
+            self.correlate(c, spectra, &mut tapes[from..from + same]);
+            from += same;
+        }
+    }
+
+    /// The window that holds a spectrum, made at its first use.
+    fn window(&self, t: &Tape) -> Option<Arc<Window>> {
+        let first = t.offset / WINDOW_STEP * WINDOW_STEP;
+        let end = (t.offset + t.coverage.len()).next_multiple_of(WINDOW_STEP).min(self.config.grid);
+        let place = (first, end - first);
+        let mut all = self.windows.lock().ok()?;
+        if let Some(w) = all.iter().find(|w| w.place == place) {
+            return Some(w.clone());
+        }
+        if all.len() >= WINDOWS {
+            return None;
+        }
+        let cut = self.correlation.windowed(&self.patterns, place.0, place.1);
+        let short = cut.map(|(c, w)| {
+            let spectra = c.patterns_spectrum(self.isa, &w);
+            (c, spectra)
+        });
+        all.push(Arc::new(Window { place, short }));
+        all.last().cloned()
+    }
+
+    fn correlate(&self, c: &Correlation, spectra: &PatternSpectra, tapes: &mut [Tape]) {
         let Some(first) = tapes.first_mut() else { return };
         let mut scratch = std::mem::take(&mut first.scratch);
         let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes.iter_mut().map(|t| (t.fspec.as_slice(), &mut t.logits)).unzip();
-        self.correlation.correlate(self.isa, &features, &self.spectra, &mut logits, &mut scratch);
+        c.correlate(self.isa, &features, spectra, &mut logits, &mut scratch);
         tapes[0].scratch = scratch;
         let bias = &self.trunk[self.trunk.len() - self.config.patterns..];
         for t in tapes {
-            for (row, b) in t.logits.chunks_exact_mut(self.correlation.lags()).zip(bias) {
+            for (row, b) in t.logits.chunks_exact_mut(c.lags()).zip(bias) {
                 row.iter_mut().for_each(|v| *v += b);
             }
         }
@@ -225,7 +291,6 @@ impl ShiftNet {
             row.iter_mut().for_each(|v| *v *= m);
             row[COVERAGE] = *m;
         }
-        self.correlation.rows_spectrum(self.isa, &tape.features, tape.offset, &mut tape.fspec, &mut tape.scratch);
     }
 
     /// Adds the trunk's gradient to `grad` (as [`ShiftNet::trunk`]) and returns the spectrum of
@@ -315,6 +380,28 @@ mod tests {
                 assert!((u - v).abs() < 1e-3 * (1.0 + u.abs()), "{u} {v}");
             }
         }
+    }
+
+    /// Short transforms give what the long one gives, for spectra of several windows together.
+    #[test]
+    fn prediction_agrees_with_the_forward_pass() {
+        let config = ShiftNetConfig { grid: 1200, min_lag: -4, lags: 300, nfft: 1500, ..small() };
+        let net = random_net(config);
+        let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let mut tapes = vec![Tape::default(); 11];
+        for (i, t) in tapes.iter_mut().enumerate() {
+            let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1110), (1180, 3)][i / 2 % 5];
+            let x: Vec<f32> = (0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect();
+            t.load(&net, &x, &vec![1.0; n], offset + i);
+        }
+        net.forward(&mut tapes);
+        let want: Vec<Vec<f32>> = tapes.iter().map(|t| t.logits.clone()).collect();
+        net.predict(&mut tapes);
+        for (t, w) in tapes.iter().zip(&want) {
+            let size = w.iter().map(|v| v.abs()).fold(1.0, f32::max);
+            assert!(t.logits.iter().zip(w).all(|(a, b)| (a - b).abs() < 1e-5 * size));
+        }
+        assert!(net.windows.lock().unwrap().iter().filter(|w| w.short.is_some()).count() >= 3);
     }
 
     /// The gradient of Σ g·logits agrees with finite differences for a sample of all weights.

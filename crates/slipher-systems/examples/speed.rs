@@ -25,12 +25,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let encoded: Vec<_> = examples.iter().filter_map(|e| encode(&e.spectrum)).collect();
         let encode = start.elapsed();
         let mut tapes = vec![];
-        let (mut forward, mut loss, mut backward, mut answer) = (0.0, 0.0, 0.0, 0.0);
+        let (mut predict, mut forward, mut loss, mut backward, mut answer) = (0.0, 0.0, 0.0, 0.0, 0.0);
         let mut positions = 0;
         for (e, x) in encoded.chunks(TOGETHER).zip(examples.chunks(TOGETHER)) {
             positions += e.iter().map(|e| e.coverage.len()).sum::<usize>();
             let t = Instant::now();
-            model.forward(&e.iter().collect::<Vec<_>>(), &mut tapes);
+            model.net.predict(model.load(&e.iter().collect::<Vec<_>>(), &mut tapes));
+            predict += t.elapsed().as_secs_f64();
+            let t = Instant::now();
+            model.net.forward(model.load(&e.iter().collect::<Vec<_>>(), &mut tapes));
             forward += t.elapsed().as_secs_f64();
             for (tape, x) in tapes.iter_mut().zip(x) {
                 let t = Instant::now();
@@ -48,9 +51,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let ms = |s: f64| 1e3 * s / n as f64;
         let mean = positions / encoded.len();
         println!(
-            "{instrument:14} simulate {:.2} encode {:.2} forward {:.2} decode {:.2} loss {:.2} backward {:.2} ms; {mean} positions, trunk {:.1} MFLOP",
+            "{instrument:14} simulate {:.2} encode {:.2} predict {:.2} forward {:.2} decode {:.2} loss {:.2} backward {:.2} ms; {mean} positions, trunk {:.1} MFLOP",
             ms(simulate.as_secs_f64()),
             ms(encode.as_secs_f64()),
+            ms(predict),
             ms(forward),
             ms(answer),
             ms(loss),

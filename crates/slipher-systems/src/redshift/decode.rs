@@ -1,5 +1,6 @@
 //! Logits over (pattern, lag) to a posterior over (class, z), and to solutions.
 
+use slipher_nn::elementary::exp;
 use slipher_sim::sed::SpecType;
 
 use super::encode::LAG;
@@ -40,19 +41,20 @@ pub const NEARBY_QSO: (f64, f64) = (0.5, 0.3);
 pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Vec<f64>> {
     let mut top = f32::NEG_INFINITY;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
-        top = row[allowed(*c)].iter().fold(top, |m, v| m.max(*v));
+        top = row[allowed(*c)].iter().fold(top, |m, v| if *v > m { *v } else { m });
     }
-    let nearby = lag_of(NEARBY_QSO.0) as usize;
+    let (nearby, sharpness) = (lag_of(NEARBY_QSO.0) as usize, sharpness as f32);
     let mut out = vec![vec![0.0f64; LAGS]; 3];
-    let mut sum = 0.0;
+    let mut p = Vec::with_capacity(LAGS);
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
-        for l in allowed(*c) {
-            let prior = if *c == SpecType::Qso && l < nearby { NEARBY_QSO.1 } else { 1.0 };
-            let p = prior * (sharpness * f64::from(row[l] - top)).exp();
-            out[*c as usize][l] += p;
-            sum += p;
-        }
+        let range = allowed(*c);
+        p.clear();
+        p.extend(row[range.clone()].iter().map(|l| sharpness * (l - top)));
+        exp(&mut p);
+        out[*c as usize][range].iter_mut().zip(&p).for_each(|(o, p)| *o += f64::from(*p));
     }
+    out[SpecType::Qso as usize][..nearby].iter_mut().for_each(|p| *p *= NEARBY_QSO.1);
+    let sum: f64 = out.iter().flatten().sum();
     out.iter_mut().flatten().for_each(|p| *p /= sum);
     out
 }
@@ -61,9 +63,11 @@ pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Ve
 pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
     let classes = [0, 1, 2].map(|c| posterior[c].iter().sum());
     let mut left = posterior.to_vec();
+    let mut windows = SpecType::ALL.map(|c| best_window(&left[c as usize], c));
     let mut solutions: Vec<Solution> = Vec::new();
     while solutions.len() < n.max(1) {
-        let Some((class, peak)) = best_window(&left) else { break };
+        let best = SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w))).max_by(|a, b| a.1.0.total_cmp(&b.1.0));
+        let Some((class, (_, peak))) = best else { break };
         let half = (tolerance(class) / LAG).round() as usize;
         let (lo, hi) = (peak.saturating_sub(half), (peak + half + 1).min(LAGS));
         // Moments close to the peak, so that a shoulder does not pull z.
@@ -80,6 +84,7 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
         let probability = p[lo..hi].iter().sum();
         solutions.push(Solution { class, z, z_err, probability });
         left[class as usize][lo..hi].fill(0.0);
+        windows[class as usize] = best_window(&left[class as usize], class);
         if probability < 1e-3 && solutions.len() > 1 {
             solutions.pop();
             break;
@@ -90,31 +95,28 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
     Answer { solutions, classes }
 }
 
-/// Class and lag of the highest probability within ± tolerance, the peak inside that window.
-fn best_window(p: &[Vec<f64>]) -> Option<(SpecType, usize)> {
-    let mut best = (0.0, None);
-    for class in SpecType::ALL {
-        let row = &p[class as usize];
-        let half = (tolerance(class) / LAG).round() as usize;
-        let mut sum: f64 = row[..half.min(LAGS)].iter().sum();
-        for l in 0..LAGS {
-            if l + half < LAGS {
-                sum += row[l + half];
-            }
-            if l > half {
-                sum -= row[l - half - 1];
-            }
-            if sum > best.0 {
-                best = (sum, Some((class, l)));
-            }
+/// Highest probability within ± tolerance, and the lag of the peak inside that window; none if all is 0.
+fn best_window(row: &[f64], class: SpecType) -> Option<(f64, usize)> {
+    let half = (tolerance(class) / LAG).round() as usize;
+    let mut before = Vec::with_capacity(row.len() + 1);
+    let mut sum = 0.0;
+    before.push(sum);
+    before.extend(row.iter().map(|p| {
+        sum += p;
+        sum
+    }));
+    let window = |l: usize| (l.saturating_sub(half), (l + half + 1).min(row.len()));
+    let inside = |l: usize| before[window(l).1] - before[window(l).0];
+    let (mut best, mut centre) = (0.0, None);
+    for l in 0..row.len() {
+        if inside(l) > best {
+            (best, centre) = (inside(l), Some(l));
         }
     }
-    let (class, centre) = best.1?;
-    let half = (tolerance(class) / LAG).round() as usize;
-    let row = &p[class as usize];
-    let window = centre.saturating_sub(half)..(centre + half + 1).min(LAGS);
-    let peak = window.max_by(|a, b| row[*a].total_cmp(&row[*b]))?;
-    Some((class, peak))
+    let (lo, hi) = window(centre?);
+    let peak = (lo..hi).max_by(|a, b| row[*a].total_cmp(&row[*b]))?;
+    // Differences of sums leave rounding behind where nothing is left.
+    (row[peak] > 0.0).then_some((best, peak))
 }
 
 #[cfg(test)]

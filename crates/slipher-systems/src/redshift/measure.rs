@@ -84,7 +84,7 @@ pub fn measure_with_posterior(model: &Model, s: &Spectrum, w: &mut Workspace) ->
 fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
     let mut rows: Vec<_> = spectra.iter().map(|s| before(s)).collect();
     let encoded: Vec<&Encoded> = rows.iter().filter_map(|(_, e)| e.as_ref()).collect();
-    model.forward(&encoded, &mut w.tapes);
+    model.net.predict(model.load(&encoded, &mut w.tapes));
     let classes = model.classes();
     let mut tapes = w.tapes.iter();
     rows.iter_mut()

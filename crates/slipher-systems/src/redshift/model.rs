@@ -168,15 +168,15 @@ impl Model {
         Ok(c)
     }
 
-    /// Forward pass of a few spectra together; the logits are left in each tape's `logits`, `[pattern][lag]`.
-    pub fn forward(&self, encoded: &[&Encoded], tapes: &mut Vec<Tape>) {
+    /// Puts spectra on tapes, made where there are too few, for [`ShiftNet::forward`] or [`ShiftNet::predict`].
+    pub fn load<'a>(&self, encoded: &[&Encoded], tapes: &'a mut Vec<Tape>) -> &'a mut [Tape] {
         if tapes.len() < encoded.len() {
             tapes.resize_with(encoded.len(), Tape::default);
         }
         for (e, t) in encoded.iter().zip(tapes.iter_mut()) {
             t.load(&self.net, &e.channels, &e.coverage, e.offset);
         }
-        self.net.forward(&mut tapes[..encoded.len()]);
+        &mut tapes[..encoded.len()]
     }
 
     /// Class of each pattern, in the order of the logits.

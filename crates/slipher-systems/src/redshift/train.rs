@@ -247,7 +247,7 @@ impl Trainer {
     fn chunk(&self, rows: std::ops::Range<u64>, batch: f32, classes: &[SpecType], tapes: &mut Vec<Tape>) -> Chunk {
         let mut out = Chunk { grad: vec![0.0; self.model.net.trunk.len()], samples: vec![], loss: 0.0, right: 0 };
         let drawn: Vec<_> = rows.map(|row| self.simulator.draw(Split::Train, row)).filter_map(|x| Some((encode(&x.spectrum)?, x.truth))).collect();
-        self.model.forward(&drawn.iter().map(|d| &d.0).collect::<Vec<_>>(), tapes);
+        self.model.net.forward(self.model.load(&drawn.iter().map(|d| &d.0).collect::<Vec<_>>(), tapes));
         for (tape, (_, truth)) in tapes.iter_mut().zip(&drawn) {
             let (loss, mut grad) = cross_entropy(&tape.logits, classes, *truth);
             out.loss += loss;
@@ -274,7 +274,7 @@ impl Trainer {
             (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
         };
         let parts = self.validation.par_chunks(TOGETHER).map_init(Vec::new, |tapes, some| {
-            model.forward(&some.iter().map(|s| &s.0).collect::<Vec<_>>(), tapes);
+            model.net.predict(model.load(&some.iter().map(|s| &s.0).collect::<Vec<_>>(), tapes));
             tapes.iter().zip(some).map(|(t, s)| score(t, &s.1)).collect::<Vec<_>>()
         });
         let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> = parts.collect::<Vec<_>>().into_iter().flatten().collect();
