@@ -53,7 +53,7 @@ fn main() {
             let x = Maps::<u16>::zeros(s, c.border(s, out));
             let mut y = Maps::<u16>::zeros(out, (2, 7));
             let w = c.pack_bf16(&wts);
-            flop / best(200, || c.forward_bf16(&x, &w, &bias, &mut y, Some(0.01), false))
+            flop / best(200, || c.forward_bf16(&x, &w, &bias, &mut y, Epilogue { slope: Some(0.01), ..Epilogue::default() }, false))
         } else {
             0.0
         };

@@ -27,15 +27,15 @@ pub struct Conv {
 
 /// What happens to a sum before it is stored, in this order.
 #[derive(Default)]
-pub struct Epilogue<'a, E = f32> {
+pub struct Epilogue<'a> {
     /// Times the gradient of a leaky ReLU whose output this is (1 above zero, the slope below).
     pub mask: Option<(&'a Maps, f32)>,
     /// Plus these maps.
     pub add: Option<&'a Maps>,
+    /// Stored here too, in single precision.
+    pub keep: Option<&'a mut Maps>,
     /// Leaky ReLU of this slope; 1 does nothing.
     pub slope: Option<f32>,
-    /// A second output: leaky ReLU of the first.
-    pub twin: Option<(&'a mut Maps<E>, f32)>,
 }
 
 impl Conv {
@@ -139,13 +139,13 @@ impl Conv {
         job.share(parallel, |group, rows, tiles| run_single(isa, &job, group, rows, tiles));
     }
 
-    /// As [`Conv::forward`] in `bf16`, sums in single precision; `None` weights of the order of [`Conv::pack_bf16`].
+    /// As [`Conv::forward`] in `bf16`, sums in single precision; `w` from [`Conv::pack_bf16`].
     #[cfg(target_arch = "x86_64")]
-    pub fn forward_bf16(&self, x: &Maps<u16>, w: &[u32], bias: &[f32], y: &mut Maps<u16>, slope: Option<f32>, parallel: bool) {
+    pub fn forward_bf16(&self, x: &Maps<u16>, w: &[u32], bias: &[f32], y: &mut Maps<u16>, then: Epilogue, parallel: bool) {
         assert!(crate::tile::has_bf16(), "the processor has no bf16");
         self.check((x.shape(), x.border()), y.shape(), 2 * w.len());
         assert!(y.shape().lanes() == WIDTH && x.shape().lanes() == WIDTH, "channels come in sixteens");
-        let job = Job::new::<crate::tile::Brain>(self, x, w.as_ptr(), bias, y, Epilogue { slope, ..Epilogue::default() }, Isa::Avx512);
+        let job = Job::new::<crate::tile::Brain>(self, x, w.as_ptr(), bias, y, then, Isa::Avx512);
         job.share(parallel, |group, rows, tiles| run_bf16(&job, group, rows, tiles));
     }
 
@@ -233,7 +233,7 @@ struct Job<W, E> {
     mask: Option<(*const f32, usize, usize, f32)>,
     add: Option<(*const f32, usize, usize)>,
     slope: Option<f32>,
-    twin: Option<(*mut E, usize, usize, f32)>,
+    keep: Option<(*mut f32, usize, usize)>,
 }
 
 // SAFETY: threads write disjoint rows and groups of `y`, or the same values where tiles overlap; all else is read.
@@ -245,7 +245,7 @@ const TILES_AVX2: [usize; 6] = [1, 2, 3, 4, 5, 6];
 const TILES_PORTABLE: [usize; 2] = [1, 4];
 
 impl<W: Copy, E: Copy + Default> Job<W, E> {
-    fn new<M: Mac<Word = W, Element = E>>(c: &Conv, x: &Maps<E>, w: *const W, bias: &[f32], y: &mut Maps<E>, then: Epilogue<E>, isa: Isa) -> Self {
+    fn new<M: Mac<Word = W, Element = E>>(c: &Conv, x: &Maps<E>, w: *const W, bias: &[f32], y: &mut Maps<E>, then: Epilogue, isa: Isa) -> Self {
         assert_eq!(bias.len(), c.biases());
         let s = y.shape();
         let same = |m: Shape| assert_eq!(m, s, "maps of the epilogue");
@@ -293,10 +293,10 @@ impl<W: Copy, E: Copy + Default> Job<W, E> {
                 (m.as_ptr().wrapping_add(at), block, row)
             }),
             slope: then.slope.filter(|s| *s != 1.0),
-            twin: then.twin.map(|(m, slope)| {
+            keep: then.keep.map(|m| {
                 same(m.shape());
                 let at = m.at(0, 0, 0);
-                (m.as_mut_ptr().wrapping_add(at), m.block_step(), m.row_step(), slope)
+                (m.as_mut_ptr().wrapping_add(at), m.block_step(), m.row_step())
             }),
         }
     }
@@ -445,6 +445,12 @@ unsafe fn finish<M: Mac, const B: usize, const T: usize>(job: &Job<M::Word, M::E
                 v[t] = v[t].add(M::Sum::load(m.add(t * WIDTH)));
             }
         }
+        if let Some((m, step, row)) = job.keep {
+            let m = m.add(block * step + y * row + column * WIDTH);
+            for t in 0..T {
+                v[t].store(m.add(t * WIDTH));
+            }
+        }
         if let Some(slope) = job.slope {
             let slope = M::Sum::splat(slope);
             for t in 0..T {
@@ -454,12 +460,6 @@ unsafe fn finish<M: Mac, const B: usize, const T: usize>(job: &Job<M::Word, M::E
         let out = job.y.add(block * job.y_block + y * job.y_row + column * WIDTH);
         for t in 0..T {
             M::store(v[t], out.add(t * WIDTH));
-        }
-        if let Some((m, step, row, slope)) = job.twin {
-            let (m, slope) = (m.add(block * step + y * row + column * WIDTH), M::Sum::splat(slope));
-            for t in 0..T {
-                M::store(v[t].leaky(v[t], slope), m.add(t * WIDTH));
-            }
         }
     }
 }
@@ -726,14 +726,14 @@ mod tests {
         let w = c.pack(&noise(16 * 32 * 9, 4));
         let bias = noise(32, 5);
         for isa in Isa::available() {
-            let (mut plain, mut y, mut twin) = (Maps::zeros(out, (0, 0)), Maps::zeros(out, (0, 0)), Maps::zeros(out, (1, 1)));
+            let (mut plain, mut y, mut kept) = (Maps::zeros(out, (0, 0)), Maps::zeros(out, (0, 0)), Maps::zeros(out, (1, 1)));
             c.forward(isa, &x, &w, &bias, &mut plain, Epilogue::default(), false);
-            let then = Epilogue { mask: Some((&act, 0.25)), add: Some(&old), slope: Some(0.5), twin: Some((&mut twin, 0.1)) };
+            let then = Epilogue { mask: Some((&act, 0.25)), add: Some(&old), slope: Some(0.5), keep: Some(&mut kept) };
             c.forward(isa, &x, &w, &bias, &mut y, then, true);
             let leaky = |v: f32, s: f32| if v > 0.0 { v } else { s * v };
             for (i, p) in plain.planes().iter().enumerate() {
-                let v = leaky(p * if act.planes()[i] > 0.0 { 1.0 } else { 0.25 } + old.planes()[i], 0.5);
-                assert!((y.planes()[i] - v).abs() < 1e-5 && (twin.planes()[i] - leaky(v, 0.1)).abs() < 1e-5);
+                let v = p * if act.planes()[i] > 0.0 { 1.0 } else { 0.25 } + old.planes()[i];
+                assert!((y.planes()[i] - leaky(v, 0.5)).abs() < 1e-5 && (kept.planes()[i] - v).abs() < 1e-5);
             }
         }
     }
@@ -756,7 +756,7 @@ mod tests {
         let mut half = Maps::<u16>::zeros(s, (1, 2));
         half.fill_planes(&x.planes().iter().map(|v| crate::tile::to_bf16(*v)).collect::<Vec<_>>());
         let mut y = Maps::<u16>::zeros(out, (0, 0));
-        c.forward_bf16(&half, &c.pack_bf16(&w), &bias, &mut y, Some(0.1), true);
+        c.forward_bf16(&half, &c.pack_bf16(&w), &bias, &mut y, Epilogue { slope: Some(0.1), ..Epilogue::default() }, true);
         for (a, e) in y.planes().iter().zip(want.planes()) {
             let a = crate::tile::from_bf16(*a);
             assert!((a - e).abs() < 0.02 * (1.0 + e.abs()), "{a} {e}");

@@ -22,4 +22,5 @@ pub mod optimiser;
 pub mod pool;
 pub mod predictor;
 pub mod shiftnet;
+pub mod spare;
 pub mod tile;

@@ -152,6 +152,16 @@ impl<E: Copy + Default> Maps<E> {
     }
 }
 
+impl Maps<u16> {
+    /// Rounds maps to `bf16`, border and all.
+    pub fn round_from(&mut self, from: &Maps) {
+        self.reset(from.shape, from.border);
+        for (to, v) in self.data.iter_mut().zip(&from.data) {
+            *to = crate::tile::to_bf16(*v);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,8 +1,6 @@
 //! Prediction with a trained [`Network`]: weights packed once, nothing kept for gradients, single
 //! or half precision.
 
-use std::sync::Mutex;
-
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +10,7 @@ use crate::lanes::{Isa, WIDTH};
 use crate::maps::{Maps, Shape};
 use crate::network::{Network, Step};
 use crate::pool::MaxPool;
+use crate::spare::Spare;
 use crate::tile;
 
 /// Arithmetic of a prediction; sums are always in `f32`.
@@ -47,8 +46,8 @@ pub struct Predictor {
     local: usize,
     isa: Isa,
     precision: Precision,
-    scratch: Mutex<Vec<Scratch>>,
-    flat: Mutex<Vec<Flat>>,
+    scratch: Spare<Scratch>,
+    flat: Spare<Flat>,
 }
 
 /// Buffers of the dense part.
@@ -101,8 +100,8 @@ impl Predictor {
             local: net.local,
             isa: net.isa,
             precision,
-            scratch: Mutex::default(),
-            flat: Mutex::default(),
+            scratch: Spare::default(),
+            flat: Spare::default(),
         }
     }
 
@@ -119,7 +118,8 @@ impl Predictor {
         let n = self.input.len();
         assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
         let mut out = Vec::with_capacity(x.len() / n * self.outputs);
-        let mut flat = take(&self.flat);
+        let mut flat = self.flat.lend();
+        let flat = &mut *flat;
         for block in x.chunks(BLOCK * n) {
             let rows = block.len() / n;
             flat.features.resize(rows * self.features, 0.0);
@@ -139,12 +139,12 @@ impl Predictor {
             }
             out.extend_from_slice(&flat.features);
         }
-        give(&self.flat, flat);
         out
     }
 
     fn maps(&self, x: &[f32], out: &mut [f32], parallel: bool) {
-        let mut scratch = take(&self.scratch);
+        let mut scratch = self.scratch.lend();
+        let scratch = &mut *scratch;
         scratch.single.resize_with(self.local + 1, Maps::default);
         scratch.half.resize_with(self.local + 1, Maps::default);
         scratch.single[0].reset(self.input, self.border);
@@ -160,17 +160,17 @@ impl Predictor {
                         let then = Epilogue { slope: Some(*slope), ..Epilogue::default() };
                         conv.forward(self.isa, &before[i], weights, bias, &mut after[0], then, parallel);
                         if self.precision == Precision::Bf16 {
-                            narrow(&after[0], &mut after16[0], *border);
+                            after16[0].round_from(&after[0]);
                             wide = false;
                         }
                     } else {
                         if wide {
-                            narrow(&before[i], &mut before16[i], before[i].border());
+                            before16[i].round_from(&before[i]);
                             wide = false;
                         }
                         after16[0].reset(*out, *border);
                         #[cfg(target_arch = "x86_64")]
-                        conv.forward_bf16(&before16[i], pairs, bias, &mut after16[0], Some(*slope), parallel);
+                        conv.forward_bf16(&before16[i], pairs, bias, &mut after16[0], Epilogue { slope: Some(*slope), ..Epilogue::default() }, parallel);
                     }
                 }
                 Stage::Pool { pool, out, border } => {
@@ -193,29 +193,6 @@ impl Predictor {
             for (r, o) in out.chunks_exact_mut(n).enumerate() {
                 o.iter_mut().zip(last.row(r / last.shape().height, r % last.shape().height)).for_each(|(o, v)| *o = tile::from_bf16(*v));
             }
-        }
-        give(&self.scratch, scratch);
-    }
-}
-
-/// Buffers from those that lie ready, or new ones.
-fn take<T: Default>(from: &Mutex<Vec<T>>) -> T {
-    from.lock().ok().and_then(|mut v| v.pop()).unwrap_or_default()
-}
-
-fn give<T>(to: &Mutex<Vec<T>>, buffers: T) {
-    if let Ok(mut v) = to.lock() {
-        v.push(buffers);
-    }
-}
-
-/// Rounds maps to `bf16`.
-fn narrow(from: &Maps, to: &mut Maps<u16>, border: (usize, usize)) {
-    let s = from.shape();
-    to.reset(s, border);
-    for block in 0..s.blocks() {
-        for y in 0..s.height {
-            to.row_mut(block, y).iter_mut().zip(from.row(block, y)).for_each(|(o, v)| *o = tile::to_bf16(*v));
         }
     }
 }

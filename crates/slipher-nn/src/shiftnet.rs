@@ -15,6 +15,7 @@ use crate::conv::{Conv, Epilogue};
 use crate::correlation::{Correlation, PatternSpectra, Scratch};
 use crate::lanes::{Isa, WIDTH};
 use crate::maps::{Maps, Shape};
+use crate::predictor::Precision;
 
 /// Slope of the leaky ReLU below zero.
 const SLOPE: f32 = 0.1;
@@ -86,6 +87,8 @@ pub struct ShiftNet {
     transposed: Vec<Vec<f32>>,
     windows: Arc<Mutex<Vec<Arc<Window>>>>,
     zero: Vec<f32>,
+    /// Weights of the trunk in `bf16`, layer by layer; empty for single precision.
+    pairs: Vec<Vec<u32>>,
     isa: Isa,
 }
 
@@ -113,6 +116,8 @@ pub struct Tape {
     hidden: [Maps; 2],
     /// Its leaky ReLU, the input of each layer.
     active: Vec<Maps>,
+    /// The same in `bf16`, with the input first.
+    half: Vec<Maps<u16>>,
     features: Maps,
     fspec: Vec<f32>,
     /// Output `[pattern][lag]`.
@@ -172,7 +177,7 @@ impl ShiftNet {
         let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
         assert_eq!(patterns.len(), correlation.weights());
         let zero = vec![0.0; config.width.max(config.inputs)];
-        let mut net = ShiftNet { zero, windows: Arc::default(), config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
+        let mut net = ShiftNet { zero, pairs: vec![], windows: Arc::default(), config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
         net.refresh();
         net
     }
@@ -181,6 +186,7 @@ impl ShiftNet {
     pub fn refresh(&mut self) {
         self.spectra = self.correlation.patterns_spectrum(self.isa, &self.patterns);
         self.windows = Arc::default();
+        self.pairs.clear();
         let all: Vec<_> = self.offsets().collect();
         self.transposed.resize_with(all.len(), Vec::new);
         for ((c, at), t) in all.into_iter().zip(&mut self.transposed) {
@@ -213,6 +219,9 @@ impl ShiftNet {
         let windows: Vec<Option<Arc<Window>>> = tapes.iter().map(|t| self.window(t)).collect();
         let short = |w: &Option<Arc<Window>>| w.as_ref().and_then(|w| w.short.as_ref().map(|_| w.place));
         for (t, w) in tapes.iter_mut().zip(&windows) {
+            #[cfg(target_arch = "x86_64")]
+            if self.pairs.is_empty() { self.forward_trunk(t) } else { self.forward_trunk_bf16(&self.pairs, t) }
+            #[cfg(not(target_arch = "x86_64"))]
             self.forward_trunk(t);
             match w.as_ref().and_then(|w| Some((w.place.0, &w.short.as_ref()?.0))) {
                 Some((first, c)) => c.rows_spectrum(self.isa, &t.features, t.offset - first, &mut t.fspec, &mut t.scratch),
@@ -226,6 +235,17 @@ impl ShiftNet {
             self.correlate(c, spectra, &mut tapes[from..from + same]);
             from += same;
         }
+    }
+
+    /// Chooses the arithmetic of [`ShiftNet::predict`]; returns what the processor can do. A change of weights goes
+    /// back to single precision.
+    pub fn set_precision(&mut self, precision: Precision) -> Precision {
+        let precision = precision.available();
+        self.pairs.clear();
+        if precision == Precision::Bf16 {
+            self.pairs = self.offsets().map(|(c, at)| c.pack_bf16(&self.trunk[at..at + c.weights()])).collect();
+        }
+        precision
     }
 
     /// The window that holds a spectrum, made at its first use.
@@ -242,7 +262,7 @@ impl ShiftNet {
         }
         let cut = self.correlation.windowed(&self.patterns, place.0, place.1);
         let short = cut.map(|(c, w)| {
-            let spectra = c.patterns_spectrum(self.isa, &w);
+            let spectra = c.patterns_spectrum(self.isa, &w).for_prediction();
             (c, spectra)
         });
         all.push(Arc::new(Window { place, short }));
@@ -284,13 +304,34 @@ impl ShiftNet {
             let [even, odd] = &mut tape.hidden;
             let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
             let x = if layer == 0 { &tape.input } else { &before[layer - 1] };
-            let then = Epilogue { add: (layer > 0).then_some(&*old), twin: Some((&mut after[0], SLOPE)), ..Epilogue::default() };
-            conv.forward(self.isa, x, w, bias, new, then, false);
+            let then = Epilogue { add: (layer > 0).then_some(&*old), keep: Some(new), slope: Some(SLOPE), ..Epilogue::default() };
+            conv.forward(self.isa, x, w, bias, &mut after[0], then, false);
         }
-        for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
-            row.iter_mut().for_each(|v| *v *= m);
-            row[COVERAGE] = *m;
+        cover(tape);
+    }
+
+    /// As [`ShiftNet::forward_trunk`] with activations and weights in `bf16`; sums and the residual stream stay in `f32`.
+    #[cfg(target_arch = "x86_64")]
+    fn forward_trunk_bf16(&self, pairs: &[Vec<u32>], tape: &mut Tape) {
+        let wide = Shape::line(self.config.width, tape.coverage.len());
+        tape.half.resize_with(self.config.depth + 3, Maps::default);
+        tape.half[0].round_from(&tape.input);
+        tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
+        tape.features.reset(Shape::line(WIDTH, tape.coverage.len()), (0, 0));
+        for (layer, (conv, at)) in self.offsets().enumerate() {
+            let bias = &self.trunk[at + conv.weights()..][..conv.biases()];
+            let (before, after) = tape.half.split_at_mut(layer + 1);
+            let [even, odd] = &mut tape.hidden;
+            let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
+            let last = layer > self.config.depth;
+            let next = if layer < self.config.depth { self.config.block(layer) } else { self.config.project() };
+            let out = if last { Shape::line(WIDTH, wide.width) } else { wide };
+            after[0].reset(out, if last { (0, 0) } else { next.border(wide, wide) });
+            let keep = Some(if last { &mut tape.features } else { new });
+            let then = Epilogue { add: (layer > 0 && !last).then_some(&*old), keep, slope: Some(SLOPE), ..Epilogue::default() };
+            conv.forward_bf16(&before[layer], &pairs[layer], bias, &mut after[0], then, false);
         }
+        cover(tape);
     }
 
     /// Adds the trunk's gradient to `grad` (as [`ShiftNet::trunk`]) and returns the spectrum of
@@ -340,6 +381,14 @@ impl ShiftNet {
     }
 }
 
+/// Features count where the window has data; one of them says where.
+fn cover(tape: &mut Tape) {
+    for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
+        row.iter_mut().for_each(|v| *v *= m);
+        row[COVERAGE] = *m;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -386,11 +435,11 @@ mod tests {
     #[test]
     fn prediction_agrees_with_the_forward_pass() {
         let config = ShiftNetConfig { grid: 1200, min_lag: -4, lags: 300, nfft: 1500, ..small() };
-        let net = random_net(config);
+        let mut net = random_net(config);
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let mut tapes = vec![Tape::default(); 11];
         for (i, t) in tapes.iter_mut().enumerate() {
-            let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1110), (1180, 3)][i / 2 % 5];
+            let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1090), (1180, 3)][i / 2 % 5];
             let x: Vec<f32> = (0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect();
             t.load(&net, &x, &vec![1.0; n], offset + i);
         }
@@ -400,6 +449,14 @@ mod tests {
         for (t, w) in tapes.iter().zip(&want) {
             let size = w.iter().map(|v| v.abs()).fold(1.0, f32::max);
             assert!(t.logits.iter().zip(w).all(|(a, b)| (a - b).abs() < 1e-5 * size));
+        }
+        if net.set_precision(Precision::Bf16) == Precision::Bf16 {
+            net.predict(&mut tapes);
+            for (t, w) in tapes.iter().zip(&want) {
+                let size = w.iter().map(|v| v.abs()).fold(1.0, f32::max);
+                assert!(t.logits.iter().zip(w).all(|(a, b)| (a - b).abs() < 0.02 * size));
+                assert!(t.logits.iter().zip(w).any(|(a, b)| a != b));
+            }
         }
         assert!(net.windows.lock().unwrap().iter().filter(|w| w.short.is_some()).count() >= 3);
     }

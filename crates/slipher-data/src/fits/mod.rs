@@ -68,10 +68,11 @@ pub struct Fits {
 /// I/O errors, broken gzip, or more than [`MAX_BYTES`].
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
     let file = std::fs::File::open(path)?;
-    if file.metadata()?.len() > MAX_BYTES {
+    let size = file.metadata()?.len();
+    if size > MAX_BYTES {
         return Err(FitsError::TooLarge);
     }
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(size as usize + 1);
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut out = Vec::new();

@@ -42,6 +42,25 @@ pub struct Table<'a> {
     data: &'a [u8],
 }
 
+impl Column {
+    /// Appends numbers that begin each of `cells`, scaled, TNULL as NaN; false if the column holds none.
+    fn decode<'a>(&self, cells: impl Iterator<Item = &'a [u8]>, out: &mut Vec<f64>) -> bool {
+        let int = |v: i64| if Some(v) == self.null { f64::NAN } else { v as f64 * self.scale + self.zero };
+        let float = |v: f64| v * self.scale + self.zero;
+        match self.kind {
+            ColumnType::U8 => out.extend(cells.filter_map(|b| b.first().map(|b| int(i64::from(*b))))),
+            ColumnType::Logical => out.extend(cells.filter_map(|b| b.first().map(|b| f64::from(u8::from(*b == b'T'))))),
+            ColumnType::I16 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from(i16::from_be_bytes(*b)))))),
+            ColumnType::I32 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from(i32::from_be_bytes(*b)))))),
+            ColumnType::I64 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from_be_bytes(*b))))),
+            ColumnType::F32 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| float(f64::from(f32::from_be_bytes(*b)))))),
+            ColumnType::F64 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| float(f64::from_be_bytes(*b))))),
+            ColumnType::Text | ColumnType::Other(_) => return false,
+        }
+        true
+    }
+}
+
 impl<'a> Table<'a> {
     pub(super) fn new(hdu: &Hdu, data: &'a [u8]) -> Result<Self, String> {
         match hdu.kind {
@@ -135,28 +154,35 @@ impl<'a> Table<'a> {
     fn extend(&self, name: &str, row: usize, out: &mut Vec<f64>) -> bool {
         let Some(c) = self.column(name) else { return false };
         let Some(raw) = self.cell(c, row) else { return false };
-        let int = |v: i64| if Some(v) == c.null { f64::NAN } else { v as f64 * c.scale + c.zero };
-        let float = |v: f64| v * c.scale + c.zero;
         match c.kind {
-            ColumnType::U8 => out.extend(raw.iter().map(|b| int(i64::from(*b)))),
-            ColumnType::Logical => out.extend(raw.iter().map(|b| f64::from(u8::from(*b == b'T')))),
-            ColumnType::I16 => out.extend(raw.chunks_exact(2).map(|b| int(i64::from(i16::from_be_bytes([b[0], b[1]]))))),
-            ColumnType::I32 => out.extend(raw.chunks_exact(4).map(|b| int(i64::from(i32::from_be_bytes([b[0], b[1], b[2], b[3]]))))),
-            ColumnType::I64 => out.extend(raw.chunks_exact(8).map(|b| int(i64::from_be_bytes(b.try_into().unwrap_or_default())))),
-            ColumnType::F32 => out.extend(raw.chunks_exact(4).map(|b| float(f64::from(f32::from_be_bytes([b[0], b[1], b[2], b[3]]))))),
-            ColumnType::F64 => out.extend(raw.chunks_exact(8).map(|b| float(f64::from_be_bytes(b.try_into().unwrap_or_default())))),
-            ColumnType::Text | ColumnType::Other(_) => return false,
+            ColumnType::U8 | ColumnType::Logical => c.decode(raw.chunks_exact(1), out),
+            ColumnType::I16 => c.decode(raw.chunks_exact(2), out),
+            ColumnType::I32 | ColumnType::F32 => c.decode(raw.chunks_exact(4), out),
+            ColumnType::I64 | ColumnType::F64 => c.decode(raw.chunks_exact(8), out),
+            ColumnType::Text | ColumnType::Other(_) => false,
         }
-        true
     }
 
     /// A scalar column over all rows; `None` if it is missing, not numeric, or holds vectors.
     pub fn whole(&self, name: &str) -> Option<Vec<f64>> {
-        if self.column(name)?.repeat != 1 {
-            return None;
-        }
+        let c = self.column(name).filter(|c| c.repeat == 1)?;
         let mut out = Vec::with_capacity(self.rows);
-        (0..self.rows).all(|r| self.extend(name, r, &mut out)).then_some(out)
+        let cells = self.data.chunks_exact(self.stride.max(1)).take(self.rows).filter_map(|row| row.get(c.offset..));
+        (c.decode(cells, &mut out) && out.len() == self.rows).then_some(out)
+    }
+
+    /// A scalar integer column over all rows, unscaled and without regard to TNULL; `None` if it is none.
+    pub fn whole_bits(&self, name: &str) -> Option<Vec<i64>> {
+        let c = self.column(name).filter(|c| c.repeat == 1)?;
+        let cells = self.data.chunks_exact(self.stride.max(1)).take(self.rows).filter_map(|row| row.get(c.offset..));
+        let out: Vec<i64> = match c.kind {
+            ColumnType::U8 => cells.filter_map(|b| b.first().map(|b| i64::from(*b))).collect(),
+            ColumnType::I16 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from(i16::from_be_bytes(*b)))).collect(),
+            ColumnType::I32 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from(i32::from_be_bytes(*b)))).collect(),
+            ColumnType::I64 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from_be_bytes(*b))).collect(),
+            _ => return None,
+        };
+        (out.len() == self.rows).then_some(out)
     }
 
     /// First element of a numeric cell.

@@ -1,6 +1,7 @@
 //! What every format hands over: wavelengths, fluxes and some kind of noise, still in the file's units.
 
 use crate::airvac::air_to_vacuum;
+use crate::grid::exp10;
 use crate::spectrum::{BadSpectrum, Spectrum, estimate_ivar};
 
 /// Kind of the numbers that describe the noise.
@@ -112,7 +113,13 @@ impl Pixels {
         }
         if logarithmic {
             // Natural logarithms exceed 6 for optical light.
-            self.wave.iter_mut().for_each(|w| *w = if hi > 6.0 { w.exp() } else { 10f64.powf(*w) });
+            if hi > 6.0 {
+                self.wave.iter_mut().for_each(|w| *w = w.exp());
+            } else {
+                // A wavelength that is not a number stays none.
+                self.wave.iter_mut().filter(|w| !w.is_finite()).for_each(|w| *w = f64::NAN);
+                exp10(&mut self.wave);
+            }
         } else if factor != 1.0 {
             self.wave.iter_mut().for_each(|w| *w *= factor);
         }
@@ -124,11 +131,12 @@ impl Pixels {
 
     /// Brings fluxes near 1 so that inverse variances fit single precision.
     fn rescale(&mut self, steps: &mut Vec<String>) {
-        let mut size: Vec<f32> = self.flux.iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs().log10() as f32).collect();
+        let mut size: Vec<f64> = self.flux.iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
         if size.is_empty() {
             return;
         }
-        let power = crate::spectrum::median(&mut size).floor() as i32;
+        let middle = size.len() / 2;
+        let power = size.select_nth_unstable_by(middle, f64::total_cmp).1.log10().floor() as i32;
         if (-6..=6).contains(&power) {
             return;
         }

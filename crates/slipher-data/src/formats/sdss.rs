@@ -10,7 +10,7 @@ pub(super) const FORMAT: Format = Format { name: "SDSS/BOSS spec", about: "spec-
 
 /// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24, BADSKYCHI 27, REDMONSTER 28
 /// (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The others are remarks; ivar already accounts for them.
-const REJECTED: i128 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
+const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };
@@ -24,7 +24,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let t = f.table(1).map_err(|e| e.to_string())?;
     let column = |name: &str| t.whole(name).ok_or(format!("HDU 1 column {name} is not numeric"));
     let h = &f.hdus[0].header;
-    let bad: Vec<bool> = (0..t.rows()).map(|r| t.integer("and_mask", r).is_some_and(|m| m & REJECTED != 0)).collect();
+    let bad: Vec<bool> = t.whole_bits("and_mask").unwrap_or_default().into_iter().map(|m| m & REJECTED != 0).collect();
     let rejected = bad.iter().filter(|b| **b).count();
     let pixels = Pixels {
         wave: column("loglam")?,

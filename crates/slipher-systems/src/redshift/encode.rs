@@ -7,7 +7,7 @@
 //! |---|---|---|---|---|---|---|---|
 //! | asinh((x−c)s) | asinh 3(x−c) | asinh x | ln(1+s)/3 | covered | asinh 3(c−C) | ln native width | asinh(xs)/3 |
 
-use slipher_data::grid::{LogGrid, Resampled, resample};
+use slipher_data::grid::{LogGrid, Resampled, resample_into};
 use slipher_data::spectrum::{Spectrum, median};
 use slipher_nn::elementary::{asinh, ln};
 
@@ -38,73 +38,113 @@ pub struct Encoded {
     pub good: usize,
 }
 
+/// Buffers of [`Encoder::encode`], reused from spectrum to spectrum.
+#[derive(Default)]
+pub struct Encoder {
+    resampled: Resampled,
+    x: Vec<f32>,
+    s: Vec<f32>,
+    weight: Vec<f32>,
+    work: Vec<f32>,
+    near: Vec<f32>,
+    far: Vec<f32>,
+    sums: [Vec<f64>; 2],
+    planes: [Vec<f32>; 6],
+}
+
 /// Encodes a spectrum; `None` if fewer than [`MIN_PIXELS`] good pixels fall on the grid.
 pub fn encode(s: &Spectrum) -> Option<Encoded> {
-    encode_resampled(&resample(s, &FINE, 2))
+    let mut out = Encoded::default();
+    Encoder::default().encode(s, &mut out).then_some(out)
 }
 
-/// As [`encode`], from a spectrum already on the grid.
-pub fn encode_resampled(r: &Resampled) -> Option<Encoded> {
-    let n = r.flux.len();
-    let good = r.ivar.iter().filter(|v| **v > 0.0).count();
-    if good < MIN_PIXELS || n < 2 {
-        return None;
+impl Encoder {
+    /// As [`encode`], into `out`; false if there is too little.
+    pub fn encode(&mut self, s: &Spectrum, out: &mut Encoded) -> bool {
+        let mut r = std::mem::take(&mut self.resampled);
+        resample_into(s, &FINE, 2, &mut r);
+        let good = self.encode_resampled(&r, out);
+        self.resampled = r;
+        good
     }
-    let mut work: Vec<f32> = r.flux.iter().zip(&r.ivar).filter(|(_, v)| **v > 0.0).map(|(f, _)| f.abs()).collect();
-    let scale = median(&mut work);
-    if !(scale.is_finite() && scale > 0.0) {
-        return None;
-    }
-    let x: Vec<f32> = r.flux.iter().map(|f| (f / scale).clamp(-1e4, 1e4)).collect();
-    // √ivar may over- or underflow in f32 when fluxes are in cgs: take the square root first.
-    let s: Vec<f32> = r.ivar.iter().map(|v| (v.sqrt() * scale).min(1e4)).collect();
-    work.clear();
-    work.extend(s.iter().filter(|s| **s > 0.0).map(|s| s * s));
-    let cap = 4.0 * median(&mut work);
-    let weight: Vec<f32> = s.iter().map(|s| (s * s).min(cap)).collect();
-    let near = running_mean(&x, &weight, NEAR);
-    let far = running_mean(&x, &weight, FAR);
-    let width = (r.native_width.max(0.1)).ln() * 0.4;
-    // Channel by channel, so that the functions run over whole slices; then interleaved.
-    let d: Vec<f32> = x.iter().zip(&near).map(|(x, c)| x - c).collect();
-    let mut planes: [Vec<f32>; 6] = [
-        d.iter().zip(&s).map(|(d, s)| d * s).collect(),
-        d.iter().map(|d| 3.0 * d).collect(),
-        x.clone(),
-        s.iter().map(|s| 1.0 + s).collect(),
-        near.iter().zip(&far).map(|(c, f)| 3.0 * (c - f)).collect(),
-        x.iter().zip(&s).map(|(x, s)| x * s).collect(),
-    ];
-    for (i, p) in planes.iter_mut().enumerate() {
-        if i == 3 { ln(p) } else { asinh(p) }
-    }
-    let mut channels = vec![0.0f32; n * 8];
-    for (i, o) in channels.chunks_exact_mut(8).enumerate() {
-        if s[i] > 0.0 {
-            let [a, b, c, d, e, f] = [0, 1, 2, 3, 4, 5].map(|k| planes[k][i]);
-            o.copy_from_slice(&[a, b, c, d / 3.0, 1.0, e, width, f / 3.0]);
+
+    fn encode_resampled(&mut self, r: &Resampled, out: &mut Encoded) -> bool {
+        let n = r.flux.len();
+        out.good = r.ivar.iter().filter(|v| **v > 0.0).count();
+        if out.good < MIN_PIXELS || n < 2 {
+            return false;
         }
+        let (x, s, work) = (&mut self.x, &mut self.s, &mut self.work);
+        refill(work, r.flux.iter().zip(&r.ivar).filter(|(_, v)| **v > 0.0).map(|(f, _)| f.abs()));
+        let scale = median(work);
+        if !(scale.is_finite() && scale > 0.0) {
+            return false;
+        }
+        refill(x, r.flux.iter().map(|f| (f / scale).clamp(-1e4, 1e4)));
+        // √ivar may over- or underflow in f32 when fluxes are in cgs: take the square root first.
+        refill(s, r.ivar.iter().map(|v| (v.sqrt() * scale).min(1e4)));
+        refill(work, s.iter().filter(|s| **s > 0.0).map(|s| s * s));
+        let cap = 4.0 * median(work);
+        refill(&mut self.weight, s.iter().map(|s| (s * s).min(cap)));
+        prefix_sums(x, &self.weight, &mut self.sums);
+        running_mean(&self.sums, NEAR, &mut self.near);
+        running_mean(&self.sums, FAR, &mut self.far);
+        let (near, far) = (&self.near, &self.far);
+        // Channel by channel, so that the functions run over whole slices; then interleaved.
+        let [p0, p1, p2, p3, p4, p5] = &mut self.planes;
+        refill(p0, (0..n).map(|i| (x[i] - near[i]) * s[i]));
+        refill(p1, (0..n).map(|i| 3.0 * (x[i] - near[i])));
+        refill(p2, x.iter().copied());
+        refill(p3, s.iter().map(|s| 1.0 + s));
+        refill(p4, (0..n).map(|i| 3.0 * (near[i] - far[i])));
+        refill(p5, (0..n).map(|i| x[i] * s[i]));
+        ln(p3);
+        [&mut *p0, p1, p2, p4, p5].into_iter().for_each(|p| asinh(p));
+        let width = (r.native_width.max(0.1)).ln() * 0.4;
+        out.channels.clear();
+        out.channels.resize(n * 8, 0.0);
+        for (i, o) in out.channels.chunks_exact_mut(8).enumerate() {
+            if s[i] > 0.0 {
+                o.copy_from_slice(&[p0[i], p1[i], p2[i], p3[i] / 3.0, 1.0, p4[i], width, p5[i] / 3.0]);
+            }
+        }
+        refill(&mut out.coverage, s.chunks_exact(2).map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32));
+        out.offset = r.first / 2;
+        true
     }
-    let coverage = s.chunks_exact(2).map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32).collect();
-    Some(Encoded { offset: r.first / 2, channels, coverage, good })
 }
 
-/// Weighted mean over ±`half` pixels, by prefix sums; where no pixel has weight, 0.
-fn running_mean(x: &[f32], w: &[f32], half: usize) -> Vec<f32> {
-    let n = x.len();
-    let (mut sx, mut sw) = (vec![0.0f64; n + 1], vec![0.0f64; n + 1]);
-    for i in 0..n {
+fn refill<T>(v: &mut Vec<T>, values: impl Iterator<Item = T>) {
+    v.clear();
+    v.extend(values);
+}
+
+/// Σ x·w and Σ w up to each pixel.
+fn prefix_sums(x: &[f32], w: &[f32], sums: &mut [Vec<f64>; 2]) {
+    let (mut a, mut b) = (0.0f64, 0.0f64);
+    let [sx, sw] = sums;
+    sx.clear();
+    sw.clear();
+    sx.push(a);
+    sw.push(b);
+    for (x, w) in x.iter().zip(w) {
         // Single wild pixels (cosmic rays) must not move the continuum.
-        sx[i + 1] = sx[i] + f64::from(x[i].clamp(-30.0, 30.0) * w[i]);
-        sw[i + 1] = sw[i] + f64::from(w[i]);
+        a += f64::from(x.clamp(-30.0, 30.0) * w);
+        b += f64::from(*w);
+        sx.push(a);
+        sw.push(b);
     }
-    (0..n)
-        .map(|i| {
-            let (a, b) = (i.saturating_sub(half), (i + half + 1).min(n));
-            let weight = sw[b] - sw[a];
-            if weight > 1e-12 { ((sx[b] - sx[a]) / weight) as f32 } else { 0.0 }
-        })
-        .collect()
+}
+
+/// Weighted mean over ±`half` pixels; where no pixel has weight, 0.
+fn running_mean([sx, sw]: &[Vec<f64>; 2], half: usize, out: &mut Vec<f32>) {
+    let n = sx.len() - 1;
+    let mean = |i: usize| {
+        let (a, b) = (i.saturating_sub(half), (i + half + 1).min(n));
+        let weight = sw[b] - sw[a];
+        if weight > 1e-12 { ((sx[b] - sx[a]) / weight) as f32 } else { 0.0 }
+    };
+    refill(out, (0..n).map(mean));
 }
 
 #[cfg(test)]

@@ -3,9 +3,10 @@
 use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
 use slipher_nn::shiftnet::Tape;
+use slipher_nn::spare::Spare;
 
 use super::decode::{Answer, Solution, decode, posterior};
-use super::encode::{Encoded, FINE, encode};
+use super::encode::{Encoded, Encoder, FINE};
 use super::model::{Model, allowed, lag_of};
 
 /// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
@@ -63,6 +64,8 @@ pub const TOGETHER: usize = slipher_nn::correlation::TOGETHER;
 /// Buffers of [`measure`], reused from call to call.
 #[derive(Default)]
 pub struct Workspace {
+    encoder: Encoder,
+    encoded: Vec<Encoded>,
     tapes: Vec<Tape>,
 }
 
@@ -73,7 +76,8 @@ pub fn measure(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<M
 
 /// Measures spectra on all threads, in order.
 pub fn measure_all(model: &Model, spectra: &[&Spectrum]) -> Vec<Measurement> {
-    spectra.par_chunks(TOGETHER).map_init(Workspace::default, |w, some| measure(model, some, w)).collect::<Vec<_>>().into_iter().flatten().collect()
+    let spare = Spare::<Workspace>::default();
+    spectra.par_chunks(TOGETHER).map(|some| measure(model, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
 /// Measures one spectrum, with its posterior `[class][lag]`.
@@ -82,23 +86,35 @@ pub fn measure_with_posterior(model: &Model, s: &Spectrum, w: &mut Workspace) ->
 }
 
 fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
-    let mut rows: Vec<_> = spectra.iter().map(|s| before(s)).collect();
-    let encoded: Vec<&Encoded> = rows.iter().filter_map(|(_, e)| e.as_ref()).collect();
-    model.net.predict(model.load(&encoded, &mut w.tapes));
+    if w.encoded.len() < spectra.len() {
+        w.encoded.resize_with(spectra.len(), Encoded::default);
+    }
+    let (encoder, encoded) = (&mut w.encoder, &mut w.encoded);
+    let mut rows: Vec<(Measurement, bool)> = spectra
+        .iter()
+        .zip(encoded.iter_mut())
+        .map(|(s, e)| {
+            let ok = encoder.encode(s, e);
+            (before(s, ok.then_some(&*e)), ok)
+        })
+        .collect();
+    let good: Vec<&Encoded> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e).collect();
+    model.net.predict(model.load(&good, &mut w.tapes));
     let classes = model.classes();
     let mut tapes = w.tapes.iter();
-    rows.iter_mut()
-        .map(|(m, e)| {
-            let p = e.as_ref().and_then(|_| tapes.next()).map(|t| posterior(&t.logits, &classes, model.sharpness));
+    rows.drain(..)
+        .map(|(mut m, ok)| {
+            let p = ok.then(|| tapes.next()).flatten().map(|t| posterior(&t.logits, &classes, model.sharpness));
             let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
-            after(m, answer);
-            (m.clone(), m.answer.as_ref().and(p))
+            after(&mut m, answer);
+            let p = m.answer.as_ref().and(p);
+            (m, p)
         })
         .collect()
 }
 
-/// What is known before the network, and its input.
-fn before(s: &Spectrum) -> (Measurement, Option<Encoded>) {
+/// What is known before the network.
+fn before(s: &Spectrum, encoded: Option<&Encoded>) -> Measurement {
     let good_pixels = s.good_pixels();
     let mut out = Measurement { answer: None, zwarn: 0, snr_median: s.median_snr(), good_pixels };
     if s.ivar_estimated {
@@ -109,11 +125,10 @@ fn before(s: &Spectrum) -> (Measurement, Option<Encoded>) {
     if outside * 10 > good_pixels {
         out.zwarn |= zwarn::OFF_GRID;
     }
-    let encoded = encode(s);
-    if encoded.as_ref().is_some_and(|e| e.good < 200) {
+    if encoded.is_some_and(|e| e.good < 200) {
         out.zwarn |= zwarn::LITTLE_COVERAGE;
     }
-    (out, encoded)
+    out
 }
 
 /// Takes the answer and sets the flags that depend on it.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use slipher_data::formats::{ReadOptions, read};
 use slipher_data::spectrum::{Origin, Spectrum};
+use slipher_nn::spare::Spare;
 
 use super::catalogue::Row;
 use super::measure::{TOGETHER, Workspace, measure, measure_all, measure_with_posterior};
@@ -31,8 +32,9 @@ pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink:
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut done = 0;
+            let spare = Spare::<Workspace>::default();
             for batch in files.chunks(BATCH) {
-                let rows = batch.par_chunks(TOGETHER).map_init(Workspace::default, |w, some| rows_of(model, some, options, w));
+                let rows = batch.par_chunks(TOGETHER).map(|some| rows_of(model, some, options, &mut spare.lend()));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
 use slipher_nn::shiftnet::{ShiftNet, Tape};
+use slipher_nn::spare::Spare;
 use slipher_sim::sed::SpecType;
 
 use super::decode::{decode, posterior};
@@ -90,6 +91,7 @@ pub struct Trainer {
     best: f64,
     since_best: u64,
     validation: Vec<(Encoded, (SpecType, f64))>,
+    tapes: Spare<Vec<Tape>>,
 }
 
 /// Progress of one step, for the caller to show.
@@ -150,6 +152,7 @@ impl Trainer {
             best: f64::INFINITY,
             since_best: 0,
             validation: vec![],
+            tapes: Spare::default(),
         };
         let rows: Vec<u64> = (0..t.recipe.training.validation).collect();
         t.validation = rows
@@ -215,9 +218,9 @@ impl Trainer {
         let classes = self.model.classes();
         let chunks: Vec<Chunk> = starts
             .par_iter()
-            .map_init(Vec::new, |tapes, start| {
+            .map(|start| {
                 let end = (start + CHUNK).min(t.batch);
-                self.chunk(first + start..first + end, t.batch as f32, &classes, tapes)
+                self.chunk(first + start..first + end, t.batch as f32, &classes, &mut self.tapes.lend())
             })
             .collect();
         let mut grad = vec![0.0f32; self.model.net.trunk.len()];
@@ -273,7 +276,9 @@ impl Trainer {
             let answer = decode(&posterior(&tape.logits, &classes, 1.0), 1);
             (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
         };
-        let parts = self.validation.par_chunks(TOGETHER).map_init(Vec::new, |tapes, some| {
+        let parts = self.validation.par_chunks(TOGETHER).map(|some| {
+            let mut lent = self.tapes.lend();
+            let tapes = &mut *lent;
             model.net.predict(model.load(&some.iter().map(|s| &s.0).collect::<Vec<_>>(), tapes));
             tapes.iter().zip(some).map(|(t, s)| score(t, &s.1)).collect::<Vec<_>>()
         });

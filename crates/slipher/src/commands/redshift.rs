@@ -34,6 +34,21 @@ pub struct Args {
     common: Common,
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Precision {
+    F32,
+    Bf16,
+}
+
+impl From<Precision> for slipher_nn::predictor::Precision {
+    fn from(p: Precision) -> Self {
+        match p {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
 #[derive(ClapArgs)]
 struct Common {
     /// Model file; default: the one that comes with the program
@@ -45,6 +60,9 @@ struct Common {
     /// Wavelengths are in vacuum, whatever the files say
     #[arg(long)]
     vacuum: bool,
+    /// Arithmetic of the network; bf16 where the processor has avx512_bf16
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
@@ -79,7 +97,10 @@ const GALLERY: usize = 12;
 const REPORT_ROWS: usize = 200_000;
 
 fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, common: &Common, quiet: bool) -> Result<Outcome> {
-    let model = super::model(common.model.as_deref())?;
+    let mut model = super::model(common.model.as_deref())?;
+    if model.net.set_precision(common.precision.into()) != common.precision.into() && !quiet {
+        eprintln!("slipher: this processor has no bf16; using f32");
+    }
     let medium = if common.air { Some(Medium::Air) } else { common.vacuum.then_some(Medium::Vacuum) };
     let options = ReadOptions { medium };
     let mut files = expand(arguments).into_diagnostic()?;
