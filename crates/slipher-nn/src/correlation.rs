@@ -51,11 +51,7 @@ impl PatternSpectra {
 }
 
 /// Most spectra that share a pass over the patterns.
-pub const TOGETHER: usize = 16;
-/// Of these, spectra whose sums are in registers at one time.
-const IN_REGISTERS: usize = 8;
-/// Frequencies whose patterns stay in the inner cache meanwhile.
-const NEAR: usize = 8;
+pub const TOGETHER: usize = 8;
 
 impl Correlation {
     /// Lags are `min_lag .. min_lag + lags`; `grid` is the length of the observed grid.
@@ -274,37 +270,29 @@ fn products(isa: Isa, features: &[&[f32]], w: &[f32], out: &mut [f32]) {
 /// The instruction set of `L`.
 #[inline(always)]
 unsafe fn products_any<L: Lanes>(features: &[&[f32]], w: &[f32], out: &mut [f32]) {
-    let size = features[0].len();
-    for (i, near) in w.chunks(NEAR * WIDTH * PAIR).enumerate() {
-        for (some, out) in features.chunks(IN_REGISTERS).zip(out.chunks_mut(IN_REGISTERS * size)) {
-            let first = i * NEAR;
-            // SAFETY: the contract of this function.
-            unsafe {
-                match some.len() {
-                    1 => products_of::<L, 1>(some, near, out, first),
-                    2 => products_of::<L, 2>(some, near, out, first),
-                    3 => products_of::<L, 3>(some, near, out, first),
-                    4 => products_of::<L, 4>(some, near, out, first),
-                    5 => products_of::<L, 5>(some, near, out, first),
-                    6 => products_of::<L, 6>(some, near, out, first),
-                    7 => products_of::<L, 7>(some, near, out, first),
-                    _ => products_of::<L, IN_REGISTERS>(some, near, out, first),
-                }
-            }
+    // SAFETY: the contract of this function.
+    unsafe {
+        match features.len() {
+            1 => products_of::<L, 1>(features, w, out),
+            2 => products_of::<L, 2>(features, w, out),
+            3 => products_of::<L, 3>(features, w, out),
+            4 => products_of::<L, 4>(features, w, out),
+            5 => products_of::<L, 5>(features, w, out),
+            6 => products_of::<L, 6>(features, w, out),
+            7 => products_of::<L, 7>(features, w, out),
+            _ => products_of::<L, TOGETHER>(features, w, out),
         }
     }
 }
 
-/// The frequencies from `first` whose patterns are `w`.
-///
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-unsafe fn products_of<L: Lanes, const B: usize>(features: &[&[f32]], w: &[f32], out: &mut [f32], first: usize) {
+unsafe fn products_of<L: Lanes, const B: usize>(features: &[&[f32]], w: &[f32], out: &mut [f32]) {
     let size = features[0].len();
     let f: [*const f32; B] = std::array::from_fn(|b| features[b].as_ptr());
     for (i, w) in w.chunks_exact(WIDTH * PAIR).enumerate() {
-        let at = (first + i) * PAIR;
+        let at = i * PAIR;
         // SAFETY: spectra and products hold `size` floats for each of B, PAIR for each frequency.
         unsafe {
             let zero = L::splat(0.0);

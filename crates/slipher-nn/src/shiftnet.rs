@@ -106,6 +106,26 @@ const WINDOW_STEP: usize = 256;
 /// Windows that are kept; spectra beyond use the whole grid.
 const WINDOWS: usize = 12;
 
+/// A window of the grid as input.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// `[position][channel]`.
+    pub channels: &'a [f32],
+    /// 1 where the window has data, 0 where it has none.
+    pub coverage: &'a [f32],
+    /// Grid position at which the window begins.
+    pub offset: usize,
+}
+
+/// Output and buffers of [`ShiftNet::predict`], reused.
+#[derive(Clone, Debug, Default)]
+pub struct Prediction {
+    /// `[pattern][lag]` of each spectrum of the last call; longer if an earlier call had more.
+    pub logits: Vec<Vec<f32>>,
+    tape: Tape,
+    spectra: Vec<Vec<f32>>,
+}
+
 /// All that a forward pass leaves for the backward pass; reused from spectrum to spectrum.
 #[derive(Clone, Debug, Default)]
 pub struct Tape {
@@ -116,8 +136,9 @@ pub struct Tape {
     hidden: [Maps; 2],
     /// Its leaky ReLU, the input of each layer.
     active: Vec<Maps>,
-    /// The same in `bf16`, with the input first.
-    half: Vec<Maps<u16>>,
+    half_input: Maps<u16>,
+    half: [Maps<u16>; 2],
+    half_features: Maps<u16>,
     features: Maps,
     fspec: Vec<f32>,
     /// Output `[pattern][lag]`.
@@ -127,21 +148,20 @@ pub struct Tape {
 }
 
 impl Tape {
-    /// Takes the input of the next forward pass: `channels` = `[position][16]` of a window that begins at grid
-    /// position `offset`; `coverage` is 1 where the window has data, 0 where it has none.
-    pub fn load(&mut self, net: &ShiftNet, channels: &[f32], coverage: &[f32], offset: usize) {
-        let shape = Shape::line(net.config.inputs, coverage.len());
+    /// Takes the input of the next forward pass.
+    pub fn load(&mut self, net: &ShiftNet, input: &Input) {
+        let shape = Shape::line(net.config.inputs, input.coverage.len());
         self.input.reset(shape, net.config.stem().border(shape, shape));
         let lanes = shape.lanes();
         for block in 0..shape.blocks() {
             let row = self.input.row_mut(block, 0);
-            for (to, from) in row.chunks_exact_mut(lanes).zip(channels.chunks_exact(shape.channels)) {
+            for (to, from) in row.chunks_exact_mut(lanes).zip(input.channels.chunks_exact(shape.channels)) {
                 to.copy_from_slice(&from[block * lanes..(block + 1) * lanes]);
             }
         }
         self.coverage.clear();
-        self.coverage.extend_from_slice(coverage);
-        self.offset = offset;
+        self.coverage.extend_from_slice(input.coverage);
+        self.offset = input.offset;
     }
     /// Takes the spectrum of the feature maps, for [`ShiftNet::grad_patterns`].
     pub fn take_features_spectrum(&mut self) -> Vec<f32> {
@@ -177,7 +197,18 @@ impl ShiftNet {
         let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
         assert_eq!(patterns.len(), correlation.weights());
         let zero = vec![0.0; config.width.max(config.inputs)];
-        let mut net = ShiftNet { zero, pairs: vec![], windows: Arc::default(), config, trunk, patterns, correlation, spectra: PatternSpectra::default(), transposed: vec![], isa: Isa::best() };
+        let mut net = ShiftNet {
+            zero,
+            pairs: vec![],
+            windows: Arc::default(),
+            config,
+            trunk,
+            patterns,
+            correlation,
+            spectra: PatternSpectra::default(),
+            transposed: vec![],
+            isa: Isa::best(),
+        };
         net.refresh();
         net
     }
@@ -207,32 +238,44 @@ impl ShiftNet {
     /// [`ShiftNet::backward`] needs.
     pub fn forward(&self, tapes: &mut [Tape]) {
         for t in tapes.iter_mut() {
-            self.forward_trunk(t);
+            self.forward_trunk(t, true);
             self.correlation.rows_spectrum(self.isa, &t.features, t.offset, &mut t.fspec, &mut t.scratch);
         }
-        self.correlate(&self.correlation, &self.spectra, tapes);
+        let Some(first) = tapes.first_mut() else { return };
+        let mut scratch = std::mem::take(&mut first.scratch);
+        let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes.iter_mut().map(|t| (t.fspec.as_slice(), &mut t.logits)).unzip();
+        self.correlate(&self.correlation, &self.spectra, &features, &mut logits, &mut scratch);
+        tapes[0].scratch = scratch;
     }
 
-    /// Fills the `logits` of each tape as [`ShiftNet::forward`] does, within rounding, but faster: with transforms
-    /// only as long as the window needs, kept from call to call. Leaves nothing for [`ShiftNet::backward`].
-    pub fn predict(&self, tapes: &mut [Tape]) {
-        let windows: Vec<Option<Arc<Window>>> = tapes.iter().map(|t| self.window(t)).collect();
+    /// Fills the `logits` (`[pattern][lag]`) of `out` for each spectrum, as [`ShiftNet::forward`] does, within rounding,
+    /// but faster: with transforms only as long as the window needs, kept from call to call.
+    pub fn predict(&self, inputs: &[Input], out: &mut Prediction) {
+        let windows: Vec<Option<Arc<Window>>> = inputs.iter().map(|i| self.window(i)).collect();
         let short = |w: &Option<Arc<Window>>| w.as_ref().and_then(|w| w.short.as_ref().map(|_| w.place));
-        for (t, w) in tapes.iter_mut().zip(&windows) {
+        out.spectra.resize_with(inputs.len().max(out.spectra.len()), Vec::new);
+        out.logits.resize_with(inputs.len().max(out.logits.len()), Vec::new);
+        let tape = &mut out.tape;
+        for ((input, w), spectrum) in inputs.iter().zip(&windows).zip(&mut out.spectra) {
+            tape.load(self, input);
             #[cfg(target_arch = "x86_64")]
-            if self.pairs.is_empty() { self.forward_trunk(t) } else { self.forward_trunk_bf16(&self.pairs, t) }
-            #[cfg(not(target_arch = "x86_64"))]
-            self.forward_trunk(t);
-            match w.as_ref().and_then(|w| Some((w.place.0, &w.short.as_ref()?.0))) {
-                Some((first, c)) => c.rows_spectrum(self.isa, &t.features, t.offset - first, &mut t.fspec, &mut t.scratch),
-                None => self.correlation.rows_spectrum(self.isa, &t.features, t.offset, &mut t.fspec, &mut t.scratch),
+            if self.pairs.is_empty() {
+                self.forward_trunk(tape, false)
+            } else {
+                self.forward_trunk_bf16(&self.pairs, tape)
             }
+            #[cfg(not(target_arch = "x86_64"))]
+            self.forward_trunk(tape, false);
+            let (c, first) = w.as_ref().and_then(|w| Some((&w.short.as_ref()?.0, w.place.0))).unwrap_or((&self.correlation, 0));
+            c.rows_spectrum(self.isa, &tape.features, input.offset - first, spectrum, &mut tape.scratch);
         }
         let mut from = 0;
-        while from < tapes.len() {
+        while from < inputs.len() {
             let same = windows[from..].iter().take_while(|w| short(w) == short(&windows[from])).count();
             let (c, spectra) = windows[from].as_ref().and_then(|w| w.short.as_ref()).map_or((&self.correlation, &self.spectra), |s| (&s.0, &s.1));
-            self.correlate(c, spectra, &mut tapes[from..from + same]);
+            let features: Vec<&[f32]> = out.spectra[from..from + same].iter().map(Vec::as_slice).collect();
+            let mut logits: Vec<&mut Vec<f32>> = out.logits[from..from + same].iter_mut().collect();
+            self.correlate(c, spectra, &features, &mut logits, &mut tape.scratch);
             from += same;
         }
     }
@@ -249,7 +292,7 @@ impl ShiftNet {
     }
 
     /// The window that holds a spectrum, made at its first use.
-    fn window(&self, t: &Tape) -> Option<Arc<Window>> {
+    fn window(&self, t: &Input) -> Option<Arc<Window>> {
         let first = t.offset / WINDOW_STEP * WINDOW_STEP;
         let end = (t.offset + t.coverage.len()).next_multiple_of(WINDOW_STEP).min(self.config.grid);
         let place = (first, end - first);
@@ -269,43 +312,46 @@ impl ShiftNet {
         all.last().cloned()
     }
 
-    fn correlate(&self, c: &Correlation, spectra: &PatternSpectra, tapes: &mut [Tape]) {
-        let Some(first) = tapes.first_mut() else { return };
-        let mut scratch = std::mem::take(&mut first.scratch);
-        let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes.iter_mut().map(|t| (t.fspec.as_slice(), &mut t.logits)).unzip();
-        c.correlate(self.isa, &features, spectra, &mut logits, &mut scratch);
-        tapes[0].scratch = scratch;
+    fn correlate(&self, c: &Correlation, spectra: &PatternSpectra, features: &[&[f32]], logits: &mut [&mut Vec<f32>], scratch: &mut Scratch) {
+        c.correlate(self.isa, features, spectra, logits, scratch);
         let bias = &self.trunk[self.trunk.len() - self.config.patterns..];
-        for t in tapes {
-            for (row, b) in t.logits.chunks_exact_mut(c.lags()).zip(bias) {
+        for l in logits {
+            for (row, b) in l.chunks_exact_mut(c.lags()).zip(bias) {
                 row.iter_mut().for_each(|v| *v += b);
             }
         }
     }
 
-    fn forward_trunk(&self, tape: &mut Tape) {
-        let n = tape.coverage.len();
+    /// Columns of zeros beside the activations: the furthest that a tap reaches.
+    fn reach(&self) -> usize {
+        self.config.convs().iter().map(|c| c.before.1).max().unwrap_or(0)
+    }
+
+    /// Features of what is on the tape. With `keep` every layer's input is kept for the backward pass, else two
+    /// buffers take turns and stay in the cache.
+    fn forward_trunk(&self, tape: &mut Tape, keep: bool) {
+        let (n, depth) = (tape.coverage.len(), self.config.depth);
         let wide = Shape::line(self.config.width, n);
-        tape.active.resize_with(self.config.depth + 1, Maps::default);
-        for (l, a) in tape.active.iter_mut().enumerate() {
-            let next = if l < self.config.depth { self.config.block(l) } else { self.config.project() };
-            a.reset(wide, next.border(wide, wide));
-        }
+        tape.active.resize_with(if keep { depth + 1 } else { 2 }, Maps::default);
+        tape.active.iter_mut().for_each(|a| a.reset(wide, (0, self.reach())));
         tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
         tape.features.reset(Shape::line(WIDTH, n), (0, 0));
         for (layer, (conv, at)) in self.offsets().enumerate() {
             let (w, rest) = self.trunk[at..].split_at(conv.weights());
             let bias = &rest[..conv.biases()];
-            let (before, after) = tape.active.split_at_mut(layer.min(self.config.depth + 1));
-            if layer > self.config.depth {
-                conv.forward(self.isa, &before[layer - 1], w, bias, &mut tape.features, Epilogue::default(), false);
+            let slot = |l: usize| if keep { l } else { l % 2 };
+            if layer > depth {
+                conv.forward(self.isa, &tape.active[slot(depth)], w, bias, &mut tape.features, Epilogue::default(), false);
                 break;
             }
             let [even, odd] = &mut tape.hidden;
             let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
-            let x = if layer == 0 { &tape.input } else { &before[layer - 1] };
             let then = Epilogue { add: (layer > 0).then_some(&*old), keep: Some(new), slope: Some(SLOPE), ..Epilogue::default() };
-            conv.forward(self.isa, x, w, bias, &mut after[0], then, false);
+            if layer == 0 {
+                conv.forward(self.isa, &tape.input, w, bias, &mut tape.active[0], then, false);
+            } else if let Ok([x, y]) = tape.active.get_disjoint_mut([slot(layer - 1), slot(layer)]) {
+                conv.forward(self.isa, x, w, bias, y, then, false);
+            }
         }
         cover(tape);
     }
@@ -313,23 +359,26 @@ impl ShiftNet {
     /// As [`ShiftNet::forward_trunk`] with activations and weights in `bf16`; sums and the residual stream stay in `f32`.
     #[cfg(target_arch = "x86_64")]
     fn forward_trunk_bf16(&self, pairs: &[Vec<u32>], tape: &mut Tape) {
-        let wide = Shape::line(self.config.width, tape.coverage.len());
-        tape.half.resize_with(self.config.depth + 3, Maps::default);
-        tape.half[0].round_from(&tape.input);
+        let (n, depth) = (tape.coverage.len(), self.config.depth);
+        let wide = Shape::line(self.config.width, n);
+        tape.half_input.round_from(&tape.input);
+        tape.half.iter_mut().for_each(|a| a.reset(wide, (0, self.reach())));
         tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
-        tape.features.reset(Shape::line(WIDTH, tape.coverage.len()), (0, 0));
+        tape.features.reset(Shape::line(WIDTH, n), (0, 0));
         for (layer, (conv, at)) in self.offsets().enumerate() {
             let bias = &self.trunk[at + conv.weights()..][..conv.biases()];
-            let (before, after) = tape.half.split_at_mut(layer + 1);
+            let [even, odd] = &mut tape.half;
+            let (x, y) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
+            if layer > depth {
+                tape.half_features.reset(tape.features.shape(), (0, 0));
+                let then = Epilogue { keep: Some(&mut tape.features), ..Epilogue::default() };
+                conv.forward_bf16(x, &pairs[layer], bias, &mut tape.half_features, then, false);
+                break;
+            }
             let [even, odd] = &mut tape.hidden;
             let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
-            let last = layer > self.config.depth;
-            let next = if layer < self.config.depth { self.config.block(layer) } else { self.config.project() };
-            let out = if last { Shape::line(WIDTH, wide.width) } else { wide };
-            after[0].reset(out, if last { (0, 0) } else { next.border(wide, wide) });
-            let keep = Some(if last { &mut tape.features } else { new });
-            let then = Epilogue { add: (layer > 0 && !last).then_some(&*old), keep, slope: Some(SLOPE), ..Epilogue::default() };
-            conv.forward_bf16(&before[layer], &pairs[layer], bias, &mut after[0], then, false);
+            let then = Epilogue { add: (layer > 0).then_some(&*old), keep: Some(new), slope: Some(SLOPE), ..Epilogue::default() };
+            conv.forward_bf16(if layer == 0 { &tape.half_input } else { x }, &pairs[layer], bias, y, then, false);
         }
         cover(tape);
     }
@@ -409,7 +458,7 @@ mod tests {
 
     fn run(net: &ShiftNet, x: &[f32], coverage: &[f32], offset: usize) -> Tape {
         let mut tape = Tape::default();
-        tape.load(net, x, coverage, offset);
+        tape.load(net, &Input { channels: x, coverage, offset });
         net.forward(std::slice::from_mut(&mut tape));
         tape
     }
@@ -437,26 +486,26 @@ mod tests {
         let config = ShiftNetConfig { grid: 1200, min_lag: -4, lags: 300, nfft: 1500, ..small() };
         let mut net = random_net(config);
         let mut rng = ChaCha8Rng::seed_from_u64(9);
+        let windows: Vec<(Vec<f32>, Vec<f32>, usize)> = (0..11)
+            .map(|i| {
+                let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1090), (1180, 3)][i / 2 % 5];
+                ((0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect(), vec![1.0; n], offset + i)
+            })
+            .collect();
+        let inputs: Vec<Input> = windows.iter().map(|(x, c, o)| Input { channels: x, coverage: c, offset: *o }).collect();
         let mut tapes = vec![Tape::default(); 11];
-        for (i, t) in tapes.iter_mut().enumerate() {
-            let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1090), (1180, 3)][i / 2 % 5];
-            let x: Vec<f32> = (0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect();
-            t.load(&net, &x, &vec![1.0; n], offset + i);
-        }
+        tapes.iter_mut().zip(&inputs).for_each(|(t, i)| t.load(&net, i));
         net.forward(&mut tapes);
-        let want: Vec<Vec<f32>> = tapes.iter().map(|t| t.logits.clone()).collect();
-        net.predict(&mut tapes);
-        for (t, w) in tapes.iter().zip(&want) {
-            let size = w.iter().map(|v| v.abs()).fold(1.0, f32::max);
-            assert!(t.logits.iter().zip(w).all(|(a, b)| (a - b).abs() < 1e-5 * size));
-        }
+        let mut p = Prediction::default();
+        let worst = |p: &Prediction| {
+            let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / b.iter().map(|v| v.abs()).fold(1.0, f32::max);
+            tapes.iter().zip(&p.logits).map(|(t, l)| off(l, &t.logits)).fold(0.0, f32::max)
+        };
+        net.predict(&inputs, &mut p);
+        assert!(worst(&p) < 1e-5, "{}", worst(&p));
         if net.set_precision(Precision::Bf16) == Precision::Bf16 {
-            net.predict(&mut tapes);
-            for (t, w) in tapes.iter().zip(&want) {
-                let size = w.iter().map(|v| v.abs()).fold(1.0, f32::max);
-                assert!(t.logits.iter().zip(w).all(|(a, b)| (a - b).abs() < 0.02 * size));
-                assert!(t.logits.iter().zip(w).any(|(a, b)| a != b));
-            }
+            net.predict(&inputs, &mut p);
+            assert!(worst(&p) < 0.02 && worst(&p) > 1e-5, "{}", worst(&p));
         }
         assert!(net.windows.lock().unwrap().iter().filter(|w| w.short.is_some()).count() >= 3);
     }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use slipher_nn::shiftnet::{Prediction, Tape};
 use slipher_systems::redshift::decode::{decode, posterior};
 use slipher_systems::redshift::encode::encode;
 use slipher_systems::redshift::measure::TOGETHER;
@@ -24,16 +25,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let start = Instant::now();
         let encoded: Vec<_> = examples.iter().filter_map(|e| encode(&e.spectrum)).collect();
         let encode = start.elapsed();
-        let mut tapes = vec![];
+        let (mut tapes, mut prediction) = (vec![], Prediction::default());
         let (mut predict, mut forward, mut loss, mut backward, mut answer) = (0.0, 0.0, 0.0, 0.0, 0.0);
         let mut positions = 0;
         for (e, x) in encoded.chunks(TOGETHER).zip(examples.chunks(TOGETHER)) {
             positions += e.iter().map(|e| e.coverage.len()).sum::<usize>();
             let t = Instant::now();
-            model.net.predict(model.load(&e.iter().collect::<Vec<_>>(), &mut tapes));
+            model.net.predict(&e.iter().map(|e| e.input()).collect::<Vec<_>>(), &mut prediction);
             predict += t.elapsed().as_secs_f64();
             let t = Instant::now();
-            model.net.forward(model.load(&e.iter().collect::<Vec<_>>(), &mut tapes));
+            tapes.resize_with(e.len(), Tape::default);
+            tapes.iter_mut().zip(e).for_each(|(t, e)| t.load(&model.net, &e.input()));
+            model.net.forward(&mut tapes);
             forward += t.elapsed().as_secs_f64();
             for (tape, x) in tapes.iter_mut().zip(x) {
                 let t = Instant::now();

@@ -10,6 +10,7 @@
 use slipher_data::grid::{LogGrid, Resampled, resample_into};
 use slipher_data::spectrum::{Spectrum, median};
 use slipher_nn::elementary::{asinh, ln};
+use slipher_nn::shiftnet::Input;
 
 /// Fine grid: log₁₀ λ from 2512 Å to 54,000 Å in steps of 10⁻⁴ (69 km/s), SDSS's own.
 pub const FINE: LogGrid = LogGrid { start: 3.4, step: 1e-4, len: 13_324 };
@@ -36,6 +37,13 @@ pub struct Encoded {
     pub coverage: Vec<f32>,
     /// Good fine pixels.
     pub good: usize,
+}
+
+impl Encoded {
+    /// As the network takes it.
+    pub fn input(&self) -> Input<'_> {
+        Input { channels: &self.channels, coverage: &self.coverage, offset: self.offset }
+    }
 }
 
 /// Buffers of [`Encoder::encode`], reused from spectrum to spectrum.

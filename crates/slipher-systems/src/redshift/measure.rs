@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
-use slipher_nn::shiftnet::Tape;
+use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_nn::spare::Spare;
 
 use super::decode::{Answer, Solution, decode, posterior};
@@ -66,7 +66,7 @@ pub const TOGETHER: usize = slipher_nn::correlation::TOGETHER;
 pub struct Workspace {
     encoder: Encoder,
     encoded: Vec<Encoded>,
-    tapes: Vec<Tape>,
+    prediction: Prediction,
 }
 
 /// Measures spectra, best in batches of [`TOGETHER`].
@@ -98,13 +98,13 @@ fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> 
             (before(s, ok.then_some(&*e)), ok)
         })
         .collect();
-    let good: Vec<&Encoded> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e).collect();
-    model.net.predict(model.load(&good, &mut w.tapes));
+    let inputs: Vec<Input> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e.input()).collect();
+    model.net.predict(&inputs, &mut w.prediction);
     let classes = model.classes();
-    let mut tapes = w.tapes.iter();
+    let mut logits = w.prediction.logits.iter();
     rows.drain(..)
         .map(|(mut m, ok)| {
-            let p = ok.then(|| tapes.next()).flatten().map(|t| posterior(&t.logits, &classes, model.sharpness));
+            let p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
             let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
             after(&mut m, answer);
             let p = m.answer.as_ref().and(p);

@@ -5,10 +5,10 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
-use slipher_nn::shiftnet::{ShiftNet, ShiftNetConfig, Tape};
+use slipher_nn::shiftnet::{ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
 
-use super::encode::{CHANNELS, Encoded, LAG, POSITIONS};
+use super::encode::{CHANNELS, LAG, POSITIONS};
 
 /// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
 pub const MIN_LAG: i32 = -20;
@@ -166,17 +166,6 @@ impl Model {
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("card".into(), self.card.clone());
         Ok(c)
-    }
-
-    /// Puts spectra on tapes, made where there are too few, for [`ShiftNet::forward`] or [`ShiftNet::predict`].
-    pub fn load<'a>(&self, encoded: &[&Encoded], tapes: &'a mut Vec<Tape>) -> &'a mut [Tape] {
-        if tapes.len() < encoded.len() {
-            tapes.resize_with(encoded.len(), Tape::default);
-        }
-        for (e, t) in encoded.iter().zip(tapes.iter_mut()) {
-            t.load(&self.net, &e.channels, &e.coverage, e.offset);
-        }
-        &mut tapes[..encoded.len()]
     }
 
     /// Class of each pattern, in the order of the logits.

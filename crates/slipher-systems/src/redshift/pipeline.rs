@@ -57,7 +57,8 @@ fn rows_of(model: &Model, files: &[PathBuf], options: &ReadOptions, w: &mut Work
     let found: Vec<Result<Spectrum, Box<Row>>> = files.iter().flat_map(|f| spectra_of(f, options)).collect();
     let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
     // A bug must cost a few rows, not the night.
-    let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| if good.len() < LARGE { measure(model, &good, w) } else { measure_all(model, &good) }));
+    let measured =
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| if good.len() < LARGE { measure(model, &good, w) } else { measure_all(model, &good) }));
     let mut measured = measured.map(Vec::into_iter);
     if measured.is_err() {
         *w = Workspace::default();

@@ -8,13 +8,13 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
-use slipher_nn::shiftnet::{ShiftNet, Tape};
+use slipher_nn::shiftnet::{Prediction, ShiftNet, Tape};
 use slipher_nn::spare::Spare;
 use slipher_sim::sed::SpecType;
 
 use super::decode::{decode, posterior};
-use super::measure::TOGETHER;
 use super::encode::{Encoded, encode};
+use super::measure::TOGETHER;
 use super::model::{LAGS, Model, ModelError, NetworkRecipe, allowed, lag_of};
 use super::score::{Tally, success};
 use super::simulate::{BadRecipe, SimulationRecipe, Simulator, Split};
@@ -92,6 +92,7 @@ pub struct Trainer {
     since_best: u64,
     validation: Vec<(Encoded, (SpecType, f64))>,
     tapes: Spare<Vec<Tape>>,
+    predictions: Spare<Prediction>,
 }
 
 /// Progress of one step, for the caller to show.
@@ -153,6 +154,7 @@ impl Trainer {
             since_best: 0,
             validation: vec![],
             tapes: Spare::default(),
+            predictions: Spare::default(),
         };
         let rows: Vec<u64> = (0..t.recipe.training.validation).collect();
         t.validation = rows
@@ -250,7 +252,11 @@ impl Trainer {
     fn chunk(&self, rows: std::ops::Range<u64>, batch: f32, classes: &[SpecType], tapes: &mut Vec<Tape>) -> Chunk {
         let mut out = Chunk { grad: vec![0.0; self.model.net.trunk.len()], samples: vec![], loss: 0.0, right: 0 };
         let drawn: Vec<_> = rows.map(|row| self.simulator.draw(Split::Train, row)).filter_map(|x| Some((encode(&x.spectrum)?, x.truth))).collect();
-        self.model.net.forward(self.model.load(&drawn.iter().map(|d| &d.0).collect::<Vec<_>>(), tapes));
+        if tapes.len() < drawn.len() {
+            tapes.resize_with(drawn.len(), Tape::default);
+        }
+        tapes.iter_mut().zip(&drawn).for_each(|(t, d)| t.load(&self.model.net, &d.0.input()));
+        self.model.net.forward(&mut tapes[..drawn.len()]);
         for (tape, (_, truth)) in tapes.iter_mut().zip(&drawn) {
             let (loss, mut grad) = cross_entropy(&tape.logits, classes, *truth);
             out.loss += loss;
@@ -268,19 +274,18 @@ impl Trainer {
     pub fn validate(&mut self) -> Validation {
         let classes = self.model.classes();
         let model = &self.model;
-        let score = |tape: &Tape, truth: &(SpecType, f64)| {
+        let score = |logits: &[f32], truth: &(SpecType, f64)| {
             let losses = SHARPNESS.map(|s| {
-                let scaled: Vec<f32> = tape.logits.iter().map(|l| l * s as f32).collect();
+                let scaled: Vec<f32> = logits.iter().map(|l| l * s as f32).collect();
                 cross_entropy(&scaled, &classes, Some(*truth)).0
             });
-            let answer = decode(&posterior(&tape.logits, &classes, 1.0), 1);
+            let answer = decode(&posterior(logits, &classes, 1.0), 1);
             (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
         };
         let parts = self.validation.par_chunks(TOGETHER).map(|some| {
-            let mut lent = self.tapes.lend();
-            let tapes = &mut *lent;
-            model.net.predict(model.load(&some.iter().map(|s| &s.0).collect::<Vec<_>>(), tapes));
-            tapes.iter().zip(some).map(|(t, s)| score(t, &s.1)).collect::<Vec<_>>()
+            let mut p = self.predictions.lend();
+            model.net.predict(&some.iter().map(|s| s.0.input()).collect::<Vec<_>>(), &mut p);
+            p.logits.iter().zip(some).map(|(l, s)| score(l, &s.1)).collect::<Vec<_>>()
         });
         let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> = parts.collect::<Vec<_>>().into_iter().flatten().collect();
         let n = all.len().max(1) as f64;
