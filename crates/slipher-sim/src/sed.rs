@@ -8,6 +8,9 @@ use crate::igm::Sightline;
 /// Speed of light, km/s.
 pub const C_KMS: f64 = 299_792.458;
 
+/// One step of the grid, km/s.
+const PIXEL_KMS: f64 = C_KMS * STEP * std::f64::consts::LN_10;
+
 /// Spectral class, as Redrock writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SpecType {
@@ -99,12 +102,19 @@ impl Template {
         let shift = (rest0 - self.start) / STEP;
         let whole = shift.floor();
         let t = (shift - whole) as f32;
-        let last = self.flux.len() as i64 - 1;
-        for (i, o) in out.iter_mut().enumerate() {
-            let j = whole as i64 + i as i64;
-            let a = self.flux[j.clamp(0, last) as usize];
-            let b = self.flux[(j + 1).clamp(0, last) as usize];
-            *o += weight * ((1.0 - t) * a + t * b);
+        let (whole, last, len) = (whole as i64, self.flux.len() as i64 - 1, out.len() as i64);
+        // Between `start` and `end` both neighbours exist: a plain loop over slices.
+        let start = (-whole).clamp(0, len);
+        let end = (last - whole).clamp(start, len);
+        let (before, rest) = out.split_at_mut(start as usize);
+        let (inside, after) = rest.split_at_mut((end - start) as usize);
+        before.iter_mut().for_each(|o| *o += weight * self.flux[0]);
+        after.iter_mut().for_each(|o| *o += weight * self.flux[last as usize]);
+        if !inside.is_empty() {
+            let a = &self.flux[(whole + start) as usize..];
+            for (o, ab) in inside.iter_mut().zip(a.windows(2)) {
+                *o += weight * ((1.0 - t) * ab[0] + t * ab[1]);
+            }
         }
     }
 }
@@ -154,18 +164,39 @@ impl Sed {
             t.add(*w, rest0, &mut out);
         }
         self.add_power_and_dust(rest0, &mut out);
-        let px = C_KMS * STEP * std::f64::consts::LN_10;
-        if self.dispersion > 0.0 {
-            smooth(&mut out, |_| self.dispersion / px);
+        let lsf = |i: usize| lsf.sigma_kms(10f64.powf(start + STEP * i as f64)) / PIXEL_KMS;
+        let dispersion = self.dispersion / PIXEL_KMS;
+        if !self.has_foreground(rest0, len) {
+            // Gaussians widen Gaussians: one smoothing, and lines as wide as they will be seen.
+            if dispersion > 0.0 {
+                smooth(&mut out, |i| dispersion.hypot(lsf(i)));
+            } else {
+                smooth(&mut out, lsf);
+            }
+            self.add_lines(z, start, lsf, &mut out);
+            return out;
         }
-        self.add_lines(z, start, &mut out);
+        if dispersion > 0.0 {
+            smooth(&mut out, |_| dispersion);
+        }
+        self.add_lines(z, start, |_| 0.0, &mut out);
         // What lies in front absorbs lines as well as continuum.
         self.absorb(rest0, &mut out);
         if let Some(s) = &self.sightline {
             s.apply(&mut out, start, STEP, z);
         }
-        smooth(&mut out, |i| lsf.sigma_kms(10f64.powf(start + STEP * i as f64)) / px);
+        smooth(&mut out, lsf);
         out
+    }
+
+    /// True if something absorbs within the window.
+    fn has_foreground(&self, rest0: f64, len: usize) -> bool {
+        let end = rest0 + STEP * len as f64;
+        let near = |l: &Gaussian| {
+            let reach = 4.0 * (l.sigma / C_KMS / std::f64::consts::LN_10).max(STEP);
+            (rest0 - reach..end + reach).contains(&l.wave.log10())
+        };
+        self.sightline.is_some() && rest0 < 1216f64.log10() || self.absorption.iter().any(near)
     }
 
     fn add_power_and_dust(&self, rest0: f64, out: &mut [f32]) {
@@ -195,18 +226,23 @@ impl Sed {
     fn absorb(&self, rest0: f64, out: &mut [f32]) {
         for l in &self.absorption {
             let centre = (l.wave.log10() - rest0) / STEP;
-            let sigma = (l.sigma / (C_KMS * STEP * std::f64::consts::LN_10)).max(0.5);
+            let sigma = (l.sigma / PIXEL_KMS).max(0.5);
             for_each_near(out, centre, 4.0 * sigma, |o, x| {
                 *o *= (1.0 - l.strength * (-0.5 * (x / sigma).powi(2)).exp()).max(0.0) as f32;
             });
         }
     }
 
-    fn add_lines(&self, z: f64, start: f64, out: &mut [f32]) {
+    /// Lines as wide as themselves and `wider` (pixels, at a pixel) together.
+    fn add_lines(&self, z: f64, start: f64, wider: impl Fn(usize) -> f64, out: &mut [f32]) {
         for l in &self.emission {
             let obs = l.wave * (1.0 + z);
             let centre = (obs.log10() - start) / STEP;
-            let sigma = (l.sigma / (C_KMS * STEP * std::f64::consts::LN_10)).max(0.5);
+            let near = centre.clamp(0.0, out.len().saturating_sub(1) as f64) as usize;
+            let sigma = (l.sigma / PIXEL_KMS).max(0.5).hypot(wider(near));
+            if centre < -5.0 * sigma || centre > out.len() as f64 + 5.0 * sigma {
+                continue;
+            }
             // A line of integral W (rest Å) has peak W / (√2π σ_λ) in f_λ.
             let flux = l.strength * self.dust.0.transmission(l.wave, self.dust.1);
             let peak = flux / (2.506_628 * sigma * STEP * std::f64::consts::LN_10 * l.wave);
@@ -243,21 +279,25 @@ pub fn smooth(flux: &mut [f32], sigma: impl Fn(usize) -> f64) {
     if half.iter().all(|h| *h < 0.53) {
         return;
     }
-    let mut sum = vec![0.0f64; n + 1];
+    // The integral of the piecewise-constant flux, with its slope, and ends that stay: no test in the inner loop.
+    let reach = half.iter().fold(0.5f64, |m, h| m.max(*h)).ceil() as usize + 1;
+    let mut sum = vec![(0.0f64, 0.0f64); n + 2 * reach + 1];
     for _ in 0..3 {
-        for i in 0..n {
-            sum[i + 1] = sum[i] + f64::from(flux[i]);
+        let mut total = 0.0;
+        for (s, f) in sum[reach..reach + n].iter_mut().zip(flux.iter()) {
+            *s = (total, f64::from(*f));
+            total += f64::from(*f);
         }
-        // Integral of the piecewise-constant flux up to a fractional position.
+        sum[reach + n..].fill((total, 0.0));
         let integral = |x: f64| {
-            let x = x.clamp(0.0, n as f64);
-            let i = (x as usize).min(n - 1);
-            sum[i] + (x - i as f64) * (sum[i + 1] - sum[i])
+            let i = x as usize;
+            sum[i].0 + (x - i as f64) * sum[i].1
         };
+        let (first, end) = (reach as f64, (reach + n) as f64);
         for i in 0..n {
-            let h = half[i].max(0.5);
-            let (lo, hi) = ((i as f64 + 0.5 - h).max(0.0), (i as f64 + 0.5 + h).min(n as f64));
-            flux[i] = ((integral(hi) - integral(lo)) / (hi - lo)) as f32;
+            let (h, at) = (half[i].max(0.5), first + i as f64 + 0.5);
+            let (lo, hi) = (at - h, at + h);
+            flux[i] = ((integral(hi) - integral(lo)) / (hi.min(end) - lo.max(first))) as f32;
         }
     }
 }
