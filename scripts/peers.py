@@ -81,6 +81,8 @@ def onnx(net, x):
     return times(2 * reps if len(data) > 1 else 10 * reps, lambda: session.run(None, {"x": data}))
 
 
+a, b = torch.rand(2048, 2048), torch.rand(2048, 2048)
+show("2048", "sgemm", "PyTorch", times(2 * reps, lambda: a @ b))
 for name, make, shape in (("W1", w1, (1, 1800)), ("W2", w2, (5, 44, 44))):
     x = torch.rand(128, *shape)
     y = torch.arange(128) % (800 if name == "W1" else 2)

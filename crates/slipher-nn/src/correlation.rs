@@ -93,14 +93,22 @@ impl Correlation {
         assert_eq!(w.len(), self.weights());
         let nfft = (grid + self.lags..self.nfft() * 9 / 10).find(|n| LaneFft::fits(*n))?;
         let short = Correlation { plan: LaneFft::new(nfft), min_lag: self.min_lag, lags: self.lags, patterns: self.patterns };
-        let mut cut = vec![0.0; short.weights()];
+        let cut = self.cut(w, first, grid, nfft);
+        Some((short, cut))
+    }
+
+    /// The part of the pattern weights that windows within grid positions `first .. first + grid` reach, for a transform
+    /// of length `nfft` in which `first` is position 0.
+    pub fn cut(&self, w: &[f32], first: usize, grid: usize, nfft: usize) -> Vec<f32> {
+        assert!(grid + self.lags <= nfft && w.len() == self.weights());
+        let mut cut = vec![0.0; self.patterns * WIDTH * nfft];
         let (lo, hi) = (1 - i64::from(self.min_lag) - self.lags as i64, grid as i64 - i64::from(self.min_lag));
         for (to, from) in cut.chunks_exact_mut(nfft).zip(w.chunks_exact(self.nfft())) {
             for j in lo..hi {
                 to[j.rem_euclid(nfft as i64) as usize] = from[(first as i64 + j).rem_euclid(self.nfft() as i64) as usize];
             }
         }
-        Some((short, cut))
+        cut
     }
 
     /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position `offset`.

@@ -18,9 +18,9 @@ use crate::maps::{Maps, Shape};
 use crate::predictor::Precision;
 
 /// Slope of the leaky ReLU below zero.
-const SLOPE: f32 = 0.1;
+pub const SLOPE: f32 = 0.1;
 /// The feature map that carries the coverage of the window instead of a learned feature.
-const COVERAGE: usize = WIDTH - 1;
+pub const COVERAGE: usize = WIDTH - 1;
 
 /// Shape of a network. `depth` is the dial: dilations run 1, 2, 4, 8, 16, 32 and start again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -115,6 +115,14 @@ pub struct Input<'a> {
     pub coverage: &'a [f32],
     /// Grid position at which the window begins.
     pub offset: usize,
+}
+
+/// Something that predicts as [`ShiftNet::predict`] does, elsewhere.
+pub trait Engine: Send + Sync {
+    /// Fills `out.logits` for each of `inputs`.
+    fn predict(&self, inputs: &[Input], out: &mut Prediction);
+    /// Spectra that it takes best at a time.
+    fn together(&self) -> usize;
 }
 
 /// Output and buffers of [`ShiftNet::predict`], reused.
@@ -223,6 +231,22 @@ impl ShiftNet {
         for ((c, at), t) in all.into_iter().zip(&mut self.transposed) {
             c.transpose(&self.trunk[at..at + c.weights()], t);
         }
+    }
+
+    /// The convolutions of the trunk in order, with weights in PyTorch's order and biases.
+    pub fn layers(&self) -> impl Iterator<Item = (Conv, Vec<f32>, Vec<f32>)> + '_ {
+        self.offsets().map(|(c, at)| {
+            let (w, b) = self.trunk[at..].split_at(c.weights());
+            (c, c.unpack(w), b[..c.filters].to_vec())
+        })
+    }
+    /// Pattern weights for a transform of another length, at least grid + lags.
+    pub fn patterns_of_length(&self, nfft: usize) -> Vec<f32> {
+        self.correlation.cut(&self.patterns, 0, self.config.grid, nfft)
+    }
+    /// Bias of each pattern.
+    pub fn pattern_bias(&self) -> &[f32] {
+        &self.trunk[self.trunk.len() - self.config.patterns..]
     }
 
     fn offsets(&self) -> impl Iterator<Item = (Conv, usize)> + use<> {

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
+use slipher_nn::correlation::TOGETHER;
 use slipher_nn::shiftnet::{Prediction, Tape};
 use slipher_systems::redshift::decode::{decode, posterior};
 use slipher_systems::redshift::encode::encode;
-use slipher_systems::redshift::measure::TOGETHER;
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{Simulator, Split};
 use slipher_systems::redshift::train::{Recipe, cross_entropy};

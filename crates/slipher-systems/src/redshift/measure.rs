@@ -58,9 +58,6 @@ impl Measurement {
     }
 }
 
-/// Spectra that a thread measures together: each pass over the learned patterns serves all of them.
-pub const TOGETHER: usize = slipher_nn::correlation::TOGETHER;
-
 /// Buffers of [`measure`], reused from call to call.
 #[derive(Default)]
 pub struct Workspace {
@@ -69,15 +66,15 @@ pub struct Workspace {
     prediction: Prediction,
 }
 
-/// Measures spectra, best in batches of [`TOGETHER`].
+/// Measures spectra, best in batches of [`Model::together`].
 pub fn measure(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<Measurement> {
-    spectra.chunks(TOGETHER).flat_map(|s| measure_together(model, s, w)).map(|m| m.0).collect()
+    spectra.chunks(model.together()).flat_map(|s| measure_together(model, s, w)).map(|m| m.0).collect()
 }
 
 /// Measures spectra on all threads, in order.
 pub fn measure_all(model: &Model, spectra: &[&Spectrum]) -> Vec<Measurement> {
     let spare = Spare::<Workspace>::default();
-    spectra.par_chunks(TOGETHER).map(|some| measure(model, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
+    spectra.par_chunks(model.together()).map(|some| measure(model, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
 /// Measures one spectrum, with its posterior `[class][lag]`.
@@ -99,7 +96,7 @@ fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> 
         })
         .collect();
     let inputs: Vec<Input> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e.input()).collect();
-    model.net.predict(&inputs, &mut w.prediction);
+    model.predict(&inputs, &mut w.prediction);
     let classes = model.classes();
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)

@@ -1,11 +1,12 @@
 //! The redshift model: shape, weights, calibration; on disk as safetensors.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
-use slipher_nn::shiftnet::{ShiftNet, ShiftNetConfig};
+use slipher_nn::shiftnet::{Engine, Input, Prediction, ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
 
 use super::encode::{CHANNELS, LAG, POSITIONS};
@@ -94,6 +95,8 @@ pub fn redshift_of(lag: f64) -> f64 {
 pub struct Model {
     pub recipe: NetworkRecipe,
     pub net: ShiftNet,
+    /// Predicts instead of our own kernels, if set.
+    pub engine: Option<Arc<dyn Engine>>,
     /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
     pub sharpness: f64,
     /// Name and SHA-256 of the file.
@@ -116,7 +119,7 @@ impl Model {
     /// A new, untrained model.
     pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
         let net = ShiftNet::new(recipe.config(), seed);
-        Model { recipe, net, sharpness: 1.0, id: "untrained".into(), sha256: String::new(), card: "{}".into() }
+        Model { recipe, net, engine: None, sharpness: 1.0, id: "untrained".into(), sha256: String::new(), card: "{}".into() }
     }
 
     /// Reads a model from the bytes of a file.
@@ -142,7 +145,7 @@ impl Model {
         let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
         let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
-        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), sharpness, id, sha256, card })
+        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, id, sha256, card })
     }
 
     /// Reads a model file.
@@ -166,6 +169,19 @@ impl Model {
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("card".into(), self.card.clone());
         Ok(c)
+    }
+
+    /// Logits of a few spectra, on the device chosen.
+    pub fn predict(&self, inputs: &[Input], out: &mut Prediction) {
+        match &self.engine {
+            Some(e) => e.predict(inputs, out),
+            None => self.net.predict(inputs, out),
+        }
+    }
+
+    /// Spectra to predict at a time.
+    pub fn together(&self) -> usize {
+        self.engine.as_ref().map_or(slipher_nn::correlation::TOGETHER, |e| e.together())
     }
 
     /// Class of each pattern, in the order of the logits.

@@ -8,7 +8,7 @@ use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::spare::Spare;
 
 use super::catalogue::Row;
-use super::measure::{TOGETHER, Workspace, measure, measure_all, measure_with_posterior};
+use super::measure::{Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
@@ -34,7 +34,7 @@ pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink:
             let mut done = 0;
             let spare = Spare::<Workspace>::default();
             for batch in files.chunks(BATCH) {
-                let rows = batch.par_chunks(TOGETHER).map(|some| rows_of(model, some, options, &mut spare.lend()));
+                let rows = batch.par_chunks(model.together()).map(|some| rows_of(model, some, options, &mut spare.lend()));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.

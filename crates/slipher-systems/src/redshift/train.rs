@@ -14,7 +14,6 @@ use slipher_sim::sed::SpecType;
 
 use super::decode::{decode, posterior};
 use super::encode::{Encoded, encode};
-use super::measure::TOGETHER;
 use super::model::{LAGS, Model, ModelError, NetworkRecipe, allowed, lag_of};
 use super::score::{Tally, success};
 use super::simulate::{BadRecipe, SimulationRecipe, Simulator, Split};
@@ -282,7 +281,7 @@ impl Trainer {
             let answer = decode(&posterior(logits, &classes, 1.0), 1);
             (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
         };
-        let parts = self.validation.par_chunks(TOGETHER).map(|some| {
+        let parts = self.validation.par_chunks(slipher_nn::correlation::TOGETHER).map(|some| {
             let mut p = self.predictions.lend();
             model.net.predict(&some.iter().map(|s| s.0.input()).collect::<Vec<_>>(), &mut p);
             p.logits.iter().zip(some).map(|(l, s)| score(l, &s.1)).collect::<Vec<_>>()

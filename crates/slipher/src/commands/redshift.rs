@@ -35,6 +35,25 @@ pub struct Args {
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
+enum Device {
+    Auto,
+    Cpu,
+    Wgpu,
+    Cuda,
+}
+
+impl From<Device> for slipher_gpu::Choice {
+    fn from(d: Device) -> Self {
+        match d {
+            Device::Auto => Self::Auto,
+            Device::Cpu => Self::Cpu,
+            Device::Wgpu => Self::Wgpu,
+            Device::Cuda => Self::Cuda,
+        }
+    }
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
 enum Precision {
     F32,
     Bf16,
@@ -60,7 +79,10 @@ struct Common {
     /// Wavelengths are in vacuum, whatever the files say
     #[arg(long)]
     vacuum: bool,
-    /// Arithmetic of the network; bf16 where the processor has avx512_bf16
+    /// Where the network runs; auto takes a graphics processor if this build knows one (features wgpu, cuda)
+    #[arg(long, value_enum, default_value_t = Device::Auto)]
+    device: Device,
+    /// Arithmetic of the network on the processor; bf16 where the processor has avx512_bf16
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
     /// Only part I of N of the files (1-based), for job arrays
@@ -100,6 +122,12 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
     let mut model = super::model(common.model.as_deref())?;
     if model.net.set_precision(common.precision.into()) != common.precision.into() && !quiet {
         eprintln!("slipher: this processor has no bf16; using f32");
+    }
+    if let Some((name, engine)) = slipher_gpu::open(common.device.into(), &model.net).into_diagnostic()? {
+        if !quiet {
+            eprintln!("slipher: the network runs on {name}");
+        }
+        model.engine = Some(engine);
     }
     let medium = if common.air { Some(Medium::Air) } else { common.vacuum.then_some(Medium::Vacuum) };
     let options = ReadOptions { medium };

@@ -1,0 +1,89 @@
+//! `cargo xtask bench`: ours and the peers' in turns on the same work; writes the part of
+//! docs/BENCHMARKS.md between its two marks.
+
+mod networks;
+mod reading;
+mod throughput;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{root, sh};
+
+const BEGIN: &str = "<!-- from here on written by: cargo xtask bench -->";
+
+/// Runs all parts; `quick` takes one round of each.
+pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<(), String> {
+    std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
+    for (package, example) in [("slipher-nn", "reference"), ("slipher-data", "read"), ("slipher-systems", "speed")] {
+        sh("cargo", &["build", "--release", "-p", package, "--example", example])?;
+    }
+    sh("cargo", &["build", "--release", "-p", "slipher"])?;
+    let python = environment(&folder.join("peers"))?;
+    let rounds = if quick { 1 } else { 5 };
+    let mut page = String::new();
+    let _ = writeln!(page, "{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n", machine());
+    page += &networks::run(&python, rounds)?;
+    page += &reading::run(&python, rounds)?;
+    page += &throughput::run(folder, model, quick)?;
+    println!("{page}");
+    let path = root().join("docs/BENCHMARKS.md");
+    let old = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let kept = old.split(BEGIN).next().unwrap_or_default().trim_end();
+    let tmp = path.with_extension("tmp");
+    std::fs::write(&tmp, format!("{kept}\n\n{page}")).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A Python with the peers, from the package index; made once.
+fn environment(venv: &Path) -> Result<PathBuf, String> {
+    let python = venv.join("bin/python");
+    if !python.exists() {
+        sh("python3", &["-m", "venv", &venv.display().to_string()])?;
+    }
+    let have = Command::new(&python).args(["-c", "import torch, onnxruntime, onnx, astropy, fitsio"]).output().is_ok_and(|o| o.status.success());
+    if !have {
+        let packages = ["torch", "onnx", "onnxruntime", "astropy", "fitsio", "numpy"];
+        let args: Vec<&str> = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"].into_iter().chain(packages).collect();
+        sh(&python.display().to_string(), &args)?;
+    }
+    Ok(python)
+}
+
+/// A binary of this build.
+fn built(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    target.join("release").join(name)
+}
+
+/// Runs a program in the repository and returns what it prints.
+fn output(program: &Path, args: &[String], environment: &[(&str, String)]) -> Result<String, String> {
+    let mut command = Command::new(program);
+    command.args(args).current_dir(root()).stderr(std::process::Stdio::null()).envs(environment.iter().map(|(k, v)| (*k, v.as_str())));
+    let out = command.output().map_err(|e| format!("{}: {e}", program.display()))?;
+    if !out.status.success() {
+        return Err(format!("{} failed: {}", program.display(), out.status));
+    }
+    Ok(String::from_utf8_lossy(&out.stdout).into_owned())
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut v = values.to_vec();
+    v.sort_by(f64::total_cmp);
+    v.get(v.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// `median (lowest–highest)`.
+fn spread(values: &[f64]) -> String {
+    let (lo, hi) = values.iter().fold((f64::INFINITY, 0.0f64), |(a, b), v| (a.min(*v), b.max(*v)));
+    format!("{:.2} ({lo:.2}–{hi:.2})", median(values))
+}
+
+fn machine() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches([' ', '\t', ':']).to_owned());
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let isa = format!("{:?}", slipher_nn::lanes::Isa::best());
+    let bf16 = if slipher_nn::tile::has_bf16() { " with bf16" } else { "" };
+    format!("{cores} cores of {}, {isa}{bf16}", model.unwrap_or_else(|| "an unknown processor".into()))
+}
