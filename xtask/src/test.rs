@@ -15,6 +15,8 @@ pub fn run() -> Result<(), String> {
         sh("cargo", &["test", "--workspace", "--release", "--lib", "--bins", "--tests"])?;
     }
     sh("cargo", &["test", "--workspace", "--release", "--doc", "--quiet"])?;
+    // The tensors of the graphics processors, on the framework's own path for the processor.
+    sh("cargo", &["test", "--release", "-p", "slipher-gpu", "--features", "flex", "--lib", "--quiet"])?;
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     python()?;
     if data().is_dir() {
