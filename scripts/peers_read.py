@@ -38,7 +38,7 @@ try:
 
     def fast(path):
         with fitsio.FITS(path) as f:
-            t = f[1].read(columns=["flux", "loglam", "ivar"])
+            t = f[1].read(columns=["flux", "loglam", "ivar"], lower=True)
             out = [t[c].astype(np.float64) for c in ("flux", "loglam", "ivar")]
             if len(f) > 2:
                 out.append(f[2].read(columns=[c for c in ("Z", "CLASS", "ZWARNING") if c in f[2].get_colnames()]))

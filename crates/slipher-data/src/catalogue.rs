@@ -124,7 +124,7 @@ impl CatalogueWriter {
                 }
                 if let Some(w) = writer {
                     w.write(&record).map_err(bad)?;
-                    if w.in_progress_size() > 32 << 20 {
+                    if w.in_progress_size() > 8 << 20 {
                         w.flush().map_err(bad)?;
                     }
                 }

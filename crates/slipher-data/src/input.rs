@@ -40,8 +40,12 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
         }
         out.extend(found);
     }
-    let mut seen = std::collections::HashSet::new();
-    out.retain(|p| seen.insert(p.clone()));
+    // Names are borrowed: a hundred thousand of them are not copied.
+    let mut seen = std::collections::HashSet::with_capacity(out.len());
+    let first: Vec<bool> = out.iter().map(|p| seen.insert(p.as_path())).collect();
+    drop(seen);
+    let mut first = first.into_iter();
+    out.retain(|_| first.next().unwrap_or(true));
     Ok(out)
 }
 

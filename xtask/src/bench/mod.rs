@@ -21,13 +21,16 @@ pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<(), String> {
     }
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
-    let rounds = if quick { 1 } else { 5 };
+    let rounds = if quick { 1 } else { 4 };
     let mut page = String::new();
     let _ = writeln!(page, "{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n", machine());
-    page += &networks::run(&python, rounds)?;
-    page += &reading::run(&python, rounds)?;
-    page += &throughput::run(folder, model, quick)?;
-    println!("{page}");
+    for part in [&|| throughput::run(folder, model, quick), &|| reading::run(&python, rounds), &|| networks::run(&python, rounds)]
+        as [&dyn Fn() -> Result<String, String>; 3]
+    {
+        let text = part()?;
+        println!("{text}");
+        page += &text;
+    }
     let path = root().join("docs/BENCHMARKS.md");
     let old = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let kept = old.split(BEGIN).next().unwrap_or_default().trim_end();

@@ -17,17 +17,16 @@ pub fn run(python: &Path, rounds: usize) -> Result<String, String> {
     page += "W1 = 3 × conv1d(16 filters of size 8) on 1800 bins + dense 28,464 → 800. W2 = the star/galaxy network of Kim & Brunner (2017), 5 × 44 × 44. Training is forward, cross-entropy,\n\
              backward and Adam on a batch of 128. Peers: PyTorch eager, fused Adam, channels-last, torch.compile where a compiler is found; onnxruntime. In each round every program runs once,\n\
              and a ratio is taken within the round; given is the median over rounds and the range. \"Best peer\" is the fastest of them in that round.\n\n";
-    let _ = writeln!(page, "`cargo xtask bench` ({rounds} rounds)\n");
-    for threads in [1, 2] {
+    for (threads, rounds) in [(2, rounds), (1, rounds.div_ceil(2))] {
         let mut all = Seconds::new();
         for round in 0..rounds {
             eprintln!("networks, {threads} threads, round {} of {rounds}", round + 1);
-            let args = [threads.to_string(), "5".to_owned()];
+            let args = [threads.to_string(), "3".to_owned()];
             collect(&output(&built("examples/reference"), &args, &[])?, &mut all);
             let script: Vec<String> = std::iter::once("scripts/peers.py".to_owned()).chain(args).collect();
             collect(&output(python, &script, &[])?, &mut all);
         }
-        page += &table(&all, threads);
+        page += &table(&all, threads, rounds);
     }
     Ok(page)
 }
@@ -42,11 +41,11 @@ fn collect(text: &str, all: &mut Seconds) {
     }
 }
 
-fn table(all: &Seconds, threads: usize) -> String {
+fn table(all: &Seconds, threads: usize, rounds: usize) -> String {
     let get = |network: &str, what: &str, peer: &str| all.get(&(network.to_owned(), what.to_owned(), peer.to_owned()));
     let peak: Vec<f64> = get("sgemm", "2048", "PyTorch").into_iter().flatten().map(|s| 2.0 * 2048f64.powi(3) / s).collect();
     let mut page = format!(
-        "{threads} thread{}; sgemm 2048³ of PyTorch (MKL) in the same rounds: {:.0} GFLOP/s\n\n",
+        "{threads} thread{}, {rounds} rounds; sgemm 2048³ of PyTorch (MKL) in the same rounds: {:.0} GFLOP/s\n\n",
         if threads == 1 { "" } else { "s" },
         median(&peak) * 1e-9
     );
@@ -62,8 +61,7 @@ fn table(all: &Seconds, threads: usize) -> String {
             let Some(ours) = get(network, what, "") else { continue };
             let rivals: Vec<(&String, &Vec<f64>)> =
                 all.iter().filter(|((n, w, p), _)| n == network && w == base && !p.is_empty()).map(|((_, _, p), s)| (p, s)).collect();
-            let rounds = ours.len();
-            let best: Vec<f64> = (0..rounds).map(|r| rivals.iter().filter_map(|(_, s)| s.get(r)).copied().fold(f64::INFINITY, f64::min)).collect();
+            let best: Vec<f64> = (0..ours.len()).map(|r| rivals.iter().filter_map(|(_, s)| s.get(r)).copied().fold(f64::INFINITY, f64::min)).collect();
             let winner = rivals.iter().min_by(|a, b| median(a.1).total_cmp(&median(b.1))).map_or("", |w| w.0.as_str());
             let eager: Vec<f64> = rivals.iter().find(|(p, _)| *p == "PyTorch" || *p == "PyTorch bf16").map(|(_, s)| (*s).clone()).unwrap_or_default();
             let ratio = |theirs: &[f64]| spread(&theirs.iter().zip(ours).map(|(t, o)| t / o).collect::<Vec<_>>());

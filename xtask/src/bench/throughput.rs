@@ -39,7 +39,7 @@ pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<String, String> {
                 continue;
             }
             // Three runs of the short ones: the first of a session pays for the file cache.
-            let runs = if n > 10_000 { 1 } else { 3 };
+            let runs = if n >= 10_000 { 1 } else { 3 };
             let all: Result<Vec<(f64, u64)>, String> = (0..runs).map(|_| predict(folder, &files, n, threads, precision, model)).collect();
             let all = all?;
             let seconds = median(&all.iter().map(|a| a.0).collect::<Vec<_>>());

@@ -138,7 +138,10 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
     }
     // A catalogue or report of an earlier run in the same folder is no input.
     let own: Vec<PathBuf> = [output, page].into_iter().flatten().filter_map(|p| p.canonicalize().ok()).collect();
-    files.retain(|f| f.canonicalize().map_or(true, |f| !own.contains(&f)));
+    files.retain(|f| {
+        let named_alike = own.iter().any(|o| o.file_name() == f.file_name());
+        !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
+    });
     for p in [output, page].into_iter().flatten() {
         let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
         if !parent.is_dir() {
