@@ -17,7 +17,7 @@ const HELP: &str = "cargo xtask COMMAND
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
   readall                  every file of the data folder is read or refused
-  bench [FOLDER | --quick] beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
+  bench [PART | FOLDER]    (throughput, reading, networks) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
                            (installs them from the Python package index into FOLDER/peers: some gigabytes)
 The data folder is ../shared/data or $SLIPHER_DATA.";
 
@@ -34,9 +34,10 @@ fn main() -> ExitCode {
         ["real", "--classical", model] => real::run(&data(), Path::new(model), true).map(drop),
         ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
         ["readall"] => readall::run(&data()),
-        ["bench"] => bench::run(&root().join("target/bench"), &shipped, false),
-        ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true),
-        ["bench", folder] => bench::run(Path::new(folder), &shipped, false),
+        ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
+        ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
+        ["bench", part @ ("throughput" | "reading" | "networks")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
+        ["bench", folder] => bench::run(Path::new(folder), &shipped, false, None),
         _ => Err(HELP.into()),
     };
     match result {

@@ -19,8 +19,6 @@ use crate::tile::{Mac, Single, best, group, multiply};
 
 /// Words of A and P that stay in the cache together.
 const BLOCK: usize = 512;
-/// Words between two requests for what comes next.
-const SHARE: usize = 128;
 /// Most tiles of A and groups of P in one task; fixed, so that threads do not change sums.
 const TILES: usize = 8;
 const GROUPS: usize = 7;
@@ -162,36 +160,20 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, til
                             }
                         }
                         let w = p.p.as_ptr().add((index * words + first) * g + part * B * WIDTH);
-                        // The panel that comes next is asked for in equal shares while this one is used.
-                        let next =
-                            if gi + 1 < groups.len() { w.wrapping_add(words * g) } else { p.p.as_ptr().wrapping_add((groups.start * words + first + n) * g) };
-                        let stream = |sum: &mut [[M::Sum; T]; B], x: *const M::Word, (xs, js): (usize, usize)| {
-                            for at in (0..n).step_by(SHARE) {
-                                let share = (SHARE * g / WIDTH).div_ceil(count);
-                                let from = (at * g / WIDTH) + i * share;
-                                ask::<M>(next, if count > 1 { from..from + share } else { 0..0 });
-                                multiply::<M, B, T>(sum, x.add(at * js), (xs, js), SHARE.min(n - at), w.add(at * g), g);
-                            }
-                        };
                         match p.a {
-                            Left::Tiles(a) => stream(&mut sum, a.as_ptr().add((tile * words + first) * T), (1, T)),
-                            Left::Rows(_) if copied => stream(&mut sum, work.a.as_ptr().add(i * T * COPY), (COPY, 1)),
+                            Left::Tiles(a) => multiply::<M, B, T>(&mut sum, a.as_ptr().add((tile * words + first) * T), (1, T), n, w, g),
+                            Left::Rows(_) if copied => multiply::<M, B, T>(&mut sum, work.a.as_ptr().add(i * T * COPY), (COPY, 1), n, w, g),
                             Left::Rows(a) => multiply::<M, B, T>(&mut sum, a.as_ptr().add(p.first_row(tile) * words + first), (words, 1), n, w, g),
                             Left::Columns(_) => multiply::<M, B, T>(&mut sum, work.a.as_ptr().add((i * words + first) * T), (1, T), n, w, g),
                             Left::Panels(a, width) => {
                                 let a = |at: usize| a.as_ptr().add(((first + at) / width * p.m + p.first_row(tile)) * width);
-                                // The first group of P brings in the rows of A that the others find in the cache.
-                                let lines = if gi == 0 { T * width / WIDTH } else { 0 };
                                 // The width is a constant in either loop: sums stay in registers.
                                 if width == 2 * WIDTH {
-                                    for at in (0..n).step_by(2 * WIDTH) {
-                                        ask::<M>(a(at).wrapping_add(T * width), 0..lines);
-                                        multiply::<M, B, T>(&mut sum, a(at), (2 * WIDTH, 1), (2 * WIDTH).min(n - at), w.add(at * g), g);
-                                    }
+                                    (0..n)
+                                        .step_by(2 * WIDTH)
+                                        .for_each(|at| multiply::<M, B, T>(&mut sum, a(at), (2 * WIDTH, 1), (2 * WIDTH).min(n - at), w.add(at * g), g));
                                 } else {
-                                    for at in (0..n).step_by(WIDTH) {
-                                        multiply::<M, B, T>(&mut sum, a(at), (WIDTH, 1), WIDTH.min(n - at), w.add(at * g), g);
-                                    }
+                                    (0..n).step_by(WIDTH).for_each(|at| multiply::<M, B, T>(&mut sum, a(at), (WIDTH, 1), WIDTH.min(n - at), w.add(at * g), g));
                                 }
                             }
                         }
@@ -208,18 +190,6 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, til
             }
         }
     }
-}
-
-/// Asks for lines of sixteen words from `at`, to have them when they are needed.
-#[inline(always)]
-fn ask<M: Mac>(at: *const M::Word, lines: Span) {
-    #[cfg(target_arch = "x86_64")]
-    for line in lines {
-        // SAFETY: a prefetch may name any address.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T1 }>(at.wrapping_add(line * WIDTH).cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = (at, lines);
 }
 
 /// Asks for the rows of C that a tile will write, while it is being computed.

@@ -5,7 +5,6 @@ mod networks;
 mod reading;
 mod throughput;
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,29 +12,45 @@ use crate::{root, sh};
 
 const BEGIN: &str = "<!-- from here on written by: cargo xtask bench -->";
 
-/// Runs all parts; `quick` takes one round of each.
-pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<(), String> {
+/// Runs all parts, or `only` one; `quick` takes one round of each.
+pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     for (package, example) in [("slipher-nn", "reference"), ("slipher-data", "read"), ("slipher-systems", "speed")] {
         sh("cargo", &["build", "--release", "-p", package, "--example", example])?;
     }
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
-    let rounds = if quick { 1 } else { 4 };
-    let mut page = String::new();
-    let _ = writeln!(page, "{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n", machine());
-    for part in [&|| throughput::run(folder, model, quick), &|| reading::run(&python, rounds), &|| networks::run(&python, rounds)]
-        as [&dyn Fn() -> Result<String, String>; 3]
-    {
-        let text = part()?;
-        println!("{text}");
-        page += &text;
+    let rounds = if quick { 1 } else { 3 };
+    let parts: [(&str, &dyn Fn() -> Result<String, String>); 3] = [
+        ("throughput", &|| throughput::run(folder, model, quick)),
+        ("reading", &|| reading::run(&python, rounds)),
+        ("networks", &|| networks::run(&python, rounds)),
+    ];
+    for (name, part) in parts {
+        if only.is_none_or(|o| o == name) {
+            let text = part()?;
+            println!("{text}");
+            put(&text)?;
+        }
     }
+    Ok(())
+}
+
+/// Puts a part that begins with its heading into docs/BENCHMARKS.md, in place of the one before.
+fn put(text: &str) -> Result<(), String> {
     let path = root().join("docs/BENCHMARKS.md");
     let old = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
-    let kept = old.split(BEGIN).next().unwrap_or_default().trim_end();
+    let (kept, measured) = old.split_once(BEGIN).unwrap_or((&old, ""));
+    let heading = text.lines().next().unwrap_or_default();
+    let mut parts: Vec<String> = measured.split("\n## ").skip(1).map(|p| format!("## {}\n", p.trim_end())).collect();
+    match parts.iter_mut().find(|p| p.lines().next() == Some(heading)) {
+        Some(p) => text.trim_end().clone_into(p),
+        None => parts.push(text.trim_end().to_owned()),
+    }
+    let body: Vec<String> = parts.iter().map(|p| p.trim_end().to_owned()).collect();
+    let page = format!("{}\n\n{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n\n{}\n", kept.trim_end(), machine(), body.join("\n\n"));
     let tmp = path.with_extension("tmp");
-    std::fs::write(&tmp, format!("{kept}\n\n{page}")).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| format!("{}: {e}", path.display()))
+    std::fs::write(&tmp, page).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// A Python with the peers, from the package index; made once.
