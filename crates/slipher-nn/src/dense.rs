@@ -169,11 +169,13 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, til
                                 let a = |at: usize| a.as_ptr().add(((first + at) / width * p.m + p.first_row(tile)) * width);
                                 // The width is a constant in either loop: sums stay in registers.
                                 if width == 2 * WIDTH {
-                                    (0..n)
-                                        .step_by(2 * WIDTH)
-                                        .for_each(|at| multiply::<M, B, T>(&mut sum, a(at), (2 * WIDTH, 1), (2 * WIDTH).min(n - at), w.add(at * g), g));
+                                    for at in (0..n).step_by(2 * WIDTH) {
+                                        multiply::<M, B, T>(&mut sum, a(at), (2 * WIDTH, 1), (2 * WIDTH).min(n - at), w.add(at * g), g);
+                                    }
                                 } else {
-                                    (0..n).step_by(WIDTH).for_each(|at| multiply::<M, B, T>(&mut sum, a(at), (WIDTH, 1), WIDTH.min(n - at), w.add(at * g), g));
+                                    for at in (0..n).step_by(WIDTH) {
+                                        multiply::<M, B, T>(&mut sum, a(at), (WIDTH, 1), WIDTH.min(n - at), w.add(at * g), g);
+                                    }
                                 }
                             }
                         }
