@@ -10,7 +10,7 @@ use rayon::prelude::*;
 
 use crate::lanes::{Isa, Lanes, WIDTH};
 use crate::maps::{Maps, Shape};
-use crate::tile::{Mac, Single, best, group, multiply};
+use crate::tile::{Mac, Single, group, multiply, size};
 
 /// Geometry of a convolution of stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,6 +53,10 @@ impl Conv {
     }
     fn groups(&self) -> usize {
         self.filters.next_multiple_of(WIDTH) / group(self.filters)
+    }
+    /// Runs of adjoining words under a row of the kernel, and their length: one where columns touch.
+    fn runs(&self, lanes: usize) -> (usize, usize) {
+        if self.dilation == 1 { (1, self.kernel.1 * lanes) } else { (self.kernel.1, lanes) }
     }
     /// Length of the packed weights.
     pub fn weights(&self) -> usize {
@@ -160,7 +164,7 @@ impl Conv {
         assert_eq!((db.len(), dy.shape().lanes()), (self.biases(), WIDTH));
         let b = if isa == Isa::Avx512 { group(self.filters) / WIDTH } else { 1 };
         let lanes = x.shape().lanes();
-        let (taps, run) = if self.dilation == 1 { (1, self.kernel.1 * lanes) } else { (self.kernel.1, lanes) };
+        let (taps, run) = self.runs(lanes);
         let max = match (isa, b) {
             (Isa::Avx512, 2) => 12,
             (Isa::Avx512, _) => 16,
@@ -239,11 +243,6 @@ struct Job<W, E> {
 // SAFETY: threads write disjoint rows and groups of `y`, or the same values where tiles overlap; all else is read.
 unsafe impl<W, E> Sync for Job<W, E> {}
 
-const TILES_TWO: [usize; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14];
-const TILES_ONE: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24];
-const TILES_AVX2: [usize; 6] = [1, 2, 3, 4, 5, 6];
-const TILES_PORTABLE: [usize; 2] = [1, 4];
-
 impl<W: Copy, E: Copy + Default> Job<W, E> {
     fn new<M: Mac<Word = W, Element = E>>(c: &Conv, x: &Maps<E>, w: *const W, bias: &[f32], y: &mut Maps<E>, then: Epilogue, isa: Isa) -> Self {
         assert_eq!(bias.len(), c.biases());
@@ -252,14 +251,9 @@ impl<W: Copy, E: Copy + Default> Job<W, E> {
         // Words are whole where a row has sixteen channels, and one element each otherwise.
         let per = WIDTH / M::WORDS;
         let lanes = x.shape().lanes() / per;
-        let (taps, run) = if c.dilation == 1 { (1, c.kernel.1 * lanes) } else { (c.kernel.1, lanes) };
+        let (taps, run) = c.runs(lanes);
         let group = group(c.filters);
-        let tile = match isa {
-            Isa::Avx512 if group == 2 * WIDTH => best(s.width, &TILES_TWO),
-            Isa::Avx512 => best(s.width, &TILES_ONE),
-            Isa::Avx2 => best(s.width, &TILES_AVX2),
-            Isa::Portable => best(s.width, &TILES_PORTABLE),
-        };
+        let tile = size(isa, s.width, c.filters);
         let at = x.at(0, -(c.before.0 as isize), -(c.before.1 as isize)) / per;
         let place = |m: &Maps| (m.at(0, 0, 0), m.block_step(), m.row_step());
         Job {

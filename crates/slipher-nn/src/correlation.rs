@@ -12,7 +12,7 @@
 use rayon::prelude::*;
 
 use crate::fft::{self, LaneFft, PAIR};
-use crate::lanes::{Isa, Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, WIDTH, on};
 use crate::maps::Maps;
 
 /// Plan of one correlation: transform length, lags and number of patterns.
@@ -241,32 +241,6 @@ impl Correlation {
         });
         dw
     }
-}
-
-/// Compiles `$body::<Lanes>` for each instruction set and runs the best allowed.
-macro_rules! on {
-    ($isa:expr, $body:ident, ($($arg:ident : $ty:ty),* $(,)?)) => {{
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx512f,avx2,fma")]
-        unsafe fn avx512($($arg: $ty),*) {
-            unsafe { $body::<crate::lanes::Avx512>($($arg),*) }
-        }
-        #[cfg(target_arch = "x86_64")]
-        #[target_feature(enable = "avx2,fma")]
-        unsafe fn avx2($($arg: $ty),*) {
-            unsafe { $body::<crate::lanes::Avx2>($($arg),*) }
-        }
-        // SAFETY: the set was detected on this machine.
-        unsafe {
-            match $isa {
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => avx512($($arg),*),
-                #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => avx2($($arg),*),
-                _ => $body::<crate::lanes::Portable>($($arg),*),
-            }
-        }
-    }};
 }
 
 /// C[p] = Σ_k F[k] · conj(W[p][k]) for each frequency and each of the feature spectra.

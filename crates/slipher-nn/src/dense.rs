@@ -15,7 +15,7 @@
 use rayon::prelude::*;
 
 use crate::lanes::{Isa, Lanes, WIDTH};
-use crate::tile::{Mac, Single, best, group, multiply};
+use crate::tile::{Mac, Single, group, multiply, size};
 
 /// Words of A and P that stay in the cache together.
 const BLOCK: usize = 512;
@@ -24,10 +24,6 @@ const TILES: usize = 8;
 const GROUPS: usize = 7;
 /// Step between rows of A that a task has copied: rows a power of two apart would share cache sets.
 const COPY: usize = BLOCK + WIDTH;
-const SIZES_TWO: [usize; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14];
-const SIZES_ONE: [usize; 11] = [1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24];
-const SIZES_AVX2: [usize; 6] = [1, 2, 3, 4, 5, 6];
-const SIZES_PORTABLE: [usize; 2] = [1, 4];
 
 /// Length of the panels of `inputs × outputs` weights: outputs filled up to 16.
 pub fn panels_len(inputs: usize, outputs: usize) -> usize {
@@ -77,15 +73,6 @@ unsafe impl<W> Sync for Product<'_, W> {}
 struct Work<W> {
     sums: Vec<f32>,
     a: Vec<W>,
-}
-
-fn tile_of(isa: Isa, m: usize, n: usize) -> usize {
-    match (isa, group(n)) {
-        (Isa::Avx512, 32) => best(m, &SIZES_TWO),
-        (Isa::Avx512, _) => best(m, &SIZES_ONE),
-        (Isa::Avx2, _) => best(m, &SIZES_AVX2),
-        _ => best(m, &SIZES_PORTABLE),
-    }
 }
 
 impl<W: Copy + Default + Send + Sync> Product<'_, W> {
@@ -342,7 +329,7 @@ pub fn forward(isa: Isa, x: &[f32], w: &[f32], bias: &[f32], slope: f32, y: &mut
     if m == 0 {
         return;
     }
-    let tile = tile_of(isa, m, n);
+    let tile = size(isa, m, n);
     run_single(isa, &Product { m, n, k, a: Left::Rows(x), p: w, c: y.as_mut_ptr(), c_steps: (group(n), n, 1), bias: Some(bias), slope, tile });
 }
 
@@ -353,7 +340,7 @@ pub fn grad_weights(isa: Isa, x: &[f32], dy: &[f32], dw: &mut [f32], db: &mut [f
     assert_eq!((x.len(), dy.len(), dw.len()), (k * m, k * n, panels_len(m, n)));
     pack(dy, k, n, false, &mut buffers.single);
     // The filled-up outputs are computed too: they are the zeros of the panels.
-    let (full, g, tile) = (n.next_multiple_of(WIDTH), group(n), tile_of(isa, m, n));
+    let (full, g, tile) = (n.next_multiple_of(WIDTH), group(n), size(isa, m, n));
     let p = Product { m, n: full, k, a: Left::Columns(x), p: &buffers.single, c: dw.as_mut_ptr(), c_steps: (m * g, g, 1), bias: None, slope: 1.0, tile };
     run_single(isa, &p);
     db.fill(0.0);
@@ -370,7 +357,7 @@ pub fn grad_data(isa: Isa, dy: &[f32], w: &[f32], outputs: usize, dx: &mut [f32]
         return;
     }
     pack(dy, k, n, true, &mut buffers.single);
-    let tile = tile_of(isa, m, n);
+    let tile = size(isa, m, n);
     let p =
         Product { m, n, k, a: Left::Panels(w, group(k)), p: &buffers.single, c: dx.as_mut_ptr(), c_steps: (group(n) * m, 1, m), bias: None, slope: 1.0, tile };
     run_single(isa, &p);
@@ -420,7 +407,7 @@ impl Packed {
             if m == 0 {
                 return;
             }
-            let (tile, k) = (tile_of(isa, m, n), inputs.div_ceil(2));
+            let (tile, k) = (size(isa, m, n), inputs.div_ceil(2));
             let at = |r: usize, j: usize| if j < inputs { u32::from(crate::tile::to_bf16(x[r * inputs + j])) } else { 0 };
             pack_rows(m, k, tile, &mut buffers.half, |r, j| at(r, 2 * j) | at(r, 2 * j + 1) << 16);
             let a = Left::Tiles(buffers.half.as_slice());

@@ -251,33 +251,29 @@ impl Isa {
     }
 }
 
-/// Compiles a generic kernel for each instruction set and dispatches on an [`Isa`].
-///
-/// `dispatch!(isa, kernel, [T512, T2, TP], (args: Types…))`: the three constants are the
-/// register tile of the AVX-512, AVX2 and portable build.
-#[macro_export]
-macro_rules! dispatch {
-    ($isa:expr, $kernel:ident, [$t512:literal, $t2:literal, $tp:literal], ($($arg:ident : $ty:ty),* $(,)?)) => {{
+/// Compiles `$body::<Lanes>` for each instruction set and runs the best allowed.
+macro_rules! on {
+    ($isa:expr, $body:ident, ($($arg:ident : $ty:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn avx512($($arg: $ty),*) {
-            unsafe { $kernel::<$crate::lanes::Avx512, $t512>($($arg),*) }
+            unsafe { $body::<$crate::lanes::Avx512>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($arg: $ty),*) {
-            unsafe { $kernel::<$crate::lanes::Avx2, $t2>($($arg),*) }
+            unsafe { $body::<$crate::lanes::Avx2>($($arg),*) }
         }
-        let isa: $crate::lanes::Isa = $isa;
-        // SAFETY: the set was detected on this machine; the kernels' own contracts are checked by the caller.
+        // SAFETY: the set was detected on this machine.
         unsafe {
-            match isa {
+            match $isa {
                 #[cfg(target_arch = "x86_64")]
                 $crate::lanes::Isa::Avx512 => avx512($($arg),*),
                 #[cfg(target_arch = "x86_64")]
                 $crate::lanes::Isa::Avx2 => avx2($($arg),*),
-                _ => $kernel::<$crate::lanes::Portable, $tp>($($arg),*),
+                _ => $body::<$crate::lanes::Portable>($($arg),*),
             }
         }
     }};
 }
+pub(crate) use on;

@@ -4,7 +4,7 @@
 //! Weights come in *groups* of [`group`] outputs, `[group][word][output]`, so that one pass over
 //! memory serves one tile. A word is one `f32`, or a pair of `bf16`.
 
-use crate::lanes::{Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, WIDTH};
 
 /// Outputs whose weights lie side by side: 32 if their number (filled up to 16) allows it.
 pub fn group(outputs: usize) -> usize {
@@ -131,8 +131,15 @@ pub unsafe fn multiply<M: Mac, const B: usize, const T: usize>(
     }
 }
 
-/// The tile of at most `max` positions that covers `n` with the least excess, the larger if equal.
-pub fn best(n: usize, sizes: &[usize]) -> usize {
+/// The positions of a tile that covers `n` of them with the least excess, the larger if equal, for this
+/// number of outputs. The kernels are compiled for just these sizes.
+pub fn size(isa: Isa, n: usize, outputs: usize) -> usize {
+    let sizes: &[usize] = match (isa, group(outputs)) {
+        (Isa::Avx512, 32) => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14],
+        (Isa::Avx512, _) => &[1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24],
+        (Isa::Avx2, _) => &[1, 2, 3, 4, 5, 6],
+        _ => &[1, 4],
+    };
     let cost = |t: usize| n.div_ceil(t) * t;
     sizes.iter().copied().filter(|t| *t <= n).min_by_key(|t| (cost(*t) * 40 + 40 * n.div_ceil(*t), usize::MAX - t)).unwrap_or(1)
 }
@@ -154,7 +161,7 @@ pub fn from_bf16(x: u16) -> f32 {
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        crate::lanes::Isa::best() == crate::lanes::Isa::Avx512 && is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw")
+        Isa::best() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw")
     }
     #[cfg(not(target_arch = "x86_64"))]
     false
