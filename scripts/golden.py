@@ -59,3 +59,18 @@ y=net(wave(2*5*9*11,0.5).reshape(2,5,9,11)); l=torch.nn.functional.cross_entropy
 print('    const LOGITS: [f32; 6] = [%s];'%', '.join('%.4f'%v for v in y.flatten().tolist()))
 print('    const LOSS: f64 = %.5f;'%l.item())
 print('    const GRADS: [(f32, f32); 10] = [%s];'%', '.join('(%.5f, %.5f)'%(p.grad.sum(),p.grad.flatten()[2]) for p in ps))
+
+# crates/slipher-nn/src/network.rs, batch normalisation
+net=torch.nn.Sequential(torch.nn.Conv1d(1,16,8,padding='same'),torch.nn.ReLU(),torch.nn.MaxPool1d(3,2),torch.nn.BatchNorm1d(16,1e-3,0.1),torch.nn.Conv1d(16,16,8,padding='same'),torch.nn.ReLU(),torch.nn.BatchNorm1d(16,1e-3,0.1),torch.nn.Flatten(),torch.nn.Linear(320,20),torch.nn.Linear(20,3))
+ps=list(net.parameters())
+with torch.no_grad():
+    for i,p in enumerate(ps): p.copy_(0.3*wave(p.numel(),i).reshape(p.shape)+0.1)
+x=wave(3*41,0.5).reshape(3,1,41); l=torch.nn.functional.cross_entropy(net(x),torch.tensor([2,0,1])); l.backward(); net.eval()
+print('    const BN_LOSS: f64 = %.5f;'%l.item())
+print('    const BN_EVAL: [f32; 9] = [%s];'%', '.join('%.4f'%v for v in net(x).flatten().tolist()))
+print('    const BN_GRADS: [(f32, f32); 12] = [%s];'%', '.join('(%.5f, %.5f)'%(p.grad.abs().sum(),p.grad.flatten()[2]) for p in ps))
+
+# crates/slipher-nn/src/loss.rs: other losses
+l=torch.tensor([[0.2,-0.4,0.9,0.1],[-1.1,0.3,0.5,0.4]],requires_grad=True); y=torch.tensor([1,2])
+for name,f in [("logistic",lambda l: torch.nn.functional.multilabel_soft_margin_loss(l,torch.nn.functional.one_hot(y,4).float())*4/np.log(2)),("hinge",lambda l: (1+l.masked_fill(torch.nn.functional.one_hot(y,4).bool(),-1e9).max(1).values-l.gather(1,y[:,None])[:,0]).clamp(min=0).mean()),("squared",lambda l: .5*((l-torch.nn.functional.one_hot(y,4))**2).sum(1).mean())]:
+    l.grad=None; v=f(l); v.backward(); print(name,round(v.item(),6),[round(g,5) for g in l.grad.flatten().tolist()])

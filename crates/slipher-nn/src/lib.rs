@@ -1,11 +1,11 @@
 //! What all systems of Slipher share of learning: kernels, the shift-equivariant
 //! network, optimisers and checkpoints. Knows arrays and no astronomy.
 //!
-//! * [`lanes`]: 16 channels in one vector register, chosen at run time.
-//! * [`conv1d`]: dilated convolution along positions, forward and both gradients.
-//! * [`correlation`]: correlation with learned patterns at every lag, by FFT.
-//! * [`shiftnet`]: the network built of the two.
-//! * [`adam`]: the optimiser and the learning-rate schedule.
+//! * [`lanes`], [`tile`]: 16 channels in one vector register, the instruction set chosen at run time.
+//! * [`maps`], [`conv`], [`pool`], [`norm`], [`dense`]: feature maps and layers, forward and backward.
+//! * [`network`]: lists of layers; [`predictor`]: the same for prediction only.
+//! * [`correlation`], [`fft`], [`shiftnet`]: the shift-equivariant network.
+//! * [`loss`], [`optimiser`]: what training needs.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
 pub mod checkpoint;
@@ -18,6 +18,7 @@ pub mod lanes;
 pub mod loss;
 pub mod maps;
 pub mod network;
+pub mod norm;
 pub mod optimiser;
 pub mod pool;
 pub mod predictor;

@@ -13,10 +13,11 @@ pub struct MaxPool {
     pub same: bool,
 }
 
-/// A number that pooling compares.
+/// A number of feature maps, `f32` or `bf16`.
 pub trait Value: Copy + Default {
     const LOWEST: Self;
     fn wide(self) -> f32;
+    fn narrow(v: f32) -> Self;
 }
 
 impl Value for f32 {
@@ -24,6 +25,10 @@ impl Value for f32 {
     #[inline(always)]
     fn wide(self) -> f32 {
         self
+    }
+    #[inline(always)]
+    fn narrow(v: f32) -> f32 {
+        v
     }
 }
 
@@ -33,6 +38,10 @@ impl Value for u16 {
     #[inline(always)]
     fn wide(self) -> f32 {
         crate::tile::from_bf16(self)
+    }
+    #[inline(always)]
+    fn narrow(v: f32) -> u16 {
+        crate::tile::to_bf16(v)
     }
 }
 
@@ -129,7 +138,7 @@ fn array(v: &[f32]) -> [f32; WIDTH] {
 }
 
 /// Compiles the loops of `f` for the best instruction set.
-fn vectorised(f: impl FnOnce()) {
+pub(crate) fn vectorised(f: impl FnOnce()) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
     unsafe fn avx512(f: impl FnOnce()) {

@@ -9,6 +9,7 @@ use crate::dense::{Buffers, Packed, panels_len};
 use crate::lanes::{Isa, WIDTH};
 use crate::maps::{Maps, Shape};
 use crate::network::{Network, Step};
+use crate::norm::{self, Statistics};
 use crate::pool::MaxPool;
 use crate::spare::Spare;
 use crate::tile;
@@ -33,6 +34,7 @@ impl Precision {
 enum Stage {
     Conv { conv: Conv, slope: f32, out: Shape, border: (usize, usize), weights: Vec<f32>, pairs: Vec<u32>, bias: Vec<f32> },
     Pool { pool: MaxPool, out: Shape, border: (usize, usize) },
+    Norm { scale: Vec<f32>, shift: Vec<f32>, out: Shape, border: (usize, usize) },
     Dense { packed: Packed, slope: f32 },
 }
 
@@ -84,6 +86,12 @@ impl Predictor {
                     stages.push(Stage::Conv { conv, slope, out, border: net.border(i + 1, out), weights: w.to_vec(), pairs, bias });
                 }
                 Step::Pool { pool, out } => stages.push(Stage::Pool { pool, out, border: net.border(i + 1, out) }),
+                Step::Norm { out, eps, at, running, .. } => {
+                    let (mean, variance) = net.running[running..running + 2 * out.channels].split_at(out.channels);
+                    let (gamma, beta) = net.weights[at..at + 2 * out.channels].split_at(out.channels);
+                    let (scale, shift) = Statistics::fixed(mean, variance, eps).affine(gamma, beta);
+                    stages.push(Stage::Norm { scale, shift, out, border: net.border(i + 1, out) });
+                }
                 Step::Dense { inputs, units, slope, at } => {
                     let (w, b) = net.weights[at..].split_at(panels_len(inputs, units));
                     stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
@@ -182,6 +190,15 @@ impl Predictor {
                         pool.forward(&before16[i], &mut after16[0]);
                     }
                 }
+                Stage::Norm { scale, shift, out, border } => {
+                    if wide {
+                        after[0].reset(*out, *border);
+                        norm::forward(&before[i], scale, shift, &mut after[0]);
+                    } else {
+                        after16[0].reset(*out, *border);
+                        norm::forward(&before16[i], scale, shift, &mut after16[0]);
+                    }
+                }
                 Stage::Dense { .. } => unreachable!("the first stages work on maps"),
             }
         }
@@ -210,6 +227,7 @@ mod tests {
                 vec![
                     Layer::Conv { filters: 32, kernel: (5, 5), same: false, slope: 0.01 },
                     Layer::MaxPool { size: 2, stride: 2, same: false },
+                    Layer::BatchNorm { momentum: 0.5, eps: 1e-3 },
                     Layer::Conv { filters: 16, kernel: (3, 3), same: true, slope: 0.01 },
                     Layer::Dense { units: 65, slope: 0.01 },
                     Layer::Dropout { rate: 0.5 },
@@ -219,7 +237,8 @@ mod tests {
             (Shape::line(1, 90), vec![Layer::Conv { filters: 16, kernel: (1, 8), same: false, slope: 0.0 }, Layer::Dense { units: 7, slope: 1.0 }]),
             (Shape::line(3, 5), vec![Layer::Dense { units: 33, slope: 0.0 }, Layer::Dense { units: 2, slope: 1.0 }]),
         ] {
-            let net = Network::new(input, &layers, 5).unwrap();
+            let mut net = Network::new(input, &layers, 5).unwrap();
+            net.running.iter_mut().enumerate().for_each(|(i, r)| *r = 0.3 + 0.01 * i as f32);
             for rows in [1, 3, 130] {
                 let x: Vec<f32> = (0..rows * input.len()).map(|i| (0.7 * i as f32).sin()).collect();
                 let mut tape = Tape::default();
