@@ -2,7 +2,7 @@
 //!
 //! The polynomials are those of Cephes (Moshier 1989, `expf`, `logf`): a few units in the last place.
 
-use crate::lanes::Isa;
+use crate::lanes::vectorised;
 
 /// e^x; 0 below −87.3, the largest finite numbers above 88.3.
 #[inline(always)]
@@ -49,26 +49,7 @@ macro_rules! over_slices {
             fn all(values: &mut [f32]) {
                 values.iter_mut().for_each(|v| *v = $one(*v));
             }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx2,fma")]
-            unsafe fn avx512(values: &mut [f32]) {
-                all(values);
-            }
-            #[cfg(target_arch = "x86_64")]
-            #[target_feature(enable = "avx2,fma")]
-            unsafe fn avx2(values: &mut [f32]) {
-                all(values);
-            }
-            // SAFETY: the sets were detected on this machine.
-            unsafe {
-                match Isa::best() {
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") => avx512(values),
-                    #[cfg(target_arch = "x86_64")]
-                    Isa::Avx512 | Isa::Avx2 => avx2(values),
-                    _ => all(values),
-                }
-            }
+            vectorised!(all(values: &mut [f32]))
         }
     };
 }

@@ -277,3 +277,32 @@ macro_rules! on {
     }};
 }
 pub(crate) use on;
+
+/// Compiles a function of plain loops, which must be `#[inline(always)]`, for the best instruction set and runs it. Not a closure:
+/// one that is not inlined loses the instruction set.
+macro_rules! vectorised {
+    ($body:ident $(<$g:ident : $bound:path>)? ($($arg:ident : $ty:ty),* $(,)?)) => {{
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+        unsafe fn avx512 $(<$g: $bound>)? ($($arg: $ty),*) {
+            $body($($arg),*)
+        }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx2,fma")]
+        unsafe fn avx2 $(<$g: $bound>)? ($($arg: $ty),*) {
+            $body($($arg),*)
+        }
+        // SAFETY: the sets were detected on this machine.
+        #[allow(unused_unsafe)]
+        unsafe {
+            match $crate::lanes::Isa::best() {
+                #[cfg(target_arch = "x86_64")]
+                $crate::lanes::Isa::Avx512 if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") => avx512($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::lanes::Isa::Avx512 | $crate::lanes::Isa::Avx2 => avx2($($arg),*),
+                _ => $body($($arg),*),
+            }
+        }
+    }};
+}
+pub(crate) use vectorised;

@@ -1,9 +1,9 @@
 //! Batch normalisation of feature maps (Ioffe & Szegedy 2015): y = γ x̂ + β, x̂ = (x − μ) / √(σ² + ε), with
 //! μ and σ² of each channel over the batch in training, and their running means in prediction.
 
-use crate::lanes::WIDTH;
+use crate::lanes::{WIDTH, vectorised};
 use crate::maps::Maps;
-use crate::pool::{Value, vectorised};
+use crate::pool::Value;
 
 /// What one layer took from a batch, `[channel]` each.
 #[derive(Clone, Debug, Default)]
@@ -53,95 +53,107 @@ pub fn totals(rows: &[Vec<f32>]) -> [Vec<f64>; 2] {
 
 /// Σ x and Σ x² of each channel of one example, `[2][channel]`.
 pub fn sums(x: &Maps, out: &mut Vec<f32>) {
-    let c = x.shape().blocks() * WIDTH;
     out.clear();
-    out.resize(2 * c, 0.0);
-    vectorised(|| {
-        each_row(x, |block, _, row| {
-            let mut s = [[0.0f32; WIDTH]; 2];
-            for v in row.chunks_exact(WIDTH) {
-                for k in 0..WIDTH {
-                    s[0][k] += v[k];
-                    s[1][k] += v[k] * v[k];
-                }
+    out.resize(2 * x.shape().blocks() * WIDTH, 0.0);
+    let out: &mut [f32] = out;
+    vectorised!(sums_all(x: &Maps, out: &mut [f32]));
+}
+
+#[inline(always)]
+fn sums_all(x: &Maps, out: &mut [f32]) {
+    for (block, r) in rows(x) {
+        let mut s = [[0.0f32; WIDTH]; 2];
+        for v in x.row(block, r).chunks_exact(WIDTH) {
+            for k in 0..WIDTH {
+                s[0][k] += v[k];
+                s[1][k] += v[k] * v[k];
             }
-            add(out, c, block, &s);
-        });
-    });
+        }
+        add(out, block, &s);
+    }
 }
 
 /// Σ dy and Σ dy · x̂ of each channel of one example, `[2][channel]`.
 pub fn back_sums(x: &Maps, dy: &Maps, s: &Statistics, out: &mut Vec<f32>) {
-    let c = x.shape().blocks() * WIDTH;
     out.clear();
-    out.resize(2 * c, 0.0);
-    vectorised(|| {
-        each_row(x, |block, r, row| {
-            let (mean, inverse) = (lanes(&s.mean, block), lanes(&s.inverse, block));
-            let mut sum = [[0.0f32; WIDTH]; 2];
-            for (v, d) in row.chunks_exact(WIDTH).zip(dy.row(block, r).chunks_exact(WIDTH)) {
-                for k in 0..WIDTH {
-                    sum[0][k] += d[k];
-                    sum[1][k] += d[k] * (v[k] - mean[k]) * inverse[k];
-                }
+    out.resize(2 * x.shape().blocks() * WIDTH, 0.0);
+    let out: &mut [f32] = out;
+    vectorised!(back_sums_all(x: &Maps, dy: &Maps, s: &Statistics, out: &mut [f32]));
+}
+
+#[inline(always)]
+fn back_sums_all(x: &Maps, dy: &Maps, s: &Statistics, out: &mut [f32]) {
+    for (block, r) in rows(x) {
+        let (mean, inverse) = (lanes(&s.mean, block), lanes(&s.inverse, block));
+        let mut sum = [[0.0f32; WIDTH]; 2];
+        for (v, d) in x.row(block, r).chunks_exact(WIDTH).zip(dy.row(block, r).chunks_exact(WIDTH)) {
+            for k in 0..WIDTH {
+                sum[0][k] += d[k];
+                sum[1][k] += d[k] * (v[k] - mean[k]) * inverse[k];
             }
-            add(out, c, block, &sum);
-        });
-    });
+        }
+        add(out, block, &sum);
+    }
 }
 
 /// y = x · scale + shift, in `f32` or `bf16`.
 pub fn forward<E: Value>(x: &Maps<E>, scale: &[f32], shift: &[f32], y: &mut Maps<E>) {
     assert_eq!(x.shape(), y.shape());
-    vectorised(|| {
-        each_row(x, |block, r, row| {
-            let (a, b) = (lanes(scale, block), lanes(shift, block));
-            for (o, v) in y.row_mut(block, r).chunks_exact_mut(WIDTH).zip(row.chunks_exact(WIDTH)) {
-                for k in 0..WIDTH {
-                    o[k] = E::narrow(v[k].wide() * a[k] + b[k]);
-                }
+    vectorised!(forward_all<E: Value>(x: &Maps<E>, scale: &[f32], shift: &[f32], y: &mut Maps<E>));
+}
+
+#[inline(always)]
+fn forward_all<E: Value>(x: &Maps<E>, scale: &[f32], shift: &[f32], y: &mut Maps<E>) {
+    for (block, r) in rows(x) {
+        let (a, b) = (lanes(scale, block), lanes(shift, block));
+        for (o, v) in y.row_mut(block, r).chunks_exact_mut(WIDTH).zip(x.row(block, r).chunks_exact(WIDTH)) {
+            for k in 0..WIDTH {
+                o[k] = E::narrow(v[k].wide() * a[k] + b[k]);
             }
-        });
-    });
+        }
+    }
 }
 
 /// dx = scale (dy − m₀ − x̂ m₁) with m the means of dy and dy · x̂ over the batch (0 if the statistics did not come
 /// from it), times the gradient of the leaky ReLU of `slope` that made `x`.
 pub fn backward(x: &Maps, dy: &Maps, s: &Statistics, scale: &[f32], means: &[Vec<f32>; 2], slope: f32, dx: &mut Maps) {
     assert_eq!((x.shape(), dy.shape()), (dy.shape(), dx.shape()));
-    vectorised(|| {
-        each_row(x, |block, r, row| {
-            let (mean, inverse, scale) = (lanes(&s.mean, block), lanes(&s.inverse, block), lanes(scale, block));
-            let (m0, m1) = (lanes(&means[0], block), lanes(&means[1], block));
-            let to = dx.row_mut(block, r).chunks_exact_mut(WIDTH);
-            for ((o, v), d) in to.zip(row.chunks_exact(WIDTH)).zip(dy.row(block, r).chunks_exact(WIDTH)) {
-                for k in 0..WIDTH {
-                    let hat = (v[k] - mean[k]) * inverse[k];
-                    let on = if v[k] > 0.0 { 1.0 } else { slope };
-                    o[k] = scale[k] * (d[k] - m0[k] - hat * m1[k]) * on;
-                }
-            }
-        });
-    });
+    vectorised!(backward_all(x: &Maps, dy: &Maps, s: &Statistics, scale: &[f32], means: &[Vec<f32>; 2], slope: f32, dx: &mut Maps));
 }
 
 #[inline(always)]
-fn each_row<E: Copy + Default>(x: &Maps<E>, mut f: impl FnMut(usize, usize, &[E])) {
-    let s = x.shape();
-    for block in 0..s.blocks() {
-        for r in 0..s.height {
-            f(block, r, x.row(block, r));
+fn backward_all(x: &Maps, dy: &Maps, s: &Statistics, scale: &[f32], means: &[Vec<f32>; 2], slope: f32, dx: &mut Maps) {
+    for (block, r) in rows(x) {
+        let (mean, inverse, scale) = (lanes(&s.mean, block), lanes(&s.inverse, block), lanes(scale, block));
+        let (m0, m1) = (lanes(&means[0], block), lanes(&means[1], block));
+        let to = dx.row_mut(block, r).chunks_exact_mut(WIDTH);
+        for ((o, v), d) in to.zip(x.row(block, r).chunks_exact(WIDTH)).zip(dy.row(block, r).chunks_exact(WIDTH)) {
+            for k in 0..WIDTH {
+                let hat = (v[k] - mean[k]) * inverse[k];
+                let on = if v[k] > 0.0 { 1.0 } else { slope };
+                o[k] = scale[k] * (d[k] - m0[k] - hat * m1[k]) * on;
+            }
         }
     }
 }
 
+/// Each (block of channels, row).
 #[inline(always)]
-fn lanes(v: &[f32], block: usize) -> [f32; WIDTH] {
-    std::array::from_fn(|k| v[block * WIDTH + k])
+fn rows<E: Copy + Default>(x: &Maps<E>) -> impl Iterator<Item = (usize, usize)> + use<E> {
+    let s = x.shape();
+    (0..s.blocks()).flat_map(move |b| (0..s.height).map(move |r| (b, r)))
 }
 
 #[inline(always)]
-fn add(out: &mut [f32], channels: usize, block: usize, s: &[[f32; WIDTH]; 2]) {
+fn lanes(v: &[f32], block: usize) -> [f32; WIDTH] {
+    let mut a = [0.0; WIDTH];
+    a.copy_from_slice(&v[block * WIDTH..(block + 1) * WIDTH]);
+    a
+}
+
+#[inline(always)]
+fn add(out: &mut [f32], block: usize, s: &[[f32; WIDTH]; 2]) {
+    let channels = out.len() / 2;
     for (half, s) in s.iter().enumerate() {
         out[half * channels + block * WIDTH..][..WIDTH].iter_mut().zip(s).for_each(|(o, v)| *o += v);
     }

@@ -13,7 +13,7 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::lanes::Isa;
+use crate::lanes::vectorised;
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -70,7 +70,7 @@ impl Optimiser {
             let n = w.len();
             // SAFETY: each chunk has its own part of the memory, `n` values or none.
             let (first, second) = unsafe { (s.slice(s.first, n), s.slice(s.second, n)) };
-            vectorised(rule, decay, lr, t, w, g, first, second);
+            vectorised!(update(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], first: &mut [f32], second: &mut [f32]));
         });
     }
 }
@@ -91,30 +91,6 @@ impl State {
     /// `p` is null or valid for `n` values that nobody else uses.
     unsafe fn slice<'a>(self, p: *mut f32, n: usize) -> &'a mut [f32] {
         if p.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(p, n) } }
-    }
-}
-
-/// The loops of [`update`], compiled for each instruction set.
-fn vectorised(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], first: &mut [f32], second: &mut [f32]) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx2,fma")]
-    unsafe fn avx512(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], first: &mut [f32], second: &mut [f32]) {
-        update(rule, decay, lr, t, w, g, first, second);
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], first: &mut [f32], second: &mut [f32]) {
-        update(rule, decay, lr, t, w, g, first, second);
-    }
-    // SAFETY: the set was detected on this machine.
-    unsafe {
-        match Isa::best() {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(rule, decay, lr, t, w, g, first, second),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(rule, decay, lr, t, w, g, first, second),
-            _ => update(rule, decay, lr, t, w, g, first, second),
-        }
     }
 }
 

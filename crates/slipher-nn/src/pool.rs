@@ -1,6 +1,6 @@
 //! Maximum over square windows of feature maps, and its gradient.
 
-use crate::lanes::{Isa, WIDTH};
+use crate::lanes::{WIDTH, vectorised};
 use crate::maps::{Maps, Shape};
 
 /// Windows of `size`, `stride` apart. Of a line only the columns are pooled.
@@ -69,63 +69,67 @@ impl MaxPool {
     /// `y` = maximum of each window of `x`, in `f32` or `bf16`; both of sixteen lanes.
     pub fn forward<E: Value>(&self, x: &Maps<E>, y: &mut Maps<E>) {
         assert_eq!((y.shape(), x.shape().lanes()), (self.output(x.shape()), WIDTH));
-        vectorised(|| self.forward_all(x, y));
-    }
-
-    #[inline(always)]
-    fn forward_all<E: Value>(&self, x: &Maps<E>, y: &mut Maps<E>) {
-        let (s, out) = (x.shape(), y.shape());
-        for block in 0..s.blocks() {
-            for i in 0..out.height {
-                for j in 0..out.width {
-                    let mut best = [E::LOWEST; WIDTH];
-                    for r in self.rows(i, s) {
-                        let row = x.row(block, r);
-                        for c in self.window(j, s.width) {
-                            let v = &row[c * WIDTH..(c + 1) * WIDTH];
-                            for k in 0..WIDTH {
-                                best[k] = if v[k].wide() > best[k].wide() { v[k] } else { best[k] };
-                            }
-                        }
-                    }
-                    y.row_mut(block, i)[j * WIDTH..(j + 1) * WIDTH].copy_from_slice(&best);
-                }
-            }
-        }
+        let pool = *self;
+        vectorised!(forward_all<E: Value>(pool: MaxPool, x: &Maps<E>, y: &mut Maps<E>));
     }
 
     /// `dx` = gradient of the data: each window's gradient goes to its first maximum, times the
     /// gradient of the leaky ReLU of slope `slope` that made `x` (1 if none did).
     pub fn backward(&self, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps) {
         assert_eq!((y.shape(), dy.shape(), dx.shape()), (self.output(x.shape()), y.shape(), x.shape()));
-        vectorised(|| self.backward_all(x, y, dy, slope, dx));
+        let pool = *self;
+        vectorised!(backward_all(pool: MaxPool, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps));
     }
+}
 
-    #[inline(always)]
-    fn backward_all(&self, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps) {
-        let (s, out) = (x.shape(), y.shape());
-        for block in 0..s.blocks() {
-            for r in 0..s.height {
-                dx.row_mut(block, r).fill(0.0);
-            }
-            for i in 0..out.height {
-                for j in 0..out.width {
-                    let best: [f32; WIDTH] = array(&y.row(block, i)[j * WIDTH..]);
-                    // What is left to give; given once.
-                    let mut left: [f32; WIDTH] = array(&dy.row(block, i)[j * WIDTH..]);
-                    for k in 0..WIDTH {
-                        left[k] *= if best[k] > 0.0 { 1.0 } else { slope };
-                    }
-                    for r in self.rows(i, s) {
-                        for c in self.window(j, s.width) {
-                            let v: [f32; WIDTH] = array(&x.row(block, r)[c * WIDTH..]);
-                            let to = &mut dx.row_mut(block, r)[c * WIDTH..(c + 1) * WIDTH];
-                            for k in 0..WIDTH {
-                                let here = v[k] == best[k];
-                                to[k] += if here { left[k] } else { 0.0 };
-                                left[k] = if here { 0.0 } else { left[k] };
-                            }
+#[inline(always)]
+fn forward_all<E: Value>(pool: MaxPool, x: &Maps<E>, y: &mut Maps<E>) {
+    let (s, out) = (x.shape(), y.shape());
+    for block in 0..s.blocks() {
+        for i in 0..out.height {
+            for j in 0..out.width {
+                let mut best = [E::LOWEST; WIDTH];
+                for r in pool.rows(i, s) {
+                    let row = x.row(block, r);
+                    for c in pool.window(j, s.width) {
+                        let v: [E; WIDTH] = array(&row[c * WIDTH..]);
+                        for k in 0..WIDTH {
+                            best[k] = if v[k].wide() > best[k].wide() { v[k] } else { best[k] };
                         }
+                    }
+                }
+                y.row_mut(block, i)[j * WIDTH..(j + 1) * WIDTH].copy_from_slice(&best);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn backward_all(pool: MaxPool, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps) {
+    let (s, out) = (x.shape(), y.shape());
+    for block in 0..s.blocks() {
+        for r in 0..s.height {
+            dx.row_mut(block, r).fill(0.0);
+        }
+        for i in 0..out.height {
+            for j in 0..out.width {
+                let best: [f32; WIDTH] = array(&y.row(block, i)[j * WIDTH..]);
+                // What is left to give; given once.
+                let mut left: [f32; WIDTH] = array(&dy.row(block, i)[j * WIDTH..]);
+                for k in 0..WIDTH {
+                    left[k] *= if best[k] > 0.0 { 1.0 } else { slope };
+                }
+                for r in pool.rows(i, s) {
+                    let (from, to) = (x.row(block, r), dx.row_mut(block, r));
+                    for c in pool.window(j, s.width) {
+                        let v: [f32; WIDTH] = array(&from[c * WIDTH..]);
+                        let mut sum: [f32; WIDTH] = array(&to[c * WIDTH..]);
+                        for k in 0..WIDTH {
+                            let here = v[k] == best[k];
+                            sum[k] += if here { left[k] } else { 0.0 };
+                            left[k] = if here { 0.0 } else { left[k] };
+                        }
+                        to[c * WIDTH..(c + 1) * WIDTH].copy_from_slice(&sum);
                     }
                 }
             }
@@ -133,32 +137,11 @@ impl MaxPool {
     }
 }
 
-fn array(v: &[f32]) -> [f32; WIDTH] {
-    std::array::from_fn(|i| v[i])
-}
-
-/// Compiles the loops of `f` for the best instruction set.
-pub(crate) fn vectorised(f: impl FnOnce()) {
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
-    unsafe fn avx512(f: impl FnOnce()) {
-        f();
-    }
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx2,fma")]
-    unsafe fn avx2(f: impl FnOnce()) {
-        f();
-    }
-    // SAFETY: the set was detected on this machine.
-    unsafe {
-        match Isa::best() {
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 if is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq") => avx512(f),
-            #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 | Isa::Avx2 => avx2(f),
-            _ => f(),
-        }
-    }
+#[inline(always)]
+fn array<E: Copy + Default>(v: &[E]) -> [E; WIDTH] {
+    let mut a = [E::default(); WIDTH];
+    a.copy_from_slice(&v[..WIDTH]);
+    a
 }
 
 #[cfg(test)]

@@ -2,3 +2,4 @@
 //! *simulate → encode → network → decode → score*.
 
 pub mod redshift;
+pub mod redshift_classes;
