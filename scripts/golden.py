@@ -74,3 +74,21 @@ print('    const BN_GRADS: [(f32, f32); 12] = [%s];'%', '.join('(%.5f, %.5f)'%(p
 l=torch.tensor([[0.2,-0.4,0.9,0.1],[-1.1,0.3,0.5,0.4]],requires_grad=True); y=torch.tensor([1,2])
 for name,f in [("logistic",lambda l: torch.nn.functional.multilabel_soft_margin_loss(l,torch.nn.functional.one_hot(y,4).float())*4/np.log(2)),("hinge",lambda l: (1+l.masked_fill(torch.nn.functional.one_hot(y,4).bool(),-1e9).max(1).values-l.gather(1,y[:,None])[:,0]).clamp(min=0).mean()),("squared",lambda l: .5*((l-torch.nn.functional.one_hot(y,4))**2).sum(1).mean())]:
     l.grad=None; v=f(l); v.backward(); print(name,round(v.item(),6),[round(g,5) for g in l.grad.flatten().tolist()])
+
+# crates/slipher-classical: the same sets, from scikit-learn (pip install scikit-learn)
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.svm import LinearSVC
+def spiral(n,seed):
+    st=seed; M=2**64
+    def u():
+        nonlocal st
+        st=(st*6364136223846793005+1442695040888963407)%M
+        return (st>>40)/2**24
+    X=[];L=[]
+    for i in range(n):
+        c=i%5;t=u();a=2*np.pi*(c/5+.7*t); noise=lambda s:s*(u()+u()+u()-1.5)
+        X.append([t*np.cos(a)+noise(.12),t*np.sin(a)+noise(.12),noise(1),noise(1)]);L.append(c)
+    return np.array(X),np.array(L)
+(X,L),(TX,TL)=spiral(1500,7),spiral(1500,8)
+print("forest on the spiral:", np.mean([RandomForestClassifier(100,max_features=2,random_state=s).fit(X,L).score(TX,TL) for s in range(3)]))
+print("Crammer-Singer SVM on the spiral:", LinearSVC(multi_class='crammer_singer',C=1.0,max_iter=20000).fit((X-X.mean(0))/X.std(0),L).score((TX-X.mean(0))/X.std(0),TL))

@@ -9,8 +9,11 @@
 //! * [`score`]: what is counted, with intervals that know that copies of one SED are not independent.
 //! * [`study`]: the talk's experiments as a list; each is run once, kept on disk, and resumed.
 
+pub mod classical;
 pub mod encode;
+pub mod matched;
 pub mod network;
 pub mod score;
 pub mod simulate;
+pub mod study;
 pub mod train;
