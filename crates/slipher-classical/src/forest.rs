@@ -136,6 +136,9 @@ fn leaf(data: &Labelled, rows: &[u32]) -> Node {
     Node::Leaf(counts.into_iter().map(|(c, k)| (c, k as f32 / rows.len() as f32)).collect())
 }
 
+/// Rows below which a node is sorted by comparison: a scan of all bins would cost more.
+const FEW: usize = 128;
+
 /// Feature and last bin of the left side of the best split, `None` if the rows stay together.
 fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], rng: &mut ChaCha8Rng, work: &mut Work) -> Option<(usize, u8)> {
     let n = rows.len();
@@ -146,41 +149,28 @@ fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], 
     let mut best = (0.0f64, None);
     for feature in sample(rng, data.features, p.features.min(data.features)) {
         let bins = &binned.bins[feature];
-        // Counting sort of the rows by bin.
-        let mut starts = [0u32; 257];
-        rows.iter().for_each(|r| starts[bins[*r as usize] as usize + 1] += 1);
-        if starts.contains(&(n as u32)) {
+        let bin = |r: u32| bins[r as usize];
+        if rows.iter().all(|r| bin(*r) == bin(rows[0])) {
             continue;
         }
-        for b in 0..256 {
-            starts[b + 1] += starts[b];
-        }
-        let mut next = starts;
-        work.sorted.resize(n, 0);
-        for r in rows {
-            let slot = &mut next[bins[*r as usize] as usize];
-            work.sorted[*slot as usize] = *r;
-            *slot += 1;
-        }
+        sort_by_bin(rows, bin, &mut work.sorted);
         rows.iter().for_each(|r| work.right[label(*r)] += 1);
         let (mut l2, mut r2) = (0.0f64, rows.iter().map(|r| f64::from(work.right[label(*r)])).sum::<f64>());
         let whole = r2 / n as f64;
-        for b in 0..255 {
-            let (from, to) = (starts[b] as usize, starts[b + 1] as usize);
-            for r in &work.sorted[from..to] {
-                let c = label(*r);
-                // (l + 1)² − l² and r² − (r − 1)².
-                l2 += 2.0 * f64::from(work.left[c]) + 1.0;
-                r2 -= 2.0 * f64::from(work.right[c]) - 1.0;
-                work.left[c] += 1;
-                work.right[c] -= 1;
-            }
-            if from == to || to < p.leaf || n - to < p.leaf || to == n {
+        for i in 0..n - 1 {
+            let c = label(work.sorted[i]);
+            // (l + 1)² − l² and r² − (r − 1)².
+            l2 += 2.0 * f64::from(work.left[c]) + 1.0;
+            r2 -= 2.0 * f64::from(work.right[c]) - 1.0;
+            work.left[c] += 1;
+            work.right[c] -= 1;
+            let (to, own) = (i + 1, bin(work.sorted[i]));
+            if own == bin(work.sorted[to]) || to < p.leaf || n - to < p.leaf {
                 continue;
             }
             let gain = l2 / to as f64 + r2 / (n - to) as f64 - whole;
             if gain > best.0 {
-                best = (gain, Some((feature, b as u8)));
+                best = (gain, Some((feature, own)));
             }
         }
         rows.iter().for_each(|r| {
@@ -189,6 +179,26 @@ fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], 
         });
     }
     best.1
+}
+
+fn sort_by_bin(rows: &[u32], bin: impl Fn(u32) -> u8, sorted: &mut Vec<u32>) {
+    sorted.clear();
+    if rows.len() < FEW {
+        sorted.extend_from_slice(rows);
+        sorted.sort_unstable_by_key(|r| (bin(*r), *r));
+        return;
+    }
+    let mut next = [0u32; 257];
+    rows.iter().for_each(|r| next[bin(*r) as usize + 1] += 1);
+    for b in 0..256 {
+        next[b + 1] += next[b];
+    }
+    sorted.resize(rows.len(), 0);
+    for r in rows {
+        let slot = &mut next[bin(*r) as usize];
+        sorted[*slot as usize] = *r;
+        *slot += 1;
+    }
 }
 
 #[cfg(test)]

@@ -38,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         seed: 1,
         looks: 8,
         watched: 1000,
+        added_noise: std::env::var("ADDED").ok().and_then(|v| v.parse().ok()).unwrap_or(0.0),
     };
     let mut run = Run::new(plan, &pool)?;
     let folder = std::env::temp_dir().join("slipher-classes");
@@ -54,13 +55,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         true
     })?;
-    let sharpness = run.sharpness(2000);
-    println!("sharpness {sharpness:.3}");
+    let calibration = run.calibrate(4000);
+    println!("{calibration:.3?}");
     for snr in [0.5, 0.7, 1.0, 1.4, 2.0, 5.0, f64::INFINITY] {
         let noise = if snr.is_finite() { Noise::Fixed(snr) } else { Noise::Clean };
         for centres in [false, true] {
             let sample = Sample { split: Split::Test, noise, centres, seed: 77 };
-            let (answers, truth) = answers(&*run.net, &pool, &sample, 2000, sharpness);
+            let (answers, truth) = answers(&*run.net, &pool, &sample, 2000, &calibration);
             let m = metrics(&truth, &answers);
             println!("S/N {snr} centres {centres}: exact {} close {} nmad {:.1e} ece {:.3} {:.3}", m.exact, m.close, m.nmad, m.ece, m.ece_close);
         }

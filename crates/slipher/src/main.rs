@@ -38,6 +38,8 @@ enum Verb {
     Evaluate(commands::evaluate::Args),
     /// Measure files and write one HTML page about them
     Report(commands::redshift::ReportArgs),
+    /// Run the study of the talk again and write one page about it
+    Reproduce(commands::reproduce::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -71,6 +73,7 @@ fn main() -> ExitCode {
         Verb::Train(a) => commands::train::run(&a, cli.quiet),
         Verb::Evaluate(a) => commands::evaluate::run(&a, cli.quiet),
         Verb::Report(a) => commands::redshift::report(&a, cli.quiet),
+        Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
     };

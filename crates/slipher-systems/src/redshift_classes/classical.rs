@@ -96,7 +96,8 @@ impl Method {
         matches!(self, Method::MatchedFilter | Method::OwnTemplate)
     }
 
-    fn reduces(self) -> bool {
+    /// True if it works on principal components.
+    pub fn reduces(self) -> bool {
         matches!(self, Method::NeighboursPca | Method::ForestPca | Method::LinearSvmPca | Method::KernelSvm)
     }
 
@@ -174,7 +175,7 @@ impl Method {
 
 /// Most training SEDs that the filter's components are made from, and most components.
 const FILTER_SEDS: usize = 1500;
-const FILTER_COMPONENTS: usize = 24;
+const FILTER_COMPONENTS: usize = 32;
 
 fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     say("principal components at 1600 redshifts".into());
@@ -182,21 +183,35 @@ fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     let mut filter = Filter::new(task.pool, FILTER_SEDS, FILTER_COMPONENTS, task.seed);
     let seconds = start.elapsed().as_secs_f64();
     let validation = Sample { split: Split::Validation, ..task.sample };
-    let (mut search, mut best) = (Vec::new(), (0.0, 1));
-    for k in [4, 8, 12, 16, 20, FILTER_COMPONENTS] {
-        filter.components = k;
-        let (a, truth) = filter.answers(task.pool, &validation, task.validation.min(1000));
-        let right = a.class.iter().zip(&truth.class).filter(|(a, b)| a == b).count() as f64 / a.class.len().max(1) as f64;
-        search.push(format!("{k} components: {:.1} % of {} right", 100.0 * right, a.class.len()));
-        say(search[search.len() - 1].clone());
-        if right > best.0 {
-            best = (right, k);
+    let n = task.validation.min(1000);
+    // Many components serve high S/N, few low S/N: a choice for each third of the noise.
+    let mut search = Vec::new();
+    let mut best = [(0.0, 1); 3];
+    let sigma: Vec<f64> = (0..n).map(|r| f64::from(task.pool.draw(&validation, r).sigma)).collect();
+    for k in [4, 8, 12, 16, FILTER_COMPONENTS] {
+        filter.components = vec![(f64::INFINITY, k)];
+        let (a, truth) = filter.answers(task.pool, &validation, n);
+        let mut text = format!("{k} components:");
+        for (part, best) in best.iter_mut().enumerate() {
+            let own = |s: f64| NOISE_LIMITS.iter().position(|l| s <= *l) == Some(part);
+            let rows: Vec<usize> = (0..a.class.len()).filter(|i| own(sigma[*i])).collect();
+            let right = rows.iter().filter(|i| a.class[**i] == truth.class[**i]).count() as f64 / rows.len().max(1) as f64;
+            text += &format!(" {:.1} % of {}", 100.0 * right, rows.len());
+            if right > best.0 {
+                *best = (right, k);
+            }
         }
+        search.push(text + " right, by rising noise");
+        say(search[search.len() - 1].clone());
     }
-    filter.components = best.1;
+    filter.components = NOISE_LIMITS.iter().zip(best).map(|(l, b)| (*l, b.1)).collect();
     let seds = task.pool.seds(Split::Train).len().min(FILTER_SEDS) as u64;
-    Fitted { model: Box::new(Matched(filter, Clock::default())), chosen: format!("{} components of {seds} SEDs", best.1), search, examples: seds, seconds }
+    let chosen = format!("{}, {} and {} components, by rising noise (limits σ = 0.2 and 0.7 of the mean), of {seds} SEDs", best[0].1, best[1].1, best[2].1);
+    Fitted { model: Box::new(Matched(filter, Clock::default())), chosen, search, examples: seds, seconds }
 }
+
+/// Limits of σ, relative to the mean flux, between which the filter's components are chosen.
+const NOISE_LIMITS: [f64; 3] = [0.2, 0.7, f64::INFINITY];
 
 fn rows(pool: &Pool, sample: &Sample, n: u64) -> (Vec<f32>, Vec<usize>) {
     pool.batch(sample, &(0..n).collect::<Vec<_>>())

@@ -63,7 +63,7 @@ impl Encoder {
     /// Fills `channels`, `[position][16]`, from the flux of each bin.
     pub fn encode(&self, flux: &[f32], channels: &mut Vec<f32>) {
         let n = self.positions();
-        let s = 1.0 / self.noise(flux);
+        let s = 1.0 / noise(flux, &self.quiet);
         let x: Vec<f32> = self.cubic.iter().map(|(f, w)| (0..4).map(|k| w[k] * flux[f + k]).sum()).collect();
         let (near, far) = (running_mean(&x, NEAR), running_mean(&x, FAR));
         let s_at = |i: usize| s * self.quiet[self.nearest[i].0];
@@ -90,14 +90,14 @@ impl Encoder {
     pub fn input<'a>(&'a self, channels: &'a [f32]) -> Input<'a> {
         Input { channels, coverage: &self.coverage, offset: 0 }
     }
+}
 
-    /// σ of the noise of a bin of relative noise 1, from third differences, whose variance is 20 σ² and which a smooth continuum
-    /// does not reach.
-    fn noise(&self, flux: &[f32]) -> f32 {
-        let y: Vec<f32> = flux.iter().zip(&self.quiet).map(|(f, q)| f * q).collect();
-        let mut d: Vec<f32> = y.windows(4).map(|w| (w[3] - 3.0 * w[2] + 3.0 * w[1] - w[0]).abs()).collect();
-        (median(&mut d) / (0.674_49 * 20f32.sqrt())).max(FLOOR)
-    }
+/// σ of the noise of a bin of relative noise 1 (`quiet` is its inverse, for each bin), from third differences, whose variance is 20 σ²
+/// and which a smooth continuum does not reach; at least 0.01.
+pub fn noise(flux: &[f32], quiet: &[f32]) -> f32 {
+    let y: Vec<f32> = flux.iter().zip(quiet).map(|(f, q)| f * q).collect();
+    let mut d: Vec<f32> = y.windows(4).map(|w| (w[3] - 3.0 * w[2] + 3.0 * w[1] - w[0]).abs()).collect();
+    (median(&mut d) / (0.674_49 * 20f32.sqrt())).max(FLOOR)
 }
 
 /// Weights of the cubic through the values at 0, 1, 2, 3, evaluated at `t`.
@@ -146,11 +146,11 @@ mod tests {
         let mut rng = slipher_sim::random::Stream::new(1, 1, 1);
         for sigma in [0.1f32, 1.0] {
             let flux: Vec<f32> = (0..1780).map(|i| 1.0 + 0.3 * (0.01 * i as f32).sin() + sigma * rng.normal_f32()).collect();
-            assert!((e.noise(&flux) / sigma - 1.0).abs() < 0.1);
+            assert!((noise(&flux, &e.quiet) / sigma - 1.0).abs() < 0.1);
             let mut c = vec![];
             e.encode(&flux, &mut c);
             assert!(c.len() == 2391 * CHANNELS && c.iter().all(|v| v.is_finite()));
         }
-        assert_eq!(e.noise(&[1.0; 1780]), FLOOR);
+        assert_eq!(noise(&[1.0; 1780], &e.quiet), FLOOR);
     }
 }

@@ -11,6 +11,8 @@ pub struct Truth {
     pub z: Vec<f64>,
     pub class: Vec<usize>,
     pub sed: Vec<usize>,
+    /// Noise σ̂ that the spectrum shows; may be empty where nobody asks.
+    pub noise: Vec<f32>,
 }
 
 /// What a method answers for each row.
@@ -31,13 +33,14 @@ impl Answers {
     /// From scores `[row][class]`, whose softmax at `sharpness` is the posterior.
     pub fn from_scores(scores: &[f32], sharpness: f64) -> Answers {
         let mut out = Answers::default();
-        let mut p = vec![0.0f64; CLASSES];
-        for row in scores.chunks_exact(CLASSES) {
-            let (best, top) = row.iter().enumerate().fold((0, f32::NEG_INFINITY), |b, (k, v)| if *v > b.1 { (k, *v) } else { b });
-            p.iter_mut().zip(row).for_each(|(p, v)| *p = (f64::from(v - top) * sharpness).exp());
-            out.push(best, &p);
-        }
+        scores.chunks_exact(CLASSES).for_each(|row| out.push_scores(row, sharpness));
         out
+    }
+
+    fn push_scores(&mut self, row: &[f32], sharpness: f64) {
+        let (best, top) = row.iter().enumerate().fold((0, f32::NEG_INFINITY), |b, (k, v)| if *v > b.1 { (k, *v) } else { b });
+        let p: Vec<f64> = row.iter().map(|v| (f64::from(v - top) * sharpness).exp()).collect();
+        self.push(best, &p);
     }
 
     /// One row: the best class and weights of all classes.
@@ -52,12 +55,6 @@ impl Answers {
         self.z.push(if mass > 0.0 { z } else { centre(best) });
         self.p_class.push((weights[best] / total) as f32);
         self.p_close.push((close / total) as f32);
-    }
-
-    /// The first `n` rows.
-    pub fn first(&self, n: usize) -> Answers {
-        let n = n.min(self.class.len());
-        Answers { class: self.class[..n].to_vec(), z: self.z[..n].to_vec(), p_class: self.p_class[..n].to_vec(), p_close: self.p_close[..n].to_vec() }
     }
 }
 
@@ -192,6 +189,54 @@ pub fn rounding_ceiling(sigma: f64) -> f64 {
     1.0 - sigma * (2.0 / std::f64::consts::PI).sqrt() / DZ
 }
 
+/// Sharpness of the softmax against the noise that a spectrum shows: interpolated in ln σ̂ between knots.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// (ln σ̂, sharpness), ascending.
+    pub knots: Vec<(f64, f64)>,
+}
+
+impl Calibration {
+    /// Fits one sharpness to each of up to six parts of validation rows of neighbouring noise.
+    pub fn fit(scores: &[f32], labels: &[usize], noise: &[f32]) -> Calibration {
+        let mut order: Vec<usize> = (0..labels.len()).collect();
+        order.sort_by(|a, b| noise[*a].total_cmp(&noise[*b]).then(a.cmp(b)));
+        let parts = (labels.len() / 300).clamp(1, 6);
+        let knot = |rows: &[usize]| {
+            let s: Vec<f32> = rows.iter().flat_map(|r| scores[r * CLASSES..(r + 1) * CLASSES].iter().copied()).collect();
+            let l: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
+            let at = rows.iter().map(|r| f64::from(noise[*r]).ln()).sum::<f64>() / rows.len().max(1) as f64;
+            (at, fit_sharpness(&s, &l))
+        };
+        Calibration { knots: order.chunks(labels.len().div_ceil(parts).max(1)).map(knot).collect() }
+    }
+
+    /// Sharpness for a spectrum of this noise.
+    pub fn sharpness(&self, noise: f32) -> f64 {
+        let x = f64::from(noise).ln();
+        let Some(first) = self.knots.first() else { return 1.0 };
+        if x <= first.0 {
+            return first.1;
+        }
+        for w in self.knots.windows(2) {
+            if x <= w[1].0 {
+                let t = (x - w[0].0) / (w[1].0 - w[0].0).max(1e-12);
+                return w[0].1 + t * (w[1].1 - w[0].1);
+            }
+        }
+        self.knots[self.knots.len() - 1].1
+    }
+
+    /// Answers from scores `[row][class]` and the noise of each row.
+    pub fn answers(&self, scores: &[f32], noise: &[f32]) -> Answers {
+        let mut out = Answers::default();
+        for (row, noise) in scores.chunks_exact(CLASSES).zip(noise) {
+            out.push_scores(row, self.sharpness(*noise));
+        }
+        out
+    }
+}
+
 /// Sharpness of the softmax that fits validation scores best, by golden-section search of the mean −log p.
 pub fn fit_sharpness(scores: &[f32], labels: &[usize]) -> f64 {
     let loss = |log_s: f64| {
@@ -255,7 +300,7 @@ mod tests {
     #[test]
     fn perfect_answers_score_perfectly() {
         let class: Vec<usize> = (0..CLASSES).collect();
-        let truth = Truth { z: class.iter().map(|k| centre(*k)).collect(), class: class.clone(), sed: class.clone() };
+        let truth = Truth { z: class.iter().map(|k| centre(*k)).collect(), class: class.clone(), sed: class.clone(), noise: vec![] };
         let mut scores = vec![0.0f32; CLASSES * CLASSES];
         class.iter().for_each(|k| scores[k * CLASSES + k] = 40.0);
         let m = metrics(&truth, &Answers::from_scores(&scores, 1.0));
@@ -276,7 +321,7 @@ mod tests {
         let labels: Vec<usize> = scores.chunks_exact(CLASSES).map(|r| rng.weighted(&r.iter().map(|v| f64::from(v * 0.5).exp()).collect::<Vec<_>>())).collect();
         let s = fit_sharpness(&scores, &labels);
         assert!((s - 0.5).abs() < 0.05, "{s}");
-        let truth = Truth { z: labels.iter().map(|l| centre(*l)).collect(), class: labels.clone(), sed: (0..n).collect() };
+        let truth = Truth { z: labels.iter().map(|l| centre(*l)).collect(), class: labels.clone(), sed: (0..n).collect(), noise: vec![] };
         let (calibrated, sharp) = (metrics(&truth, &Answers::from_scores(&scores, s)), metrics(&truth, &Answers::from_scores(&scores, 2.0)));
         assert!(calibrated.ece < 0.08 && sharp.ece > 2.0 * calibrated.ece, "{} {}", calibrated.ece, sharp.ece);
     }

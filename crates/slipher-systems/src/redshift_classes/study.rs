@@ -11,7 +11,7 @@ use slipher_nn::optimiser::Rule;
 
 use super::classical::{self, Method};
 use super::network::NetworkRecipe;
-use super::score::{Answers, CLOSE, CONFUSIONS, Metrics, Truth, confusion, metrics, purity, reliability};
+use super::score::{Answers, CLOSE, CONFUSIONS, Calibration, Metrics, Truth, confusion, metrics, purity, reliability};
 use super::simulate::{Noise, Pool, Sample, SedRecipe, Setting, Split, centre};
 use super::train::{Look, Plan, Run, RunError, answers};
 use crate::redshift::simulate::BadRecipe;
@@ -33,6 +33,8 @@ pub struct Sizes {
     /// Rows of every test set, and of the validation set that settings are chosen on.
     pub test: u64,
     pub validation: u64,
+    /// Validation rows that the sharpness of the softmax is fitted on.
+    pub calibration: u64,
     /// The talk's 40K, 400K and 4M.
     pub few: u64,
     pub many: u64,
@@ -51,6 +53,7 @@ impl Scale {
                 seds: 2000,
                 test: 2000,
                 validation: 1000,
+                calibration: 2000,
                 few: 2000,
                 many: 10_000,
                 most: 40_000,
@@ -62,6 +65,7 @@ impl Scale {
                 seds: 13_000,
                 test: 10_000,
                 validation: 2000,
+                calibration: 10_000,
                 few: 40_000,
                 many: 400_000,
                 most: 4_000_000,
@@ -76,7 +80,7 @@ impl Scale {
     fn shown_paper(self, n: u64) -> u64 {
         match self {
             Scale::Small => (n * 3).clamp(20_000, 60_000),
-            Scale::Paper => (n * 2).clamp(400_000, 4_000_000),
+            Scale::Paper => (n * 2).clamp(200_000, 4_000_000),
         }
     }
 
@@ -84,7 +88,7 @@ impl Scale {
     fn shown_shift(self, n: u64) -> u64 {
         match self {
             Scale::Small => (n * 2).clamp(8000, 20_000),
-            Scale::Paper => (n * 2).clamp(24_000, 400_000),
+            Scale::Paper => (n * 2).clamp(16_000, 400_000),
         }
     }
 }
@@ -153,7 +157,7 @@ pub struct Finished {
     pub examples: u64,
     pub seconds: f64,
     pub weights: usize,
-    pub sharpness: f64,
+    pub calibration: Calibration,
     pub tests: Vec<Tested>,
 }
 
@@ -225,6 +229,7 @@ impl Study {
             seed: self.seed,
             looks: 16,
             watched: 2000,
+            added_noise: 0.0,
         }
     }
 
@@ -237,6 +242,8 @@ impl Study {
             rate: 3e-3,
             looks: 8,
             watched: 1000,
+            // Small sets are soon known by heart; more noise keeps them new (docs/EXPERIMENTS.md).
+            added_noise: if examples <= 40_000 { 2.0 } else { 0.0 },
             ..self.paper(3, examples, noisy)
         }
     }
@@ -249,7 +256,7 @@ impl Study {
         for n in s.curve_shift {
             cells.push(train(format!("shift-noisy-{}", short(*n)), format!("shift-equivariant, noisy {}", short(*n)), self.shift(*n, true)));
         }
-        cells.push(train(format!("shift-clean-{}", short(s.many)), format!("shift-equivariant, clean {}", short(s.many)), self.shift(s.many, false)));
+        cells.push(train(format!("shift-clean-{}", short(s.few)), format!("shift-equivariant, clean {}", short(s.few)), self.shift(s.few, false)));
         for (depth, n) in [(3, s.few), (1, s.many), (3, s.many)] {
             cells.push(train(
                 format!("paper{depth}-clean-{}", short(n)),
@@ -291,7 +298,7 @@ impl Study {
     }
 
     /// Test sets of a cell.
-    fn tests(&self, noisy: bool, setting: Setting, leak: bool) -> Vec<Test> {
+    fn tests(&self, noisy: bool, setting: Setting, leak: bool, brief: bool) -> Vec<Test> {
         let sample = |noise: Noise, centres: bool, split: Split| Sample { split, noise, centres, seed: self.seed ^ 0x7E57 };
         let test = |key: String, sample: Sample, other: bool| Test { key, sample, other };
         let mut out = vec![
@@ -304,7 +311,8 @@ impl Study {
         if !noisy {
             return out;
         }
-        for snr in LADDER {
+        out.push(test("mixed".into(), sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test), false));
+        for snr in LADDER.into_iter().filter(|s| !brief || [0.5, 1.0, 2.0, 5.0].contains(s)) {
             out.push(test(format!("snr-{snr}"), sample(Noise::Fixed(snr), false, Split::Test), false));
         }
         if leak {
@@ -316,6 +324,25 @@ impl Study {
             }
         }
         out
+    }
+
+    /// Writes down what this folder holds.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or holds another study.
+    pub fn claim(&self) -> Result<(), StudyError> {
+        let path = self.folder.join("study.json");
+        let own = serde_json::json!({ "scale": self.scale, "seed": self.seed, "other library": self.other }).to_string();
+        let fail = |why: String| StudyError::File { path: path.clone(), why };
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text == own => Ok(()),
+            Ok(text) => Err(fail(format!("this folder holds another study, {text}; give another --output, or its own settings"))),
+            Err(_) => {
+                std::fs::create_dir_all(&self.folder).map_err(|e| fail(e.to_string()))?;
+                let tmp = path.with_extension("tmp");
+                std::fs::write(&tmp, own).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(e.to_string()))
+            }
+        }
     }
 
     fn home(&self, cell: &Cell) -> PathBuf {
@@ -354,7 +381,7 @@ impl Study {
 
     fn train(&self, cell: &Cell, plan: &Plan, home: &Path, pools: &mut Pools, tell: &mut dyn FnMut(Progress) -> bool) -> Result<bool, StudyError> {
         let noisy = plan.sample.noise != Noise::Clean;
-        let tests = self.tests(noisy, plan.setting, plan.examples == self.scale.sizes().few || cell.name.starts_with("shift-noisy"));
+        let tests = self.tests(noisy, plan.setting, plan.examples == self.scale.sizes().few, false);
         let n = self.scale.sizes().test;
         let mut finished;
         let mut results = Vec::new();
@@ -370,7 +397,7 @@ impl Study {
             if !whole {
                 return Ok(false);
             }
-            let sharpness = run.sharpness(self.scale.sizes().validation);
+            let calibration = run.calibrate(self.scale.sizes().calibration);
             finished = Finished {
                 name: cell.name.clone(),
                 title: cell.title.clone(),
@@ -380,14 +407,14 @@ impl Study {
                 examples: plan.examples,
                 seconds: run.seconds,
                 weights: run.net.weights(),
-                sharpness,
+                calibration: calibration.clone(),
                 tests: vec![],
             };
             let other = self.other_seds().map(|r| Pool::new(&r, plan.setting)).transpose()?;
             for t in &tests {
                 tell(Progress { cell: &cell.title, done: of, of, text: format!("test {}", t.key) });
                 let pool = if t.other { other.as_ref().unwrap_or(pool) } else { pool };
-                results.push((t.key.clone(), answers(&*run.net, pool, &t.sample, n, sharpness)));
+                results.push((t.key.clone(), answers(&*run.net, pool, &t.sample, n, &calibration)));
             }
         }
         self.keep(home, &mut finished, results)?;
@@ -405,7 +432,7 @@ impl Study {
         let s = self.scale.sizes();
         let pool = pools.get(&self.seds(), setting)?;
         let other = self.other_seds().map(|r| Pool::new(&r, setting)).transpose()?;
-        let tests = self.tests(noisy, setting, matches!(method, Method::Neighbours | Method::Forest));
+        let tests = self.tests(noisy, setting, matches!(method, Method::NeighboursPca | Method::Forest), !method.reduces() && !method.needs_noise());
         let task = classical::Task { pool, sample: self.sample(noisy), examples: s.classical, validation: s.validation, test: s.test, seed: self.seed };
         let mut go_on = true;
         let mut say = |text: String| go_on &= tell(Progress { cell: &cell.title, done: 0, of: 1, text });
@@ -428,7 +455,7 @@ impl Study {
             examples: fitted.examples,
             seconds: fitted.seconds,
             weights: 0,
-            sharpness: 1.0,
+            calibration: Calibration { knots: vec![] },
             tests: vec![],
         };
         self.keep(home, &mut finished, results)?;

@@ -11,8 +11,11 @@ use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::loss::Loss;
 use slipher_nn::optimiser::{Rule, learning_rate};
 
+use slipher_sim::random::Stream;
+
+use super::encode::noise;
 use super::network::{Learner, NetworkRecipe};
-use super::score::{Answers, Truth, fit_sharpness};
+use super::score::{Answers, Calibration, Truth};
 use super::simulate::{CLASSES, Pool, Sample, SedRecipe, Setting, Split};
 
 /// A run: everything that its result depends on.
@@ -38,6 +41,13 @@ pub struct Plan {
     pub looks: u64,
     /// Rows of training and validation that each point is measured on.
     pub watched: u64,
+    /// Half of the spectra, each time they are shown, get white noise added, of a σ up to so many times their own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added_noise: f32,
+}
+
+fn is_zero(v: &f32) -> bool {
+    *v == 0.0
 }
 
 impl Plan {
@@ -159,8 +169,11 @@ impl<'a> Run<'a> {
     pub fn advance(&mut self) -> Result<(f64, f64), RunError> {
         let start = std::time::Instant::now();
         let rows = self.rows();
-        let (x, labels) = self.pool.batch(&self.plan.sample, &rows);
+        let (mut x, labels) = self.pool.batch(&self.plan.sample, &rows);
         let p = &self.plan;
+        if p.added_noise > 0.0 {
+            add_noise(&mut x, self.pool, p, self.step);
+        }
         let rate = if p.constant { p.rate } else { learning_rate(p.rate, self.step, (p.steps() / 40).clamp(1, 200), p.steps()) };
         let (loss, right) = self.net.step(&x, &labels, rate as f32, self.step);
         if !loss.is_finite() {
@@ -211,10 +224,22 @@ impl<'a> Run<'a> {
     }
 
     /// Sharpness of the softmax, fitted on `n` validation rows.
-    pub fn sharpness(&self, n: u64) -> f64 {
+    pub fn calibrate(&self, n: u64) -> Calibration {
         let (scores, truth) = scores(&*self.net, self.pool, &Sample { split: Split::Validation, ..self.plan.sample }, n);
-        fit_sharpness(&scores, &truth.class)
+        Calibration::fit(&scores, &truth.class, &truth.noise)
     }
+}
+
+fn add_noise(x: &mut [f32], pool: &Pool, plan: &Plan, step: u64) {
+    use rayon::prelude::*;
+    let quiet: Vec<f32> = pool.noise_shape.iter().map(|s| 1.0 / s).collect();
+    x.par_chunks_exact_mut(pool.bins()).enumerate().for_each(|(i, flux)| {
+        let mut rng = Stream::new(plan.seed, 0xADD, step * plan.batch + i as u64);
+        if rng.chance(0.5) {
+            let sigma = noise(flux, &quiet) * plan.added_noise * rng.uniform(0.0, 1.0) as f32;
+            flux.iter_mut().zip(&pool.noise_shape).for_each(|(f, s)| *f += sigma * s * rng.normal_f32());
+        }
+    });
 }
 
 /// Rows scored at a time.
@@ -228,24 +253,30 @@ pub fn scores(net: &dyn Learner, pool: &Pool, sample: &Sample, n: u64) -> (Vec<f
         truth.z.extend(&t.z);
         truth.class.extend(&t.class);
         truth.sed.extend(&t.sed);
+        truth.noise.extend(&t.noise);
     });
     (out, truth)
 }
 
 /// Answers for the first `n` rows of a sample.
-pub fn answers(net: &dyn Learner, pool: &Pool, sample: &Sample, n: u64, sharpness: f64) -> (Answers, Truth) {
+pub fn answers(net: &dyn Learner, pool: &Pool, sample: &Sample, n: u64, calibration: &Calibration) -> (Answers, Truth) {
     let (s, truth) = scores(net, pool, sample, n);
-    (Answers::from_scores(&s, sharpness), truth)
+    (calibration.answers(&s, &truth.noise), truth)
 }
 
 /// Calls `f` with the fluxes and truths of a sample, block by block.
 pub fn each_block(pool: &Pool, sample: &Sample, n: u64, mut f: impl FnMut(&[f32], &Truth)) {
     use rayon::prelude::*;
+    let quiet: Vec<f32> = pool.noise_shape.iter().map(|s| 1.0 / s).collect();
     for first in (0..n).step_by(BLOCK as usize) {
         let drawn: Vec<_> = (first..(first + BLOCK).min(n)).into_par_iter().map(|r| pool.draw(sample, r)).collect();
         let x: Vec<f32> = drawn.iter().flat_map(|e| e.flux.iter().copied()).collect();
-        let truth =
-            Truth { z: drawn.iter().map(|e| e.z).collect(), class: drawn.iter().map(|e| e.class).collect(), sed: drawn.iter().map(|e| e.sed).collect() };
+        let truth = Truth {
+            z: drawn.iter().map(|e| e.z).collect(),
+            class: drawn.iter().map(|e| e.class).collect(),
+            sed: drawn.iter().map(|e| e.sed).collect(),
+            noise: drawn.iter().map(|e| noise(&e.flux, &quiet)).collect(),
+        };
         f(&x, &truth);
     }
 }
@@ -271,6 +302,7 @@ mod tests {
             seed: 3,
             looks: 3,
             watched: 10,
+            added_noise: 0.5,
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod evaluate;
 pub mod redshift;
+pub mod reproduce;
 pub mod show;
 pub mod simulate;
 pub mod train;

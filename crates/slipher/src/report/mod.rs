@@ -2,6 +2,7 @@
 
 mod figure;
 mod gallery;
+pub mod talk;
 
 use std::fmt::Write;
 use std::path::Path;

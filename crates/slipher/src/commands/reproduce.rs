@@ -1,0 +1,107 @@
+//! `slipher reproduce redshift-talk`: the talk's study, run again, and one page about it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::{Args as ClapArgs, ValueEnum};
+use miette::{IntoDiagnostic, Result};
+use slipher_systems::redshift_classes::study::{Scale, Study, StudyPools};
+
+use crate::{Outcome, progress, report};
+
+/// Studies that can be run again.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum What {
+    /// Redshift as one of 800 classes (Stivaktakis et al., arXiv:1809.09622)
+    RedshiftTalk,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ScaleName {
+    /// 2 to 40 thousand examples: minutes
+    Small,
+    /// The talk's 40 thousand, 400 thousand and 4 million: hours
+    Paper,
+}
+
+#[derive(ClapArgs)]
+pub struct Args {
+    study: What,
+    /// Sizes of the training sets
+    #[arg(long, value_enum, default_value = "small")]
+    scale: ScaleName,
+    /// Folder for runs, numbers and page; a run that was stopped continues there
+    #[arg(short, long, default_value = "redshift-talk")]
+    output: PathBuf,
+    /// Folder of SED templates to test on that no method learned from (LePhare, EAZY, …)
+    #[arg(long)]
+    other_library: Option<PathBuf>,
+    /// Run only cells whose name contains one of these
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<String>,
+    /// List the cells and what is finished, run nothing
+    #[arg(long)]
+    list: bool,
+    #[arg(short, long, default_value_t = 1)]
+    seed: u64,
+}
+
+pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    let What::RedshiftTalk = a.study;
+    let scale = match a.scale {
+        ScaleName::Small => Scale::Small,
+        ScaleName::Paper => Scale::Paper,
+    };
+    let study = Study { scale, seed: a.seed, other: a.other_library.clone(), folder: a.output.clone() };
+    let cells = study.cells();
+    if a.list {
+        for c in &cells {
+            let state = study.finished(c).map_or("open".into(), |f| format!("finished, {:.0} s of training", f.seconds));
+            println!("{:24} {:60} {state}", c.name, c.title);
+        }
+        return Ok(Outcome::Good);
+    }
+    study.claim().into_diagnostic()?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
+    let mut pools = StudyPools::default();
+    let mut open = 0;
+    for (i, cell) in cells.iter().enumerate() {
+        if !a.only.is_empty() && !a.only.iter().any(|o| cell.name.contains(o.as_str())) {
+            open += usize::from(study.finished(cell).is_none());
+            continue;
+        }
+        if study.finished(cell).is_some() {
+            continue;
+        }
+        let bar = progress::bar(1, "steps", quiet);
+        let start = std::time::Instant::now();
+        let done = study.run(cell, &mut pools, &mut |p| {
+            bar.set_length(p.of);
+            bar.set_position(p.done);
+            bar.set_message(format!("{}: {}", p.cell, p.text));
+            !stop.load(Ordering::Relaxed)
+        });
+        bar.finish_and_clear();
+        if !done.into_diagnostic()? {
+            eprintln!("Stopped in {}; the same command continues there", cell.name);
+            return Ok(Outcome::SomeFailed);
+        }
+        if let (Some(f), false) = (study.finished(cell), quiet) {
+            let best = f.tests.iter().find(|t| t.key == "snr-1").or(f.tests.first());
+            let text = best.map_or(String::new(), |t| format!("{}: exact {}, within 0.0033 {}", t.key, t.metrics.exact, t.metrics.close));
+            eprintln!("[{}/{}] {}: {text} ({:.0} s)", i + 1, cells.len(), cell.title, start.elapsed().as_secs_f64());
+        }
+    }
+    let page = a.output.join("index.html");
+    report::talk::write(&study, &page).into_diagnostic()?;
+    eprintln!(
+        "Wrote {} and {}{}",
+        page.display(),
+        a.output.join("numbers.json").display(),
+        if open > 0 { format!("; {open} cells are still open") } else { String::new() }
+    );
+    Ok(Outcome::Good)
+}
