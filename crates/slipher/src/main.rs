@@ -46,10 +46,13 @@ enum Verb {
     Show(commands::show::Args),
 }
 
-/// The systems; one so far.
+/// The systems.
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum System {
+    /// Class and redshift of spectra of any spectrograph
     Redshift,
+    /// Redshift as one of 800 classes: the talk's Euclid-like system
+    RedshiftClasses,
 }
 
 /// How a run ended: all good, some rows failed, nothing done.

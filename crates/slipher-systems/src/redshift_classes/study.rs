@@ -20,6 +20,8 @@ use crate::redshift::simulate::BadRecipe;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Scale {
+    /// Seconds; for tests of the study itself, too small to mean anything.
+    Tiny,
     /// Minutes on two cores.
     Small,
     /// The talk's sizes: 40 thousand, 400 thousand and 4 million examples; hours.
@@ -49,6 +51,18 @@ pub struct Sizes {
 impl Scale {
     pub fn sizes(self) -> Sizes {
         match self {
+            Scale::Tiny => Sizes {
+                seds: 60,
+                test: 60,
+                validation: 40,
+                calibration: 60,
+                few: 64,
+                many: 128,
+                most: 256,
+                curve_paper: &[64, 256],
+                curve_shift: &[32, 64],
+                classical: 200,
+            },
             Scale::Small => Sizes {
                 seds: 2000,
                 test: 2000,
@@ -79,6 +93,7 @@ impl Scale {
     /// Examples shown in all to the authors' network from a training set of `n`: long enough to converge, the largest set once.
     fn shown_paper(self, n: u64) -> u64 {
         match self {
+            Scale::Tiny => 256,
             Scale::Small => (n * 3).clamp(20_000, 60_000),
             Scale::Paper => (n * 2).clamp(200_000, 4_000_000),
         }
@@ -87,8 +102,9 @@ impl Scale {
     /// The same for the shift-equivariant network, which needs fewer.
     fn shown_shift(self, n: u64) -> u64 {
         match self {
+            Scale::Tiny => 64,
             Scale::Small => (n * 2).clamp(8000, 20_000),
-            Scale::Paper => (n * 2).clamp(16_000, 400_000),
+            Scale::Paper => (n * 2).clamp(16_000, 200_000),
         }
     }
 }
@@ -96,6 +112,21 @@ impl Scale {
 /// S/N per bin of noisy training sets, drawn log-uniformly between these, and of the test sets.
 pub const TRAINED: (f64, f64) = (0.4, 20.0);
 pub const LADDER: [f64; 9] = [0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0];
+
+/// S/N at which the other library is tested.
+pub const OTHER: [f64; 3] = [0.5, 1.0, 5.0];
+
+/// Losses with Adam, and optimisers with cross-entropy; learning rates by hand, a factor of three apart.
+const VARIANTS: [(&str, Loss, Rule, f64); 7] = [
+    ("cross-entropy-adam", Loss::CrossEntropy, ADAM, 1e-3),
+    ("logistic-adam", Loss::Logistic, ADAM, 1e-3),
+    ("hinge-adam", Loss::Hinge, ADAM, 1e-3),
+    ("squared-adam", Loss::Squared, ADAM, 1e-3),
+    ("cross-entropy-sgd", Loss::CrossEntropy, Rule::Sgd { momentum: 0.0, nesterov: false }, 0.1),
+    ("cross-entropy-momentum", Loss::CrossEntropy, Rule::Sgd { momentum: 0.9, nesterov: false }, 0.03),
+    ("cross-entropy-adagrad", Loss::CrossEntropy, Rule::Adagrad { eps: 1e-8 }, 0.01),
+];
+const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
 
 /// The whole study.
 #[derive(Clone, Debug)]
@@ -270,6 +301,16 @@ impl Study {
         let nisp = |plan: Plan| Plan { setting: Setting::Nisp, ..plan };
         cells.push(train(format!("shift-nisp-{}", short(s.few)), format!("shift-equivariant, NISP {}", short(s.few)), nisp(self.shift(s.few, true))));
         cells.push(train(format!("paper3-nisp-{}", short(s.many)), format!("authors' network, NISP {}", short(s.many)), nisp(self.paper(3, s.many, true))));
+        for (key, loss, rule, rate) in VARIANTS {
+            let plan = Plan { shown: s.few.min(s.many) * 2, loss, rule, rate, looks: 4, ..self.paper(3, s.few, true) };
+            cells.push(train(format!("variant-{key}"), format!("authors' network, {}", key.replace('-', " ")), plan));
+        }
+        if self.scale == Scale::Paper {
+            if let Ok(mut plan) = Plan::parse(include_str!("../../../../recipes/redshift-classes-notebook.toml")) {
+                (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
+                cells.push(train("notebook".into(), "authors' notebook: 5000 clean examples, 20 epochs".into(), plan));
+            }
+        }
         let mut classical = |method: Method, noisy: bool, setting: Setting| {
             let tail = match setting {
                 Setting::Published => {
@@ -311,15 +352,17 @@ impl Study {
         if !noisy {
             return out;
         }
-        out.push(test("mixed".into(), sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test), false));
+        if !brief {
+            out.push(test("mixed".into(), sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test), false));
+        }
         for snr in LADDER.into_iter().filter(|s| !brief || [0.5, 1.0, 2.0, 5.0].contains(s)) {
             out.push(test(format!("snr-{snr}"), sample(Noise::Fixed(snr), false, Split::Test), false));
         }
         if leak {
             out.push(test("leak-1".into(), sample(Noise::Fixed(1.0), false, Split::Leak), false));
         }
-        if self.other.is_some() && setting == Setting::Published {
-            for snr in [0.5, 1.0, 2.0, 5.0] {
+        if self.other.is_some() && setting == Setting::Published && !brief {
+            for snr in OTHER {
                 out.push(test(format!("other-{snr}"), sample(Noise::Fixed(snr), false, Split::Test), true));
             }
         }
@@ -381,7 +424,8 @@ impl Study {
 
     fn train(&self, cell: &Cell, plan: &Plan, home: &Path, pools: &mut Pools, tell: &mut dyn FnMut(Progress) -> bool) -> Result<bool, StudyError> {
         let noisy = plan.sample.noise != Noise::Clean;
-        let tests = self.tests(noisy, plan.setting, plan.examples == self.scale.sizes().few, false);
+        let variant = cell.name.starts_with("variant");
+        let tests = self.tests(noisy, plan.setting, plan.examples == self.scale.sizes().few && !variant, variant);
         let n = self.scale.sizes().test;
         let mut finished;
         let mut results = Vec::new();
@@ -495,5 +539,37 @@ pub fn short(n: u64) -> String {
         n if n >= 1_000_000 && n % 1_000_000 == 0 => format!("{}M", n / 1_000_000),
         n if n >= 1000 && n % 1000 == 0 => format!("{}K", n / 1000),
         n => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A study stopped in the middle of a cell continues there, finishes, and is not done again; another study is kept out of
+    /// its folder.
+    #[test]
+    fn a_study_is_resumed() {
+        let dir = tempfile::tempdir().unwrap();
+        let study = Study { scale: Scale::Tiny, seed: 3, other: None, folder: dir.path().to_owned() };
+        study.claim().unwrap();
+        study.claim().unwrap();
+        assert!(Study { seed: 4, ..study.clone() }.claim().unwrap_err().to_string().contains("another study"));
+        let mut pools = StudyPools::default();
+        let cells = study.cells();
+        let names: std::collections::BTreeSet<&str> = cells.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names.len(), cells.len(), "names of cells are folders");
+        for name in ["shift-nisp-64", "pca-knn-clean"] {
+            let cell = cells.iter().find(|c| c.name == name).unwrap();
+            let training = matches!(cell.kind, Kind::Train(_));
+            assert!(!study.run(cell, &mut pools, &mut |_| false).unwrap());
+            assert!(study.finished(cell).is_none());
+            assert!(study.run(cell, &mut pools, &mut |_| true).unwrap());
+            let f = study.finished(cell).unwrap();
+            assert!(f.tests.iter().all(|t| t.metrics.n == 60) && f.looks.is_empty() != training);
+            assert_eq!(study.predictions(cell, "clean").unwrap().len(), 60);
+            // Nothing is run again.
+            assert!(study.run(cell, &mut pools, &mut |_| panic!("ran again")).unwrap());
+        }
     }
 }

@@ -16,7 +16,8 @@ use slipher_sim::random::Stream;
 use super::encode::noise;
 use super::network::{Learner, NetworkRecipe};
 use super::score::{Answers, Calibration, Truth};
-use super::simulate::{CLASSES, Pool, Sample, SedRecipe, Setting, Split};
+use super::simulate::{CLASSES, Noise, Pool, Sample, SedRecipe, Setting, Split};
+use crate::redshift::simulate::BadRecipe;
 
 /// A run: everything that its result depends on.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +52,31 @@ fn is_zero(v: &f32) -> bool {
 }
 
 impl Plan {
+    /// Reads a recipe.
+    ///
+    /// # Errors
+    /// Names the field that is missing, unknown, of the wrong type or out of range.
+    pub fn parse(text: &str) -> Result<Plan, BadRecipe> {
+        let p: Plan = toml::from_str(text).map_err(|e| BadRecipe::Field(e.to_string()))?;
+        let bad = |why: &str| Err(BadRecipe::Field(why.into()));
+        let ordered = match p.sample.noise {
+            Noise::Clean => true,
+            Noise::Fixed(s) => s > 0.0 && s.is_finite(),
+            Noise::Between(a, b) => a > 0.0 && b >= a && b.is_finite(),
+        };
+        match () {
+            () if p.examples == 0 || p.batch == 0 || p.batch > 100_000 || p.examples > u64::from(u32::MAX) => {
+                bad("examples: expected 1 to 4 thousand million, batch 1 to 100,000")
+            }
+            () if p.shown < p.batch || p.rate <= 0.0 || !p.rate.is_finite() => bad("shown: expected at least one batch; rate: a positive number"),
+            () if p.watched == 0 || p.watched > 1_000_000 => bad("watched: expected 1 to 1,000,000"),
+            () if !ordered => bad("noise: expected \"clean\", { fixed = S/N } or { between = [low, high] } with positive numbers"),
+            () if !(0.0..100.0).contains(&p.added_noise) => bad("added_noise: expected 0 to 100"),
+            () if p.seds.count > 200_000 => bad("seds.count: expected at most 200,000"),
+            () => Ok(p),
+        }
+    }
+
     pub fn steps(&self) -> u64 {
         self.shown / self.batch.max(1)
     }
@@ -105,6 +131,10 @@ impl<'a> Run<'a> {
         Ok(Run { plan, net, step: 0, looks: vec![], seconds: 0.0, pool, order: vec![], epoch: None })
     }
 
+    pub fn pool(&self) -> &Pool {
+        self.pool
+    }
+
     fn text(&self) -> String {
         serde_json::to_string(&self.plan).unwrap_or_default()
     }
@@ -122,7 +152,15 @@ impl<'a> Run<'a> {
         if c.meta.get("plan") != Some(&self.text()) {
             return Err(RunError::OtherPlan { folder: folder.display().to_string() });
         }
-        self.net.load(&c)?;
+        self.load(&c)
+    }
+
+    /// Takes weights, step and curves of a checkpoint.
+    ///
+    /// # Errors
+    /// A checkpoint of another network.
+    pub fn load(&mut self, c: &Checkpoint) -> Result<(), RunError> {
+        self.net.load(c)?;
         let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
         self.step = number("step") as u64;
         self.seconds = number("seconds");
@@ -283,7 +321,6 @@ pub fn each_block(pool: &Pool, sample: &Sample, n: u64, mut f: impl FnMut(&[f32]
 
 #[cfg(test)]
 mod tests {
-    use super::super::simulate::Noise;
     use super::*;
 
     fn plan(network: NetworkRecipe) -> Plan {
@@ -336,6 +373,20 @@ mod tests {
             assert!(a == run(2, true), "resuming changes the weights");
             let other = Plan { seed: 9, ..plan(network.clone()) };
             assert!(Run::new(other, &pool).unwrap().resume(&dir.path().join(format!("{i}-1"))).is_err());
+        }
+    }
+
+    #[test]
+    fn recipes_are_checked() {
+        for text in [
+            include_str!("../../../../recipes/redshift-classes.toml"),
+            include_str!("../../../../recipes/redshift-classes-nisp.toml"),
+            include_str!("../../../../recipes/redshift-classes-notebook.toml"),
+        ] {
+            let p = Plan::parse(text).unwrap();
+            assert_eq!(Plan::parse(&toml::to_string(&p).unwrap()).unwrap(), p);
+            assert!(Plan::parse(&text.replace("batch", "bach")).unwrap_err().to_string().contains("bach"));
+            assert!(Plan::parse(&text.replace("rate = ", "rate = -")).is_err());
         }
     }
 

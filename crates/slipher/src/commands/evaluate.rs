@@ -45,7 +45,9 @@ pub struct Args {
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    let System::Redshift = a.system;
+    if let System::RedshiftClasses = a.system {
+        return super::classes::evaluate(a.model.as_deref(), a.n);
+    }
     let model = super::model(a.model.as_deref())?;
     let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), blank_sky: 0.0 };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub mod classes;
 pub mod demo;
 pub mod evaluate;
 pub mod redshift;

@@ -105,7 +105,9 @@ pub struct ReportArgs {
 
 /// `slipher report redshift`.
 pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
-    let crate::System::Redshift = a.system;
+    if let crate::System::RedshiftClasses = a.system {
+        return Err(miette::miette!("redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"));
+    }
     measure(&a.files, None, Some(&a.output), &a.common, quiet)
 }
 

@@ -22,6 +22,9 @@ pub struct Args {
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
     templates: Vec<PathBuf>,
+    /// For redshift-classes: recipe (TOML), with its own seed
+    #[arg(short, long)]
+    recipe: Option<PathBuf>,
     /// The same seed gives the same spectra on any number of threads
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
@@ -31,7 +34,9 @@ pub struct Args {
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    let System::Redshift = a.system;
+    if let System::RedshiftClasses = a.system {
+        return super::classes::simulate(a.recipe.as_deref(), a.n, &a.output, quiet);
+    }
     let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), blank_sky: 0.0 };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let mut writer = CatalogueWriter::create(&a.output, &[("seed", a.seed.to_string())]).into_diagnostic()?;

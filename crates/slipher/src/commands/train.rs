@@ -37,7 +37,10 @@ pub struct Args {
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    let System::Redshift = a.system;
+    if let System::RedshiftClasses = a.system {
+        let changes = super::classes::Changes { recipe: a.recipe.as_deref(), output: a.output.clone(), resume: a.resume, steps: a.steps, seed: a.seed };
+        return super::classes::train(&changes, quiet);
+    }
     let mut recipe = match &a.recipe {
         Some(p) => Recipe::parse(&std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?).into_diagnostic()?,
         None => {

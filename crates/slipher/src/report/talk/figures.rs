@@ -63,7 +63,7 @@ pub fn curves(p: &Page, runs: &[(&str, &str)], caption: &str) -> String {
 pub fn scatter(p: &Page, cell: &Cell, key: &str, title: &str) -> String {
     let Some(rows) = p.study.predictions(cell, key) else { return String::new() };
     let mut f = Figure::new(420.0, 400.0, Axis::linear(1.0, 1.8, "true z"), Axis::linear(1.0, 1.8, "predicted z"));
-    let points: Vec<_> = rows.iter().take(3000).map(|r| (f64::from(r[0]), centre(r[1] as usize), String::new())).collect();
+    let points: Vec<_> = rows.iter().take(1500).map(|r| (f64::from(r[0]), centre(r[1] as usize), String::new())).collect();
     f.dots(&points, COLOURS[0], 1.3, 0.45);
     let exact = p.get(&cell.name).and_then(|r| Some(tested(r, key)?.metrics.exact));
     format!(

@@ -83,7 +83,7 @@ fn introduction(p: &Page) -> String {
          is a shift. {} rest-frame SEDs (emission-line galaxies: built-in stellar populations, dust, nebular lines), split by SED into training, validation and test; redshifts uniform and \
          continuous in 1 ≤ z &lt; 1.8, classes of Δz = 0.001, 1780 bins from 11000 to 20000 Å (5.06 Å), white noise. Every method is tested on the same {} spectra of SEDs that none of them saw. \
          S/N is the median flux over σ, per bin. Intervals are 95 %, widened because copies of one SED are not independent. The talk and the paper show their accuracies in \
-         figures only; the one number that the authors published with their code is in the last section.</p>",
+         figures only; the one number that the authors published with their code has its own section.</p>",
         s.seds, s.test
     )
 }
@@ -117,6 +117,8 @@ fn talk(p: &Page) -> String {
     }
     h.push_str("</div><h2>Against the classical methods</h2>");
     h.push_str(&tables::comparison(p));
+    h.push_str("<h2>Losses and optimisers</h2>");
+    h.push_str(&tables::variants(p));
     h
 }
 
@@ -150,7 +152,7 @@ fn beyond(p: &Page) -> String {
 }
 
 fn made(p: &Page) -> String {
-    let scale = if p.study.scale == Scale::Small { "small" } else { "paper" };
+    let scale = if p.study.scale == Scale::Paper { "paper" } else { "small" };
     format!(
         "<h2>How this was made</h2><p>Slipher {}: <code>slipher reproduce redshift-talk --scale {scale} --seed {}</code>. All numbers, settings and searches are in <code>numbers.json</code>. \
          Noisy training sets have S/N log-uniform from {} to {}; test sets have one S/N each ({}), the same spectra and the same noise, scaled. \
