@@ -173,8 +173,8 @@ impl Method {
 }
 
 /// Most training SEDs that the filter's components are made from, and most components.
-const FILTER_SEDS: usize = 1500;
-const FILTER_COMPONENTS: usize = 32;
+const FILTER_SEDS: usize = 1200;
+const FILTER_COMPONENTS: usize = 24;
 
 fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     say("principal components at 1600 redshifts".into());
@@ -187,7 +187,7 @@ fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     let mut search = Vec::new();
     let mut best = [(0.0, 1); 3];
     let sigma: Vec<f64> = (0..n).map(|r| f64::from(task.pool.draw(&validation, r).sigma)).collect();
-    for k in [4, 8, 12, 16, FILTER_COMPONENTS] {
+    for k in [4, 8, 16, FILTER_COMPONENTS] {
         filter.components = vec![(f64::INFINITY, k)];
         let (a, truth) = filter.answers(task.pool, &validation, n);
         let mut text = format!("{k} components:");

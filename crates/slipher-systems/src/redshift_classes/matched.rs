@@ -191,7 +191,8 @@ mod tests {
             assert_eq!(truth, same);
             let (library, own) = (metrics(&truth, &a), metrics(&truth, &b));
             assert!(own.close.value >= bar && own.close.value + 0.05 >= library.close.value, "{snr}: {} {}", own.close, library.close);
-            assert!(library.close.value > bar - 0.3, "{snr}: {}", library.close);
+            // A hundred SEDs do not span the lines that S/N 20 shows.
+            assert!(library.close.value > bar - 0.4, "{snr}: {}", library.close);
         }
     }
 }

@@ -90,9 +90,11 @@ impl Scale {
         }
     }
 
-    /// Examples shown in all to the authors' network from a training set of `n`: long enough to converge, the largest set once.
-    fn shown_paper(self, n: u64) -> u64 {
+    /// Examples shown in all to the authors' network from a training set of `n`: long enough to converge (clean spectra need half as many), the largest
+    /// set once.
+    fn shown_paper(self, n: u64, noisy: bool) -> u64 {
         match self {
+            Scale::Paper if !noisy => n.clamp(200_000, 400_000),
             Scale::Tiny => 256,
             Scale::Small => (n * 3).clamp(20_000, 60_000),
             Scale::Paper => (n * 2).clamp(200_000, 4_000_000),
@@ -250,7 +252,7 @@ impl Study {
             setting: Setting::Published,
             sample: self.sample(noisy),
             examples,
-            shown: self.scale.shown_paper(examples),
+            shown: self.scale.shown_paper(examples, noisy),
             batch: 128,
             network: NetworkRecipe::Paper { depth, dropout: 0.5, l2: 0.0 },
             loss: Loss::CrossEntropy,
@@ -298,13 +300,6 @@ impl Study {
         for n in s.curve_paper {
             cells.push(train(format!("paper3-noisy-{}", short(*n)), format!("authors' network, 3 convolutions, noisy {}", short(*n)), self.paper(3, *n, true)));
         }
-        let nisp = |plan: Plan| Plan { setting: Setting::Nisp, ..plan };
-        cells.push(train(format!("shift-nisp-{}", short(s.few)), format!("shift-equivariant, NISP {}", short(s.few)), nisp(self.shift(s.few, true))));
-        cells.push(train(format!("paper3-nisp-{}", short(s.many)), format!("authors' network, NISP {}", short(s.many)), nisp(self.paper(3, s.many, true))));
-        for (key, loss, rule, rate) in VARIANTS {
-            let plan = Plan { shown: s.few.min(s.many) * 2, loss, rule, rate, looks: 4, ..self.paper(3, s.few, true) };
-            cells.push(train(format!("variant-{key}"), format!("authors' network, {}", key.replace('-', " ")), plan));
-        }
         if self.scale == Scale::Paper {
             if let Ok(mut plan) = Plan::parse(include_str!("../../../../recipes/redshift-classes-notebook.toml")) {
                 (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
@@ -335,6 +330,13 @@ impl Study {
             classical(method, true, Setting::Published);
         }
         classical(Method::MatchedFilter, true, Setting::Nisp);
+        let nisp = |plan: Plan| Plan { setting: Setting::Nisp, ..plan };
+        cells.push(train(format!("shift-nisp-{}", short(s.few)), format!("shift-equivariant, NISP {}", short(s.few)), nisp(self.shift(s.few, true))));
+        cells.push(train(format!("paper3-nisp-{}", short(s.many)), format!("authors' network, NISP {}", short(s.many)), nisp(self.paper(3, s.many, true))));
+        for (key, loss, rule, rate) in VARIANTS {
+            let plan = Plan { shown: s.few.min(s.many) * 2, loss, rule, rate, looks: 4, ..self.paper(3, s.few, true) };
+            cells.push(train(format!("variant-{key}"), format!("authors' network, {}", key.replace('-', " ")), plan));
+        }
         cells
     }
 

@@ -176,3 +176,33 @@ fn on<'a>(p: &'a Page<'a>, setting: Setting) -> impl Iterator<Item = &'a Finishe
         })
         .map(|d| &d.1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipher_systems::redshift_classes::study::StudyPools;
+
+    /// A page of a few finished cells is whole, balanced and free of numbers that are none.
+    #[test]
+    fn a_page_is_made_of_what_is_finished() {
+        let dir = std::env::temp_dir().join(format!("slipher-talk-{}", std::process::id()));
+        let study = Study { scale: Scale::Tiny, seed: 1, other: None, folder: dir.clone() };
+        let mut pools = StudyPools::default();
+        let path = dir.join("index.html");
+        study.claim().unwrap();
+        write(&study, &path).unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("Not finished yet"));
+        for c in study.cells().iter().filter(|c| ["shift-noisy-32", "paper3-noisy-256", "pca-knn-noisy"].contains(&c.name.as_str())) {
+            assert!(study.run(c, &mut pools, &mut |_| true).unwrap());
+        }
+        write(&study, &path).unwrap();
+        let page = std::fs::read_to_string(&path).unwrap();
+        for tag in ["table", "div", "figure", "svg", "ul", "tr", "details"] {
+            assert_eq!(page.matches(&format!("<{tag}")).count(), page.matches(&format!("</{tag}>")).count(), "{tag}");
+        }
+        assert!(page.contains("shift-equivariant, noisy 32") && page.contains("k nearest neighbours") && !page.contains("NaN"));
+        let numbers: Vec<Finished> = serde_json::from_str(&std::fs::read_to_string(dir.join("numbers.json")).unwrap()).unwrap();
+        assert_eq!(numbers.len(), 3);
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
