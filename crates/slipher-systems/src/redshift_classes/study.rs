@@ -300,22 +300,15 @@ impl Study {
         for n in s.curve_paper {
             cells.push(train(format!("paper3-noisy-{}", short(*n)), format!("authors' network, 3 convolutions, noisy {}", short(*n)), self.paper(3, *n, true)));
         }
-        if self.scale == Scale::Paper {
-            if let Ok(mut plan) = Plan::parse(include_str!("../../../../recipes/redshift-classes-notebook.toml")) {
-                (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
-                cells.push(train("notebook".into(), "authors' notebook: 5000 clean examples, 20 epochs".into(), plan));
-            }
+        if let (Scale::Paper, Ok(mut plan)) = (self.scale, Plan::parse(include_str!("../../../../recipes/redshift-classes-notebook.toml"))) {
+            (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
+            cells.push(train("notebook".into(), "authors' notebook: 5000 clean examples, 20 epochs".into(), plan));
         }
         let mut classical = |method: Method, noisy: bool, setting: Setting| {
-            let tail = match setting {
-                Setting::Published => {
-                    if noisy {
-                        "noisy"
-                    } else {
-                        "clean"
-                    }
-                }
-                Setting::Nisp => "nisp",
+            let tail = match (setting, noisy) {
+                (Setting::Nisp, _) => "nisp",
+                (Setting::Published, true) => "noisy",
+                (Setting::Published, false) => "clean",
             };
             cells.push(Cell {
                 name: format!("{}-{tail}", method.key()),
@@ -458,7 +451,9 @@ impl Study {
             };
             let other = self.other_seds().map(|r| Pool::new(&r, plan.setting)).transpose()?;
             for t in &tests {
-                tell(Progress { cell: &cell.title, done: of, of, text: format!("test {}", t.key) });
+                if !tell(Progress { cell: &cell.title, done: of, of, text: format!("test {}", t.key) }) {
+                    return Ok(false);
+                }
                 let pool = if t.other { other.as_ref().unwrap_or(pool) } else { pool };
                 results.push((t.key.clone(), answers(&*run.net, pool, &t.sample, n, &calibration)));
             }
@@ -480,17 +475,17 @@ impl Study {
         let other = self.other_seds().map(|r| Pool::new(&r, setting)).transpose()?;
         let tests = self.tests(noisy, setting, matches!(method, Method::NeighboursPca | Method::Forest), !method.reduces() && !method.needs_noise());
         let task = classical::Task { pool, sample: self.sample(noisy), examples: s.classical, validation: s.validation, test: s.test, seed: self.seed };
-        let mut go_on = true;
-        let mut say = |text: String| go_on &= tell(Progress { cell: &cell.title, done: 0, of: 1, text });
-        let mut fitted = method.fit(&task, &mut say);
+        let mut say = |text: String| tell(Progress { cell: &cell.title, done: 0, of: 1, text });
+        let mut fitted = method.fit(&task, &mut |text| {
+            say(text);
+        });
         let mut results = Vec::new();
         for t in &tests {
-            say(format!("test {}", t.key));
+            if !say(format!("test {}", t.key)) {
+                return Ok(false);
+            }
             let pool = if t.other { other.as_ref().unwrap_or(pool) } else { pool };
             results.push((t.key.clone(), fitted.model.answers(pool, &t.sample, s.test)));
-        }
-        if !go_on {
-            return Ok(false);
         }
         let mut finished = Finished {
             name: cell.name.clone(),
