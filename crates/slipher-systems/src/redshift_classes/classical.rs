@@ -36,7 +36,8 @@ pub struct Task<'a> {
     pub sample: Sample,
     pub examples: u64,
     pub validation: u64,
-    pub test: u64,
+    /// SEDs that the matched filter knows.
+    pub filter: usize,
     pub seed: u64,
 }
 
@@ -172,14 +173,13 @@ impl Method {
     }
 }
 
-/// Most training SEDs that the filter's components are made from, and most components.
-const FILTER_SEDS: usize = 1200;
+/// Most components of the matched filter.
 const FILTER_COMPONENTS: usize = 24;
 
 fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     say("principal components at 1600 redshifts".into());
     let start = Instant::now();
-    let mut filter = Filter::new(task.pool, FILTER_SEDS, FILTER_COMPONENTS, task.seed);
+    let mut filter = Filter::new(task.pool, task.filter, FILTER_COMPONENTS, task.seed);
     let seconds = start.elapsed().as_secs_f64();
     let validation = Sample { split: Split::Validation, ..task.sample };
     let n = task.validation.min(1000);
@@ -204,7 +204,7 @@ fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
         say(search[search.len() - 1].clone());
     }
     filter.components = NOISE_LIMITS.iter().zip(best).map(|(l, b)| (*l, b.1)).collect();
-    let seds = task.pool.seds(Split::Train).len().min(FILTER_SEDS) as u64;
+    let seds = task.pool.seds(Split::Train).len().min(task.filter) as u64;
     let chosen = format!("{}, {} and {} components, by rising noise (limits σ = 0.2 and 0.7 of the mean), of {seds} SEDs", best[0].1, best[1].1, best[2].1);
     Fitted { model: Box::new(Matched(filter, Clock::default())), chosen, search, examples: seds, seconds }
 }
@@ -358,7 +358,7 @@ mod tests {
     fn methods_learn() {
         let pool = Pool::new(&SedRecipe { count: 100, seed: 2, min_halpha: 30.0, templates: None }, Setting::Nisp).unwrap();
         let sample = Sample { split: Split::Train, noise: Noise::Clean, centres: false, seed: 4 };
-        let task = Task { pool: &pool, sample, examples: 1500, validation: 100, test: 200, seed: 1 };
+        let task = Task { pool: &pool, sample, examples: 1500, validation: 100, filter: 50, seed: 1 };
         for method in [Method::Neighbours, Method::NeighboursPca, Method::ForestPca, Method::LinearSvmPca] {
             let mut fitted = method.fit(&task, &mut |_| {});
             let (a, truth) = fitted.model.answers(&pool, &Sample { split: Split::Test, ..sample }, 200);

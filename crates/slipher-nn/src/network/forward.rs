@@ -1,0 +1,146 @@
+//! The forward pass of a [`Network`].
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{Network, Step};
+use crate::conv::Epilogue;
+use crate::dense;
+use crate::maps::Maps;
+use crate::norm::{self, Statistics};
+
+/// What a forward pass leaves for the backward pass; reused from batch to batch.
+#[derive(Default)]
+pub struct Tape {
+    pub(super) rows: usize,
+    pub(super) examples: Vec<Vec<Maps>>,
+    /// Input of the dense part, then the output of each of its steps, `[row][value]`.
+    pub(super) values: Vec<Vec<f32>>,
+    pub(super) keep: Vec<Vec<f32>>,
+    pub(super) chunks: Vec<Chunk>,
+    pub(super) transposed: Vec<Vec<f32>>,
+    /// Statistics of each normalisation, by step.
+    pub(super) norms: Vec<Statistics>,
+    /// Sums of each example for the next normalisation.
+    pub(super) sums: Vec<Vec<f32>>,
+    /// Gradient of each example at the output of the normalisation that a backward pass has reached.
+    pub(super) boundary: Vec<Maps>,
+    pub(super) gradients: [Vec<f32>; 2],
+    pub(super) buffers: dense::Buffers,
+}
+
+#[derive(Default)]
+pub(super) struct Chunk {
+    pub(super) maps: Vec<Maps>,
+    pub(super) weights: Vec<f32>,
+}
+
+impl Network {
+    /// Parts of the local steps that examples pass alone; each but the first begins with a normalisation.
+    pub(super) fn segments(&self) -> Vec<std::ops::Range<usize>> {
+        let mut cuts: Vec<usize> = (1..self.local).filter(|i| matches!(self.steps[*i], Step::Norm { .. })).collect();
+        cuts.insert(0, 0);
+        cuts.push(self.local);
+        cuts.windows(2).map(|w| w[0]..w[1]).collect()
+    }
+
+    /// Output `[row][value]` for `x` = `[row][channel][line][column]`. With `training`, a seed, layers drop out and
+    /// normalise by the batch; without, by the running means.
+    pub fn forward<'a>(&self, x: &[f32], tape: &'a mut Tape, training: Option<u64>) -> &'a [f32] {
+        let n = self.input.len();
+        assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
+        let rows = x.len() / n;
+        tape.rows = rows;
+        tape.examples.resize_with(rows, Vec::new);
+        tape.sums.resize_with(rows, Vec::new);
+        tape.norms.resize_with(self.local, Statistics::default);
+        tape.values.resize_with(self.steps.len() - self.local + 1, Vec::new);
+        let width = self.last_maps().stored();
+        let mut features = std::mem::take(&mut tape.values[0]);
+        features.resize(rows * width, 0.0);
+        for segment in self.segments() {
+            if let Step::Norm { out, eps, running, .. } = self.steps.get(segment.start).copied().unwrap_or(Step::Dropout { rate: 0.0 }) {
+                let (mean, variance) = self.running[running..][..2 * out.channels].split_at(out.channels);
+                let count = rows * out.height * out.width;
+                let batch = training.is_some();
+                tape.norms[segment.start] = if batch { Statistics::of(&tape.sums, count, eps) } else { Statistics::fixed(mean, variance, eps) };
+            }
+            let norms = &tape.norms;
+            (tape.examples.par_iter_mut(), &mut tape.sums, x.par_chunks_exact(n), features.par_chunks_exact_mut(width)).into_par_iter().for_each(
+                |(maps, sums, x, out)| {
+                    if segment.start == 0 {
+                        maps.resize_with(self.local + 1, Maps::default);
+                        maps[0].reset(self.input, self.border(0, self.input));
+                        maps[0].fill_planes(x);
+                    }
+                    self.forward_maps(segment.clone(), maps, norms);
+                    if segment.end == self.local {
+                        maps[self.local].copy_stored(out);
+                    } else if training.is_some() {
+                        norm::sums(&maps[segment.end], sums);
+                    }
+                },
+            );
+        }
+        tape.values[0] = features;
+        self.forward_dense(tape, training);
+        tape.values.last().expect("there is a dense layer")
+    }
+
+    fn forward_maps(&self, segment: std::ops::Range<usize>, maps: &mut [Maps], norms: &[Statistics]) {
+        for i in segment {
+            let (before, after) = maps.split_at_mut(i + 1);
+            let (x, y) = (&before[i], &mut after[0]);
+            match self.steps[i] {
+                Step::Conv { conv, slope, out, at } => {
+                    y.reset(out, self.border(i + 1, out));
+                    let (w, b) = self.weights[at..].split_at(conv.weights());
+                    conv.forward(self.isa, x, w, &b[..conv.biases()], y, Epilogue { slope: Some(slope), ..Epilogue::default() }, false);
+                }
+                Step::Pool { pool, out } => {
+                    y.reset(out, self.border(i + 1, out));
+                    pool.forward(x, y);
+                }
+                Step::Norm { out, at, .. } => {
+                    y.reset(out, self.border(i + 1, out));
+                    let (scale, shift) = self.affine(at, out.channels, &norms[i]);
+                    norm::forward(x, &scale, &shift, y);
+                }
+                _ => unreachable!("the first steps work on maps"),
+            }
+        }
+    }
+
+    pub(super) fn affine(&self, at: usize, channels: usize, s: &Statistics) -> (Vec<f32>, Vec<f32>) {
+        let (gamma, beta) = self.weights[at..at + 2 * channels].split_at(channels);
+        s.affine(gamma, beta)
+    }
+
+    fn forward_dense(&self, tape: &mut Tape, dropout: Option<u64>) {
+        tape.keep.resize_with(self.steps.len(), Vec::new);
+        for (i, step) in self.steps[self.local..].iter().enumerate() {
+            let (before, after) = tape.values.split_at_mut(i + 1);
+            let (x, y) = (&before[i], &mut after[0]);
+            match step {
+                Step::Dense { inputs, units, slope, at } => {
+                    y.resize(tape.rows * units, 0.0);
+                    let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
+                    dense::forward(self.isa, x, w, &b[..*units], *slope, y);
+                }
+                Step::Dropout { rate } => {
+                    y.clone_from(x);
+                    let keep = &mut tape.keep[i];
+                    keep.clear();
+                    if let Some(seed) = dropout {
+                        let mut rng = ChaCha8Rng::seed_from_u64(seed ^ ((i as u64) << 32));
+                        let up = 1.0 / (1.0 - rate);
+                        keep.extend(x.iter().map(|_| if rng.random::<f32>() < *rate { 0.0 } else { up }));
+                        y.iter_mut().zip(keep).for_each(|(v, k)| *v *= *k);
+                    }
+                }
+                _ => unreachable!("maps end where the dense part begins"),
+            }
+        }
+    }
+}

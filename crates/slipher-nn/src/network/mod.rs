@@ -1,0 +1,293 @@
+//! Networks of convolutions, pooling and dense layers as lists, with hand-written gradients.
+//!
+//! A [`Network`] is its list of [`Layer`]s and one vector of weights, so an optimiser makes one
+//! pass. Feature maps are computed example by example, to stay in the cache, dense layers for the
+//! batch at once. Sums over a batch are taken in a fixed order: the same seed gives the same
+//! weights on any number of threads.
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use serde::{Deserialize, Serialize};
+
+use crate::conv::Conv;
+use crate::dense;
+use crate::lanes::{Isa, WIDTH};
+use crate::maps::Shape;
+use crate::pool::MaxPool;
+
+mod backward;
+mod forward;
+mod tensors;
+
+pub use forward::Tape;
+pub use tensors::Tensor;
+
+/// One layer. `slope` is that of a leaky ReLU after it: 0 is a ReLU, 1 none.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "layer", rename_all = "lowercase")]
+pub enum Layer {
+    /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps.
+    Conv { filters: usize, kernel: (usize, usize), same: bool, slope: f32 },
+    /// See [`MaxPool`].
+    MaxPool { size: usize, stride: usize, same: bool },
+    /// Batch normalisation of maps ([`crate::norm`]); running means keep `momentum` of themselves at each step.
+    BatchNorm { momentum: f32, eps: f32 },
+    /// All inputs to each of `units`; the first one flattens the maps.
+    Dense { units: usize, slope: f32 },
+    /// In training, drops inputs of the next dense layer at this rate and scales up the others.
+    Dropout { rate: f32 },
+}
+
+/// A list of layers that cannot be built.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("layer {index} ({layer:?}): {why}")]
+pub struct BadNetwork {
+    pub index: usize,
+    pub layer: Layer,
+    pub why: String,
+}
+
+/// A layer with its sizes and the place of its weights; the bias follows the weights.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Step {
+    Conv {
+        conv: Conv,
+        slope: f32,
+        out: Shape,
+        at: usize,
+    },
+    Pool {
+        pool: MaxPool,
+        out: Shape,
+    },
+    /// γ, then β, of each channel lie at `at`; mean and variance at `running` of [`Network::running`].
+    Norm {
+        out: Shape,
+        eps: f32,
+        momentum: f32,
+        at: usize,
+        running: usize,
+    },
+    Dense {
+        inputs: usize,
+        units: usize,
+        slope: f32,
+        at: usize,
+    },
+    Dropout {
+        rate: f32,
+    },
+}
+
+/// A network and its weights.
+#[derive(Clone, Debug)]
+pub struct Network {
+    pub input: Shape,
+    pub layers: Vec<Layer>,
+    /// Weights and biases of all layers in order, in the order the kernels want.
+    pub weights: Vec<f32>,
+    /// Running means of the batch normalisations in order: mean, then variance, of each channel.
+    pub running: Vec<f32>,
+    pub(crate) steps: Vec<Step>,
+    /// Number of leading steps that work on maps.
+    pub(crate) local: usize,
+    pub(crate) isa: Isa,
+}
+
+fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usize), BadNetwork> {
+    let (mut shape, mut flat, mut at, mut steps, mut local, mut running) = (input, None, 0, Vec::new(), 0, 0);
+    for (index, layer) in layers.iter().enumerate() {
+        let bad = |why: &str| BadNetwork { index, layer: *layer, why: why.into() };
+        if flat.is_some() && matches!(layer, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. }) {
+            return Err(bad("works on maps, but a dense layer came before"));
+        }
+        match *layer {
+            Layer::Conv { filters, kernel, same, slope } => {
+                if filters == 0 || kernel.0 == 0 || kernel.1 == 0 || filters % WIDTH != 0 || shape.channels.max(filters) > MOST {
+                    return Err(bad("expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1"));
+                }
+                let conv = if same { Conv::same(shape.channels, filters, kernel) } else { Conv::valid(shape.channels, filters, kernel) };
+                let out = if same {
+                    Some((shape.height, shape.width))
+                } else {
+                    (shape.height + 1).checked_sub(kernel.0).zip((shape.width + 1).checked_sub(kernel.1))
+                };
+                let out = out.filter(|o| o.0 > 0 && o.1 > 0).ok_or_else(|| bad("the kernel is larger than the maps"))?;
+                shape = Shape::new(filters, out.0, out.1);
+                steps.push(Step::Conv { conv, slope, out: shape, at });
+                at += conv.weights() + conv.biases();
+                local = steps.len();
+            }
+            Layer::MaxPool { size, stride, same } => {
+                let pool = MaxPool { size, stride, same };
+                if size == 0 || stride == 0 || shape.channels % WIDTH != 0 {
+                    return Err(bad("expected a window and a stride of at least 1, after a convolution"));
+                }
+                shape = pool.output(shape);
+                steps.push(Step::Pool { pool, out: shape });
+                local = steps.len();
+            }
+            Layer::BatchNorm { momentum, eps } => {
+                if !(0.0..1.0).contains(&momentum) || eps <= 0.0 || steps.is_empty() || shape.channels % WIDTH != 0 {
+                    return Err(bad("expected 0 ≤ momentum < 1 and eps > 0, after a convolution"));
+                }
+                steps.push(Step::Norm { out: shape, eps, momentum, at, running });
+                at += 2 * shape.channels;
+                running += 2 * shape.channels;
+                local = steps.len();
+            }
+            Layer::Dense { units, slope } => {
+                let inputs = flat.unwrap_or_else(|| shape.stored());
+                if units == 0 {
+                    return Err(bad("expected at least one unit"));
+                }
+                steps.push(Step::Dense { inputs, units, slope, at });
+                at += dense::panels_len(inputs, units) + units;
+                flat = Some(units);
+            }
+            Layer::Dropout { rate } => {
+                if !(0.0..1.0).contains(&rate) {
+                    return Err(bad("expected a rate from 0 to below 1"));
+                }
+                flat = Some(flat.unwrap_or_else(|| shape.stored()));
+                steps.push(Step::Dropout { rate });
+            }
+        }
+    }
+    match layers.last() {
+        Some(Layer::Dense { .. }) => Ok((steps, local, at, running)),
+        Some(l) => Err(BadNetwork { index: layers.len() - 1, layer: *l, why: "expected a dense layer at the end".into() }),
+        None => Err(BadNetwork { index: 0, layer: Layer::Dropout { rate: 0.0 }, why: "expected at least one layer".into() }),
+    }
+}
+
+/// Most channels of a map.
+const MOST: usize = 4096;
+/// Parts that a batch is cut into for the gradients of convolutions.
+const CHUNKS: usize = 16;
+
+impl Network {
+    /// Random weights (He et al. 2015), zero biases.
+    ///
+    /// # Errors
+    /// Layers that do not fit together.
+    pub fn new(input: Shape, layers: &[Layer], seed: u64) -> Result<Self, BadNetwork> {
+        let (steps, local, n, running) = plan(input, layers)?;
+        let mut net = Network { input, layers: layers.to_vec(), weights: vec![0.0; n], running: vec![0.0; running], steps, local, isa: Isa::best() };
+        net.initialise(Init::He, seed);
+        Ok(net)
+    }
+
+    /// Draws all weights anew; biases are 0, scales of normalisations 1, running means 0 and variances 1.
+    pub fn initialise(&mut self, init: Init, seed: u64) {
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let tensors = self.tensors().into_iter().map(|t| {
+            if t.shape.len() == 1 {
+                let scale = matches!(self.steps[t.step], Step::Norm { .. }) && t.name.ends_with("weight");
+                return vec![if scale { 1.0 } else { 0.0 }; t.values.len()];
+            }
+            let taps: usize = t.shape[2..].iter().product();
+            let (fan_in, fan_out) = ((t.shape[1] * taps) as f32, (t.shape[0] * taps) as f32);
+            let mut draw = || match init {
+                Init::He => {
+                    let x: f32 = StandardNormal.sample(&mut rng);
+                    (2.0 / fan_in).sqrt() * x
+                }
+                Init::Glorot => (6.0 / (fan_in + fan_out)).sqrt() * (2.0 * rng.random::<f32>() - 1.0),
+            };
+            t.values.iter().map(|_| draw()).collect()
+        });
+        let tensors: Vec<Vec<f32>> = tensors.collect();
+        self.set_tensors(&tensors).expect("the shapes are its own");
+        for s in &self.steps {
+            if let Step::Norm { out, running, .. } = s {
+                let (mean, variance) = self.running[*running..][..2 * out.channels].split_at_mut(out.channels);
+                mean.fill(0.0);
+                variance.fill(1.0);
+            }
+        }
+    }
+
+    /// Takes the statistics of the last batch into the running means; the variance without bias, as its sample's.
+    pub fn update_running(&mut self, tape: &Tape) {
+        for (i, s) in self.steps.iter().enumerate() {
+            let Step::Norm { out, momentum, running, .. } = *s else { continue };
+            let Some(batch) = tape.norms.get(i).filter(|b| b.of_batch) else { continue };
+            let n = (tape.rows * out.height * out.width) as f32;
+            let (mean, variance) = self.running[running..][..2 * out.channels].split_at_mut(out.channels);
+            mean.iter_mut().zip(&batch.mean).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b);
+            let unbiased = n / (n - 1.0).max(1.0);
+            variance.iter_mut().zip(&batch.variance).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b * unbiased);
+        }
+    }
+
+    /// Place in [`Network::weights`] of the weights (without biases) of layer `i` of the list.
+    pub fn weights_of(&self, i: usize) -> std::ops::Range<usize> {
+        match self.steps[i] {
+            Step::Conv { conv, at, .. } => at..at + conv.weights(),
+            Step::Dense { inputs, units, at, .. } => at..at + dense::panels_len(inputs, units),
+            Step::Norm { out, at, .. } => at..at + out.channels,
+            _ => 0..0,
+        }
+    }
+
+    /// Number of classes or values that come out.
+    pub fn outputs(&self) -> usize {
+        self.steps.iter().rev().find_map(|s| if let Step::Dense { units, .. } = s { Some(*units) } else { None }).unwrap_or(0)
+    }
+
+    /// Multiply-adds × 2 of the forward pass of one example, without filled-up channels.
+    pub fn flop(&self) -> usize {
+        let cost = |s: &Step| match s {
+            Step::Conv { conv, out, .. } => 2 * out.len() * conv.channels * conv.kernel.0 * conv.kernel.1,
+            Step::Dense { inputs, units, .. } => 2 * inputs * units,
+            _ => 0,
+        };
+        self.steps.iter().map(cost).sum()
+    }
+
+    /// Shape that the dense part sees flattened.
+    pub(crate) fn last_maps(&self) -> Shape {
+        self.steps[..self.local]
+            .iter()
+            .rev()
+            .find_map(|s| match s {
+                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } => Some(*out),
+                _ => None,
+            })
+            .unwrap_or(self.input)
+    }
+
+    /// Border that the maps before step `i` need, for what reads them.
+    pub(crate) fn border(&self, i: usize, shape: Shape) -> (usize, usize) {
+        match self.steps.get(i) {
+            Some(Step::Conv { conv, out, .. }) => conv.border(shape, *out),
+            _ => (0, 0),
+        }
+    }
+}
+
+/// Distribution of new weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Init {
+    /// Normal, σ² = 2 / inputs (He et al. 2015).
+    He,
+    /// Uniform, ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), Keras' default.
+    Glorot,
+}
+
+impl Step {
+    /// Weights and biases of a local step.
+    fn weights(&self) -> usize {
+        match self {
+            Step::Conv { conv, .. } => conv.weights() + conv.biases(),
+            Step::Norm { out, .. } => 2 * out.channels,
+            _ => 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
