@@ -69,11 +69,15 @@ impl Binned {
 struct Work {
     left: Vec<u32>,
     right: Vec<u32>,
+    labels: Vec<u32>,
     sorted: Vec<u32>,
 }
 
 impl Forest {
+    /// # Panics
+    /// With a million classes or more.
     pub fn fit(p: &ForestParams, data: &Labelled) -> Forest {
+        assert!(data.classes < 1 << SHIFT);
         let binned = Binned::new(data);
         let trees = (0..p.trees).into_par_iter().map(|t| grow(p, data, &binned, t as u64)).collect();
         Forest { trees, features: data.features, classes: data.classes }
@@ -105,7 +109,7 @@ fn grow(p: &ForestParams, data: &Labelled, binned: &Binned, tree: u64) -> Vec<No
     rng.set_stream(tree);
     let n = data.rows();
     let mut rows: Vec<u32> = (0..n).map(|_| rng.random_range(0..n as u32)).collect();
-    let mut work = Work { left: vec![0; data.classes], right: vec![0; data.classes], sorted: vec![] };
+    let mut work = Work { left: vec![0; data.classes], right: vec![0; data.classes], labels: vec![], sorted: vec![] };
     let mut nodes = vec![Node::Leaf(vec![])];
     let mut open = vec![(0usize, 0usize, n)];
     while let Some((at, from, to)) = open.pop() {
@@ -142,61 +146,66 @@ const FEW: usize = 128;
 /// Feature and last bin of the left side of the best split, `None` if the rows stay together.
 fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], rng: &mut ChaCha8Rng, work: &mut Work) -> Option<(usize, u8)> {
     let n = rows.len();
-    let label = |r: u32| data.labels[r as usize];
-    if n < 2 * p.leaf || n < 2 || rows.iter().all(|r| label(*r) == label(rows[0])) {
+    work.labels.clear();
+    work.labels.extend(rows.iter().map(|r| data.labels[*r as usize] as u32));
+    if n < 2 * p.leaf || n < 2 || work.labels.iter().all(|l| *l == work.labels[0]) {
         return None;
     }
+    work.labels.iter().for_each(|l| work.right[*l as usize] += 1);
+    let square: f64 = work.labels.iter().map(|l| f64::from(work.right[*l as usize])).sum();
+    let whole = square / n as f64;
     let mut best = (0.0f64, None);
     for feature in sample(rng, data.features, p.features.min(data.features)) {
-        let bins = &binned.bins[feature];
-        let bin = |r: u32| bins[r as usize];
-        if rows.iter().all(|r| bin(*r) == bin(rows[0])) {
+        sort_by_bin(rows, &binned.bins[feature], &work.labels, &mut work.sorted);
+        let sorted = &work.sorted;
+        if sorted[0] >> SHIFT == sorted[n - 1] >> SHIFT {
             continue;
         }
-        sort_by_bin(rows, bin, &mut work.sorted);
-        rows.iter().for_each(|r| work.right[label(*r)] += 1);
-        let (mut l2, mut r2) = (0.0f64, rows.iter().map(|r| f64::from(work.right[label(*r)])).sum::<f64>());
-        let whole = r2 / n as f64;
-        for i in 0..n - 1 {
-            let c = label(work.sorted[i]);
+        let (mut l2, mut r2) = (0.0f64, square);
+        for (i, key) in sorted.iter().enumerate() {
+            let c = (key & ((1 << SHIFT) - 1)) as usize;
             // (l + 1)² − l² and r² − (r − 1)².
             l2 += 2.0 * f64::from(work.left[c]) + 1.0;
             r2 -= 2.0 * f64::from(work.right[c]) - 1.0;
             work.left[c] += 1;
             work.right[c] -= 1;
-            let (to, own) = (i + 1, bin(work.sorted[i]));
-            if own == bin(work.sorted[to]) || to < p.leaf || n - to < p.leaf {
+            let to = i + 1;
+            if to == n || key >> SHIFT == sorted[to] >> SHIFT || to < p.leaf || n - to < p.leaf {
                 continue;
             }
             let gain = l2 / to as f64 + r2 / (n - to) as f64 - whole;
             if gain > best.0 {
-                best = (gain, Some((feature, own)));
+                best = (gain, Some((feature, (key >> SHIFT) as u8)));
             }
         }
-        rows.iter().for_each(|r| {
-            work.left[label(*r)] = 0;
-            work.right[label(*r)] = 0;
-        });
+        // All rows went to the left: exchanged, the sides are as before.
+        std::mem::swap(&mut work.left, &mut work.right);
     }
+    work.labels.iter().for_each(|l| work.right[*l as usize] = 0);
     best.1
 }
 
-fn sort_by_bin(rows: &[u32], bin: impl Fn(u32) -> u8, sorted: &mut Vec<u32>) {
+/// Bits of a label in a key of bin and label.
+const SHIFT: u32 = 20;
+
+/// Keys (bin, label) of the rows by rising bin.
+fn sort_by_bin(rows: &[u32], bins: &[u8], labels: &[u32], sorted: &mut Vec<u32>) {
+    let keys = rows.iter().zip(labels).map(|(r, l)| u32::from(bins[*r as usize]) << SHIFT | l);
     sorted.clear();
     if rows.len() < FEW {
-        sorted.extend_from_slice(rows);
-        sorted.sort_unstable_by_key(|r| (bin(*r), *r));
+        sorted.extend(keys);
+        sorted.sort_unstable();
         return;
     }
     let mut next = [0u32; 257];
-    rows.iter().for_each(|r| next[bin(*r) as usize + 1] += 1);
+    rows.iter().for_each(|r| next[bins[*r as usize] as usize + 1] += 1);
     for b in 0..256 {
         next[b + 1] += next[b];
     }
     sorted.resize(rows.len(), 0);
-    for r in rows {
-        let slot = &mut next[bin(*r) as usize];
-        sorted[*slot as usize] = *r;
+    for key in keys {
+        let slot = &mut next[(key >> SHIFT) as usize];
+        sorted[*slot as usize] = key;
         *slot += 1;
     }
 }
