@@ -109,9 +109,9 @@ impl Method {
             Method::Neighbours | Method::NeighboursPca => {
                 [1, 5, 20].into_iter().flat_map(|k| [false, true].map(|unit| Settings::Neighbours(NeighboursParams { k, unit }))).collect()
             }
-            Method::Forest | Method::ForestPca => [(root, 1), (root, 3), (3 * root, 3)]
-                .map(|(f, leaf)| Settings::Forest(ForestParams { trees: 100, features: f.min(features), leaf, seed }))
-                .to_vec(),
+            Method::Forest | Method::ForestPca => {
+                [1, 3, 10].map(|leaf| Settings::Forest(ForestParams { trees: 100, features: root.min(features), leaf, seed })).to_vec()
+            }
             Method::LinearSvm | Method::LinearSvmPca => {
                 [1e-6, 1e-5, 1e-4].map(|l2| Settings::Svm(SvmParams { l2, gamma: None, landmarks: 0, epochs: 8, rate: 1e-3, seed })).to_vec()
             }
