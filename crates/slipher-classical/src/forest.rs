@@ -17,6 +17,9 @@ pub struct ForestParams {
     pub features: usize,
     /// Fewest rows of a leaf.
     pub leaf: usize,
+    /// Smallest share of a node's rows on either side of a split (Wager & Athey 2018): with many classes the purest splits cut off
+    /// a handful of rows at a time, and trees become hundreds of nodes deep. 0: Breiman's trees.
+    pub balance: f64,
     pub seed: u64,
 }
 
@@ -154,6 +157,7 @@ fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], 
     work.labels.iter().for_each(|l| work.right[*l as usize] += 1);
     let square: f64 = work.labels.iter().map(|l| f64::from(work.right[*l as usize])).sum();
     let whole = square / n as f64;
+    let least = p.leaf.max((p.balance * n as f64) as usize).max(1);
     let mut best = (0.0f64, None);
     for feature in sample(rng, data.features, p.features.min(data.features)) {
         sort_by_bin(rows, &binned.bins[feature], &work.labels, &mut work.sorted);
@@ -170,7 +174,7 @@ fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], 
             work.left[c] += 1;
             work.right[c] -= 1;
             let to = i + 1;
-            if to == n || key >> SHIFT == sorted[to] >> SHIFT || to < p.leaf || n - to < p.leaf {
+            if to == n || key >> SHIFT == sorted[to] >> SHIFT || to < least || n - to < least {
                 continue;
             }
             let gain = l2 / to as f64 + r2 / (n - to) as f64 - whole;
@@ -221,7 +225,7 @@ mod tests {
     fn agrees_with_scikit_learn() {
         let (x, labels) = spiral(1500, 7);
         let data = Labelled::new(&x, 4, &labels, 5);
-        let forest = Forest::fit(&ForestParams { trees: 100, features: 2, leaf: 1, seed: 1 }, &data);
+        let forest = Forest::fit(&ForestParams { trees: 100, features: 2, leaf: 1, balance: 0.0, seed: 1 }, &data);
         let (tx, tl) = spiral(1500, 8);
         let p = forest.predict(&tx);
         assert!(p.chunks_exact(5).all(|v| (v.iter().sum::<f32>() - 1.0).abs() < 1e-4));

@@ -110,7 +110,7 @@ impl Method {
                 [1, 5, 20].into_iter().flat_map(|k| [false, true].map(|unit| Settings::Neighbours(NeighboursParams { k, unit }))).collect()
             }
             Method::Forest | Method::ForestPca => {
-                [1, 3, 10].map(|leaf| Settings::Forest(ForestParams { trees: 100, features: root.min(features), leaf, seed })).to_vec()
+                [1, 3, 10].map(|leaf| Settings::Forest(ForestParams { trees: 100, features: root.min(features), leaf, balance: 0.05, seed })).to_vec()
             }
             Method::LinearSvm | Method::LinearSvmPca => {
                 [1e-6, 1e-5, 1e-4].map(|l2| Settings::Svm(SvmParams { l2, gamma: None, landmarks: 0, epochs: 8, rate: 1e-3, seed })).to_vec()
@@ -227,7 +227,9 @@ impl std::fmt::Display for Settings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Settings::Neighbours(p) => write!(f, "k = {}, {}", p.k, if p.unit { "unit length" } else { "as they are" }),
-            Settings::Forest(p) => write!(f, "{} trees, {} features a node, leaves of at least {}", p.trees, p.features, p.leaf),
+            Settings::Forest(p) => {
+                write!(f, "{} trees, {} features a node, leaves of at least {}, splits of at least {} %", p.trees, p.features, p.leaf, 100.0 * p.balance)
+            }
             Settings::Svm(p) => match p.gamma {
                 Some(g) => write!(f, "Gaussian kernel, γ = {g} / median distance², {} landmarks", p.landmarks),
                 None => write!(f, "λ = {:.0e}", p.l2),
