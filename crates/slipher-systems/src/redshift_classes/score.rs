@@ -182,13 +182,6 @@ pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
     out
 }
 
-/// Highest share of classes that anybody can name who measures z with a Gaussian error `sigma` while z is continuous:
-/// the part lost to rounding.
-pub fn rounding_ceiling(sigma: f64) -> f64 {
-    // P(|x + e| stays in the class), x uniform in it: 1 − E|e| / Δz for errors small against the class.
-    1.0 - sigma * (2.0 / std::f64::consts::PI).sqrt() / DZ
-}
-
 /// Sharpness of the softmax against the noise that a spectrum shows: interpolated in ln σ̂ between knots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use slipher_systems::redshift_classes::score::{Metrics, Share, rounding_ceiling};
+use slipher_systems::redshift_classes::score::{Metrics, Share};
 use slipher_systems::redshift_classes::simulate::Setting;
 use slipher_systems::redshift_classes::study::{Finished, LADDER, OTHER, short};
 
@@ -57,14 +57,12 @@ pub fn findings(p: &Page) -> String {
         ));
     }
     if let Some(r) = get("shift-clean", s.few) {
-        let ceiling = tested(r, "clean").map_or(0.0, |t| rounding_ceiling(t.metrics.nmad * 2.4));
+        let own = p.get("own-template-noisy").map_or(String::new(), |f| format!(" (the filter that knows each SED: {})", share(f, "clean", |m| m.exact)));
         items.push(format!(
-            "Shift-equivariant network, clean, {} examples: {} where redshifts are class centres; {} where they are continuous (an error of the size seen, {:.0e} in (1+z), cannot do better than about {:.1} %: some lie at the edge of their class).",
+            "Shift-equivariant network, clean, {} examples: {} where redshifts are class centres; {} where they are continuous and some lie at the edge of their class{own}.",
             short(s.few),
             share(r, "clean-centres", |m| m.exact),
             share(r, "clean", |m| m.exact),
-            tested(r, "clean").map_or(0.0, |t| t.metrics.nmad),
-            100.0 * ceiling
         ));
     }
     if let (Some((snr, _)), Some(paper)) = (eighty(p), get("paper3-noisy", s.most)) {
