@@ -22,7 +22,12 @@ pub fn wilson(right: usize, n: usize) -> (f64, f64) {
     if n == 0 {
         return (0.0, 1.0);
     }
-    let (n, p, k) = (n as f64, right as f64 / n as f64, 1.959_964f64);
+    wilson_share(right as f64 / n as f64, n as f64)
+}
+
+/// The same of a share `p` of `n`, which may be an effective number.
+pub fn wilson_share(p: f64, n: f64) -> (f64, f64) {
+    let k = 1.959_964f64;
     let centre = (p + k * k / (2.0 * n)) / (1.0 + k * k / n);
     let half = k / (1.0 + k * k / n) * (p * (1.0 - p) / n + k * k / (4.0 * n * n)).sqrt();
     ((centre - half).max(0.0), (centre + half).min(1.0))

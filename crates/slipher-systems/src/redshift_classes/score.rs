@@ -3,7 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use slipher_sim::instrument::interpolate;
+
 use super::simulate::{CLASSES, DZ, Z_MIN, centre};
+use crate::redshift::score::wilson_share;
 
 /// Truth of a test set.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,10 +85,8 @@ impl Share {
         }
         let between = sums.values().map(|s| s * s).sum::<f64>() / n as f64;
         let design = if p > 0.0 && p < 1.0 { (between / (p * (1.0 - p))).max(1.0) } else { 1.0 };
-        let (m, k) = (n as f64 / design, 1.959_964f64);
-        let middle = (p + k * k / (2.0 * m)) / (1.0 + k * k / m);
-        let half = k / (1.0 + k * k / m) * (p * (1.0 - p) / m + k * k / (4.0 * m * m)).sqrt();
-        Share { value: p, lo: (middle - half).max(0.0), hi: (middle + half).min(1.0), n }
+        let (lo, hi) = wilson_share(p, n as f64 / design);
+        Share { value: p, lo, hi, n }
     }
 }
 
@@ -186,7 +187,7 @@ pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// (ln σ̂, sharpness), ascending.
-    pub knots: Vec<(f64, f64)>,
+    pub knots: Vec<[f64; 2]>,
 }
 
 impl Calibration {
@@ -199,25 +200,14 @@ impl Calibration {
             let s: Vec<f32> = rows.iter().flat_map(|r| scores[r * CLASSES..(r + 1) * CLASSES].iter().copied()).collect();
             let l: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
             let at = rows.iter().map(|r| f64::from(noise[*r]).ln()).sum::<f64>() / rows.len().max(1) as f64;
-            (at, fit_sharpness(&s, &l))
+            [at, fit_sharpness(&s, &l)]
         };
         Calibration { knots: order.chunks(labels.len().div_ceil(parts).max(1)).map(knot).collect() }
     }
 
     /// Sharpness for a spectrum of this noise.
     pub fn sharpness(&self, noise: f32) -> f64 {
-        let x = f64::from(noise).ln();
-        let Some(first) = self.knots.first() else { return 1.0 };
-        if x <= first.0 {
-            return first.1;
-        }
-        for w in self.knots.windows(2) {
-            if x <= w[1].0 {
-                let t = (x - w[0].0) / (w[1].0 - w[0].0).max(1e-12);
-                return w[0].1 + t * (w[1].1 - w[0].1);
-            }
-        }
-        self.knots[self.knots.len() - 1].1
+        if self.knots.is_empty() { 1.0 } else { interpolate(&self.knots, f64::from(noise).ln()) }
     }
 
     /// Answers from scores `[row][class]` and the noise of each row.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
@@ -213,15 +214,15 @@ pub enum StudyError {
 
 /// Pools of SEDs, made when first asked for.
 #[derive(Default)]
-struct Pools(BTreeMap<String, Pool>);
+struct Pools(BTreeMap<String, Arc<Pool>>);
 
 impl Pools {
-    fn get(&mut self, recipe: &SedRecipe, setting: Setting) -> Result<&Pool, BadRecipe> {
+    fn get(&mut self, recipe: &SedRecipe, setting: Setting) -> Result<Arc<Pool>, BadRecipe> {
         let key = format!("{setting:?} {recipe:?}");
         if !self.0.contains_key(&key) {
-            self.0.insert(key.clone(), Pool::new(recipe, setting)?);
+            self.0.insert(key.clone(), Arc::new(Pool::new(recipe, setting)?));
         }
-        Ok(&self.0[&key])
+        Ok(self.0[&key].clone())
     }
 }
 
@@ -381,8 +382,7 @@ impl Study {
             Ok(text) => Err(fail(format!("this folder holds another study, {text}; give another --output, or its own settings"))),
             Err(_) => {
                 std::fs::create_dir_all(&self.folder).map_err(|e| fail(e.to_string()))?;
-                let tmp = path.with_extension("tmp");
-                std::fs::write(&tmp, own).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(e.to_string()))
+                write_whole(&path, &own)
             }
         }
     }
@@ -430,7 +430,7 @@ impl Study {
         let mut results = Vec::new();
         {
             let pool = pools.get(&plan.seds, plan.setting)?;
-            let mut run = Run::new(plan.clone(), pool)?;
+            let mut run = Run::new(plan.clone(), &pool)?;
             run.resume(home)?;
             let of = plan.steps();
             let whole = run.go(home, |r, now| {
@@ -453,12 +453,12 @@ impl Study {
                 calibration: calibration.clone(),
                 tests: vec![],
             };
-            let other = self.other_seds().map(|r| Pool::new(&r, plan.setting)).transpose()?;
+            let other = self.other_seds().map(|r| pools.get(&r, plan.setting)).transpose()?;
             for t in &tests {
                 if !tell(Progress { cell: &cell.title, done: of, of, text: format!("test {}", t.key) }) {
                     return Ok(false);
                 }
-                let pool = if t.other { other.as_ref().unwrap_or(pool) } else { pool };
+                let pool = if t.other { other.as_ref().unwrap_or(&pool) } else { &pool };
                 results.push((t.key.clone(), answers(&*run.net, pool, &t.sample, n, &calibration)));
             }
         }
@@ -476,13 +476,14 @@ impl Study {
     ) -> Result<bool, StudyError> {
         let s = self.scale.sizes();
         let pool = pools.get(&self.seds(), setting)?;
-        let other = self.other_seds().map(|r| Pool::new(&r, setting)).transpose()?;
+        let other = self.other_seds().map(|r| pools.get(&r, setting)).transpose()?;
         let mut tests = self.tests(noisy, setting, matches!(method, Method::NeighboursPca | Method::Forest), !method.reduces() && !method.needs_noise());
         if method == Method::OwnTemplate {
             // The ceiling of the ladder; it learns nothing that another library could upset.
             tests.retain(|t| !t.other && t.key != "mixed");
         }
-        let task = classical::Task { pool, sample: self.sample(noisy), examples: s.classical, validation: s.validation, filter: s.filter, seed: self.seed };
+        let task =
+            classical::Task { pool: &pool, sample: self.sample(noisy), examples: s.classical, validation: s.validation, filter: s.filter, seed: self.seed };
         let mut say = |text: String| tell(Progress { cell: &cell.title, done: 0, of: 1, text });
         let mut fitted = method.fit(&task, &mut |text| {
             say(text);
@@ -492,7 +493,7 @@ impl Study {
             if !say(format!("test {}", t.key)) {
                 return Ok(false);
             }
-            let pool = if t.other { other.as_ref().unwrap_or(pool) } else { pool };
+            let pool = if t.other { other.as_ref().unwrap_or(&pool) } else { &pool };
             results.push((t.key.clone(), fitted.model.answers(pool, &t.sample, s.test)));
         }
         let mut finished = Finished {
@@ -529,9 +530,14 @@ impl Study {
         c.write(&home.join("predictions.safetensors"))?;
         let path = home.join("result.json");
         let text = serde_json::to_string_pretty(finished).map_err(|e| StudyError::File { path: path.clone(), why: e.to_string() })?;
-        let tmp = path.with_extension("tmp");
-        std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| StudyError::File { path, why: e.to_string() })
+        write_whole(&path, &text)
     }
+}
+
+/// Writes a file atomically.
+fn write_whole(path: &Path, text: &str) -> Result<(), StudyError> {
+    let tmp = path.with_extension("tmp");
+    std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, path)).map_err(|e| StudyError::File { path: path.to_owned(), why: e.to_string() })
 }
 
 /// Pools kept from cell to cell.

@@ -45,8 +45,12 @@ struct Pair<'a> {
 
 /// Writes the page atomically.
 pub fn write(path: &Path, s: &Subject) -> std::io::Result<()> {
+    write_whole(path, &page(s))
+}
+
+fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let tmp = std::path::PathBuf::from(format!("{}.tmp", path.display()));
-    std::fs::write(&tmp, page(s))?;
+    std::fs::write(&tmp, text)?;
     std::fs::rename(&tmp, path)
 }
 

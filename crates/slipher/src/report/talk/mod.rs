@@ -9,8 +9,8 @@ use std::path::Path;
 use slipher_systems::redshift_classes::simulate::Setting;
 use slipher_systems::redshift_classes::study::{Cell, Finished, Kind, LADDER, Scale, Study, Tested, short};
 
-use super::STYLE;
 use super::figure::escape;
+use super::{STYLE, write_whole};
 
 /// All that is finished.
 pub struct Page<'a> {
@@ -48,12 +48,8 @@ pub fn write(study: &Study, path: &Path) -> std::io::Result<()> {
     }
     let page = Page { study, done, open };
     let numbers = serde_json::to_string_pretty(&page.done.iter().map(|d| &d.1).collect::<Vec<_>>()).map_err(std::io::Error::other)?;
-    for (path, text) in [(path.with_file_name("numbers.json"), numbers), (path.to_owned(), html(&page))] {
-        let tmp = path.with_extension("tmp");
-        std::fs::write(&tmp, text)?;
-        std::fs::rename(&tmp, &path)?;
-    }
-    Ok(())
+    write_whole(&path.with_file_name("numbers.json"), &numbers)?;
+    write_whole(path, &html(&page))
 }
 
 fn html(p: &Page) -> String {
