@@ -33,13 +33,6 @@ pub struct Answers {
 pub const CLOSE: f64 = 0.0033;
 
 impl Answers {
-    /// From scores `[row][class]`, whose softmax at `sharpness` is the posterior.
-    pub fn from_scores(scores: &[f32], sharpness: f64) -> Answers {
-        let mut out = Answers::default();
-        scores.chunks_exact(CLASSES).for_each(|row| out.push_scores(row, sharpness));
-        out
-    }
-
     fn push_scores(&mut self, row: &[f32], sharpness: f64) {
         let (best, top) = row.iter().enumerate().fold((0, f32::NEG_INFINITY), |b, (k, v)| if *v > b.1 { (k, *v) } else { b });
         let p: Vec<f64> = row.iter().map(|v| (f64::from(v - top) * sharpness).exp()).collect();
@@ -265,6 +258,13 @@ pub fn confusion(truth: &Truth, a: &Answers, (line, taken): (f64, f64)) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Answers whose posterior is the softmax of scores `[row][class]` at `sharpness`.
+    fn from_scores(scores: &[f32], sharpness: f64) -> Answers {
+        let mut out = Answers::default();
+        scores.chunks_exact(CLASSES).for_each(|row| out.push_scores(row, sharpness));
+        out
+    }
     use proptest::prelude::*;
 
     #[test]
@@ -286,10 +286,10 @@ mod tests {
         let truth = Truth { z: class.iter().map(|k| centre(*k)).collect(), class: class.clone(), sed: class.clone(), noise: vec![] };
         let mut scores = vec![0.0f32; CLASSES * CLASSES];
         class.iter().for_each(|k| scores[k * CLASSES + k] = 40.0);
-        let m = metrics(&truth, &Answers::from_scores(&scores, 1.0));
+        let m = metrics(&truth, &from_scores(&scores, 1.0));
         assert!(m.exact.value == 1.0 && m.nmad < 1e-9 && m.bias.abs() < 1e-9 && m.ece < 1e-6);
         // Shifted by one class: no exact, all neighbours, biased.
-        let mut a = Answers::from_scores(&scores, 1.0);
+        let mut a = from_scores(&scores, 1.0);
         a.class.iter_mut().for_each(|c| *c = (*c + 1).min(CLASSES - 1));
         let m = metrics(&truth, &a);
         assert!(m.exact.value < 0.01 && m.neighbour.value == 1.0 && m.fine.value == 1.0);
@@ -305,14 +305,14 @@ mod tests {
         let s = fit_sharpness(&scores, &labels);
         assert!((s - 0.5).abs() < 0.05, "{s}");
         let truth = Truth { z: labels.iter().map(|l| centre(*l)).collect(), class: labels.clone(), sed: (0..n).collect(), noise: vec![] };
-        let (calibrated, sharp) = (metrics(&truth, &Answers::from_scores(&scores, s)), metrics(&truth, &Answers::from_scores(&scores, 2.0)));
+        let (calibrated, sharp) = (metrics(&truth, &from_scores(&scores, s)), metrics(&truth, &from_scores(&scores, 2.0)));
         assert!(calibrated.ece < 0.08 && sharp.ece > 2.0 * calibrated.ece, "{} {}", calibrated.ece, sharp.ece);
     }
 
     proptest! {
         #[test]
         fn probabilities_are_probabilities(values in prop::collection::vec(-30.0f32..30.0, CLASSES), s in 0.1f64..3.0) {
-            let a = Answers::from_scores(&values, s);
+            let a = from_scores(&values, s);
             prop_assert!(a.p_class[0] > 0.0 && a.p_class[0] <= a.p_close[0] && a.p_close[0] <= 1.0 + 1e-6);
             prop_assert!((Z_MIN..1.8).contains(&a.z[0]));
         }

@@ -111,6 +111,8 @@ pub struct Pool {
     /// Noise of each bin, relative to the median bin.
     pub noise_shape: Vec<f32>,
     log_edges: Vec<f64>,
+    /// Widths of the bins, Å.
+    widths: Vec<f64>,
     /// f_λ Δλ of each pixel of the rest-frame grid.
     rest: Vec<Vec<f32>>,
     /// For the instrument's line-spread function.
@@ -129,9 +131,9 @@ impl Resolution for Sharp {
     }
 }
 
-/// Integrates pixels of the rest-frame grid, which starts at `start`, into bins: mean f_λ of each. `shift` is
-/// log₁₀(1+z).
-fn rebin(pixels: &[f32], start: f64, log_edges: &[f64], widths: &[f64], shift: f64, out: &mut [f32]) {
+/// Integrates pixels of a grid that starts at `start` into bins `widths` wide: mean f_λ of each. The grid is seen
+/// through (log₁₀(1+z), 1+z).
+fn rebin(pixels: &[f32], start: f64, log_edges: &[f64], widths: &[f64], (shift, stretch): (f64, f64), out: &mut [f32]) {
     // Pixel j covers j..j + 1 of these positions.
     let place = |e: f64| ((e - shift - start) / STEP + 0.5).clamp(0.0, pixels.len() as f64 - 1e-6);
     let mut lo = place(log_edges[0]);
@@ -142,7 +144,7 @@ fn rebin(pixels: &[f32], start: f64, log_edges: &[f64], widths: &[f64], shift: f
         for p in &pixels[a..b] {
             sum += f64::from(*p);
         }
-        *o = (sum / w) as f32;
+        *o = (sum / (w / stretch)) as f32;
         lo = hi;
     }
 }
@@ -185,7 +187,8 @@ impl Pool {
         };
         let rest = if grism.is_none() { seds.par_iter().map(energy).collect() } else { vec![] };
         let log_edges = edges.iter().map(|e| e.log10()).collect();
-        Ok(Pool { setting, edges, noise_shape, log_edges, rest, seds, grism })
+        let widths = edges.windows(2).map(|w| w[1] - w[0]).collect();
+        Ok(Pool { setting, edges, noise_shape, log_edges, widths, rest, seds, grism })
     }
 
     /// Bins of a spectrum.
@@ -208,12 +211,8 @@ impl Pool {
     pub fn clean(&self, sed: usize, z: f64, out: &mut Vec<f32>) {
         out.clear();
         out.resize(self.bins(), 0.0);
-        let shift = (1.0 + z).log10();
         match &self.grism {
-            None => {
-                let widths: Vec<f64> = self.edges.windows(2).map(|w| (w[1] - w[0]) / (1.0 + z)).collect();
-                rebin(&self.rest[sed], START, &self.log_edges, &widths, shift, out);
-            }
+            None => rebin(&self.rest[sed], START, &self.log_edges, &self.widths, ((1.0 + z).log10(), 1.0 + z), out),
             Some(g) => {
                 let start = self.log_edges[0] - 20.0 * STEP;
                 let len = ((self.log_edges[self.bins()] - start) / STEP) as usize + 20;
@@ -221,8 +220,7 @@ impl Pool {
                 for (i, f) in f.iter_mut().enumerate() {
                     *f *= (10f64.powf(start + STEP * i as f64) * STEP * std::f64::consts::LN_10) as f32;
                 }
-                let widths: Vec<f64> = self.edges.windows(2).map(|w| w[1] - w[0]).collect();
-                rebin(&f, start, &self.log_edges, &widths, 0.0, out);
+                rebin(&f, start, &self.log_edges, &self.widths, (0.0, 1.0), out);
             }
         }
     }
@@ -359,9 +357,10 @@ mod tests {
             pixels[at] = 3.0;
             let edges: Vec<f64> = (0..=1780).map(|i| 11_000.0 + 9000.0 * f64::from(i) / 1780.0).collect();
             let logs: Vec<f64> = edges.iter().map(|e| e.log10()).collect();
-            let widths: Vec<f64> = edges.windows(2).map(|w| (w[1] - w[0]) / (1.0 + z)).collect();
+            let widths: Vec<f64> = edges.windows(2).map(|w| w[1] - w[0]).collect();
             let mut out = vec![0.0; 1780];
-            rebin(&pixels, START, &logs, &widths, (1.0 + z).log10(), &mut out);
+            rebin(&pixels, START, &logs, &widths, ((1.0 + z).log10(), 1.0 + z), &mut out);
+            let widths: Vec<f64> = widths.iter().map(|w| w / (1.0 + z)).collect();
             let observed = 10f64.powf(START + STEP * at as f64) * (1.0 + z);
             prop_assume!((11_010.0..19_990.0).contains(&observed));
             let total: f64 = out.iter().zip(&widths).map(|(o, w)| f64::from(*o) * w).sum();

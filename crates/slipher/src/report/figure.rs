@@ -63,7 +63,7 @@ pub struct Figure {
 }
 
 const LEFT: f64 = 56.0;
-const RIGHT: f64 = 12.0;
+const RIGHT: f64 = 22.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 

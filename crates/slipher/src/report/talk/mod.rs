@@ -47,9 +47,18 @@ pub fn write(study: &Study, path: &Path) -> std::io::Result<()> {
         }
     }
     let page = Page { study, done, open };
-    let numbers = serde_json::to_string_pretty(&page.done.iter().map(|d| &d.1).collect::<Vec<_>>()).map_err(std::io::Error::other)?;
-    write_whole(&path.with_file_name("numbers.json"), &numbers)?;
+    write_whole(&path.with_file_name("numbers.json"), &numbers(&page).map_err(std::io::Error::other)?)?;
     write_whole(path, &html(&page))
+}
+
+/// All cells, a line each, without the curves of purity, which are long and drawn on the page.
+fn numbers(p: &Page) -> serde_json::Result<String> {
+    let line = |f: &Finished| {
+        let tests = f.tests.iter().map(|t| Tested { purity: vec![], ..t.clone() }).collect();
+        serde_json::to_string(&Finished { tests, ..f.clone() })
+    };
+    let lines: Vec<String> = p.done.iter().map(|d| line(&d.1)).collect::<serde_json::Result<_>>()?;
+    Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }
 
 fn html(p: &Page) -> String {
