@@ -110,7 +110,11 @@ impl Method {
                 [1, 5, 20].into_iter().flat_map(|k| [false, true].map(|unit| Settings::Neighbours(NeighboursParams { k, unit }))).collect()
             }
             Method::Forest | Method::ForestPca => {
-                [1, 3, 10].map(|leaf| Settings::Forest(ForestParams { trees: 100, features: root.min(features), leaf, balance: 0.05, seed })).to_vec()
+                let leaf = if self.reduces() { 1 } else { 3 };
+                // More features a node, and splits that keep trees shallow.
+                [(1, 0.0), (3, 0.0), (1, 0.05)]
+                    .map(|(more, balance)| Settings::Forest(ForestParams { trees: 100, features: (more * root).min(features), leaf, balance, seed }))
+                    .to_vec()
             }
             Method::LinearSvm | Method::LinearSvmPca => {
                 [1e-6, 1e-5, 1e-4].map(|l2| Settings::Svm(SvmParams { l2, gamma: None, landmarks: 0, epochs: 8, rate: 1e-3, seed })).to_vec()

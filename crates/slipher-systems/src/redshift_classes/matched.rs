@@ -311,8 +311,8 @@ mod tests {
         for (r, y) in y.chunks_exact(bins).enumerate() {
             let one = density(y, 1.0, &|_| 0.0);
             let shrunk = (1.0f64 - h * h).sqrt();
-            let sed = |t: usize| move |i: usize| (0..k).map(|c| shrunk * f64::from(m.library[t * 2 * k + c]) * b(c, i)).sum::<f64>();
-            let many = (0..5).map(|t| density(y, h * h, &sed(t)).exp()).sum::<f64>() / 5.0;
+            let sed = |t: usize, i: usize| (0..k).map(|c| shrunk * f64::from(m.library[t * 2 * k + c]) * b(c, i)).sum::<f64>();
+            let many = (0..5).map(|t| density(y, h * h, &|i| sed(t, i)).exp()).sum::<f64>() / 5.0;
             assert!((gaussian[r] - one).abs() < 1e-3, "{} {one}", gaussian[r]);
             assert!((mixture[r] - many.ln()).abs() < 1e-3, "{} {}", mixture[r], many.ln());
         }
