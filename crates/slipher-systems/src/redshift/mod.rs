@@ -5,6 +5,8 @@
 //! * [`model`]: the network's shape, weights and calibration.
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
+//! * [`lines`]: emission and absorption lines at a redshift.
+//! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`template_fit`]: the classical method, for comparison.
@@ -13,9 +15,11 @@
 pub mod catalogue;
 pub mod decode;
 pub mod encode;
+pub mod lines;
 pub mod measure;
 pub mod model;
 pub mod pipeline;
+pub mod prior;
 pub mod score;
 pub mod simulate;
 pub mod template_fit;
