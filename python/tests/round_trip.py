@@ -2,6 +2,7 @@
 
 usage: python round_trip.py PATH_TO_SLIPHER
 """
+import json
 import os
 import subprocess
 import sys
@@ -131,6 +132,55 @@ with tempfile.TemporaryDirectory() as d:
         run("redshift", *inputs, "-o", part, "--shard", f"{i}/2", "-q")
         parts += open(part).read().splitlines()[1:]
     assert sorted(parts) == sorted(open(out["csv"]).read().splitlines()[1:])
+
+    # Lines, p(z) and the layouts of other programs, by their own readers or documented columns.
+    with_pz, lines = os.path.join(d, "out", "pz.parquet"), os.path.join(d, "out", "lines.fits")
+    run("redshift", *inputs, "-o", with_pz, "--pz", "--lines", lines, "-q")
+    t = pq.read_table(with_pz)
+    grid = np.array(json.loads(t.schema.metadata[b"pz_grid"]))
+    pz = np.array(t["pz"].to_pylist())
+    assert pz.shape == (7, grid.size) and np.allclose(np.trapezoid(pz, grid, axis=1), 1, atol=2e-3)
+    for r in t.to_pylist():
+        assert r["z_l95"] <= r["z_l68"] <= r["z"] <= r["z_u68"] <= r["z_u95"] and r["z_u95"] - r["z_l95"] < 0.01, r
+        assert "Halpha" in r["lines"] and r["solutions"][0]["line_id"] in r["lines"], r["lines"]
+    t = Table.read(lines, hdu=1)
+    for r in t[[str(x).strip() == "Halpha" for x in t["LINE"]]]:
+        # Simulated with 30 Å; the width of Gaussians tried is not exactly theirs.
+        assert abs(r["EW"] - 30) < max(4.5, 5 * r["EW_ERR"]), (r["FILE"], r["EW"], r["EW_ERR"])
+    columns = {
+        "redrock": ("REDSHIFTS", "TARGETID CHI2 COEFF Z ZERR ZWARN NPIXELS SPECTYPE SUBTYPE NCOEFF DELTACHI2"),
+        "sdss": ("SPALL", "PLATE MJD FIBERID CLASS SUBCLASS Z Z_ERR ZWARNING"),
+        "euclid": ("SPE_REDSHIFT_CAT", "OBJECT_ID SPE_RANK SPE_Z SPE_Z_ERR SPE_Z_PROB SPE_Z_REL"),
+        "pfs": ("GALAXY_CANDIDATES", "targetId cRank redshift redshiftError redshiftProba subClass"),
+    }
+    for layout, (hdu, names) in columns.items():
+        path = os.path.join(d, "out", layout + ".fits")
+        run("redshift", *inputs, "-o", path, "--layout", layout, "-q")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            with fits.open(path, checksum=True) as h:
+                h.verify("exception")
+                t = h[hdu].data
+                missing = set(names.split()) - set(t.columns.names)
+                assert not missing, (layout, missing)
+                best = t[t["SPE_RANK"] == 0]["SPE_Z"] if layout == "euclid" else t[t["cRank"] == 0]["redshift"] if layout == "pfs" else t["Z"]
+                assert np.allclose(best, p["z"].to_numpy()), layout
+    vi = os.path.join(d, "out", "vi.csv")
+    run("redshift", *inputs, "-o", vi, "--layout", "prospect", "-q")
+    assert np.allclose(Table.read(vi, format="csv")["Redrock_z"], p["z"].to_numpy(), atol=1e-6)
+    mz = os.path.join(d, "out", "c.mz")
+    run("redshift", *inputs, "-o", mz, "--layout", "marz", "-q")
+    text = open(mz).read().splitlines()
+    table = Table.read([text[2].lstrip("#")] + text[3:], format="ascii.csv")
+    assert [t.startswith("#") for t in text[:4]] == [True, True, True, False] and np.allclose(table["FinZ"], p["z"].to_numpy(), atol=1e-5)
+
+    # A prior that contradicts a sure spectrum is flagged, not believed; a name that ends otherwise than its layout is refused.
+    elsewhere = os.path.join(d, "out", "prior.csv")
+    run("redshift", inputs[0], "-o", elsewhere, "--prior", "1..2", "-q")
+    r = Table.read(elsewhere, format="csv")[0]
+    assert abs(r["z"] - truth["a.fits"]) < 0.003 and r["zwarn"] & (1 << 21), r
+    run("redshift", inputs[0], "-o", mz, "--layout", "redrock", expect=1)
+    run("redshift", inputs[0], "-o", elsewhere, "--prior", "nonsense", expect=1)
 
     # The report is one file, without scripts or links to elsewhere.
     page = os.path.join(d, "out", "report.html")

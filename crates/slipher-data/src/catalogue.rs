@@ -25,6 +25,8 @@ pub struct SolutionCell {
     pub z_err: f64,
     pub prob: f32,
     pub spectype: &'static str,
+    /// Line that the strongest feature is taken for; may be empty.
+    pub line_id: String,
 }
 
 /// Values of one column, one per row.
@@ -35,7 +37,7 @@ pub enum Values {
     I64(Vec<i64>),
     I32(Vec<i32>),
     Text(Vec<String>),
-    /// list<struct<rank, z, z_err, prob, spectype>> in Parquet; text `GALAXY:0.5123:0.0001:0.98;…` elsewhere.
+    /// list<struct<rank, z, z_err, prob, spectype, line_id>> in Parquet; text `GALAXY:0.5123:0.0001:0.98:Halpha;…` elsewhere.
     Solutions(Vec<Vec<SolutionCell>>),
     /// Arrays of equal meaning but any length (spectra): Parquet only.
     F64Lists(Vec<Vec<f64>>),
@@ -120,7 +122,9 @@ impl CatalogueWriter {
                     keys.push(KeyValue::new("IVOA.VOTable-Parquet.content".into(), votable(&batch)));
                     let level = ZstdLevel::try_new(3).map_err(bad)?;
                     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).set_key_value_metadata(Some(keys)).build();
-                    *writer = Some(Box::new(ArrowWriter::try_new(file, record.schema(), Some(properties)).map_err(bad)?));
+                    // Keys in the Arrow schema too: pyarrow shows only those.
+                    let schema = Schema::new_with_metadata(record.schema().fields().clone(), self.keys.iter().cloned().collect());
+                    *writer = Some(Box::new(ArrowWriter::try_new(file, Arc::new(schema), Some(properties)).map_err(bad)?));
                 }
                 if let Some(w) = writer {
                     w.write(&record).map_err(bad)?;
@@ -219,7 +223,7 @@ impl Values {
             Values::Text(v) => v.iter().map(|s| if s.contains([',', '"', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.clone() }).collect(),
             Values::Solutions(v) => v
                 .iter()
-                .map(|row| row.iter().map(|s| format!("{}:{:.6}:{:.6}:{:.4}", s.spectype, s.z, s.z_err, s.prob)).collect::<Vec<_>>().join(";"))
+                .map(|row| row.iter().map(|s| format!("{}:{:.6}:{:.6}:{:.4}:{}", s.spectype, s.z, s.z_err, s.prob, s.line_id)).collect::<Vec<_>>().join(";"))
                 .collect(),
             Values::F64Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
             Values::F32Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
@@ -276,6 +280,7 @@ fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
                 Field::new("z_err", DataType::Float64, false),
                 Field::new("prob", DataType::Float32, false),
                 Field::new("spectype", DataType::Utf8, false),
+                Field::new("line_id", DataType::Utf8, false),
             ]
             .into();
             let columns: Vec<ArrayRef> = vec![
@@ -284,6 +289,7 @@ fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
                 Arc::new(Float64Array::from_iter_values(all.iter().map(|s| s.z_err))),
                 Arc::new(Float32Array::from_iter_values(all.iter().map(|s| s.prob))),
                 Arc::new(StringArray::from_iter_values(all.iter().map(|s| s.spectype))),
+                Arc::new(StringArray::from_iter_values(all.iter().map(|s| s.line_id.as_str()))),
             ];
             let item = Field::new("item", DataType::Struct(fields.clone()), true);
             let flat = Arc::new(StructArray::try_new(fields, columns, None)?);
@@ -322,7 +328,7 @@ mod tests {
 
     fn batch() -> Vec<Column> {
         let c = |name, unit, values| Column { name, unit, ucd: "src.redshift", description: "a & b", values };
-        let s = SolutionCell { rank: 1, z: 0.5, z_err: 1e-4, prob: 0.9, spectype: "GALAXY" };
+        let s = SolutionCell { rank: 1, z: 0.5, z_err: 1e-4, prob: 0.9, spectype: "GALAXY", line_id: "Halpha".into() };
         vec![
             c("object_id", "", Values::Text(vec!["a,\"b".into(), "c".into()])),
             c("z", "", Values::F64(vec![0.5, f64::NAN])),
@@ -348,7 +354,7 @@ mod tests {
         }
         let text = std::fs::read_to_string(dir.path().join("c.csv")).unwrap();
         assert_eq!(text.lines().count(), 5);
-        assert!(text.contains("\"a,\"\"b\",0.5,1.5,0,1,GALAXY:0.500000:0.000100:0.9000;GALAXY"));
+        assert!(text.contains("\"a,\"\"b\",0.5,1.5,0,1,GALAXY:0.500000:0.000100:0.9000:Halpha;GALAXY"));
         let f = crate::fits::Fits::open(&dir.path().join("c.fits")).unwrap();
         let t = f.table(1).unwrap();
         assert_eq!((t.rows(), t.integer("ZWARN", 3)), (4, Some(4)));

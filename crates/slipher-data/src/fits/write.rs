@@ -1,4 +1,4 @@
-//! Writes a binary table: primary HDU, BINTABLE, CHECKSUM and DATASUM (standard 4.0, appendix J).
+//! Writes binary tables: primary HDU, BINTABLEs, CHECKSUM and DATASUM (standard 4.0, appendix J).
 
 /// Cells of one column, one per row.
 #[derive(Clone, Debug)]
@@ -8,6 +8,9 @@ pub enum Cells {
     I64(Vec<i64>),
     I32(Vec<i32>),
     Text(Vec<String>),
+    /// So many values in each row, `[row][value]`.
+    F64s(usize, Vec<f64>),
+    F32s(usize, Vec<f32>),
 }
 
 /// A table being written.
@@ -35,15 +38,13 @@ impl TableWriter {
         self.keywords.push((key.to_owned(), value.to_owned()));
     }
 
-    /// The file's bytes. Columns shorter than the longest are filled with zeros or blanks.
+    /// Bytes of a file of this one table.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        let mut primary = Cards::default();
-        primary.raw("SIMPLE", "T");
-        primary.raw("BITPIX", "8");
-        primary.raw("NAXIS", "0");
-        primary.raw("EXTEND", "T");
-        out.extend(primary.finish(&[]));
+        file(&[], std::slice::from_ref(self))
+    }
+
+    /// Bytes of the HDU. Columns shorter than the longest are filled with zeros or blanks.
+    fn hdu(&self) -> Vec<u8> {
         let rows = self.columns.iter().map(|c| c.3.len()).max().unwrap_or(0);
         let widths: Vec<usize> = self.columns.iter().map(|c| c.3.width()).collect();
         let mut data = Vec::with_capacity(rows * widths.iter().sum::<usize>());
@@ -76,10 +77,23 @@ impl TableWriter {
             h.text(k, v);
         }
         data.resize(data.len().next_multiple_of(super::BLOCK), 0);
-        out.extend(h.finish(&data));
+        let mut out = h.finish(&data);
         out.extend(data);
         out
     }
+}
+
+/// Bytes of a file of tables, with text keywords in the primary header.
+pub fn file(keywords: &[(&str, &str)], tables: &[TableWriter]) -> Vec<u8> {
+    let mut primary = Cards::default();
+    primary.raw("SIMPLE", "T");
+    primary.raw("BITPIX", "8");
+    primary.raw("NAXIS", "0");
+    primary.raw("EXTEND", "T");
+    keywords.iter().for_each(|(k, v)| primary.text(k, v));
+    let mut out = primary.finish(&[]);
+    tables.iter().for_each(|t| out.extend(t.hdu()));
+    out
 }
 
 impl Cells {
@@ -90,12 +104,16 @@ impl Cells {
             Cells::I64(v) => v.len(),
             Cells::I32(v) => v.len(),
             Cells::Text(v) => v.len(),
+            Cells::F64s(n, v) => v.len() / n.max(&1),
+            Cells::F32s(n, v) => v.len() / n.max(&1),
         }
     }
     fn width(&self) -> usize {
         match self {
             Cells::F64(_) | Cells::I64(_) => 8,
             Cells::F32(_) | Cells::I32(_) => 4,
+            Cells::F64s(n, _) => 8 * n,
+            Cells::F32s(n, _) => 4 * n,
             Cells::Text(v) => v.iter().map(|s| ascii(s).len()).max().unwrap_or(0).max(1),
         }
     }
@@ -106,6 +124,8 @@ impl Cells {
             Cells::I64(_) => "1K".into(),
             Cells::I32(_) => "1J".into(),
             Cells::Text(_) => format!("{width}A"),
+            Cells::F64s(n, _) => format!("{n}D"),
+            Cells::F32s(n, _) => format!("{n}E"),
         }
     }
     fn write(&self, row: usize, width: usize, out: &mut Vec<u8>) {
@@ -114,6 +134,8 @@ impl Cells {
             Cells::F32(v) => out.extend(v.get(row).copied().unwrap_or(f32::NAN).to_be_bytes()),
             Cells::I64(v) => out.extend(v.get(row).copied().unwrap_or(0).to_be_bytes()),
             Cells::I32(v) => out.extend(v.get(row).copied().unwrap_or(0).to_be_bytes()),
+            Cells::F64s(n, v) => (0..*n).for_each(|i| out.extend(v.get(row * n + i).copied().unwrap_or(f64::NAN).to_be_bytes())),
+            Cells::F32s(n, v) => (0..*n).for_each(|i| out.extend(v.get(row * n + i).copied().unwrap_or(f32::NAN).to_be_bytes())),
             Cells::Text(v) => {
                 let mut text = ascii(v.get(row).map_or("", String::as_str)).into_bytes();
                 text.resize(width, b' ');

@@ -30,6 +30,8 @@ pub struct Answer {
     pub solutions: Vec<Solution>,
     /// Probability of GALAXY, QSO, STAR.
     pub classes: [f64; 3],
+    /// Quantiles 0.16, 0.84, 0.025 and 0.975 of z, given the class of the best solution: all its peaks, not only the best.
+    pub quantiles: [f64; 4],
 }
 
 /// Training draws nearby quasars far more often than the sky shows them (one for six galaxies at z < 0.5, so that they
@@ -92,7 +94,33 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
     }
     // A window recentred on its peak may hold less than it promised.
     solutions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    Answer { solutions, classes }
+    let quantiles = solutions.first().map_or([f64::NAN; 4], |s| quantiles(&posterior[s.class as usize], [0.16, 0.84, 0.025, 0.975]));
+    Answer { solutions, classes, quantiles }
+}
+
+/// Quantiles of z under the probabilities of one class, linear within a lag.
+fn quantiles<const N: usize>(p: &[f64], shares: [f64; N]) -> [f64; N] {
+    let total: f64 = p.iter().sum();
+    shares.map(|share| {
+        let mut left = share * total;
+        let at = p.iter().position(|v| {
+            left -= v;
+            left <= 0.0
+        });
+        // Lag l covers l − ½ to l + ½.
+        at.map_or(f64::NAN, |l| redshift_of(l as f64 + 0.5 + left / p[l].max(1e-300)))
+    })
+}
+
+/// Probability density of z on the lags, all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
+pub fn density(posterior: &[Vec<f64>]) -> Vec<f32> {
+    let z = lag_redshifts();
+    (0..LAGS).map(|l| (posterior.iter().map(|p| p[l]).sum::<f64>() / (LAG * (1.0 + z[l]))) as f32).collect()
+}
+
+/// Redshift of each lag.
+pub fn lag_redshifts() -> Vec<f64> {
+    (0..LAGS).map(|l| redshift_of(l as f64)).collect()
 }
 
 /// Highest probability within ± tolerance, and the lag of the peak inside that window; none if all is 0.
@@ -144,6 +172,15 @@ mod tests {
         assert_eq!(a.solutions[1].class, SpecType::Qso);
         assert!(a.solutions[0].probability > 0.7 && a.solutions[1].probability < 0.3);
         assert!((a.classes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        // One peak: quantiles within it. The density of z integrates to 1.
+        assert!(a.quantiles.iter().all(|q| (q - 0.5123).abs() < 2e-3) && a.quantiles[2] < a.quantiles[0] && a.quantiles[0] < a.quantiles[1]);
+        let (z, d) = (lag_redshifts(), density(&posterior(&logits, &classes, 1.0)));
+        let area: f64 = z.windows(2).zip(d.windows(2)).map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0])).sum();
+        assert!((area - 1.0).abs() < 1e-3, "{area}");
+        // Two peaks of one class: the interval spans both.
+        peak(&mut logits, 0, 1.2, 30.0);
+        let a = decode(&posterior(&logits, &classes, 1.0), 5);
+        assert!(a.quantiles[0] < 0.52 && a.quantiles[1] > 1.19, "{:?}", a.quantiles);
     }
 
     proptest! {

@@ -215,9 +215,8 @@ pub fn strongest(lines: &[LineFit]) -> Option<&LineFit> {
     lines.iter().filter(|l| l.snr().abs() > 3.0).max_by(|a, b| a.snr().abs().total_cmp(&b.snr().abs()))
 }
 
-/// What the second solution takes the strongest line of the first for: `Halpha at 0.4900 or [O II] at 1.6232`; none if they explain
-/// different features.
-pub fn same_feature(first: &Solution, second: &Solution, lines: &[LineFit]) -> Option<String> {
+/// The strongest line of the first solution, and what the second takes it for; none if it explains other features.
+pub fn same_feature(first: &Solution, second: &Solution, lines: &[LineFit]) -> Option<(String, String)> {
     let strongest = strongest(lines)?;
     let limit = 2.0 * super::decode::tolerance(first.class).max(super::decode::tolerance(second.class));
     let near = |l: &&Line| (l.wave * (1.0 + second.z) / strongest.observed).ln().abs() < limit;
@@ -226,7 +225,7 @@ pub fn same_feature(first: &Solution, second: &Solution, lines: &[LineFit]) -> O
     let fits = |l: &&Line| if emission { l.look != Look::Absorption } else { l.look != Look::Emission };
     let other = LINES.iter().filter(fits).filter(near).min_by(|a, b| off(a).total_cmp(&off(b)))?;
     // The same line at nearly the same redshift is no other reading.
-    (label(other) != strongest.label).then(|| format!("{} at {:.4} or {} at {:.4}", strongest.label, first.z, label(other), second.z))
+    (label(other) != strongest.label).then(|| (strongest.label.clone(), label(other)))
 }
 
 #[cfg(test)]
@@ -288,7 +287,7 @@ mod tests {
         let best = Solution { class: SpecType::Galaxy, z, z_err: 1e-4, probability: 0.6 };
         let other = Solution { z: 6564.61 * (1.0 + z) / 3728.48 - 1.0, ..best };
         assert_eq!(strongest(&lines).unwrap().label, "Halpha");
-        assert_eq!(same_feature(&best, &other, &lines).unwrap(), "Halpha at 0.4900 or [O II] at 1.6234");
+        assert_eq!(same_feature(&best, &other, &lines).unwrap(), ("Halpha".to_owned(), "[O II]".to_owned()));
         assert_eq!(same_feature(&best, &Solution { z: 0.2, ..best }, &lines), None);
         assert!(lines.iter().filter(|l| l.secure()).count() == 1);
     }

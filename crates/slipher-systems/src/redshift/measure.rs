@@ -5,9 +5,11 @@ use slipher_data::spectrum::Spectrum;
 use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_nn::spare::Spare;
 
-use super::decode::{Answer, Solution, decode, posterior};
+use super::decode::{Answer, Solution, decode, density, posterior};
 use super::encode::{Encoded, Encoder, FINE};
+use super::lines::{LineFit, measure_lines};
 use super::model::{Model, allowed, lag_of};
+use super::prior::Prior;
 
 /// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
 pub mod zwarn {
@@ -25,9 +27,14 @@ pub mod zwarn {
     pub const OFF_GRID: i64 = 1 << 18;
     /// The file or row could not be read; the log says why.
     pub const UNREADABLE: i64 = 1 << 19;
+    /// Without the prior another solution would be the best.
+    pub const PRIOR_DECIDED: i64 = 1 << 20;
+
+    /// The prior contradicts the spectrum and was not used.
+    pub const PRIOR_CONFLICT: i64 = 1 << 21;
 
     /// Name and meaning of every bit that Slipher sets.
-    pub const ALL: [(i64, &str, &str); 7] = [
+    pub const ALL: [(i64, &str, &str); 9] = [
         (LITTLE_COVERAGE, "LITTLE_COVERAGE", "fewer than 200 good pixels (of 69 km/s)"),
         (Z_FITLIMIT, "Z_FITLIMIT", "best redshift at the edge of the range"),
         (NODATA, "NODATA", "no good data, no redshift"),
@@ -35,16 +42,38 @@ pub mod zwarn {
         (IVAR_ESTIMATED, "IVAR_ESTIMATED", "no errors in the file, estimated from the scatter"),
         (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-54000 Å, not used"),
         (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
+        (PRIOR_DECIDED, "PRIOR_DECIDED", "without the prior another solution would be the best"),
+        (PRIOR_CONFLICT, "PRIOR_CONFLICT", "the prior contradicts the spectrum and was not used"),
     ];
 }
 
 /// Solutions kept per spectrum.
 pub const SOLUTIONS: usize = 5;
 
+/// What to measure beyond class and redshift.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Emission and absorption lines at the best redshift.
+    pub lines: bool,
+    /// The density of z.
+    pub pz: bool,
+    pub prior: Option<Prior>,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Wanted { lines: true, pz: false, prior: None }
+    }
+}
+
 /// What is known of one spectrum after the network.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurement {
     pub answer: Option<Answer>,
+    /// At the best redshift.
+    pub lines: Vec<LineFit>,
+    /// As [`density`], if wanted.
+    pub pz: Option<Vec<f32>>,
     pub zwarn: i64,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
@@ -67,22 +96,22 @@ pub struct Workspace {
 }
 
 /// Measures spectra, best in batches of [`Model::together`].
-pub fn measure(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<Measurement> {
-    spectra.chunks(model.together()).flat_map(|s| measure_together(model, s, w)).map(|m| m.0).collect()
+pub fn measure(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<Measurement> {
+    spectra.chunks(model.together()).flat_map(|s| measure_together(model, wanted, s, w)).map(|m| m.0).collect()
 }
 
 /// Measures spectra on all threads, in order.
-pub fn measure_all(model: &Model, spectra: &[&Spectrum]) -> Vec<Measurement> {
+pub fn measure_all(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Measurement> {
     let spare = Spare::<Workspace>::default();
-    spectra.par_chunks(model.together()).map(|some| measure(model, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
+    spectra.par_chunks(model.together()).map(|some| measure(model, wanted, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
 }
 
 /// Measures one spectrum, with its posterior `[class][lag]`.
-pub fn measure_with_posterior(model: &Model, s: &Spectrum, w: &mut Workspace) -> (Measurement, Option<Vec<Vec<f64>>>) {
-    measure_together(model, &[s], w).pop().expect("one in, one out")
+pub fn measure_with_posterior(model: &Model, wanted: &Wanted, s: &Spectrum, w: &mut Workspace) -> (Measurement, Option<Vec<Vec<f64>>>) {
+    measure_together(model, wanted, &[s], w).pop().expect("one in, one out")
 }
 
-fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
+fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
     if w.encoded.len() < spectra.len() {
         w.encoded.resize_with(spectra.len(), Encoded::default);
     }
@@ -100,11 +129,27 @@ fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> 
     let classes = model.classes();
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)
-        .map(|(mut m, ok)| {
-            let p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
+        .zip(spectra)
+        .map(|((mut m, ok), s)| {
+            let mut p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
+            let weights = p.as_ref().and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
+            if let (Some(p), Some(weights)) = (&mut p, weights) {
+                let before = decode(p, 1).solutions.first().copied();
+                if !Prior::apply(&weights, p) {
+                    m.zwarn |= zwarn::PRIOR_CONFLICT;
+                }
+                let after = decode(p, 1).solutions.first().copied();
+                if before.zip(after).is_some_and(|(b, a)| a.class != b.class || ((1.0 + a.z) / (1.0 + b.z)).ln().abs() > super::decode::tolerance(b.class)) {
+                    m.zwarn |= zwarn::PRIOR_DECIDED;
+                }
+            }
             let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
             after(&mut m, answer);
             let p = m.answer.as_ref().and(p);
+            if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
+                m.lines = measure_lines(s, best.class, best.z);
+            }
+            m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
             (m, p)
         })
         .collect()
@@ -113,7 +158,7 @@ fn measure_together(model: &Model, spectra: &[&Spectrum], w: &mut Workspace) -> 
 /// What is known before the network.
 fn before(s: &Spectrum, encoded: Option<&Encoded>) -> Measurement {
     let good_pixels = s.good_pixels();
-    let mut out = Measurement { answer: None, zwarn: 0, snr_median: s.median_snr(), good_pixels };
+    let mut out = Measurement { snr_median: s.median_snr(), good_pixels, ..Measurement::default() };
     if s.ivar_estimated {
         out.zwarn |= zwarn::IVAR_ESTIMATED;
     }
@@ -157,6 +202,7 @@ mod tests {
     use slipher_sim::sed::SpecType;
 
     use crate::redshift::model::{LAGS, NetworkRecipe, redshift_of};
+    use slipher_nn::shiftnet::ShiftNet;
 
     /// Every bit can be set.
     #[test]
@@ -173,13 +219,29 @@ mod tests {
         let mut s = make(1000.0, 6000, 100.0); // far beyond the blue end
         s.ivar_estimated = true;
         // Untrained: every answer is improbable.
-        let together = measure(&model, &[&short, &dead, &s], &mut w);
+        let wanted = Wanted::default();
+        let together = measure(&model, &wanted, &[&short, &dead, &s], &mut w);
         let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
-        assert!(together[1].answer.is_none() && together[2] == measure(&model, &[&s], &mut w)[0]);
+        assert!(together[1].answer.is_none() && together[2] == measure(&model, &wanted, &[&s], &mut w)[0]);
         let edge = Solution { class: SpecType::Galaxy, z: redshift_of(LAGS as f64 - 1.0), z_err: 0.1, probability: 1.0 };
         assert!(at_limit(&edge) && at_limit(&Solution { class: SpecType::Qso, z: 0.0, ..edge }));
         assert!(!at_limit(&Solution { z: 1.0, ..edge }) && !at_limit(&Solution { class: SpecType::Star, z: 0.0, ..edge }));
         all |= zwarn::Z_FITLIMIT;
+        // A range that excludes the best solution.
+        let z = together[2].best().unwrap().z;
+        let elsewhere = if z < 2.0 { Prior::Range(3.0, 4.0) } else { Prior::Range(0.5, 1.0) };
+        let decided = &measure(&model, &Wanted { prior: Some(elsewhere), ..wanted }, &[&s], &mut w)[0];
+        assert!(decided.best().unwrap().class == SpecType::Star || (decided.best().unwrap().z - z).abs() > 0.1);
+        all |= decided.zwarn;
+        // The same where the spectrum is sure of itself: the prior is not believed.
+        let patterns = (0..model.net.patterns.len()).map(|i| (0.37 * i as f32).sin()).collect();
+        let sure = Model { sharpness: 1e6, net: ShiftNet::from_weights(model.recipe.config(), model.net.trunk.clone(), patterns), ..model.clone() };
+        let unmoved = |prior| measure(&sure, &Wanted { prior, ..Wanted::default() }, &[&s], &mut Workspace::default()).remove(0);
+        let free = unmoved(None);
+        let z = free.best().unwrap().z;
+        let kept = unmoved(Some(if z < 2.0 { Prior::Range(3.0, 4.0) } else { Prior::Range(0.5, 1.0) }));
+        assert!(free.best().unwrap().class != SpecType::Star && kept.answer == free.answer, "{:?}", free.best());
+        all |= kept.zwarn;
         // UNREADABLE is set by the pipeline for rows without a spectrum.
         for (bit, name, _) in zwarn::ALL.iter().filter(|b| b.0 != zwarn::UNREADABLE) {
             assert!(all & bit != 0, "{name} was never set");

@@ -5,6 +5,7 @@
 //! * [`model`]: the network's shape, weights and calibration.
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
+//! * [`layouts`]: the catalogue as other programs write theirs.
 //! * [`lines`]: emission and absorption lines at a redshift.
 //! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
@@ -15,6 +16,7 @@
 pub mod catalogue;
 pub mod decode;
 pub mod encode;
+pub mod layouts;
 pub mod lines;
 pub mod measure;
 pub mod model;

@@ -8,7 +8,7 @@ use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::spare::Spare;
 
 use super::catalogue::Row;
-use super::measure::{Workspace, measure, measure_all, measure_with_posterior};
+use super::measure::{Wanted, Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
@@ -27,14 +27,20 @@ const LARGE: usize = 64;
 
 /// Measures every spectrum of `files`; `sink` gets rows in order, a batch of files at a time, and says whether to go on.
 /// The sink (which writes) works while the next batches are read and measured.
-pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>) -> Result<(), E> {
+pub fn run<E>(
+    model: &Model,
+    wanted: &Wanted,
+    files: &[PathBuf],
+    options: &ReadOptions,
+    mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>,
+) -> Result<(), E> {
     let (send, receive) = std::sync::mpsc::sync_channel::<(usize, Vec<Row>)>(AHEAD);
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut done = 0;
             let spare = Spare::<Workspace>::default();
             for batch in files.chunks(BATCH) {
-                let rows = batch.par_chunks(model.together()).map(|some| rows_of(model, some, options, &mut spare.lend()));
+                let rows = batch.par_chunks(model.together()).map(|some| rows_of(model, wanted, some, options, &mut spare.lend()));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.
@@ -53,12 +59,13 @@ pub fn run<E>(model: &Model, files: &[PathBuf], options: &ReadOptions, mut sink:
 }
 
 /// Rows of a few files, measured together.
-fn rows_of(model: &Model, files: &[PathBuf], options: &ReadOptions, w: &mut Workspace) -> Vec<Row> {
+fn rows_of(model: &Model, wanted: &Wanted, files: &[PathBuf], options: &ReadOptions, w: &mut Workspace) -> Vec<Row> {
     let found: Vec<Result<Spectrum, Box<Row>>> = files.iter().flat_map(|f| spectra_of(f, options)).collect();
     let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
     // A bug must cost a few rows, not the night.
-    let measured =
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| if good.len() < LARGE { measure(model, &good, w) } else { measure_all(model, &good) }));
+    let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        if good.len() < LARGE { measure(model, wanted, &good, w) } else { measure_all(model, wanted, &good) }
+    }));
     let mut measured = measured.map(Vec::into_iter);
     if measured.is_err() {
         *w = Workspace::default();
@@ -90,19 +97,19 @@ fn failed(file: &str) -> String {
 }
 
 /// Measures spectra in memory, in order.
-pub fn rows_of_spectra(model: &Model, spectra: &[Spectrum]) -> Vec<Row> {
-    measure_all(model, &spectra.iter().collect::<Vec<_>>()).into_iter().zip(spectra).map(|(m, s)| Row::new(s, m)).collect()
+pub fn rows_of_spectra(model: &Model, wanted: &Wanted, spectra: &[Spectrum]) -> Vec<Row> {
+    measure_all(model, wanted, &spectra.iter().collect::<Vec<_>>()).into_iter().zip(spectra).map(|(m, s)| Row::new(s, m)).collect()
 }
 
 /// Reads one row again for the report's gallery.
-pub fn keep(model: &Model, row: &Row, options: &ReadOptions) -> Option<Kept> {
+pub fn keep(model: &Model, wanted: &Wanted, row: &Row, options: &ReadOptions) -> Option<Kept> {
     let found = read(Path::new(&row.origin.file), options).ok()?;
     let r = found.rows.into_iter().find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
-    keep_spectrum(model, r.spectrum.ok()?)
+    keep_spectrum(model, wanted, r.spectrum.ok()?)
 }
 
 /// A spectrum with its measurement and posterior.
-pub fn keep_spectrum(model: &Model, spectrum: Spectrum) -> Option<Kept> {
-    let (m, posterior) = measure_with_posterior(model, &spectrum, &mut Workspace::default());
+pub fn keep_spectrum(model: &Model, wanted: &Wanted, spectrum: Spectrum) -> Option<Kept> {
+    let (m, posterior) = measure_with_posterior(model, wanted, &spectrum, &mut Workspace::default());
     Some(Kept { row: Row::new(&spectrum, m), spectrum, posterior: posterior? })
 }

@@ -7,12 +7,16 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use slipher_data::fits::Fits;
+use slipher_sim::sed::SpecType;
 
 use super::encode::LAG;
 use super::model::{LAGS, redshift_of};
 
 /// Weight that a photometric redshift leaves to all redshifts: it can be wrong.
 pub const OUTLIERS: f64 = 0.02;
+
+/// A prior that leaves less of the posterior than this is not used.
+pub const CONFLICT: f64 = 1e-4;
 
 /// Shape of one object's prior (Redrock's `FUNCTION`).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -97,17 +101,19 @@ impl Prior {
         Some(w)
     }
 
-    /// Multiplies into a posterior `[class][lag]`. Where nothing is left, the posterior stays as it is.
-    pub fn apply(weights: &[f64], posterior: &mut [Vec<f64>]) {
-        let total: f64 = posterior.iter().enumerate().flat_map(|(c, p)| p.iter().enumerate().map(move |(l, v)| if c == 2 { *v } else { v * weights[l] })).sum();
-        if total < 1e-12 {
-            return;
+    /// Multiplies into a posterior `[class][lag]`; true if it could be: where the prior leaves less than [`CONFLICT`] of the
+    /// probability it contradicts the spectrum, and the posterior stays as it is.
+    pub fn apply(weights: &[f64], posterior: &mut [Vec<f64>]) -> bool {
+        let star = SpecType::Star as usize;
+        let kept = |(c, p): (usize, &Vec<f64>)| p.iter().zip(weights).map(|(v, w)| if c == star { *v } else { v * w }).sum::<f64>();
+        let total: f64 = posterior.iter().enumerate().map(kept).sum();
+        if total < CONFLICT {
+            return false;
         }
         for (c, p) in posterior.iter_mut().enumerate() {
-            for (v, w) in p.iter_mut().zip(weights) {
-                *v *= if c == 2 { 1.0 } else { *w } / total;
-            }
+            p.iter_mut().zip(weights).for_each(|(v, w)| *v *= if c == star { 1.0 } else { *w } / total);
         }
+        true
     }
 }
 
@@ -224,8 +230,7 @@ mod tests {
         let nothing = Prior::Range(5.0, 6.0).weights("").unwrap();
         let mut galaxy = vec![vec![0.0; LAGS]; 3];
         galaxy[0][a] = 1.0;
-        Prior::apply(&nothing, &mut galaxy);
-        assert_eq!(galaxy[0][a], 1.0);
+        assert!(!Prior::apply(&nothing, &mut galaxy) && galaxy[0][a] == 1.0);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_systems::redshift::catalogue::columns;
+use slipher_systems::redshift::measure::Wanted;
 use slipher_systems::redshift::pipeline::{keep_spectrum, rows_of_spectra};
 use slipher_systems::redshift::score::{Tally, success};
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
@@ -45,7 +46,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let spectra: Vec<_> = examples.iter().map(|e| e.spectrum.clone()).collect();
     say("Measuring…".into());
     let start = std::time::Instant::now();
-    let rows = rows_of_spectra(&model, &spectra);
+    let rows = rows_of_spectra(&model, &Wanted::default(), &spectra);
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
@@ -69,7 +70,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             chosen.extend(examples.iter().find(|e| e.instrument == i && e.snr > 4.0 && e.truth.is_some_and(|t| t.0 == class)));
         }
     }
-    let gallery = chosen.into_iter().filter_map(|e| keep_spectrum(&model, e.spectrum.clone())).collect();
+    let gallery = chosen.into_iter().filter_map(|e| keep_spectrum(&model, &Wanted::default(), e.spectrum.clone())).collect();
     let simulated = Simulated { snr: examples.iter().map(|e| e.snr).collect(), group: examples.iter().map(|e| names[e.instrument].to_owned()).collect() };
     let page = a.output.join("report.html");
     report::write(

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use slipher_data::grid::resample;
 use slipher_sim::sed::SpecType;
 use slipher_systems::redshift::encode::FINE;
-use slipher_systems::redshift::measure::measure_all;
+use slipher_systems::redshift::measure::{Wanted, measure_all};
 use slipher_systems::redshift::score::{Tally, success};
 use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::template_fit::TemplateFit;
@@ -62,7 +62,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
                 let fixed = Fixed { instrument: Some(i), class: Some(class), snr: Some(*snr), z_max: a.z_max };
                 let examples: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
                 let start = Instant::now();
-                let answers = measure_all(&model, &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>());
+                let answers = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>());
                 fast += start.elapsed().as_secs_f64();
                 let start = Instant::now();
                 let classical: Option<Vec<_>> = fit.as_ref().map(|f| examples.par_iter().map(|e| f.fit(&resample(&e.spectrum, &FINE, 2))).collect());

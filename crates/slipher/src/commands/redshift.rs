@@ -9,10 +9,13 @@ use miette::{IntoDiagnostic, Result};
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::formats::{Medium, ReadOptions};
 use slipher_data::input::expand;
-use slipher_systems::redshift::catalogue::{Row, columns};
-use slipher_systems::redshift::measure::zwarn;
+use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
+use slipher_systems::redshift::decode::lag_redshifts;
+use slipher_systems::redshift::layouts::Layout;
+use slipher_systems::redshift::measure::{Wanted, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline;
+use slipher_systems::redshift::prior::Prior;
 
 use crate::report::{self, Subject};
 use crate::{Outcome, progress};
@@ -30,8 +33,46 @@ pub struct Args {
     /// HTML report to write
     #[arg(long)]
     report: Option<PathBuf>,
+    /// Write the catalogue as another program would: columns and HDUs that its users' scripts expect
+    #[arg(long, value_enum, requires = "output")]
+    layout: Option<LayoutName>,
+    /// Table of emission and absorption lines to write: .parquet, .fits or .csv
+    #[arg(long, value_name = "FILE")]
+    lines: Option<PathBuf>,
+    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, or layout euclid)
+    #[arg(long)]
+    pz: bool,
     #[command(flatten)]
     common: Common,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum LayoutName {
+    /// DESI's redrock: REDSHIFTS and FIBERMAP
+    Redrock,
+    /// Columns of SDSS spAll
+    Sdss,
+    /// SPE_* tables of Euclid
+    Euclid,
+    /// Candidates of Subaru PFS
+    Pfs,
+    /// A .mz file for Marz
+    Marz,
+    /// CSV of DESI's visual inspections
+    Prospect,
+}
+
+impl From<LayoutName> for Layout {
+    fn from(l: LayoutName) -> Self {
+        match l {
+            LayoutName::Redrock => Self::Redrock,
+            LayoutName::Sdss => Self::Sdss,
+            LayoutName::Euclid => Self::Euclid,
+            LayoutName::Pfs => Self::Pfs,
+            LayoutName::Marz => Self::Marz,
+            LayoutName::Prospect => Self::Prospect,
+        }
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -85,6 +126,9 @@ struct Common {
     /// Arithmetic of the network on the processor; bf16 where the processor has avx512_bf16
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
+    /// What is known beforehand: a range LOW..HIGH, a file of z and n (an N(z)), or of object_id, z and sigma (photometric redshifts)
+    #[arg(long, value_name = "RANGE|FILE")]
+    prior: Option<String>,
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
@@ -108,11 +152,50 @@ pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
     if let crate::System::RedshiftClasses = a.system {
         return Err(miette::miette!("redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"));
     }
-    measure(&a.files, None, Some(&a.output), &a.common, quiet)
+    measure(&a.files, &Outputs { page: Some(&a.output), ..Outputs::default() }, &a.common, quiet)
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    measure(&a.files, a.output.as_deref(), a.report.as_deref(), &a.common, quiet)
+    let outputs =
+        Outputs { catalogue: a.output.as_deref(), layout: a.layout.map(Layout::from), lines: a.lines.as_deref(), page: a.report.as_deref(), pz: a.pz };
+    measure(&a.files, &outputs, &a.common, quiet)
+}
+
+/// What is written.
+#[derive(Default)]
+struct Outputs<'a> {
+    catalogue: Option<&'a Path>,
+    layout: Option<Layout>,
+    lines: Option<&'a Path>,
+    page: Option<&'a Path>,
+    pz: bool,
+}
+
+impl Outputs<'_> {
+    fn files(&self) -> impl Iterator<Item = &Path> {
+        [self.catalogue, self.lines, self.page].into_iter().flatten()
+    }
+
+    /// What cannot be written as asked.
+    fn check(&self) -> Result<()> {
+        for p in self.files() {
+            let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            if !parent.is_dir() {
+                return Err(miette::miette!("{}: the folder {} does not exist; make it first", p.display(), parent.display()));
+            }
+        }
+        let ends = |p: &Path, endings: &[&str]| p.extension().is_some_and(|e| endings.iter().any(|x| e.eq_ignore_ascii_case(x)));
+        if let (Some(p), Some(l)) = (self.catalogue, self.layout)
+            && !ends(p, l.endings())
+        {
+            return Err(miette::miette!("{}: this layout is written to a name that ends in .{}", p.display(), l.endings().join(" or .")));
+        }
+        let densities = self.layout == Some(Layout::Euclid) || (self.layout.is_none() && self.catalogue.is_some_and(|p| ends(p, &["parquet"])));
+        if self.pz && !densities {
+            return Err(miette::miette!("--pz needs --output NAME.parquet or --layout euclid: the other catalogues have no place for arrays"));
+        }
+        Ok(())
+    }
 }
 
 /// Spectra drawn in the report.
@@ -120,7 +203,8 @@ const GALLERY: usize = 12;
 /// Rows that a report keeps in memory; the catalogue has all.
 const REPORT_ROWS: usize = 200_000;
 
-fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, common: &Common, quiet: bool) -> Result<Outcome> {
+fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool) -> Result<Outcome> {
+    outputs.check()?;
     let mut model = super::model(common.model.as_deref())?;
     if model.net.set_precision(common.precision.into()) != common.precision.into() && !quiet {
         eprintln!("slipher: this processor has no bf16; using f32");
@@ -139,27 +223,27 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
         files = files.into_iter().enumerate().filter(|(k, _)| k % n == i - 1).map(|(_, f)| f).collect();
     }
     // A catalogue or report of an earlier run in the same folder is no input.
-    let own: Vec<PathBuf> = [output, page].into_iter().flatten().filter_map(|p| p.canonicalize().ok()).collect();
+    let own: Vec<PathBuf> = outputs.files().filter_map(|p| p.canonicalize().ok()).collect();
     files.retain(|f| {
         let named_alike = own.iter().any(|o| o.file_name() == f.file_name());
         !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
     });
-    for p in [output, page].into_iter().flatten() {
-        let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        if !parent.is_dir() {
-            return Err(miette::miette!("{}: the folder {} does not exist; make it first", p.display(), parent.display()));
-        }
-    }
     if files.is_empty() {
         eprintln!("slipher: no files to read (folders are searched for .fits, .fit, .fits.gz, .dat, .txt, .csv, .ascii)");
         return Ok(Outcome::Nothing);
     }
-    let mut writer = output.map(|p| CatalogueWriter::create(p, &keys(&model))).transpose().into_diagnostic()?;
+    let keys = keys(&model);
+    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &if pz { [&keys[..], &[pz_grid()]].concat() } else { keys.to_vec() }).into_diagnostic();
+    let mut writer = outputs.catalogue.filter(|_| outputs.layout.is_none()).map(|p| create(p, outputs.pz)).transpose()?;
+    let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
+    let prior = common.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
+    // Nobody sees the lines of rows that are only printed.
+    let wanted = Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior };
     let bar = progress::bar(files.len() as u64, "files", quiet);
     let start = Instant::now();
     let mut count = Counts::default();
     let mut kept: Vec<Row> = Vec::new();
-    pipeline::run(&model, &files, &options, |done, rows| -> Result<bool> {
+    pipeline::run(&model, &wanted, &files, &options, |done, rows| -> Result<bool> {
         bar.set_position(done as u64);
         for r in &rows {
             count.add(r);
@@ -169,24 +253,31 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
         }
         if let Some(w) = &mut writer {
             w.write(columns(&rows, &model)).into_diagnostic()?;
-        } else if page.is_none() && !print_rows(&rows) {
+        } else if outputs.files().next().is_none() && !print_rows(&rows) {
             return Ok(false);
         }
-        if page.is_some() && kept.len() < REPORT_ROWS {
+        if let Some(w) = &mut line_writer {
+            w.write(line_columns(&rows)).into_diagnostic()?;
+        }
+        // Other programs' layouts are several tables: written at the end.
+        if outputs.layout.is_some() || (outputs.page.is_some() && kept.len() < REPORT_ROWS) {
             kept.extend(rows);
         }
         Ok(true)
     })?;
     bar.finish_and_clear();
-    if let Some(w) = writer {
+    for w in [writer, line_writer].into_iter().flatten() {
         w.finish().into_diagnostic()?;
     }
-    if let Some(path) = page {
-        let gallery = choose(&kept).into_iter().filter_map(|r| pipeline::keep(&model, r, &options)).collect();
+    if let (Some(path), Some(layout)) = (outputs.catalogue, outputs.layout) {
+        report::write_whole(path, layout.bytes(&kept, &model)).into_diagnostic()?;
+    }
+    if let Some(path) = outputs.page {
+        let gallery = choose(&kept).into_iter().filter_map(|r| pipeline::keep(&model, &wanted, r, &options)).collect();
         report::write(path, &Subject { title: "Slipher redshifts", rows: &kept, gallery, model: &model, simulated: None }).into_diagnostic()?;
     }
     if !quiet {
-        count.tell(files.len(), start.elapsed().as_secs_f64(), output, page);
+        count.tell(files.len(), start.elapsed().as_secs_f64(), outputs);
     }
     Ok(match count {
         Counts { rows, failed, .. } if failed == rows => Outcome::Nothing,
@@ -198,6 +289,11 @@ fn measure(arguments: &[String], output: Option<&Path>, page: Option<&Path>, com
 /// Metadata of the catalogue file.
 pub fn keys(model: &Model) -> [(&'static str, String); 3] {
     [("model", model.id.clone()), ("sha256", model.sha256.clone()), ("version", env!("CARGO_PKG_VERSION").into())]
+}
+
+/// Redshifts of the column `pz`.
+fn pz_grid() -> (&'static str, String) {
+    ("pz_grid", serde_json::to_string(&lag_redshifts()).unwrap_or_default())
 }
 
 fn parse_shard(text: &str) -> Result<(usize, usize)> {
@@ -252,7 +348,7 @@ impl Counts {
         }
     }
 
-    fn tell(&self, files: usize, seconds: f64, output: Option<&Path>, page: Option<&Path>) {
+    fn tell(&self, files: usize, seconds: f64, outputs: &Outputs) {
         let measured = self.rows - self.failed;
         let [g, q, s] = self.class;
         eprintln!(
@@ -264,7 +360,7 @@ impl Counts {
         if self.failed > 0 {
             eprintln!("{} rows have no redshift ({} unreadable): see the columns zwarn and error.", self.failed, self.unread);
         }
-        for p in [output, page].into_iter().flatten() {
+        for p in outputs.files() {
             eprintln!("Wrote {}", p.display());
         }
     }

@@ -48,9 +48,9 @@ pub fn write(path: &Path, s: &Subject) -> std::io::Result<()> {
     write_whole(path, &page(s))
 }
 
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
+pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
     let tmp = std::path::PathBuf::from(format!("{}.tmp", path.display()));
-    std::fs::write(&tmp, text)?;
+    std::fs::write(&tmp, content)?;
     std::fs::rename(&tmp, path)
 }
 
