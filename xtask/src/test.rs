@@ -45,5 +45,6 @@ fn python() -> Result<(), String> {
         sh(&text(&python), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "astropy", "pyarrow"])?;
     }
     let binary = target.join("release/slipher");
+    sh(&text(&python), &["python/tests/formats.py", &text(&binary)])?;
     sh(&text(&python), &["python/tests/round_trip.py", &text(&binary)])
 }

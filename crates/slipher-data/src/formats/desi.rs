@@ -6,7 +6,7 @@ use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row};
 use crate::fits::Fits;
 
-pub(super) const FORMAT: Format = Format { name: "DESI", about: "DESI spectra-*, coadd-* (healpix, tile, cumulative) and stacks", recognise, read };
+pub(super) const FORMAT: Format = Format { name: "DESI", about: "DESI spectra-*, coadd-* (healpix, tile, cumulative), stacks, MaNGA LOGRSS", recognise, read };
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };
@@ -36,7 +36,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let mut cameras: Vec<Camera> = ["B", "R", "Z", "BRZ"].iter().filter_map(|c| camera(f, c)).collect();
     if cameras.is_empty() {
         let named = |n: &str| f.named(n).ok_or(format!("HDU {n} is missing"));
-        cameras.push(Camera { wave: named("WAVE")?, flux: named("FLUX")?, ivar: named("IVAR")?, mask: None });
+        cameras.push(Camera { wave: named("WAVE")?, flux: named("FLUX")?, ivar: named("IVAR")?, mask: f.named("MASK").filter(|i| f.image(*i).is_ok()) });
     }
     let image = |hdu: usize| f.image(hdu).map_err(|e| e.to_string());
     let rows = image(cameras[0].flux)?.rows();
@@ -91,7 +91,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
 
 /// Joins cameras. On a shared grid, pixels at one wavelength are averaged by inverse variance;
 /// otherwise the overlap is cut in its middle.
-fn join(arms: &[(&[f64], Vec<f64>, Vec<f64>)]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+pub(super) fn join(arms: &[(&[f64], Vec<f64>, Vec<f64>)]) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let (mut wave, mut flux, mut ivar): (Vec<f64>, Vec<f64>, Vec<f64>) = (vec![], vec![], vec![]);
     for (w, f, v) in arms {
         let Some(last) = wave.last().copied() else {

@@ -3,14 +3,19 @@
 mod desi;
 mod image;
 mod marz;
+mod parquet;
 pub mod pixels;
+mod rows;
 mod sdss;
 mod table;
 mod text;
+mod votable;
 
 use std::path::Path;
 
 pub use pixels::{Medium, ReadOptions};
+
+use bytes::Bytes;
 
 use crate::fits::{Fits, FitsError, Header, Kind, read_bytes};
 use crate::spectrum::Spectrum;
@@ -19,6 +24,7 @@ use crate::spectrum::Spectrum;
 pub enum Content {
     Fits(Fits),
     Text(String),
+    Parquet(Bytes),
 }
 
 /// One format: how it is recognised and read.
@@ -45,7 +51,17 @@ pub struct Context<'a> {
 }
 
 /// All formats, the particular before the general.
-pub const FORMATS: [Format; 6] = [sdss::FORMAT, desi::FORMAT, marz::FORMAT, table::FORMAT, image::FORMAT, text::FORMAT];
+pub const FORMATS: [Format; 9] = [
+    sdss::FORMAT,
+    desi::FORMAT,
+    rows::FORMAT,
+    marz::FORMAT,
+    table::FORMAT,
+    image::FORMAT,
+    votable::FORMAT,
+    text::FORMAT,
+    parquet::FORMAT,
+];
 
 /// A file that gives no spectra at all.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +94,8 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
     }
     let content = if bytes.starts_with(b"SIMPLE") {
         Content::Fits(Fits::parse(bytes).map_err(|source| ReadError::Fits { file: file.clone(), source })?)
+    } else if bytes.starts_with(b"PAR1") {
+        Content::Parquet(bytes.into())
     } else {
         Content::Text(text_of(bytes).map_err(refuse)?)
     };
@@ -106,10 +124,7 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
         return Err("is a Git LFS pointer, not the data: run 'git lfs pull'".into());
     }
     if bytes.starts_with(&[0x89, b'H', b'D', b'F']) {
-        return Err("is HDF5, which this build does not read; convert it to FITS or Parquet".into());
-    }
-    if bytes.starts_with(b"PAR1") {
-        return Err("is Parquet, which 'slipher redshift' does not read yet; write the spectra as FITS or text".into());
+        return Err("is HDF5, which this build does not read; convert it to Parquet or FITS".into());
     }
     if bytes.starts_with(b"PK") {
         return Err("is a zip archive (or .npz): unpack it first".into());
@@ -150,6 +165,7 @@ fn describe(content: &Content) -> String {
                 seen.join("; ")
             )
         }
+        Content::Parquet(_) => "no spectrum found in this Parquet file".into(),
         Content::Text(t) => {
             let first: String = t.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().chars().take(80).collect();
             format!(

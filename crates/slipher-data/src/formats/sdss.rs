@@ -10,7 +10,7 @@ pub(super) const FORMAT: Format = Format { name: "SDSS/BOSS spec", about: "spec-
 
 /// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24, BADSKYCHI 27, REDMONSTER 28
 /// (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The others are remarks; ivar already accounts for them.
-const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
+pub(super) const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else { return None };

@@ -94,12 +94,15 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
         Some(e) => e,
         None => (Medium::Vacuum, "assumed: the file does not say; --air changes it".into()),
     };
+    // PFS says its units (nm, nJy) in its datamodel only.
+    let pfs = h.str("EXTNAME").is_some_and(|n| n.trim() == "FLUX_TABLE");
+    let or = |unit: &str, else_: &str| if unit.is_empty() { else_.to_owned() } else { unit.to_owned() };
     Ok(Pixels {
         wave: get(c.wave)?,
-        wave_unit: c.wave.unit.clone(),
+        wave_unit: or(&c.wave.unit, if pfs { "nm" } else { "" }),
         wave_name: c.wave.name.clone(),
         flux,
-        flux_unit: if c.flux.unit.is_empty() { h.str("BUNIT").unwrap_or_default().to_owned() } else { c.flux.unit.clone() },
+        flux_unit: or(&c.flux.unit, if pfs { "nJy" } else { h.str("BUNIT").unwrap_or_default() }),
         noise,
         bad,
         medium,
