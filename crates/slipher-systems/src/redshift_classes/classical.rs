@@ -237,7 +237,8 @@ impl std::fmt::Display for Settings {
         match self {
             Settings::Neighbours(p) => write!(f, "k = {}, {}", p.k, if p.unit { "unit length" } else { "as they are" }),
             Settings::Forest(p) => {
-                write!(f, "{} trees, {} features a node, leaves of at least {}, splits of at least {} %", p.trees, p.features, p.leaf, 100.0 * p.balance)
+                write!(f, "{} trees, {} features a node, leaves of at least {}", p.trees, p.features, p.leaf)?;
+                if p.balance > 0.0 { write!(f, ", splits of at least {} %", 100.0 * p.balance) } else { Ok(()) }
             }
             Settings::Svm(p) => match p.gamma {
                 Some(g) => write!(f, "Gaussian kernel, γ = {g} / median distance², {} landmarks", p.landmarks),

@@ -64,7 +64,7 @@ fn numbers(p: &Page) -> serde_json::Result<String> {
 fn html(p: &Page) -> String {
     let title = "Redshift as one of 800 classes: the talk, reproduced and surpassed";
     let mut h = format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}details{{margin:.6em 0}}.small td,.small th{{padding:2px 7px;font-size:12px}}.wide{{overflow-x:auto}}</style></head><body><h1>{title}</h1>"
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{STYLE}details{{margin:.6em 0}}td,th{{padding:3px 7px;font-size:12px}}td:not(:first-child){{white-space:nowrap}}.small td,.small th{{padding:2px 7px;font-size:12px}}.wide{{overflow-x:auto}}</style></head><body><h1>{title}</h1>"
     );
     h.push_str(&introduction(p));
     if !p.open.is_empty() {

@@ -98,7 +98,8 @@ pub fn findings(p: &Page) -> String {
                 .filter_map(|snr| {
                     let key = format!("snr-{snr}");
                     let d = tested(r, &key)?.metrics.close.value - tested(m, &key)?.metrics.close.value;
-                    Some(format!("{snr}: {:+.1}", 100.0 * d))
+                    // Minus zero is zero.
+                    Some(format!("{snr}: {:+.1}", (1000.0 * d).round() / 10.0 + 0.0))
                 })
                 .collect();
             items.push(format!(
