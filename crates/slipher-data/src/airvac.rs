@@ -20,6 +20,11 @@ pub fn air_to_vacuum(air: f64) -> f64 {
     vacuum
 }
 
+/// Air wavelength of a vacuum wavelength, Å; below 2000 Å there is no air.
+pub fn vacuum_to_air(vacuum: f64) -> f64 {
+    if vacuum < 2000.0 { vacuum } else { vacuum / refractive_index(vacuum) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -29,6 +34,7 @@ mod tests {
         // NIST air and vacuum wavelengths.
         for (air, vac) in [(4861.333, 4862.691), (5006.843, 5008.240), (6562.819, 6564.632), (8542.09, 8544.44)] {
             assert!((air_to_vacuum(air) - vac).abs() < 0.01, "{air}");
+            assert!((vacuum_to_air(air_to_vacuum(air)) - air).abs() < 1e-9);
         }
         assert_eq!(air_to_vacuum(1215.67), 1215.67);
     }

@@ -10,7 +10,12 @@ pub mod mask {
     pub const SURVEY: u8 = 4;
     /// The wavelength is not finite or not positive.
     pub const NO_WAVELENGTH: u8 = 8;
+    /// Part of a run of pixels whose flux is exactly zero: a dead camera, or padding.
+    pub const ZERO_RUN: u8 = 16;
 }
+
+/// So many fluxes of exactly zero in a row are no measurement.
+const ZERO_RUN: usize = 20;
 
 /// What a file says an object is; used for evaluation only, never for prediction.
 #[derive(Clone, Debug, PartialEq)]
@@ -113,7 +118,20 @@ impl Spectrum {
             out.ivar.push(if bits == 0 { ivar[i] } else { 0.0 });
             out.mask.push(bits);
         }
+        out.reject_zero_runs();
         Ok(out)
+    }
+
+    fn reject_zero_runs(&mut self) {
+        let mut from = 0;
+        for run in self.flux.chunk_by(|a, b| *a == 0.0 && *b == 0.0) {
+            let to = from + run.len();
+            if run[0] == 0.0 && run.len() >= ZERO_RUN {
+                self.mask[from..to].iter_mut().for_each(|m| *m |= mask::ZERO_RUN);
+                self.ivar[from..to].fill(0.0);
+            }
+            from = to;
+        }
     }
 
     /// Number of pixels that can be used.
@@ -180,6 +198,12 @@ mod tests {
         assert_eq!(s.good_pixels(), 16);
         assert_eq!((s.mask[16], s.mask[15], s.mask[14], s.mask[13]), (1, 2, 1, 4));
         assert!((s.median_snr() - 2.0).abs() < 1e-6);
+        // A dead camera; a few zeros may be chance.
+        let mut flux = vec![1.0f32; 100];
+        flux[3..8].fill(0.0);
+        flux[50..75].fill(0.0);
+        let s = Spectrum::new((0..100).map(|i| 4000.0 + f64::from(i)).collect(), flux, vec![1.0; 100], &[]).unwrap();
+        assert_eq!((s.good_pixels(), s.mask[3], s.mask[50], s.mask[74], s.mask[75]), (75, 0, mask::ZERO_RUN, mask::ZERO_RUN, 0));
         assert!(Spectrum::new(vec![1.0; 3], vec![1.0; 3], vec![1.0; 2], &[]).is_err());
         assert!(Spectrum::new((0..20).map(|i| 0.4 + f64::from(i)).collect(), vec![1.0; 20], vec![1.0; 20], &[]).is_err());
     }

@@ -51,17 +51,8 @@ pub struct Context<'a> {
 }
 
 /// All formats, the particular before the general.
-pub const FORMATS: [Format; 9] = [
-    sdss::FORMAT,
-    desi::FORMAT,
-    rows::FORMAT,
-    marz::FORMAT,
-    table::FORMAT,
-    image::FORMAT,
-    votable::FORMAT,
-    text::FORMAT,
-    parquet::FORMAT,
-];
+pub const FORMATS: [Format; 9] =
+    [sdss::FORMAT, desi::FORMAT, rows::FORMAT, marz::FORMAT, table::FORMAT, image::FORMAT, votable::FORMAT, text::FORMAT, parquet::FORMAT];
 
 /// A file that gives no spectra at all.
 #[derive(Debug, thiserror::Error)]

@@ -94,7 +94,11 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         let batch = batch.map_err(|e| e.to_string())?;
         let arms = arms(&batch);
         if arms.is_empty() {
-            return Err(format!("no columns (or fields of a struct) with lists of wavelengths ({} …) and fluxes; columns are {}", super::pixels::wave_names(), names.join(", ")));
+            return Err(format!(
+                "no columns (or fields of a struct) with lists of wavelengths ({} …) and fluxes; columns are {}",
+                super::pixels::wave_names(),
+                names.join(", ")
+            ));
         }
         for row in 0..batch.num_rows() {
             let at = out.len();

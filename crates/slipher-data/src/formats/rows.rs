@@ -15,14 +15,24 @@ use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Fits, Header, Image};
 use crate::spectrum::{Spectrum, Truth};
 
-pub(super) const FORMAT: Format =
-    Format { name: "rows of an image", about: "SDSS spSpec and spPlate, LAMOST to DR7, GAMA, 2dFGRS: an image row for flux, noise, mask, or for a fibre", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "rows of an image",
+    about: "SDSS spSpec and spPlate, LAMOST to DR7, GAMA, 2dFGRS: an image row for flux, noise, mask, or for a fibre",
+    recognise,
+    read,
+};
 
 /// What the rows are.
 #[derive(Clone, Debug, PartialEq)]
 enum Rows {
     /// Row of flux, of noise with its kind, of wavelength, of a mask.
-    One { flux: usize, noise: (usize, Kind), wave: Option<usize>, mask: Option<usize>, what: &'static str },
+    One {
+        flux: usize,
+        noise: (usize, Kind),
+        wave: Option<usize>,
+        mask: Option<usize>,
+        what: &'static str,
+    },
     Plate,
 }
 
@@ -56,7 +66,13 @@ fn meaning(f: &Fits, hdu: usize) -> Option<Rows> {
     }
     let telescope = h.str("TELESCOP").unwrap_or_default();
     if telescope.starts_with("LAMOST") && (3..=5).contains(&rows) {
-        return Some(Rows::One { flux: 0, noise: (1, Kind::Ivar), wave: Some(2), mask: (rows > 3).then_some(3), what: "TELESCOP = LAMOST with up to five rows" });
+        return Some(Rows::One {
+            flux: 0,
+            noise: (1, Kind::Ivar),
+            wave: Some(2),
+            mask: (rows > 3).then_some(3),
+            what: "TELESCOP = LAMOST with up to five rows",
+        });
     }
     if h.float("COEFF0").is_none() || h.float("COEFF1").is_none() {
         return None;

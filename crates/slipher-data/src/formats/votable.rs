@@ -7,8 +7,7 @@ use roxmltree::{Document, Node};
 use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row};
 
-pub(super) const FORMAT: Format =
-    Format { name: "VOTable", about: "VOTable with a pixel in each row (TABLEDATA, BINARY, BINARY2)", recognise, read };
+pub(super) const FORMAT: Format = Format { name: "VOTable", about: "VOTable with a pixel in each row (TABLEDATA, BINARY, BINARY2)", recognise, read };
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Text(t) = content else { return None };

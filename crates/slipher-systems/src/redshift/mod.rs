@@ -11,6 +11,7 @@
 //! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`template_fit`]: the classical method, for comparison.
+//! * [`strangers`]: spectra unlike those that a model learned from.
 //! * [`score`]: success, intervals, tables.
 
 pub mod catalogue;
@@ -24,5 +25,6 @@ pub mod pipeline;
 pub mod prior;
 pub mod score;
 pub mod simulate;
+pub mod strangers;
 pub mod template_fit;
 pub mod train;

@@ -110,6 +110,16 @@ impl Simulator {
         if split == Split::Train { &self.train } else { &self.held_out }
     }
 
+    /// Instrument `index`; one at random where the recipe says `any`.
+    pub fn instrument(&self, index: usize, rng: &mut Stream) -> Instrument {
+        self.instruments[index].0.clone().unwrap_or_else(|| Instrument::random(rng))
+    }
+
+    /// Seed of all streams.
+    pub fn seed(&self) -> u64 {
+        self.seed
+    }
+
     /// Example `row` of a split: the same on any thread.
     pub fn draw(&self, split: Split, row: u64) -> Example {
         self.draw_fixed(split, row, Fixed::default())

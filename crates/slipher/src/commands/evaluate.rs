@@ -9,9 +9,11 @@ use rayon::prelude::*;
 use slipher_data::grid::resample;
 use slipher_sim::sed::SpecType;
 use slipher_systems::redshift::encode::FINE;
-use slipher_systems::redshift::measure::{Wanted, measure_all};
+use slipher_systems::redshift::measure::{Wanted, measure_all, zwarn};
+use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{Tally, success};
 use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
+use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 
 use crate::{Outcome, System, progress};
@@ -40,6 +42,9 @@ pub struct Args {
     /// Also fit templates by χ² (slow), with principal components of the test set's own library as basis
     #[arg(long)]
     classical: bool,
+    /// Instead: what the model claims of spectra unlike those that it learned from
+    #[arg(long)]
+    strangers: bool,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
 }
@@ -51,6 +56,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let model = super::model(a.model.as_deref())?;
     let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), blank_sky: 0.0 };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
+    if a.strangers {
+        return Ok(strangers(a, &model, &simulator));
+    }
     let fit = a.classical.then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
     println!("Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n");
     println!("| instrument | class | S/N per pixel | network | template χ², components of the test set's own library |\n| --- | --- | --- | --- | --- |");
@@ -100,4 +108,28 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         println!("Template χ² scanned one redshift after another, as Redrock does: {:.0} ms", 1e3 * start.elapsed().as_secs_f64());
     }
     Ok(Outcome::Good)
+}
+
+/// Redshifts claimed (p_correct ≥ 0.9) of each set of strangers, right and wrong.
+fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
+    println!("Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n", a.instrument.join(", "), a.n);
+    println!("| spectra | S/N per pixel | claimed and wrong | claimed and right | flagged otherwise |\n| --- | --- | --- | --- | --- |");
+    for kind in Stranger::ALL {
+        // Blank sky and noise have no S/N.
+        let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) { &a.snr[..1] } else { &a.snr[..] };
+        for snr in ladder {
+            let drawn: Vec<_> = (0..a.n).into_par_iter().map(|r| kind.draw(simulator, r, *snr)).collect();
+            let answers = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
+            let (mut wrong, mut right, mut flagged) = (Tally::default(), Tally::default(), Tally::default());
+            for (d, m) in drawn.iter().zip(&answers) {
+                let claimed = m.best().filter(|b| b.probability >= 0.9);
+                let good = claimed.is_some_and(|b| d.truths.iter().any(|t| success(*t, b.class, b.z)));
+                wrong.add(claimed.is_some() && !good);
+                right.add(good);
+                flagged.add(m.zwarn & !zwarn::LOW_PROBABILITY != 0);
+            }
+            println!("| {} | {snr} | {wrong} | {right} | {flagged} |", kind.title());
+        }
+    }
+    Outcome::Good
 }
