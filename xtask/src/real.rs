@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use slipher_systems::redshift::measure::measure_all;
+use slipher_systems::redshift::measure::{Wanted, measure_all};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{Tally, redshift_right, success};
 
@@ -47,7 +47,7 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     let model = Model::read(model).map_err(|e| e.to_string())?;
     let known = load(data)?;
     let start = Instant::now();
-    let answers = measure_all(&model, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
+    let answers = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
     let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
     let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
     let mut table: BTreeMap<&'static str, Line> = BTreeMap::new();

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use slipher_data::fits::write::{Cells, TableWriter};
 use slipher_nn::predictor::Precision;
-use slipher_systems::redshift::measure::measure_all;
+use slipher_systems::redshift::measure::{Wanted, measure_all};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
 
@@ -130,11 +130,11 @@ fn arithmetic(mut model: Model) -> Result<String, String> {
     let simulator = simulator("boss")?;
     let spectra: Vec<_> = (0..5000).into_par_iter().map(|r| simulator.draw(Split::Test, r).spectrum).collect();
     let spectra: Vec<_> = spectra.iter().collect();
-    let single = measure_all(&model, &spectra);
+    let single = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &spectra);
     if model.net.set_precision(Precision::Bf16) != Precision::Bf16 {
         return Ok("\nThis processor has no bf16.\n".into());
     }
-    let half = measure_all(&model, &spectra);
+    let half = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &spectra);
     let best = |m: &slipher_systems::redshift::measure::Measurement| m.best().map(|b| (b.class, b.z, b.probability));
     let pairs: Vec<_> = single.iter().zip(&half).filter_map(|(a, b)| Some((best(a)?, best(b)?))).collect();
     let same = pairs.iter().filter(|(a, b)| a.0 == b.0).count();
