@@ -177,7 +177,7 @@ impl Method {
     }
 }
 
-/// Components of the matched filter.
+/// Most components of the matched filter.
 const FILTER_COMPONENTS: usize = 64;
 /// Bandwidths tried.
 const BANDWIDTHS: [f64; 4] = [0.1, 0.2, 0.4, 0.7];
@@ -185,7 +185,8 @@ const BANDWIDTHS: [f64; 4] = [0.1, 0.2, 0.4, 0.7];
 fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     say("principal components at 1600 redshifts".into());
     let start = Instant::now();
-    let mut filter = Filter::new(task.pool, task.filter, FILTER_COMPONENTS, task.seed);
+    let components = (task.filter / 6).clamp(4, FILTER_COMPONENTS);
+    let mut filter = Filter::new(task.pool, task.filter, components, task.seed);
     let seconds = start.elapsed().as_secs_f64();
     let validation = Sample { split: Split::Validation, ..task.sample };
     let n = task.validation.min(1000);
@@ -212,7 +213,7 @@ fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
     filter.bandwidth = NOISE_LIMITS.iter().zip(best).map(|(l, b)| (*l, b.1)).collect();
     let seds = task.pool.seds(Split::Train).len().min(task.filter) as u64;
     let chosen = format!(
-        "bandwidths {}, {} and {}, by rising noise (limits σ = 0.2 and 0.7 of the mean); {FILTER_COMPONENTS} components of {seds} SEDs",
+        "bandwidths {}, {} and {}, by rising noise (limits σ = 0.2 and 0.7 of the mean); {components} components of {seds} SEDs",
         best[0].1, best[1].1, best[2].1
     );
     Fitted { model: Box::new(Matched(filter, Clock::default())), chosen, search, examples: seds, seconds }
