@@ -3,3 +3,4 @@
 
 pub mod redshift;
 pub mod redshift_classes;
+pub mod trust;

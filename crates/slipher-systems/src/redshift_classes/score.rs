@@ -7,6 +7,7 @@ use slipher_sim::instrument::interpolate;
 
 use super::simulate::{CLASSES, DZ, Z_MIN, centre};
 use crate::redshift::score::wilson_share;
+use crate::trust::{calibration_error, reliability};
 
 /// Truth of a test set.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -142,38 +143,6 @@ fn middle(v: &mut [f64]) -> f64 {
     }
     let k = v.len() / 2;
     *v.select_nth_unstable_by(k, f64::total_cmp).1
-}
-
-/// Rows sorted by probability in 15 bins of equal number: (mean probability, share right, rows).
-pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, usize)> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
-    let of = |rows: &[usize]| {
-        let n = rows.len() as f64;
-        (rows.iter().map(|i| f64::from(p[*i])).sum::<f64>() / n, rows.iter().filter(|i| right(**i)).count() as f64 / n, rows.len())
-    };
-    order.chunks(p.len().div_ceil(15).max(1)).map(of).collect()
-}
-
-/// Σ share of rows × |mean probability − share right|.
-pub fn calibration_error(bins: &[(f64, f64, usize)]) -> f64 {
-    let n: usize = bins.iter().map(|b| b.2).sum();
-    bins.iter().map(|(p, r, m)| (p - r).abs() * *m as f64 / n.max(1) as f64).sum()
-}
-
-/// Purity (share right) of the most confident part of the rows, for growing parts: (completeness, purity).
-pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
-    let mut order: Vec<usize> = (0..p.len()).collect();
-    order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(a.cmp(b)));
-    let (mut good, n) = (0usize, p.len());
-    let mut out = Vec::new();
-    for (i, row) in order.iter().enumerate() {
-        good += usize::from(right(*row));
-        if (i + 1) % (n / 200).max(1) == 0 {
-            out.push(((i + 1) as f64 / n as f64, good as f64 / (i + 1) as f64));
-        }
-    }
-    out
 }
 
 /// Sharpness of the softmax against the noise that a spectrum shows: interpolated in ln σ̂ between knots.

@@ -12,10 +12,11 @@ use slipher_nn::optimiser::Rule;
 
 use super::classical::{self, Method};
 use super::network::NetworkRecipe;
-use super::score::{Answers, CLOSE, CONFUSIONS, Calibration, Metrics, Truth, confusion, metrics, purity, reliability};
+use super::score::{Answers, CLOSE, CONFUSIONS, Calibration, Metrics, Truth, confusion, metrics};
 use super::simulate::{Noise, Pool, Sample, SedRecipe, Setting, Split, centre};
 use super::train::{Look, Plan, Run, RunError, answers};
 use crate::redshift::simulate::BadRecipe;
+use crate::trust::{purity, reliability};
 
 /// How large.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

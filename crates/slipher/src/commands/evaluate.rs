@@ -16,6 +16,8 @@ use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Sp
 use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 
+use slipher_systems::trust::{calibration_error, dial, pulls, reliability};
+
 use crate::{Outcome, System, progress};
 
 #[derive(ClapArgs)]
@@ -45,6 +47,9 @@ pub struct Args {
     /// Instead: what the model claims of spectra unlike those that it learned from
     #[arg(long)]
     strangers: bool,
+    /// Instead: are the probabilities and errors honest, and what must be asked for a purity
+    #[arg(long, conflicts_with = "strangers")]
+    calibration: bool,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
 }
@@ -58,6 +63,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     if a.strangers {
         return Ok(strangers(a, &model, &simulator));
+    }
+    if a.calibration {
+        return Ok(calibration(a, &model, &simulator));
     }
     let fit = a.classical.then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
     println!("Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n");
@@ -130,6 +138,65 @@ fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
             }
             println!("| {} | {snr} | {wrong} | {right} | {flagged} |", kind.title());
         }
+    }
+    Outcome::Good
+}
+
+/// A held-out simulated spectrum and what was answered.
+struct Judged {
+    instrument: usize,
+    class: SpecType,
+    snr: f64,
+    p: f64,
+    right: bool,
+    /// (z − truth) / z_err.
+    pull: f64,
+}
+
+/// Reliability of p_correct and of z_err on `n` held-out spectra of each instrument, S/N as in training.
+fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
+    let mut rows = Vec::new();
+    for instrument in 0..a.instrument.len() {
+        let fixed = Fixed { instrument: Some(instrument), z_max: a.z_max, ..Fixed::default() };
+        let drawn: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
+        let answers = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
+        rows.extend(drawn.iter().zip(&answers).filter_map(|(d, m)| {
+            let (truth, b) = (d.truth?, m.best()?);
+            let pull = (b.z - truth.1) / b.z_err;
+            Some(Judged { instrument, class: b.class, snr: f64::from(m.snr_median), p: b.probability, right: success(truth, b.class, b.z), pull })
+        }));
+    }
+    println!("Held-out SEDs, S/N as in training, {} spectra of each instrument\n", a.n);
+    println!("| rows | n | right | mean p_correct | calibration error | width of the pulls of z where p_correct > 0.99 (n, beyond 5) |");
+    println!("| --- | --- | --- | --- | --- | --- |");
+    let line = |name: &str, some: &dyn Fn(&Judged) -> bool| {
+        let own: Vec<&Judged> = rows.iter().filter(|r| some(r)).collect();
+        if own.is_empty() {
+            return;
+        }
+        let mut right = Tally::default();
+        own.iter().for_each(|r| right.add(r.right));
+        let p: Vec<f32> = own.iter().map(|r| r.p as f32).collect();
+        let mean = own.iter().map(|r| r.p).sum::<f64>() / own.len() as f64;
+        let error = calibration_error(&reliability(&p, &|i| own[i].right));
+        let mut x: Vec<f64> = own.iter().filter(|r| r.p > 0.99).map(|r| r.pull).collect();
+        let (width, far) = pulls(&mut x);
+        println!("| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2} ({}, {:.2} %) |", own.len(), 100.0 * mean, 100.0 * error, x.len(), 100.0 * far);
+    };
+    line("all", &|_| true);
+    for (i, name) in a.instrument.iter().enumerate() {
+        line(name, &|r| r.instrument == i);
+    }
+    for class in SpecType::ALL {
+        line(&format!("answered {}", class.name()), &|r| r.class == class);
+    }
+    for (lo, hi) in [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, f64::INFINITY)] {
+        line(&format!("median S/N {lo} to {hi}"), &|r| (lo..hi).contains(&r.snr));
+    }
+    let (p, right): (Vec<f64>, Vec<bool>) = rows.iter().map(|r| (r.p, r.right)).unzip();
+    println!("\n| purity wanted (lower end of its 95 %) | accept p_correct from | completeness |\n| --- | --- | --- |");
+    for (purity, threshold, completeness) in dial(&p, &right, &[0.9, 0.95, 0.98, 0.99, 0.995, 0.999]) {
+        println!("| {} % | {threshold:.4} | {:.1} % |", 100.0 * purity, 100.0 * completeness);
     }
     Outcome::Good
 }

@@ -1,0 +1,95 @@
+//! Probabilities against what came true: reliability, calibration error, purity against completeness, and the dial from a
+//! purity that is wanted to the least probability that is accepted.
+
+use crate::redshift::score::wilson;
+
+/// Rows sorted by probability in 15 bins of equal number: (mean probability, share right, rows).
+pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, usize)> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
+    let of = |rows: &[usize]| {
+        let n = rows.len() as f64;
+        (rows.iter().map(|i| f64::from(p[*i])).sum::<f64>() / n, rows.iter().filter(|i| right(**i)).count() as f64 / n, rows.len())
+    };
+    order.chunks(p.len().div_ceil(15).max(1)).map(of).collect()
+}
+
+/// Σ share of rows × |mean probability − share right|.
+pub fn calibration_error(bins: &[(f64, f64, usize)]) -> f64 {
+    let n: usize = bins.iter().map(|b| b.2).sum();
+    bins.iter().map(|(p, r, m)| (p - r).abs() * *m as f64 / n.max(1) as f64).sum()
+}
+
+/// Purity (share right) of the most confident part of the rows, for growing parts: (completeness, purity).
+pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(a.cmp(b)));
+    let (mut good, n) = (0usize, p.len());
+    let mut out = Vec::new();
+    for (i, row) in order.iter().enumerate() {
+        good += usize::from(right(*row));
+        if (i + 1) % (n / 200).max(1) == 0 {
+            out.push(((i + 1) as f64 / n as f64, good as f64 / (i + 1) as f64));
+        }
+    }
+    out
+}
+
+/// The least probability to accept so that rows above it have at least each purity, measured on rows whose answers are known:
+/// (purity, threshold, completeness: share of the right rows kept). Purity is that of all rows above, with the lower end of its 95 %
+/// interval (Wilson) at the wanted purity, so that chance does not open the dial.
+pub fn dial(p: &[f64], right: &[bool], wanted: &[f64]) -> Vec<(f64, f64, f64)> {
+    let mut order: Vec<usize> = (0..p.len()).collect();
+    order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(a.cmp(b)));
+    let all = right.iter().filter(|r| **r).count().max(1) as f64;
+    let mut out: Vec<(f64, f64, f64)> = wanted.iter().map(|w| (*w, 1.0, 0.0)).collect();
+    let mut good = 0;
+    for (i, row) in order.iter().enumerate() {
+        good += usize::from(right[*row]);
+        // Rows of equal probability are accepted together.
+        if order.get(i + 1).is_some_and(|next| p[*next] == p[*row]) {
+            continue;
+        }
+        let low = wilson(good, i + 1).0;
+        for o in out.iter_mut().filter(|o| low >= o.0) {
+            (o.1, o.2) = (p[*row], good as f64 / all);
+        }
+    }
+    out
+}
+
+/// Width of a distribution of pulls: 1.4826 × the median of |x|, and the share beyond 5.
+pub fn pulls(x: &mut [f64]) -> (f64, f64) {
+    if x.is_empty() {
+        return (f64::NAN, f64::NAN);
+    }
+    let n = x.len();
+    x.iter_mut().for_each(|v| *v = v.abs());
+    let far = x.iter().filter(|v| **v > 5.0).count() as f64 / n as f64;
+    let middle = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
+    (1.4826 * middle, far)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Uniform probabilities that hold: no calibration error but chance, and a dial that keeps its word.
+    #[test]
+    fn honest_probabilities_are_seen_as_such() {
+        let n = 20_000;
+        let p: Vec<f64> = (0..n).map(|i| (i as f64 + 0.5) / n as f64).collect();
+        // A low-discrepancy coin.
+        let right: Vec<bool> = p.iter().enumerate().map(|(i, p)| (i as f64 * 0.618_033_988_75).fract() < *p).collect();
+        let single: Vec<f32> = p.iter().map(|p| *p as f32).collect();
+        assert!(calibration_error(&reliability(&single, &|i| right[i])) < 0.005);
+        let sure: Vec<f32> = vec![0.9; n];
+        assert!(calibration_error(&reliability(&sure, &|i| right[i])) > 0.3);
+        let d = dial(&p, &right, &[0.5, 0.9, 0.9999]);
+        // Above t the mean of p is (1 + t) / 2.
+        assert!(d[0].1 < 0.02 && (d[1].1 - 0.8).abs() < 0.03 && d[2] == (0.9999, 1.0, 0.0), "{d:?}");
+        assert!(d[0].2 > 0.99 && (d[1].2 - 0.36).abs() < 0.05);
+        let mut x: Vec<f64> = (0..9999).map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0).collect();
+        assert!((pulls(&mut x).0 - 1.4826 * 0.5).abs() < 1e-3);
+    }
+}
