@@ -104,7 +104,7 @@ impl Pixels {
             u if u == "m" || u.starts_with("meter") || u.starts_with("metre") => (1e10, "m"),
             u if u == "mm" || u.contains("hz") || u.contains("ev") || u.contains("cm") || u.contains("km") => (f64::NAN, "unknown"),
             "" | "pixel" if hi < 60.0 => (1e4, "micron (no unit; all below 60)"),
-            "" if hi < 900.0 || lo >= 300.0 && lo < 900.0 && hi < 3000.0 => (10.0, "nm (no unit; by their size)"),
+            "" if hi < 900.0 || (300.0..900.0).contains(&lo) && hi < 3000.0 => (10.0, "nm (no unit; by their size)"),
             "" => (1.0, "Angstrom (no unit; by their size)"),
             _ => (1.0, "Angstrom"),
         };

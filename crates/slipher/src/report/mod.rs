@@ -45,7 +45,7 @@ struct Pair<'a> {
 
 /// Writes the page atomically.
 pub fn write(path: &Path, s: &Subject) -> std::io::Result<()> {
-    write_whole(path, &page(s))
+    write_whole(path, page(s))
 }
 
 pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {

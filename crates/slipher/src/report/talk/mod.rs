@@ -48,7 +48,7 @@ pub fn write(study: &Study, path: &Path) -> std::io::Result<()> {
     }
     let page = Page { study, done, open };
     write_whole(&path.with_file_name("numbers.json"), &numbers(&page).map_err(std::io::Error::other)?)?;
-    write_whole(path, &html(&page))
+    write_whole(path, html(&page))
 }
 
 /// All cells, a line each, without the curves of purity, which are long and drawn on the page.
