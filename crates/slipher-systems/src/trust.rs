@@ -1,6 +1,8 @@
 //! Probabilities against what came true: reliability, calibration error, purity against completeness, and the dial from a
 //! purity that is wanted to the least probability that is accepted.
 
+use serde::{Deserialize, Serialize};
+
 use crate::redshift::score::wilson;
 
 /// Rows sorted by probability in 15 bins of equal number: (mean probability, share right, rows).
@@ -58,6 +60,25 @@ pub fn dial(p: &[f64], right: &[bool], wanted: &[f64]) -> Vec<(f64, f64, f64)> {
     out
 }
 
+/// Purities that a dial has a threshold for.
+pub const PURITIES: [f64; 6] = [0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+
+/// What p_correct must be for a purity that is wanted: (purity, threshold), both ascending.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Dial(pub Vec<(f64, f64)>);
+
+impl Dial {
+    /// Of rows whose answers are known; see [`dial`].
+    pub fn of(p: &[f64], right: &[bool]) -> Dial {
+        Dial(dial(p, right, &PURITIES).into_iter().map(|d| (d.0, d.1)).collect())
+    }
+
+    /// Threshold of the next purity in the table; none beyond its end.
+    pub fn threshold(&self, purity: f64) -> Option<f64> {
+        self.0.iter().find(|d| d.0 >= purity - 1e-9).map(|d| d.1)
+    }
+}
+
 /// Width of a distribution of pulls: 1.4826 × the median of |x|, and the share beyond 5.
 pub fn pulls(x: &mut [f64]) -> (f64, f64) {
     if x.is_empty() {
@@ -89,6 +110,8 @@ mod tests {
         // Above t the mean of p is (1 + t) / 2.
         assert!(d[0].1 < 0.02 && (d[1].1 - 0.8).abs() < 0.03 && d[2] == (0.9999, 1.0, 0.0), "{d:?}");
         assert!(d[0].2 > 0.99 && (d[1].2 - 0.36).abs() < 0.05);
+        let table = Dial::of(&p, &right);
+        assert_eq!((table.threshold(0.9), table.threshold(0.85), table.threshold(0.9995)), (Some(d[1].1), Some(d[1].1), None));
         let mut x: Vec<f64> = (0..9999).map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0).collect();
         assert!((pulls(&mut x).0 - 1.4826 * 0.5).abs() < 1e-3);
     }

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int64Type};
+use arrow_array::types::{
+    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+};
 use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
 use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -56,10 +58,29 @@ impl Numbers {
             DataType::LargeList(_) => self.values.as_list::<i64>().value(row),
             _ => self.values.as_fixed_size_list().value(row),
         };
-        let cell = arrow_cast::cast(&cell, &DataType::Float64).ok()?;
-        let cell = cell.as_primitive::<Float64Type>();
-        Some((0..cell.len()).map(|i| if cell.is_null(i) { f64::NAN } else { cell.value(i) }).collect())
+        numbers(&cell)
     }
+}
+
+/// Numbers of an array, NaN where it is null; none if it holds none.
+fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
+    fn of<T: ArrowPrimitiveType>(a: &ArrayRef, f: impl Fn(T::Native) -> f64) -> Vec<f64> {
+        a.as_primitive::<T>().iter().map(|v| v.map_or(f64::NAN, &f)).collect()
+    }
+    Some(match a.data_type() {
+        DataType::Float64 => of::<Float64Type>(a, |v| v),
+        DataType::Float32 => of::<Float32Type>(a, f64::from),
+        DataType::Int64 => of::<Int64Type>(a, |v| v as f64),
+        DataType::Int32 => of::<Int32Type>(a, f64::from),
+        DataType::Int16 => of::<Int16Type>(a, f64::from),
+        DataType::Int8 => of::<Int8Type>(a, f64::from),
+        DataType::UInt64 => of::<UInt64Type>(a, |v| v as f64),
+        DataType::UInt32 => of::<UInt32Type>(a, f64::from),
+        DataType::UInt16 => of::<UInt16Type>(a, f64::from),
+        DataType::UInt8 => of::<UInt8Type>(a, f64::from),
+        DataType::Boolean => a.as_boolean().iter().map(|v| v.map_or(f64::NAN, |b| f64::from(u8::from(b)))).collect(),
+        _ => return None,
+    })
 }
 
 /// Arms of a batch, in the order of their columns: those that have wavelength and flux. Top-level lists are one arm.
@@ -161,18 +182,20 @@ fn text(values: &ArrayRef, row: usize) -> Option<String> {
     if values.is_null(row) {
         return None;
     }
-    let cell = values.slice(row, 1);
-    let as_number = arrow_cast::cast(&cell, &DataType::Int64).ok().filter(|_| cell.data_type().is_integer());
-    if let Some(n) = as_number {
-        return Some(n.as_primitive::<Int64Type>().value(0).to_string());
-    }
-    let t = arrow_cast::cast(&cell, &DataType::Utf8).ok()?;
-    Some(t.as_string::<i32>().value(0).trim().to_owned())
+    let t = match values.data_type() {
+        DataType::Utf8 => values.as_string::<i32>().value(row).to_owned(),
+        DataType::LargeUtf8 => values.as_string::<i64>().value(row).to_owned(),
+        DataType::Utf8View => values.as_string_view().value(row).to_owned(),
+        // Identifiers have more digits than a double.
+        DataType::Int64 => values.as_primitive::<Int64Type>().value(row).to_string(),
+        DataType::UInt64 => values.as_primitive::<UInt64Type>().value(row).to_string(),
+        _ => numbers(&values.slice(row, 1))?.first()?.to_string(),
+    };
+    Some(t.trim().to_owned())
 }
 
 fn number(values: &ArrayRef, row: usize) -> f64 {
-    let cell = arrow_cast::cast(&values.slice(row, 1), &DataType::Float64).ok();
-    cell.filter(|c| !c.is_null(0)).map_or(f64::NAN, |c| c.as_primitive::<Float64Type>().value(0))
+    numbers(&values.slice(row, 1)).and_then(|v| v.first().copied()).unwrap_or(f64::NAN)
 }
 
 fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {

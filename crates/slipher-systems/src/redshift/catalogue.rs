@@ -107,6 +107,13 @@ pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
             "probability that class and redshift are right, within 0.0033(1+z), QSO 0.01(1+z)",
             f64s(&|r| r.p_correct().unwrap_or(f64::NAN)),
         ),
+        c(
+            "accepted",
+            "",
+            "meta.code.qual",
+            "1: the redshift is as probable as the purity wanted asks for; 0: no redshift, z is the best guess",
+            Values::I32(rows.iter().map(|r| i32::from(r.measurement.accepted())).collect()),
+        ),
         c("p_galaxy", "", "stat.probability", "probability of GALAXY at any redshift", class(0)),
         c("p_qso", "", "stat.probability", "probability of QSO at any redshift", class(1)),
         c("p_star", "", "stat.probability", "probability of STAR", class(2)),

@@ -19,7 +19,7 @@ pub mod zwarn {
     pub const Z_FITLIMIT: i64 = 1 << 5;
     /// Redrock: no good data; there is no redshift.
     pub const NODATA: i64 = 1 << 9;
-    /// `p_correct` is below 0.9.
+    /// `p_correct` is below what the purity wanted asks for: no redshift.
     pub const LOW_PROBABILITY: i64 = 1 << 16;
     /// The file had no errors; they were estimated from the scatter.
     pub const IVAR_ESTIMATED: i64 = 1 << 17;
@@ -38,7 +38,7 @@ pub mod zwarn {
         (LITTLE_COVERAGE, "LITTLE_COVERAGE", "fewer than 200 good pixels (of 69 km/s)"),
         (Z_FITLIMIT, "Z_FITLIMIT", "best redshift at the edge of the range"),
         (NODATA, "NODATA", "no good data, no redshift"),
-        (LOW_PROBABILITY, "LOW_PROBABILITY", "p_correct below 0.9"),
+        (LOW_PROBABILITY, "LOW_PROBABILITY", "p_correct below what the purity wanted asks for: no redshift, z is the best guess"),
         (IVAR_ESTIMATED, "IVAR_ESTIMATED", "no errors in the file, estimated from the scatter"),
         (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-54000 Å, not used"),
         (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
@@ -58,11 +58,16 @@ pub struct Wanted {
     /// The density of z.
     pub pz: bool,
     pub prior: Option<Prior>,
+    /// p_correct from which a redshift is one; see [`Model::dial`].
+    pub accept: f64,
 }
+
+/// Purity that is wanted unless somebody says otherwise.
+pub const PURITY: f64 = 0.98;
 
 impl Default for Wanted {
     fn default() -> Self {
-        Wanted { lines: true, pz: false, prior: None }
+        Wanted { lines: true, pz: false, prior: None, accept: 0.75 }
     }
 }
 
@@ -84,6 +89,11 @@ impl Measurement {
     /// The best solution, if there is a redshift.
     pub fn best(&self) -> Option<&Solution> {
         self.answer.as_ref()?.solutions.first()
+    }
+
+    /// There is a redshift, and it is as probable as was asked for.
+    pub fn accepted(&self) -> bool {
+        self.best().is_some() && self.zwarn & zwarn::LOW_PROBABILITY == 0
     }
 }
 
@@ -144,7 +154,7 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
                 }
             }
             let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
-            after(&mut m, answer);
+            after(&mut m, answer, wanted.accept);
             let p = m.answer.as_ref().and(p);
             if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
@@ -174,11 +184,11 @@ fn before(s: &Spectrum, encoded: Option<&Encoded>) -> Measurement {
 }
 
 /// Takes the answer and sets the flags that depend on it.
-fn after(m: &mut Measurement, answer: Option<Answer>) {
+fn after(m: &mut Measurement, answer: Option<Answer>, accept: f64) {
     match answer.as_ref().and_then(|a| a.solutions.first()) {
         None => m.zwarn |= zwarn::NODATA,
         Some(best) => {
-            if best.probability < 0.9 {
+            if best.probability < accept {
                 m.zwarn |= zwarn::LOW_PROBABILITY;
             }
             if at_limit(best) {

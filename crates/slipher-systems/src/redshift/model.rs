@@ -10,6 +10,7 @@ use slipher_nn::shiftnet::{Engine, Input, Prediction, ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
 
 use super::encode::{CHANNELS, LAG, POSITIONS};
+use crate::trust::Dial;
 
 /// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
 pub const MIN_LAG: i32 = -20;
@@ -90,6 +91,11 @@ pub fn redshift_of(lag: f64) -> f64 {
     ((lag + f64::from(MIN_LAG)) * LAG).exp() - 1.0
 }
 
+/// For models that bring none: measured for the first shipped one with `slipher evaluate redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
+fn usual_dial() -> Dial {
+    Dial(vec![(0.9, 0.1539), (0.95, 0.3812), (0.98, 0.7497), (0.99, 0.9353), (0.995, 0.9948), (0.999, 0.9999)])
+}
+
 /// A trained model.
 #[derive(Clone)]
 pub struct Model {
@@ -99,6 +105,8 @@ pub struct Model {
     pub engine: Option<Arc<dyn Engine>>,
     /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
     pub sharpness: f64,
+    /// p_correct to accept for a purity, measured on held-out simulations.
+    pub dial: Dial,
     /// Name and SHA-256 of the file.
     pub id: String,
     pub sha256: String,
@@ -119,7 +127,7 @@ impl Model {
     /// A new, untrained model.
     pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
         let net = ShiftNet::new(recipe.config(), seed);
-        Model { recipe, net, engine: None, sharpness: 1.0, id: "untrained".into(), sha256: String::new(), card: "{}".into() }
+        Model { recipe, net, engine: None, sharpness: 1.0, dial: usual_dial(), id: "untrained".into(), sha256: String::new(), card: "{}".into() }
     }
 
     /// Reads a model from the bytes of a file.
@@ -142,10 +150,11 @@ impl Model {
             return Err(shape("weights that are not finite"));
         }
         let sharpness = c.meta.get("sharpness").and_then(|s| s.parse().ok()).unwrap_or(1.0);
+        let dial = c.meta.get("dial").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_else(usual_dial);
         let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
         let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
-        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, id, sha256, card })
+        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, dial, id, sha256, card })
     }
 
     /// Reads a model file.
@@ -166,6 +175,8 @@ impl Model {
         let network = serde_json::to_string(&self.recipe).map_err(|e| ModelError::Shape { name: "model".into(), why: e.to_string() })?;
         c.meta.insert("network".into(), network);
         c.meta.insert("sharpness".into(), self.sharpness.to_string());
+        let dial = serde_json::to_string(&self.dial).map_err(|e| ModelError::Shape { name: "model".into(), why: e.to_string() })?;
+        c.meta.insert("dial".into(), dial);
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("card".into(), self.card.clone());
         Ok(c)
@@ -229,12 +240,13 @@ mod tests {
     fn a_model_survives_the_disk() {
         let recipe = NetworkRecipe { depth: 2, width: 16, taps: 5, patterns: [1, 1, 1] };
         let mut m = Model::new(recipe, 1);
+        m.dial = Dial(vec![(0.9, 0.3)]);
         for i in 0..SUPPORT {
             m.net.patterns[slot(i)] = i as f32;
         }
         let bytes = m.to_checkpoint().unwrap().to_bytes().unwrap();
         let back = Model::from_bytes("x", &bytes).unwrap();
-        assert_eq!((back.net.trunk, back.net.patterns), (m.net.trunk, m.net.patterns));
+        assert_eq!((back.net.trunk, back.net.patterns, back.dial), (m.net.trunk, m.net.patterns, m.dial));
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());
     }

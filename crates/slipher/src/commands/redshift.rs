@@ -12,7 +12,7 @@ use slipher_data::input::expand;
 use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
 use slipher_systems::redshift::decode::lag_redshifts;
 use slipher_systems::redshift::layouts::Layout;
-use slipher_systems::redshift::measure::{Wanted, zwarn};
+use slipher_systems::redshift::measure::{PURITY, Wanted, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline;
 use slipher_systems::redshift::prior::Prior;
@@ -129,6 +129,9 @@ struct Common {
     /// What is known beforehand: a range LOW..HIGH, a file of z and n (an N(z)), or of object_id, z and sigma (photometric redshifts)
     #[arg(long, value_name = "RANGE|FILE")]
     prior: Option<String>,
+    /// Share of the accepted redshifts that must be right; the others are "no redshift", with a best guess
+    #[arg(long, value_name = "SHARE", default_value_t = PURITY)]
+    purity: f64,
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
@@ -238,7 +241,11 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
     let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
     let prior = common.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
     // Nobody sees the lines of rows that are only printed.
-    let wanted = Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior };
+    let accept = model.dial.threshold(common.purity).filter(|_| common.purity > 0.0).ok_or_else(|| {
+        let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
+        miette::miette!("--purity {}: this model knows thresholds for purities up to {}", common.purity, known.join(", "))
+    })?;
+    let wanted = Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior, accept };
     let bar = progress::bar(files.len() as u64, "files", quiet);
     let start = Instant::now();
     let mut count = Counts::default();
@@ -311,7 +318,15 @@ fn print_rows(rows: &[Row]) -> bool {
         let name = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
         let line = match r.measurement.best() {
             Some(b) => {
-                format!("{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}", b.class.name(), b.z, b.z_err, b.probability, r.measurement.snr_median)
+                let doubt = if r.measurement.accepted() { "" } else { "  no redshift; best guess" };
+                format!(
+                    "{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}{doubt}",
+                    b.class.name(),
+                    b.z,
+                    b.z_err,
+                    b.probability,
+                    r.measurement.snr_median
+                )
             }
             None => format!("{name:<40} no redshift"),
         };
@@ -342,7 +357,7 @@ impl Counts {
         match r.measurement.best() {
             Some(b) => {
                 self.class[b.class as usize] += 1;
-                self.sure += usize::from(b.probability > 0.9);
+                self.sure += usize::from(r.measurement.accepted());
             }
             None => self.failed += 1,
         }
@@ -356,7 +371,7 @@ impl Counts {
             seconds,
             measured as f64 / seconds.max(1e-9)
         );
-        eprintln!("{} have p_correct above 0.9; {} should be looked at.", self.sure, measured - self.sure);
+        eprintln!("{} redshifts accepted; {} spectra have only a best guess (column accepted, --purity).", self.sure, measured - self.sure);
         if self.failed > 0 {
             eprintln!("{} rows have no redshift ({} unreadable): see the columns zwarn and error.", self.failed, self.unread);
         }
