@@ -91,6 +91,17 @@ pub fn pulls(x: &mut [f64]) -> (f64, f64) {
     (1.4826 * middle, far)
 }
 
+/// Kolmogorov's test that values are uniform between 0 and 1: the largest distance of the two distributions, and the probability of one as
+/// large by chance (asymptotic, with Stephens' 1970 correction for small n).
+pub fn uniform(values: &mut [f64]) -> (f64, f64) {
+    values.sort_by(f64::total_cmp);
+    let n = values.len() as f64;
+    let d = values.iter().enumerate().map(|(i, v)| (v - i as f64 / n).abs().max(((i + 1) as f64 / n - v).abs())).fold(0.0, f64::max);
+    let x = (n.sqrt() + 0.12 + 0.11 / n.sqrt()) * d;
+    let series: f64 = (1..100).map(|k| f64::from(if k % 2 == 1 { 2 } else { -2 }) * (-2.0 * f64::from(k * k) * x * x).exp()).sum();
+    (d, if x < 0.3 { 1.0 } else { series.clamp(0.0, 1.0) })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +123,10 @@ mod tests {
         assert!(d[0].2 > 0.99 && (d[1].2 - 0.36).abs() < 0.05);
         let table = Dial::of(&p, &right);
         assert_eq!((table.threshold(0.9), table.threshold(0.85), table.threshold(0.9995)), (Some(d[1].1), Some(d[1].1), None));
+        // scipy.stats.kstest(np.linspace(0.005, 0.995, 100) ** 1.3, "uniform"): statistic 0.101241, p 0.240221.
+        let mut v: Vec<f64> = (0..100).map(|i| (0.005 + 0.01 * f64::from(i)).powf(1.3)).collect();
+        let (d, p) = uniform(&mut v);
+        assert!((d - 0.101_240_95).abs() < 1e-7 && (p - 0.240_22).abs() < 0.01, "{d} {p}");
         let mut x: Vec<f64> = (0..9999).map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0).collect();
         assert!((pulls(&mut x).0 - 1.4826 * 0.5).abs() < 1e-3);
     }

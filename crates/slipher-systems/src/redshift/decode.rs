@@ -112,6 +112,27 @@ fn quantiles<const N: usize>(p: &[f64], shares: [f64; N]) -> [f64; N] {
     })
 }
 
+/// Where a true redshift falls in the distribution of its class: the probability integral transform, and the continuous ranked
+/// probability score ∫ (F − [z ≥ z_true])² dz (Gneiting & Raftery 2007); none if the class has no probability.
+pub fn judge(posterior: &[Vec<f64>], class: SpecType, z: f64) -> Option<(f64, f64)> {
+    let p = &posterior[class as usize];
+    let total: f64 = p.iter().sum();
+    if total < 1e-6 {
+        return None;
+    }
+    let at = lag_of(z);
+    let (mut below, mut pit, mut crps) = (0.0, 0.0, 0.0);
+    for (l, v) in p.iter().enumerate() {
+        // Lag l covers l − ½ to l + ½.
+        let inside = (at - (l as f64 - 0.5)).clamp(0.0, 1.0);
+        pit += v / total * inside;
+        let step = f64::from(u8::from(l as f64 >= at));
+        below += v / total;
+        crps += (below - 0.5 * v / total - step).powi(2) * LAG * (1.0 + redshift_of(l as f64));
+    }
+    Some((pit, crps))
+}
+
 /// Probability density of z on the lags, all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
 pub fn density(posterior: &[Vec<f64>]) -> Vec<f32> {
     let z = lag_redshifts();
@@ -177,6 +198,10 @@ mod tests {
         let (z, d) = (lag_redshifts(), density(&posterior(&logits, &classes, 1.0)));
         let area: f64 = z.windows(2).zip(d.windows(2)).map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0])).sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
+        let (pit, crps) = judge(&posterior(&logits, &classes, 1.0), SpecType::Galaxy, 0.5123).unwrap();
+        assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
+        let (far, worse) = judge(&posterior(&logits, &classes, 1.0), SpecType::Galaxy, 1.0).unwrap();
+        assert!(far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01, "{far} {worse}");
         // Two peaks of one class: the interval spans both.
         peak(&mut logits, 0, 1.2, 30.0);
         let a = decode(&posterior(&logits, &classes, 1.0), 5);

@@ -4,8 +4,9 @@ use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
 use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_nn::spare::Spare;
+use slipher_sim::sed::SpecType;
 
-use super::decode::{Answer, Solution, decode, density, posterior};
+use super::decode::{Answer, Solution, decode, density, judge, posterior};
 use super::encode::{Encoded, Encoder, FINE};
 use super::lines::{LineFit, measure_lines};
 use super::model::{Model, allowed, lag_of};
@@ -79,6 +80,8 @@ pub struct Measurement {
     pub lines: Vec<LineFit>,
     /// As [`density`], if wanted.
     pub pz: Option<Vec<f32>>,
+    /// Of the redshift that the file itself carries, as [`judge`]; never used to predict.
+    pub judged: Option<(f64, f64)>,
     pub zwarn: i64,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
@@ -159,6 +162,8 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
             if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
             }
+            let known = s.truth.as_ref().and_then(|t| Some((SpecType::parse(&t.spectype)?, t.z)));
+            m.judged = p.as_ref().zip(known).and_then(|(p, (class, z))| judge(p, class, z));
             m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
             (m, p)
         })
@@ -209,7 +214,6 @@ fn at_limit(s: &Solution) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slipher_sim::sed::SpecType;
 
     use crate::redshift::model::{LAGS, NetworkRecipe, redshift_of};
     use slipher_nn::shiftnet::ShiftNet;

@@ -10,10 +10,12 @@
 //! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
+//! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
 //! * [`strangers`]: spectra unlike those that a model learned from.
 //! * [`score`]: success, intervals, tables.
 
+pub mod atlas;
 pub mod catalogue;
 pub mod decode;
 pub mod encode;

@@ -1,5 +1,6 @@
 //! One self-contained HTML page about a catalogue: figures as SVG, no script, no network.
 
+mod atlas;
 mod figure;
 mod gallery;
 pub mod talk;
@@ -79,12 +80,19 @@ fn page(s: &Subject) -> String {
             h.push_str(&reliability(&pairs));
             h.push_str(&completeness(&pairs));
             h.push_str("</div>");
+            h.push_str(&atlas::by_snr(&pairs));
+            h.push_str(&atlas::pit(&pairs));
         }
+        h.push_str("<h2>Outcomes</h2>");
+        h.push_str(&atlas::outcomes(s.rows));
     }
     h.push_str("<h2>The catalogue</h2><div class=\"pair\">");
     h.push_str(&histogram(s));
     h.push_str(&confidence(s));
     h.push_str("</div>");
+    h.push_str("<h2>Pile-ups</h2>");
+    h.push_str(&atlas::piles(s.rows));
+    h.push_str("<h2>Warnings</h2>");
     h.push_str(&flags(s));
     if !s.gallery.is_empty() {
         h.push_str("<h2>Gallery</h2><p class=\"note\">Black: flux, averaged over a few pixels; grey: its error. Lines are marked where the best redshift puts them (blue: usually emission, red: absorption). Right: the posterior probability of ln(1+z).</p>");
@@ -122,18 +130,22 @@ fn pairs<'a>(s: &'a Subject) -> Vec<Pair<'a>> {
 
 fn summary(s: &Subject, pairs: &[Pair]) -> String {
     let measured = s.rows.iter().filter(|r| r.measurement.answer.is_some()).count();
-    let sure = s.rows.iter().filter(|r| r.p_correct().is_some_and(|p| p > 0.9)).count();
-    let mut h = format!("<p><b>{measured}</b> spectra measured, {} rows without a redshift; <b>{sure}</b> have p_correct &gt; 0.9.", s.rows.len() - measured);
+    let sure = s.rows.iter().filter(|r| r.measurement.accepted()).count();
+    let mut h = format!(
+        "<p><b>{measured}</b> spectra measured; <b>{sure}</b> redshifts accepted, {} best guesses, {} rows without any.",
+        measured - sure,
+        s.rows.len() - measured
+    );
     if !pairs.is_empty() {
         let (mut all, mut good) = (Tally::default(), Tally::default());
         for p in pairs {
             all.add(p.right);
-            if p.p > 0.9 {
+            if p.row.measurement.accepted() {
                 good.add(p.right);
             }
         }
         let what = if s.simulated.is_some() { "simulated truth" } else { "redshifts that the files carry (ZWARNING = 0)" };
-        let _ = write!(h, " Against {what}: <b>{all}</b> right; of those with p_correct &gt; 0.9: <b>{good}</b>.");
+        let _ = write!(h, " Against {what}: <b>{all}</b> right; of those accepted: <b>{good}</b>.");
     }
     h + "</p>"
 }
@@ -211,7 +223,7 @@ fn table(pairs: &[Pair]) -> String {
     groups.sort_unstable();
     groups.dedup();
     let mut h = String::from(
-        "<table><tr><th>set</th><th>class</th><th>class and z right</th><th>z right</th><th>right, of p_correct &gt; 0.9</th><th>NMAD of Δz/(1+z)</th></tr>",
+        "<table><tr><th>set</th><th>class</th><th>class and z right</th><th>z right</th><th>right, of the accepted</th><th>NMAD of Δz/(1+z)</th></tr>",
     );
     for g in groups {
         for class in SpecType::ALL {
@@ -224,7 +236,7 @@ fn table(pairs: &[Pair]) -> String {
             for p in &own {
                 all.add(p.right);
                 z.add(redshift_right(p.truth, p.z));
-                if p.p > 0.9 {
+                if p.row.measurement.accepted() {
                     sure.add(p.right);
                 }
                 d.push(((p.z - p.truth.1) / (1.0 + p.truth.1)).abs() as f32);
