@@ -156,7 +156,7 @@ mod tests {
 
     fn row(z: f64, p: f64, truth: Option<f64>, line: Option<f64>) -> Row {
         let best = Solution { class: SpecType::Galaxy, z, z_err: 1e-4, probability: p };
-        let answer = Answer { solutions: vec![best], classes: [p, 0.0, 1.0 - p], quantiles: [z; 4] };
+        let answer = Answer { solutions: vec![best], classes: [p, 0.0, 1.0 - p], quantiles: [z; 4], peaks: vec![] };
         let fit = |at: f64| LineFit { label: "[O II]".into(), rest: 3728.48, observed: at, flux: 9.0, flux_err: 1.0, ew: 5.0, ew_err: 1.0, sigma_kms: 100.0 };
         let flag = if p < 0.75 { zwarn::LOW_PROBABILITY } else { 0 };
         let measurement = Measurement { answer: Some(answer), lines: line.map(fit).into_iter().collect(), zwarn: flag, ..Measurement::default() };

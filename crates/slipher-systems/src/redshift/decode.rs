@@ -23,8 +23,19 @@ pub struct Solution {
     pub probability: f64,
 }
 
-/// What the network says of one spectrum.
+/// A peak as a Gaussian in lags. Training splits a redshift between two lags in proportion, which spreads the posterior: the Gaussian has the width
+/// without that (as `z_err` has), and stands for the lags around it.
 #[derive(Clone, Debug, PartialEq)]
+pub struct Peak {
+    class: SpecType,
+    mean: f64,
+    sigma: f64,
+    mass: f64,
+    lags: std::ops::Range<usize>,
+}
+
+/// What the network says of one spectrum.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answer {
     /// Best first; none if the logits are not finite.
     pub solutions: Vec<Solution>,
@@ -32,6 +43,8 @@ pub struct Answer {
     pub classes: [f64; 3],
     /// Quantiles 0.16, 0.84, 0.025 and 0.975 of z, given the class of the best solution: all its peaks, not only the best.
     pub quantiles: [f64; 4],
+    /// Of the solutions.
+    pub peaks: Vec<Peak>,
 }
 
 /// Training draws nearby quasars far more often than the sky shows them (one for six galaxies at z < 0.5, so that they
@@ -67,6 +80,7 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
     let mut left = posterior.to_vec();
     let mut windows = SpecType::ALL.map(|c| best_window(&left[c as usize], c));
     let mut solutions: Vec<Solution> = Vec::new();
+    let mut peaks = Vec::new();
     while solutions.len() < n.max(1) {
         let best = SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w))).max_by(|a, b| a.1.0.total_cmp(&b.1.0));
         let Some((class, (_, peak))) = best else { break };
@@ -77,63 +91,98 @@ pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
         let p = &left[class as usize];
         let mass: f64 = p[near.clone()].iter().sum();
         let mean = near.clone().map(|l| l as f64 * p[l]).sum::<f64>() / mass;
-        let var = near.map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
+        let var = near.clone().map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
         let z = redshift_of(mean);
         // Training splits a redshift between two lags in proportion: that spreads a perfect answer by t (1 − t).
         let t = mean.fract();
         let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
         let z_err = (1.0 + z) * LAG * spread.sqrt();
         let probability = p[lo..hi].iter().sum();
+        peaks.push(Peak { class, mean, sigma: spread.sqrt(), mass, lags: near });
         solutions.push(Solution { class, z, z_err, probability });
         left[class as usize][lo..hi].fill(0.0);
         windows[class as usize] = best_window(&left[class as usize], class);
         if probability < 1e-3 && solutions.len() > 1 {
             solutions.pop();
+            peaks.pop();
             break;
         }
     }
     // A window recentred on its peak may hold less than it promised.
     solutions.sort_by(|a, b| b.probability.total_cmp(&a.probability));
-    let quantiles = solutions.first().map_or([f64::NAN; 4], |s| quantiles(&posterior[s.class as usize], [0.16, 0.84, 0.025, 0.975]));
-    Answer { solutions, classes, quantiles }
+    let quantiles = solutions.first().map_or([f64::NAN; 4], |s| {
+        let d = Distribution::new(posterior, &peaks, s.class);
+        [0.16, 0.84, 0.025, 0.975].map(|share| redshift_of(d.quantile(share)))
+    });
+    Answer { solutions, classes, quantiles, peaks }
 }
 
-/// Quantiles of z under the probabilities of one class, linear within a lag.
-fn quantiles<const N: usize>(p: &[f64], shares: [f64; N]) -> [f64; N] {
-    let total: f64 = p.iter().sum();
-    shares.map(|share| {
-        let mut left = share * total;
-        let at = p.iter().position(|v| {
-            left -= v;
-            left <= 0.0
+/// Distribution of the lag, given the class: Gaussians for the peaks, the posterior itself elsewhere.
+struct Distribution<'a> {
+    /// Probability up to and with each lag, without the lags of the peaks.
+    rest: Vec<f64>,
+    peaks: Vec<&'a Peak>,
+    total: f64,
+}
+
+impl<'a> Distribution<'a> {
+    fn new(posterior: &[Vec<f64>], peaks: &'a [Peak], class: SpecType) -> Self {
+        let peaks: Vec<&Peak> = peaks.iter().filter(|p| p.class == class).collect();
+        let mut rest = posterior[class as usize].clone();
+        peaks.iter().for_each(|p| rest[p.lags.clone()].fill(0.0));
+        let mut sum = 0.0;
+        rest.iter_mut().for_each(|v| {
+            sum += *v;
+            *v = sum;
         });
-        // Lag l covers l − ½ to l + ½.
-        at.map_or(f64::NAN, |l| redshift_of(l as f64 + 0.5 + left / p[l].max(1e-300)))
-    })
+        let total = sum + peaks.iter().map(|p| p.mass).sum::<f64>();
+        Distribution { rest, peaks, total }
+    }
+
+    /// Probability below `x` lags; lag l covers l − ½ to l + ½.
+    fn below(&self, x: f64) -> f64 {
+        let at = (x + 0.5).clamp(0.0, self.rest.len() as f64);
+        let l = at as usize;
+        let before = if l == 0 { 0.0 } else { self.rest[l - 1] };
+        let here = self.rest.get(l).map_or(0.0, |v| v - before);
+        let peaks: f64 = self.peaks.iter().map(|p| p.mass * normal((x - p.mean) / p.sigma)).sum();
+        (before + here * (at - l as f64) + peaks) / self.total.max(1e-300)
+    }
+
+    fn quantile(&self, share: f64) -> f64 {
+        let (mut lo, mut hi) = (-0.5, self.rest.len() as f64 - 0.5);
+        for _ in 0..40 {
+            let x = 0.5 * (lo + hi);
+            if self.below(x) < share { lo = x } else { hi = x }
+        }
+        0.5 * (lo + hi)
+    }
+}
+
+/// Φ(x) (Zelen & Severo 1964, Abramowitz & Stegun 26.2.17; error below 1e-7).
+fn normal(x: f64) -> f64 {
+    let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
+    let series = t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let tail = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt() * series;
+    if x > 0.0 { 1.0 - tail } else { tail }
 }
 
 /// Where a true redshift falls in the distribution of its class: the probability integral transform, and the continuous ranked
 /// probability score ∫ (F − [z ≥ z_true])² dz (Gneiting & Raftery 2007); none if the class has no probability.
-pub fn judge(posterior: &[Vec<f64>], class: SpecType, z: f64) -> Option<(f64, f64)> {
-    let p = &posterior[class as usize];
-    let total: f64 = p.iter().sum();
-    if total < 1e-6 {
+pub fn judge(posterior: &[Vec<f64>], answer: &Answer, class: SpecType, z: f64) -> Option<(f64, f64)> {
+    let d = Distribution::new(posterior, &answer.peaks, class);
+    if d.total < 1e-6 {
         return None;
     }
     let at = lag_of(z);
-    let (mut below, mut pit, mut crps) = (0.0, 0.0, 0.0);
-    for (l, v) in p.iter().enumerate() {
-        // Lag l covers l − ½ to l + ½.
-        let inside = (at - (l as f64 - 0.5)).clamp(0.0, 1.0);
-        pit += v / total * inside;
-        let step = f64::from(u8::from(l as f64 >= at));
-        below += v / total;
-        crps += (below - 0.5 * v / total - step).powi(2) * LAG * (1.0 + redshift_of(l as f64));
-    }
-    Some((pit, crps))
+    let part = |l: usize| {
+        let x = l as f64;
+        (d.below(x) - f64::from(u8::from(x >= at))).powi(2) * LAG * (1.0 + redshift_of(x))
+    };
+    Some((d.below(at), (0..LAGS).map(part).sum()))
 }
 
-/// Probability density of z on the lags, all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
+/// Probability density of z on the lags, as the network gives it (138 km/s a lag), all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
 pub fn density(posterior: &[Vec<f64>]) -> Vec<f32> {
     let z = lag_redshifts();
     (0..LAGS).map(|l| (posterior.iter().map(|p| p[l]).sum::<f64>() / (LAG * (1.0 + z[l]))) as f32).collect()
@@ -198,10 +247,13 @@ mod tests {
         let (z, d) = (lag_redshifts(), density(&posterior(&logits, &classes, 1.0)));
         let area: f64 = z.windows(2).zip(d.windows(2)).map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0])).sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
-        let (pit, crps) = judge(&posterior(&logits, &classes, 1.0), SpecType::Galaxy, 0.5123).unwrap();
+        let p = posterior(&logits, &classes, 1.0);
+        let (pit, crps) = judge(&p, &decode(&p, 5), SpecType::Galaxy, 0.5123).unwrap();
         assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
-        let (far, worse) = judge(&posterior(&logits, &classes, 1.0), SpecType::Galaxy, 1.0).unwrap();
+        let (far, worse) = judge(&p, &decode(&p, 5), SpecType::Galaxy, 1.0).unwrap();
         assert!(far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01, "{far} {worse}");
+        // scipy.stats.norm.cdf.
+        assert!((normal(-1.3) - 0.096_800_48).abs() < 1e-7 && (normal(2.0) - 0.977_249_87).abs() < 1e-7);
         // Two peaks of one class: the interval spans both.
         peak(&mut logits, 0, 1.2, 30.0);
         let a = decode(&posterior(&logits, &classes, 1.0), 5);

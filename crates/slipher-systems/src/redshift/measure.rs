@@ -163,7 +163,7 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
                 m.lines = measure_lines(s, best.class, best.z);
             }
             let known = s.truth.as_ref().and_then(|t| Some((SpecType::parse(&t.spectype)?, t.z)));
-            m.judged = p.as_ref().zip(known).and_then(|(p, (class, z))| judge(p, class, z));
+            m.judged = p.as_ref().zip(m.answer.as_ref()).zip(known).and_then(|((p, a), (class, z))| judge(p, a, class, z));
             m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
             (m, p)
         })

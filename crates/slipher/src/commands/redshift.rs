@@ -235,10 +235,6 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         eprintln!("slipher: no files to read (folders are searched for .fits, .fit, .fits.gz, .dat, .txt, .csv, .ascii)");
         return Ok(Outcome::Nothing);
     }
-    let keys = keys(&model);
-    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &if pz { [&keys[..], &[pz_grid()]].concat() } else { keys.to_vec() }).into_diagnostic();
-    let mut writer = outputs.catalogue.filter(|_| outputs.layout.is_none()).map(|p| create(p, outputs.pz)).transpose()?;
-    let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
     let prior = common.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
     // Nobody sees the lines of rows that are only printed.
     let accept = model.dial.threshold(common.purity).filter(|_| common.purity > 0.0).ok_or_else(|| {
@@ -246,6 +242,10 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         miette::miette!("--purity {}: this model knows thresholds for purities up to {}", common.purity, known.join(", "))
     })?;
     let wanted = Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior, accept };
+    let keys = keys(&model);
+    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &if pz { [&keys[..], &[pz_grid()]].concat() } else { keys.to_vec() }).into_diagnostic();
+    let mut writer = outputs.catalogue.filter(|_| outputs.layout.is_none()).map(|p| create(p, outputs.pz)).transpose()?;
+    let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
     let bar = progress::bar(files.len() as u64, "files", quiet);
     let start = Instant::now();
     let mut count = Counts::default();
