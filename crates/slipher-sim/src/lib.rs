@@ -8,6 +8,7 @@
 //! * [`templates`]: SED libraries from a folder.
 //! * [`instrument`]: spectrographs as TOML.
 //! * [`observe`]: an SED through a spectrograph, with noise and defects.
+//! * [`peculiar`]: spectra that a reduction should not give.
 
 pub mod dust;
 pub mod galaxy;
@@ -15,6 +16,7 @@ pub mod igm;
 pub mod instrument;
 pub mod lines;
 pub mod observe;
+pub mod peculiar;
 pub mod quasar;
 pub mod random;
 pub mod sed;

@@ -79,16 +79,28 @@ impl Dial {
     }
 }
 
-/// Width of a distribution of pulls: 1.4826 × the median of |x|, and the share beyond 5.
-pub fn pulls(x: &mut [f64]) -> (f64, f64) {
+/// What a distribution of pulls looks like.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pulls {
+    /// 1.4826 × the median of |x|: 1 if errors are honest.
+    pub width: f64,
+    /// Share beyond ±5.
+    pub far: f64,
+    /// Median: 0 without bias.
+    pub median: f64,
+}
+
+/// Of pulls (value − truth) / error; NaN of none. Reorders `x` and takes its sign.
+pub fn pulls(x: &mut [f64]) -> Pulls {
     if x.is_empty() {
-        return (f64::NAN, f64::NAN);
+        return Pulls { width: f64::NAN, far: f64::NAN, median: f64::NAN };
     }
     let n = x.len();
+    let median = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
     x.iter_mut().for_each(|v| *v = v.abs());
     let far = x.iter().filter(|v| **v > 5.0).count() as f64 / n as f64;
     let middle = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
-    (1.4826 * middle, far)
+    Pulls { width: 1.4826 * middle, far, median }
 }
 
 /// Kolmogorov's test that values are uniform between 0 and 1: the largest distance of the two distributions, and the probability of one as
@@ -128,6 +140,8 @@ mod tests {
         let (d, p) = uniform(&mut v);
         assert!((d - 0.101_240_95).abs() < 1e-7 && (p - 0.240_22).abs() < 0.01, "{d} {p}");
         let mut x: Vec<f64> = (0..9999).map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0).collect();
-        assert!((pulls(&mut x).0 - 1.4826 * 0.5).abs() < 1e-3);
+        let mut shifted: Vec<f64> = x.iter().map(|v| v + 0.3).collect();
+        assert!((pulls(&mut shifted).median - 0.3).abs() < 1e-3);
+        assert!((pulls(&mut x).width - 1.4826 * 0.5).abs() < 1e-3);
     }
 }

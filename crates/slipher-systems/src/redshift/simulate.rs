@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use slipher_data::spectrum::{Spectrum, Truth};
 use slipher_sim::instrument::{BadInstrument, Instrument};
 use slipher_sim::observe::{blank_sky, observe};
+use slipher_sim::peculiar::{self, power_law};
 use slipher_sim::random::Stream;
 use slipher_sim::sed::SpecType;
 use slipher_sim::templates::Library;
@@ -19,7 +20,7 @@ pub enum Split {
 }
 
 /// What is simulated: instruments with weights, SED libraries, share of blank sky.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SimulationRecipe {
     /// Shipped name or TOML path, and weight.
@@ -30,6 +31,9 @@ pub struct SimulationRecipe {
     /// Share of spectra without any object.
     #[serde(default)]
     pub blank_sky: f64,
+    /// Share of peculiar spectra: supernovae on hosts, broken or missing flux calibration, continua divided out, blazars.
+    #[serde(default)]
+    pub peculiar: f64,
 }
 
 /// A simulated spectrum with what was put in.
@@ -51,6 +55,7 @@ pub struct Simulator {
     train: Library,
     held_out: Library,
     blank_sky: f64,
+    peculiar: f64,
     seed: u64,
     /// Files in template folders that are no SEDs, with the reason.
     pub skipped: Vec<(String, String)>,
@@ -100,6 +105,7 @@ impl Simulator {
             train,
             held_out,
             blank_sky: recipe.blank_sky,
+            peculiar: recipe.peculiar,
             seed,
             skipped: library.skipped,
         })
@@ -144,6 +150,11 @@ impl Simulator {
             let spectrum = blank_sky(instrument, &mut rng);
             return Example { spectrum, truth: None, snr: 0.0, instrument: index, subtype: "sky" };
         }
+        let peculiar = rng.chance(self.peculiar);
+        if peculiar && fixed.class.is_none() && rng.chance(0.07) {
+            let spectrum = observe(&power_law(rng.uniform(-2.5, 0.5)), 0.0, snr, instrument, &mut rng).spectrum;
+            return Example { spectrum, truth: None, snr, instrument: index, subtype: "blazar" };
+        }
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
         let class = fixed.class.unwrap_or(drawn);
         let mut z = draw_redshift(&mut rng, class, instrument);
@@ -155,6 +166,9 @@ impl Simulator {
         let drowned = fixed.snr.is_none() && !sed.emission.is_empty() && class == SpecType::Galaxy && rng.chance(0.3);
         let snr = if drowned { snr / rng.log_uniform(1.0, 12.0) } else { snr };
         let mut spectrum = observe(&sed, z, snr, instrument, &mut rng).spectrum;
+        if peculiar {
+            peculiar::any(&mut spectrum, z, &mut rng);
+        }
         spectrum.object_id = format!("sim-{}-{row}", split as u64);
         spectrum.origin.row = row as usize;
         spectrum.truth = Some(Truth { z, spectype: class.name().into(), zwarn: 0 });
@@ -219,7 +233,7 @@ mod tests {
     #[test]
     fn rows_are_reproducible_and_finite() {
         let recipe =
-            SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)], templates: vec![], blank_sky: 0.1 };
+            SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)], templates: vec![], blank_sky: 0.1, peculiar: 0.2 };
         let sim = Simulator::new(&recipe, 7).unwrap();
         for row in 0..60 {
             let (a, b) = (sim.draw(Split::Train, row), sim.draw(Split::Train, row));

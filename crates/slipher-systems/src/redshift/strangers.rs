@@ -2,10 +2,10 @@
 
 use slipher_data::airvac::vacuum_to_air;
 use slipher_data::spectrum::Spectrum;
-use slipher_sim::dust::Law;
 use slipher_sim::observe::{blank_sky, observe};
+use slipher_sim::peculiar::{level, miscalibrate, power_law, supernova};
 use slipher_sim::random::Stream;
-use slipher_sim::sed::{C_KMS, Sed, SpecType};
+use slipher_sim::sed::SpecType;
 
 use super::simulate::{Fixed, Simulator, Split};
 
@@ -102,26 +102,6 @@ impl Stranger {
     }
 }
 
-/// f_λ ∝ λ^slope, nothing else.
-fn power_law(slope: f64) -> Sed {
-    Sed {
-        class: SpecType::Qso,
-        subtype: "blazar",
-        continua: vec![],
-        power: Some((1.0, slope, 1e6, slope)),
-        dust: (Law::Calzetti, 0.0),
-        dispersion: 0.0,
-        emission: vec![],
-        absorption: vec![],
-        sightline: None,
-    }
-}
-
-fn level(s: &Spectrum) -> f32 {
-    let mut f: Vec<f32> = s.flux.iter().zip(&s.ivar).filter(|p| *p.1 > 0.0).map(|p| p.0.abs()).collect();
-    slipher_data::spectrum::median(&mut f).max(1e-20)
-}
-
 /// Adds another spectrum, scaled to `share` of this one's level; errors add.
 fn add(s: &mut Spectrum, other: &Spectrum, share: f64) {
     let k = share as f32 * level(s) / level(other);
@@ -139,45 +119,6 @@ fn add(s: &mut Spectrum, other: &Spectrum, share: f64) {
     }
 }
 
-/// P Cygni troughs and bumps of a type Ia near maximum, about as bright as the host (wavelengths after Filippenko 1997).
-fn supernova(s: &mut Spectrum, z: f64, rng: &mut Stream) {
-    let bright = rng.uniform(0.6, 1.5) as f32 * level(s);
-    let speed = rng.uniform(0.9, 1.1);
-    let features = [
-        (3750.0, -0.6),
-        (3980.0, 0.4),
-        (4300.0, -0.4),
-        (4600.0, 0.3),
-        (4860.0, -0.35),
-        (5150.0, 0.25),
-        (5350.0, -0.3),
-        (5650.0, -0.3),
-        (6120.0, -0.55),
-        (6350.0, 0.3),
-        (8150.0, -0.5),
-        (8600.0, 0.35),
-    ];
-    for (w, f) in s.wave.iter().zip(&mut s.flux) {
-        let rest = w / (1.0 + z);
-        let shape: f64 = features.iter().map(|(at, depth)| depth * (-0.5 * ((rest - at * speed) / (at * 6000.0 / C_KMS)).powi(2)).exp()).sum();
-        *f += bright * ((rest / 4500.0).powf(-1.0) * (1.0 + shape)).max(0.0) as f32;
-    }
-}
-
-fn miscalibrate(s: &mut Spectrum, rng: &mut Stream) {
-    let (lo, hi) = (s.wave[0].ln(), s.wave[s.wave.len() - 1].ln());
-    let waves: Vec<(f64, f64)> = (0..3).map(|_| (rng.uniform(2.0, 9.0), rng.uniform(0.0, std::f64::consts::TAU))).collect();
-    let steps: Vec<(f64, f64)> = (0..2).map(|_| (rng.uniform(0.2, 0.8), rng.log_uniform(0.5, 2.0))).collect();
-    for i in 0..s.wave.len() {
-        let x = (s.wave[i].ln() - lo) / (hi - lo);
-        let smooth: f64 = 1.0 + waves.iter().map(|(k, phase)| 0.17 * (std::f64::consts::TAU * k * x + phase).sin()).sum::<f64>();
-        let step: f64 = steps.iter().filter(|p| x > p.0).map(|p| p.1).product();
-        let gain = (smooth * step).max(0.1) as f32;
-        s.flux[i] *= gain;
-        s.ivar[i] /= gain * gain;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::simulate::SimulationRecipe;
@@ -186,7 +127,7 @@ mod tests {
     /// Every kind is drawn, the same each time, finite, and differs from what it was made of.
     #[test]
     fn strangers_are_reproducible_and_strange() {
-        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("desi".into(), 1.0)], templates: vec![], blank_sky: 0.0 };
+        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("desi".into(), 1.0)], ..SimulationRecipe::default() };
         let simulator = Simulator::new(&recipe, 3).unwrap();
         for kind in Stranger::ALL {
             for row in 0..6 {

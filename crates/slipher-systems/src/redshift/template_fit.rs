@@ -284,7 +284,7 @@ mod tests {
     /// At S/N 20 the scan finds galaxies made of its own library, and both ways of computing it agree.
     #[test]
     fn finds_its_own_galaxies() {
-        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0)], templates: vec![], blank_sky: 0.0 };
+        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0)], ..SimulationRecipe::default() };
         let sim = Simulator::new(&recipe, 3).unwrap();
         let fit = TemplateFit::new(sim.library(Split::Test), 1);
         let mut right = 0;

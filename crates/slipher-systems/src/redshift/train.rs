@@ -478,7 +478,7 @@ mod tests {
         Recipe {
             network: NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] },
             training: TrainingRecipe { steps: 4, batch: 6, learning_rate: 1e-3, warmup: 2, weight_decay: 0.0, seed: 5, validation: 6, every: 2, patience: 0 },
-            simulation: SimulationRecipe { instruments: vec![("euclid-red".into(), 1.0)], templates: vec![], blank_sky: 0.1 },
+            simulation: SimulationRecipe { instruments: vec![("euclid-red".into(), 1.0)], templates: vec![], blank_sky: 0.1, peculiar: 0.2 },
         }
     }
 

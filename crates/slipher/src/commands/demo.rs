@@ -31,7 +31,7 @@ pub struct Args {
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let model = super::model(None)?;
     let names = ["sdss", "desi", "euclid-red"];
-    let recipe = SimulationRecipe { instruments: names.iter().map(|n| ((*n).to_owned(), 1.0)).collect(), templates: vec![], blank_sky: 0.0 };
+    let recipe = SimulationRecipe { instruments: names.iter().map(|n| ((*n).to_owned(), 1.0)).collect(), ..SimulationRecipe::default() };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let say = |text: String| {
         if !quiet {

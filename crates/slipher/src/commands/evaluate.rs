@@ -16,7 +16,7 @@ use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Sp
 use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 
-use slipher_systems::trust::{calibration_error, dial, pulls, reliability};
+use slipher_systems::trust::{Pulls, calibration_error, dial, pulls, reliability};
 
 use crate::{Outcome, System, progress};
 
@@ -59,7 +59,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return super::classes::evaluate(a.model.as_deref(), a.n);
     }
     let model = super::model(a.model.as_deref())?;
-    let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), blank_sky: 0.0 };
+    let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), ..SimulationRecipe::default() };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     if a.strangers {
         return Ok(strangers(a, &model, &simulator));
@@ -167,7 +167,7 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
         }));
     }
     println!("Held-out SEDs, S/N as in training, {} spectra of each instrument\n", a.n);
-    println!("| rows | n | right | mean p_correct | calibration error | width of the pulls of z where p_correct > 0.99 (n, beyond 5) |");
+    println!("| rows | n | right | mean p_correct | calibration error | width and median of the pulls of z where p_correct > 0.99 (n, beyond 5) |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let line = |name: &str, some: &dyn Fn(&Judged) -> bool| {
         let own: Vec<&Judged> = rows.iter().filter(|r| some(r)).collect();
@@ -180,8 +180,8 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
         let mean = own.iter().map(|r| r.p).sum::<f64>() / own.len() as f64;
         let error = calibration_error(&reliability(&p, &|i| own[i].right));
         let mut x: Vec<f64> = own.iter().filter(|r| r.p > 0.99).map(|r| r.pull).collect();
-        let (width, far) = pulls(&mut x);
-        println!("| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2} ({}, {:.2} %) |", own.len(), 100.0 * mean, 100.0 * error, x.len(), 100.0 * far);
+        let Pulls { width, far, median } = pulls(&mut x);
+        println!("| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2}, {median:+.2} ({}, {:.2} %) |", own.len(), 100.0 * mean, 100.0 * error, x.len(), 100.0 * far);
     };
     line("all", &|_| true);
     for (i, name) in a.instrument.iter().enumerate() {
