@@ -18,7 +18,7 @@ use super::{built, median, output};
 const REDROCK: f64 = 0.5;
 
 fn simulator(instrument: &str) -> Result<Simulator, String> {
-    let recipe = SimulationRecipe { instruments: vec![(instrument.into(), 1.0)], templates: vec![], blank_sky: 0.0 };
+    let recipe = SimulationRecipe { instruments: vec![(instrument.into(), 1.0)], ..SimulationRecipe::default() };
     Simulator::new(&recipe, 1).map_err(|e| e.to_string())
 }
 
