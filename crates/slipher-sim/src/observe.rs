@@ -28,18 +28,8 @@ pub struct Observed {
 /// Observes `sed` at redshift `z` with a median S/N per pixel `snr`. The flux unit is arbitrary
 /// (1e-17 erg/s/cm²/Å nominal); errors given are those of a real reduction: nearly right.
 pub fn observe(sed: &Sed, z: f64, snr: f64, instrument: &Instrument, rng: &mut Stream) -> Observed {
-    let mut wave = Vec::new();
-    let (mut flux, mut sigma) = (Vec::new(), Vec::new());
-    for pixel_edges in instrument.windows_edges() {
-        let centre = |e: &[f64]| match instrument.sampling {
-            Sampling::Linear => 0.5 * (e[0] + e[1]),
-            Sampling::Log10 => (e[0] * e[1]).sqrt(),
-        };
-        let pixels: Vec<f64> = pixel_edges.windows(2).map(centre).collect();
-        flux.extend(pixel_flux(sed, z, instrument, &pixel_edges));
-        sigma.extend(pixels.iter().map(|w| interpolate(&instrument.noise, *w) as f32));
-        wave.extend(pixels);
-    }
+    let (wave, mut flux) = noiseless(sed, z, instrument);
+    let mut sigma: Vec<f32> = wave.iter().map(|w| interpolate(&instrument.noise, *w) as f32).collect();
     let scale = median_abs(&flux).max(1e-20);
     flux.iter_mut().for_each(|f| *f /= scale);
     let mut extra = vec![1.0f32; wave.len()];
@@ -70,6 +60,20 @@ pub fn observe(sed: &Sed, z: f64, snr: f64, instrument: &Instrument, rng: &mut S
     Observed { spectrum, snr }
 }
 
+/// Pixel centres (vacuum Å) and flux density without noise or error, in the units of the SED.
+pub fn noiseless(sed: &Sed, z: f64, instrument: &Instrument) -> (Vec<f64>, Vec<f32>) {
+    let (mut wave, mut flux) = (Vec::new(), Vec::new());
+    for pixel_edges in instrument.windows_edges() {
+        let centre = |e: &[f64]| match instrument.sampling {
+            Sampling::Linear => 0.5 * (e[0] + e[1]),
+            Sampling::Log10 => (e[0] * e[1]).sqrt(),
+        };
+        flux.extend(pixel_flux(sed, z, instrument, &pixel_edges));
+        wave.extend(pixel_edges.windows(2).map(centre));
+    }
+    (wave, flux)
+}
+
 /// Blank sky: noise and residuals of the sky subtraction, no object.
 pub fn blank_sky(instrument: &Instrument, rng: &mut Stream) -> Spectrum {
     let nothing = Sed {
@@ -90,7 +94,8 @@ pub fn blank_sky(instrument: &Instrument, rng: &mut Stream) -> Spectrum {
     out
 }
 
-fn median_abs(v: &[f32]) -> f32 {
+/// Median of |v|.
+pub fn median_abs(v: &[f32]) -> f32 {
     let mut a: Vec<f32> = v.iter().map(|x| x.abs()).collect();
     slipher_data::spectrum::median(&mut a)
 }

@@ -12,6 +12,7 @@
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
+//! * [`euclid`]: the requirement of Euclid's slitless spectra, as a test.
 //! * [`strangers`]: spectra unlike those that a model learned from.
 //! * [`score`]: success, intervals, tables.
 
@@ -19,6 +20,7 @@ pub mod atlas;
 pub mod catalogue;
 pub mod decode;
 pub mod encode;
+pub mod euclid;
 pub mod layouts;
 pub mod lines;
 pub mod measure;

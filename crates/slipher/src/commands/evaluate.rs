@@ -50,6 +50,9 @@ pub struct Args {
     /// Instead: are the probabilities and errors honest, and what must be asked for a purity
     #[arg(long, conflicts_with = "strangers")]
     calibration: bool,
+    /// Instead: Euclid's requirement, completeness and purity at its line-flux limit
+    #[arg(long, conflicts_with_all = ["strangers", "calibration"])]
+    euclid: bool,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
 }
@@ -63,6 +66,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     if a.strangers {
         return Ok(strangers(a, &model, &simulator));
+    }
+    if a.euclid {
+        return super::euclid::run(&model, &simulator, a.n);
     }
     if a.calibration {
         return Ok(calibration(a, &model, &simulator));

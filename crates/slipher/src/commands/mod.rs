@@ -2,6 +2,7 @@
 
 pub mod classes;
 pub mod demo;
+pub mod euclid;
 pub mod evaluate;
 pub mod redshift;
 pub mod reproduce;
