@@ -3,6 +3,7 @@
 use slipher_nn::elementary::exp;
 use slipher_sim::sed::SpecType;
 
+use super::calibrate::Phase;
 use super::encode::LAG;
 use super::model::{LAGS, allowed, lag_of, redshift_of};
 
@@ -74,34 +75,48 @@ pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Ve
     out
 }
 
+/// Class, probability, lags and peak of the best answer of a posterior `[class][lag]`: what [`decode`] puts first.
+pub fn best_window(posterior: &[Vec<f64>]) -> Option<(SpecType, f64, std::ops::Range<usize>, usize)> {
+    let all = SpecType::ALL.into_iter().filter_map(|c| class_window(&posterior[c as usize], c).map(|w| (c, w)));
+    let (class, (_, peak)) = all.max_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
+    let lags = around(peak, class);
+    Some((class, posterior[class as usize][lags.clone()].iter().sum(), lags, peak))
+}
+
+/// Lags within the tolerance of a peak.
+fn around(peak: usize, class: SpecType) -> std::ops::Range<usize> {
+    let half = (tolerance(class) / LAG).round() as usize;
+    peak.saturating_sub(half)..(peak + half + 1).min(LAGS)
+}
+
 /// The best `n` solutions of a posterior `[class][lag]`.
-pub fn decode(posterior: &[Vec<f64>], n: usize) -> Answer {
+pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
     let classes = [0, 1, 2].map(|c| posterior[c].iter().sum());
     let mut left = posterior.to_vec();
-    let mut windows = SpecType::ALL.map(|c| best_window(&left[c as usize], c));
+    let mut windows = SpecType::ALL.map(|c| class_window(&left[c as usize], c));
     let mut solutions: Vec<Solution> = Vec::new();
     let mut peaks = Vec::new();
     while solutions.len() < n.max(1) {
         let best = SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w))).max_by(|a, b| a.1.0.total_cmp(&b.1.0));
         let Some((class, (_, peak))) = best else { break };
-        let half = (tolerance(class) / LAG).round() as usize;
-        let (lo, hi) = (peak.saturating_sub(half), (peak + half + 1).min(LAGS));
+        let lags = around(peak, class);
         // Moments close to the peak, so that a shoulder does not pull z.
         let near = peak.saturating_sub(4)..(peak + 5).min(LAGS);
         let p = &left[class as usize];
         let mass: f64 = p[near.clone()].iter().sum();
         let mean = near.clone().map(|l| l as f64 * p[l]).sum::<f64>() / mass;
         let var = near.clone().map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
-        let z = redshift_of(mean);
         // Training splits a redshift between two lags in proportion: that spreads a perfect answer by t (1 − t).
         let t = mean.fract();
         let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
+        let mean = phase.correct(mean);
+        let z = redshift_of(mean);
         let z_err = (1.0 + z) * LAG * spread.sqrt();
-        let probability = p[lo..hi].iter().sum();
+        let probability = p[lags.clone()].iter().sum();
         peaks.push(Peak { class, mean, sigma: spread.sqrt(), mass, lags: near });
         solutions.push(Solution { class, z, z_err, probability });
-        left[class as usize][lo..hi].fill(0.0);
-        windows[class as usize] = best_window(&left[class as usize], class);
+        left[class as usize][lags].fill(0.0);
+        windows[class as usize] = class_window(&left[class as usize], class);
         if probability < 1e-3 && solutions.len() > 1 {
             solutions.pop();
             peaks.pop();
@@ -194,7 +209,7 @@ pub fn lag_redshifts() -> Vec<f64> {
 }
 
 /// Highest probability within ± tolerance, and the lag of the peak inside that window; none if all is 0.
-fn best_window(row: &[f64], class: SpecType) -> Option<(f64, usize)> {
+fn class_window(row: &[f64], class: SpecType) -> Option<(f64, usize)> {
     let half = (tolerance(class) / LAG).round() as usize;
     let mut before = Vec::with_capacity(row.len() + 1);
     let mut sum = 0.0;
@@ -236,7 +251,7 @@ mod tests {
         let mut logits = vec![0.0f32; 3 * LAGS];
         peak(&mut logits, 0, 0.5123, 30.0);
         peak(&mut logits, 1, 2.2, 28.0);
-        let a = decode(&posterior(&logits, &classes, 1.0), 5);
+        let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
         assert_eq!(a.solutions[0].class, SpecType::Galaxy);
         assert!((a.solutions[0].z - 0.5123).abs() < 1e-4, "{:?}", a.solutions);
         assert_eq!(a.solutions[1].class, SpecType::Qso);
@@ -248,15 +263,15 @@ mod tests {
         let area: f64 = z.windows(2).zip(d.windows(2)).map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0])).sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
         let p = posterior(&logits, &classes, 1.0);
-        let (pit, crps) = judge(&p, &decode(&p, 5), SpecType::Galaxy, 0.5123).unwrap();
+        let (pit, crps) = judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 0.5123).unwrap();
         assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
-        let (far, worse) = judge(&p, &decode(&p, 5), SpecType::Galaxy, 1.0).unwrap();
+        let (far, worse) = judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
         assert!(far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01, "{far} {worse}");
         // scipy.stats.norm.cdf.
         assert!((normal(-1.3) - 0.096_800_48).abs() < 1e-7 && (normal(2.0) - 0.977_249_87).abs() < 1e-7);
         // Two peaks of one class: the interval spans both.
         peak(&mut logits, 0, 1.2, 30.0);
-        let a = decode(&posterior(&logits, &classes, 1.0), 5);
+        let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
         assert!(a.quantiles[0] < 0.52 && a.quantiles[1] > 1.19, "{:?}", a.quantiles);
     }
 
@@ -269,7 +284,7 @@ mod tests {
             let logits: Vec<f32> = (0..3 * LAGS).map(|_| { s ^= s << 13; s ^= s >> 7; s ^= s << 17; scale * ((s >> 40) as f32 / 1.7e7 - 0.5) }).collect();
             let p = posterior(&logits, &SpecType::ALL, sharpness);
             prop_assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
-            let a = decode(&p, 4);
+            let a = decode(&p, 4, &Phase::default());
             prop_assert!(a.solutions.iter().map(|s| s.probability).sum::<f64>() < 1.0 + 1e-9);
             prop_assert!(a.solutions[0].probability >= a.solutions.last().unwrap().probability - 1e-9);
         }

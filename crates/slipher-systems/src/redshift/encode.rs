@@ -37,6 +37,10 @@ pub struct Encoded {
     pub coverage: Vec<f32>,
     /// Good fine pixels.
     pub good: usize,
+    /// Flux in units of its median size, and inverse variance, of each position.
+    pub data: Vec<(f32, f32)>,
+    /// Mean width of the native pixels in fine pixels.
+    pub native_width: f32,
 }
 
 impl Encoded {
@@ -118,6 +122,14 @@ impl Encoder {
         }
         refill(&mut out.coverage, s.chunks_exact(2).map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32));
         out.offset = r.first / 2;
+        out.native_width = r.native_width;
+        // Two fine pixels to one; coarse native pixels were repeated on the fine grid: each may count once only.
+        let repeat = r.native_width.max(1.0);
+        let pair = |(x, s): (&[f32], &[f32])| {
+            let (a, b) = (s[0] * s[0], s[1] * s[1]);
+            if a + b > 0.0 { ((x[0] * a + x[1] * b) / (a + b), (a + b) / repeat) } else { (0.0, 0.0) }
+        };
+        refill(&mut out.data, x.chunks_exact(2).zip(s.chunks_exact(2)).map(pair));
         true
     }
 }

@@ -178,7 +178,7 @@ fn fit(s: &Spectrum, group: &[&Line], z: f64, beside: f64, sigma: &dyn Fn(&Line)
 }
 
 /// Inverse of a positive definite matrix, of which the lower triangle is given (Cholesky); none if it is not.
-fn invert(a: &[f64], n: usize) -> Option<Vec<f64>> {
+pub(super) fn invert(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = vec![0.0; n * n];
     for i in 0..n {
         for j in 0..=i {

@@ -6,8 +6,10 @@ use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_nn::spare::Spare;
 use slipher_sim::sed::SpecType;
 
+use super::calibrate::Conditions;
 use super::decode::{Answer, Solution, decode, density, judge, posterior};
 use super::encode::{Encoded, Encoder, FINE};
+use super::familiar::Familiarity;
 use super::lines::{LineFit, measure_lines};
 use super::model::{Model, allowed, lag_of};
 use super::prior::Prior;
@@ -30,12 +32,15 @@ pub mod zwarn {
     pub const UNREADABLE: i64 = 1 << 19;
     /// Without the prior another solution would be the best.
     pub const PRIOR_DECIDED: i64 = 1 << 20;
-
     /// The prior contradicts the spectrum and was not used.
     pub const PRIOR_CONFLICT: i64 = 1 << 21;
+    /// Nothing that was simulated looks like it: of a thousand simulations with a right redshift fewer than two are described as badly.
+    pub const UNFAMILIAR: i64 = 1 << 22;
+    /// The scatter from pixel to pixel is far from what the errors say.
+    pub const ERRORS_UNLIKELY: i64 = 1 << 23;
 
     /// Name and meaning of every bit that Slipher sets.
-    pub const ALL: [(i64, &str, &str); 9] = [
+    pub const ALL: [(i64, &str, &str); 11] = [
         (LITTLE_COVERAGE, "LITTLE_COVERAGE", "fewer than 200 good pixels (of 69 km/s)"),
         (Z_FITLIMIT, "Z_FITLIMIT", "best redshift at the edge of the range"),
         (NODATA, "NODATA", "no good data, no redshift"),
@@ -45,6 +50,8 @@ pub mod zwarn {
         (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
         (PRIOR_DECIDED, "PRIOR_DECIDED", "without the prior another solution would be the best"),
         (PRIOR_CONFLICT, "PRIOR_CONFLICT", "the prior contradicts the spectrum and was not used"),
+        (UNFAMILIAR, "UNFAMILIAR", "nothing that was simulated looks like this at this redshift"),
+        (ERRORS_UNLIKELY, "ERRORS_UNLIKELY", "the scatter from pixel to pixel is far from what the errors say"),
     ];
 }
 
@@ -82,6 +89,8 @@ pub struct Measurement {
     pub pz: Option<Vec<f32>>,
     /// Of the redshift that the file itself carries, as [`judge`]; never used to predict.
     pub judged: Option<(f64, f64)>,
+    /// Compared with what was simulated.
+    pub familiarity: Familiarity,
     pub zwarn: i64,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
@@ -139,26 +148,34 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
         .collect();
     let inputs: Vec<Input> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e.input()).collect();
     model.predict(&inputs, &mut w.prediction);
-    let classes = model.classes();
+    let (classes, phase) = (model.classes(), &model.calibration.phase);
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)
-        .zip(spectra)
-        .map(|((mut m, ok), s)| {
+        .zip(spectra.iter().zip(&w.encoded))
+        .map(|((mut m, ok), (s, e))| {
             let mut p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
+            if let Some(p) = &mut p {
+                model.calibration.apply(p, &conditions(&m, e));
+            }
             let weights = p.as_ref().and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
             if let (Some(p), Some(weights)) = (&mut p, weights) {
-                let before = decode(p, 1).solutions.first().copied();
+                let before = decode(p, 1, phase).solutions.first().copied();
                 if !Prior::apply(&weights, p) {
                     m.zwarn |= zwarn::PRIOR_CONFLICT;
                 }
-                let after = decode(p, 1).solutions.first().copied();
+                let after = decode(p, 1, phase).solutions.first().copied();
                 if before.zip(after).is_some_and(|(b, a)| a.class != b.class || ((1.0 + a.z) / (1.0 + b.z)).ln().abs() > super::decode::tolerance(b.class)) {
                     m.zwarn |= zwarn::PRIOR_DECIDED;
                 }
             }
-            let answer = p.as_ref().map(|p| decode(p, SOLUTIONS)).filter(|a| !a.solutions.is_empty());
+            let answer = p.as_ref().map(|p| decode(p, SOLUTIONS, phase)).filter(|a| !a.solutions.is_empty());
             after(&mut m, answer, wanted.accept);
             let p = m.answer.as_ref().and(p);
+            if let Some(best) = m.best().copied() {
+                m.familiarity = model.familiar.judge(best.class, &model.familiar.fit(s, e, best.class, best.z));
+                let flag = |set: bool, bit: i64| if set { bit } else { 0 };
+                m.zwarn |= flag(m.familiarity.unfamiliar(), zwarn::UNFAMILIAR) | flag(m.familiarity.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
+            }
             if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
             }
@@ -168,6 +185,11 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
             (m, p)
         })
         .collect()
+}
+
+/// What the calibration of probabilities depends on.
+pub(super) fn conditions(m: &Measurement, e: &Encoded) -> Conditions {
+    Conditions { snr: f64::from(m.snr_median), good: e.good as f64, width: f64::from(e.native_width) }
 }
 
 /// What is known before the network.
@@ -215,7 +237,8 @@ fn at_limit(s: &Solution) -> bool {
 mod tests {
     use super::*;
 
-    use crate::redshift::model::{LAGS, NetworkRecipe, redshift_of};
+    use crate::redshift::familiar::Fit;
+    use crate::redshift::model::{LAGS, NetworkRecipe, SUPPORT, redshift_of};
     use slipher_nn::shiftnet::ShiftNet;
 
     /// Every bit can be set.
@@ -256,6 +279,16 @@ mod tests {
         let kept = unmoved(Some(if z < 2.0 { Prior::Range(3.0, 4.0) } else { Prior::Range(0.5, 1.0) }));
         assert!(free.best().unwrap().class != SpecType::Star && kept.answer == free.answer, "{:?}", free.best());
         all |= kept.zwarn;
+        // What fits everything that is flat knows no zigzag.
+        let mut flat = model.clone();
+        flat.familiar.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
+        let fit = |i: i32| Fit { ln_chi2: 0.01 * f64::from(i % 17), ln_snr: 0.01 * f64::from(i % 700), noise_ratio: 1.0 + 0.01 * f64::from(i % 11) };
+        flat.familiar.learn(&(0..9000).map(|i| (SpecType::ALL[i as usize % 3], fit(i))).collect::<Vec<_>>());
+        let mut zigzag = make(4000.0, 3000, 100.0);
+        zigzag.flux.iter_mut().enumerate().for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
+        let strange = &measure(&flat, &Wanted::default(), &[&zigzag], &mut w)[0];
+        assert!(strange.familiarity.fit.unwrap() < 0.002 && strange.familiarity.noise_ratio.unwrap() > 5.0, "{:?}", strange.familiarity);
+        all |= strange.zwarn;
         // UNREADABLE is set by the pipeline for rows without a spectrum.
         for (bit, name, _) in zwarn::ALL.iter().filter(|b| b.0 != zwarn::UNREADABLE) {
             assert!(all & bit != 0, "{name} was never set");

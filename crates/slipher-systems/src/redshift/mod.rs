@@ -5,6 +5,8 @@
 //! * [`model`]: the network's shape, weights and calibration.
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
+//! * [`calibrate`]: from the network's probabilities to honest ones.
+//! * [`familiar`]: does a spectrum look like anything that was simulated.
 //! * [`layouts`]: the catalogue as other programs write theirs.
 //! * [`lines`]: emission and absorption lines at a redshift.
 //! * [`prior`]: what is known of a redshift beforehand.
@@ -17,10 +19,13 @@
 //! * [`score`]: success, intervals, tables.
 
 pub mod atlas;
+pub mod calibrate;
 pub mod catalogue;
 pub mod decode;
 pub mod encode;
 pub mod euclid;
+mod export;
+pub mod familiar;
 pub mod layouts;
 pub mod lines;
 pub mod measure;

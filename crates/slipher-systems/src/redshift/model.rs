@@ -9,7 +9,9 @@ use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::shiftnet::{Engine, Input, Prediction, ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
 
+use super::calibrate::Calibration;
 use super::encode::{CHANNELS, LAG, POSITIONS};
+use super::familiar::Familiar;
 use crate::trust::Dial;
 
 /// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
@@ -105,6 +107,10 @@ pub struct Model {
     pub engine: Option<Arc<dyn Engine>>,
     /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
     pub sharpness: f64,
+    /// From the network's probabilities to honest ones.
+    pub calibration: Calibration,
+    /// What simulated spectra look like.
+    pub familiar: Familiar,
     /// p_correct to accept for a purity, measured on held-out simulations.
     pub dial: Dial,
     /// Name and SHA-256 of the file.
@@ -127,7 +133,8 @@ impl Model {
     /// A new, untrained model.
     pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
         let net = ShiftNet::new(recipe.config(), seed);
-        Model { recipe, net, engine: None, sharpness: 1.0, dial: usual_dial(), id: "untrained".into(), sha256: String::new(), card: "{}".into() }
+        let (calibration, familiar) = (Calibration::default(), Familiar::default());
+        Model { recipe, net, engine: None, sharpness: 1.0, calibration, familiar, dial: usual_dial(), id: "untrained".into(), sha256: String::new(), card: "{}".into() }
     }
 
     /// Reads a model from the bytes of a file.
@@ -151,10 +158,12 @@ impl Model {
         }
         let sharpness = c.meta.get("sharpness").and_then(|s| s.parse().ok()).unwrap_or(1.0);
         let dial = c.meta.get("dial").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_else(usual_dial);
+        let calibration = c.meta.get("calibration").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
+        let familiar = read_familiar(&c)?;
         let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
         let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
-        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, dial, id, sha256, card })
+        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, calibration, familiar, dial, id, sha256, card })
     }
 
     /// Reads a model file.
@@ -172,11 +181,19 @@ impl Model {
         let mut c = Checkpoint::default();
         c.tensors.insert("trunk".into(), self.net.trunk.clone());
         c.tensors.insert("patterns".into(), pack(&self.net.patterns));
-        let network = serde_json::to_string(&self.recipe).map_err(|e| ModelError::Shape { name: "model".into(), why: e.to_string() })?;
-        c.meta.insert("network".into(), network);
-        c.meta.insert("sharpness".into(), self.sharpness.to_string());
-        let dial = serde_json::to_string(&self.dial).map_err(|e| ModelError::Shape { name: "model".into(), why: e.to_string() })?;
-        c.meta.insert("dial".into(), dial);
+        let mut note = |key: &str, text: Result<String, serde_json::Error>| match text {
+            Ok(text) => drop(c.meta.insert(key.into(), text)),
+            Err(_) => unreachable!("numbers and lists have a JSON form"),
+        };
+        note("network", serde_json::to_string(&self.recipe));
+        note("sharpness", serde_json::to_string(&self.sharpness));
+        note("dial", serde_json::to_string(&self.dial));
+        note("calibration", serde_json::to_string(&self.calibration));
+        if self.familiar.basis.iter().any(|b| !b.is_empty()) {
+            note("basis", serde_json::to_string(&self.familiar.basis.each_ref().map(Vec::len)));
+            note("known", serde_json::to_string(&self.familiar.known));
+            c.tensors.insert("basis".into(), self.familiar.basis.iter().flatten().flatten().copied().collect());
+        }
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("card".into(), self.card.clone());
         Ok(c)
@@ -203,6 +220,18 @@ impl Model {
 
 /// Rest-frame positions that any (observed position − lag) can reach.
 pub const SUPPORT: usize = POSITIONS + LAGS;
+
+/// Basis and distributions of [`Familiar`]; empty in models that have none.
+fn read_familiar(c: &Checkpoint) -> Result<Familiar, ModelError> {
+    let Some(counts) = c.meta.get("basis").and_then(|t| serde_json::from_str::<[usize; 3]>(t).ok()).filter(|n| n.iter().all(|n| *n <= 64)) else {
+        return Ok(Familiar::default());
+    };
+    let all = c.tensor("basis", counts.iter().sum::<usize>() * SUPPORT)?;
+    let mut vectors = all.chunks_exact(SUPPORT).map(<[f32]>::to_vec);
+    let basis = counts.map(|n| vectors.by_ref().take(n).collect());
+    let known = c.meta.get("known").and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+    Ok(Familiar { basis, known })
+}
 
 /// Keeps the reachable part of each pattern, stored from the lowest rest position.
 fn pack(patterns: &[f32]) -> Vec<f32> {
@@ -241,12 +270,15 @@ mod tests {
         let recipe = NetworkRecipe { depth: 2, width: 16, taps: 5, patterns: [1, 1, 1] };
         let mut m = Model::new(recipe, 1);
         m.dial = Dial(vec![(0.9, 0.3)]);
+        m.calibration.phase.0 = [0.1, 0.2, 0.3];
+        m.familiar.basis = [vec![vec![0.5; SUPPORT]; 2], vec![], vec![vec![2.0; SUPPORT]]];
         for i in 0..SUPPORT {
             m.net.patterns[slot(i)] = i as f32;
         }
         let bytes = m.to_checkpoint().unwrap().to_bytes().unwrap();
         let back = Model::from_bytes("x", &bytes).unwrap();
         assert_eq!((back.net.trunk, back.net.patterns, back.dial), (m.net.trunk, m.net.patterns, m.dial));
+        assert_eq!((back.calibration, back.familiar), (m.calibration, m.familiar));
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());
     }

@@ -215,7 +215,7 @@ mod tests {
                 Prior::apply(&w, &mut p);
             }
             assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
-            let s = decode(&p, 3).solutions[0];
+            let s = decode(&p, 3, &crate::redshift::calibrate::Phase::default()).solutions[0];
             (s.z, s.probability)
         };
         let objects = Prior::parse(&file("p.csv", "object_id,z,sigma\nA,1.6,0.1\nB,0.5,0.05\n")).unwrap();

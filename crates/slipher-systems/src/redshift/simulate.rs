@@ -45,6 +45,8 @@ pub struct Example {
     pub snr: f64,
     pub instrument: usize,
     pub subtype: &'static str,
+    /// See [`SimulationRecipe::peculiar`].
+    pub peculiar: bool,
 }
 
 /// Draws examples.
@@ -148,12 +150,12 @@ impl Simulator {
         let snr = fixed.snr.unwrap_or_else(|| rng.log_uniform(instrument.snr[0], instrument.snr[1]));
         if fixed.class.is_none() && rng.chance(self.blank_sky) {
             let spectrum = blank_sky(instrument, &mut rng);
-            return Example { spectrum, truth: None, snr: 0.0, instrument: index, subtype: "sky" };
+            return Example { spectrum, truth: None, snr: 0.0, instrument: index, subtype: "sky", peculiar: false };
         }
         let peculiar = rng.chance(self.peculiar);
         if peculiar && fixed.class.is_none() && rng.chance(0.07) {
             let spectrum = observe(&power_law(rng.uniform(-2.5, 0.5)), 0.0, snr, instrument, &mut rng).spectrum;
-            return Example { spectrum, truth: None, snr, instrument: index, subtype: "blazar" };
+            return Example { spectrum, truth: None, snr, instrument: index, subtype: "blazar", peculiar };
         }
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
         let class = fixed.class.unwrap_or(drawn);
@@ -172,7 +174,7 @@ impl Simulator {
         spectrum.object_id = format!("sim-{}-{row}", split as u64);
         spectrum.origin.row = row as usize;
         spectrum.truth = Some(Truth { z, spectype: class.name().into(), zwarn: 0 });
-        Example { spectrum, truth: Some((class, z)), snr, instrument: index, subtype: sed.subtype }
+        Example { spectrum, truth: Some((class, z)), snr, instrument: index, subtype: sed.subtype, peculiar }
     }
 }
 

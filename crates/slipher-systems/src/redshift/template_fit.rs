@@ -222,7 +222,7 @@ fn halve(r: &Resampled) -> Option<(usize, Vec<f64>, Vec<f64>)> {
 
 /// Principal components (not centred, so that the first is the mean) of drawn SEDs, on rest positions. Each component
 /// learns only from SEDs; a smooth calibration error is left to the first few.
-fn components(library: &Library, class: SpecType, seed: u64) -> Vec<Vec<f64>> {
+pub(super) fn components(library: &Library, class: SpecType, seed: u64) -> Vec<Vec<f64>> {
     let grid = LogGrid { start: FINE.start - 2.0 * FINE.step * (LAGS as f64 - 1.0 + f64::from(MIN_LAG)), step: 2.0 * FINE.step, len: SUPPORT };
     let spectra: Vec<Vec<f64>> = (0..DRAWN as u64)
         .into_par_iter()

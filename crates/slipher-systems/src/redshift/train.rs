@@ -14,11 +14,9 @@ use slipher_sim::sed::SpecType;
 
 use super::decode::{decode, posterior};
 use super::encode::{Encoded, encode};
-use super::measure::{Measurement, Wanted, Workspace, measure};
 use super::model::{LAGS, Model, ModelError, NetworkRecipe, allowed, lag_of};
 use super::score::{Tally, success};
-use super::simulate::{BadRecipe, Example, SimulationRecipe, Simulator, Split};
-use crate::trust::Dial;
+use super::simulate::{BadRecipe, SimulationRecipe, Simulator, Split};
 
 /// A training run in one TOML file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -280,7 +278,7 @@ impl Trainer {
                 let scaled: Vec<f32> = logits.iter().map(|l| l * s as f32).collect();
                 cross_entropy(&scaled, &classes, Some(*truth)).0
             });
-            let answer = decode(&posterior(logits, &classes, 1.0), 1);
+            let answer = decode(&posterior(logits, &classes, 1.0), 1, &super::calibrate::Phase::default());
             (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
         };
         let parts = self.validation.par_chunks(slipher_nn::correlation::TOGETHER).map(|some| {
@@ -352,36 +350,7 @@ impl Trainer {
         }
         Ok(())
     }
-
-    /// Measures on more of the validation stream what p_correct must be for a purity.
-    fn fit_dial(&mut self) {
-        let rows: Vec<u64> = (0..DIAL_ROWS * self.recipe.training.validation).collect();
-        let judge = |rows: &[u64]| {
-            let drawn: Vec<_> = rows.iter().map(|r| self.simulator.draw(Split::Validation, *r)).collect();
-            let spectra: Vec<_> = drawn.iter().map(|d| &d.spectrum).collect();
-            let answers = measure(&self.model, &Wanted { lines: false, ..Wanted::default() }, &spectra, &mut Workspace::default());
-            // Blank sky has no right answer.
-            let right = |(d, m): (&Example, &Measurement)| m.best().map(|b| (b.probability, d.truth.is_some_and(|t| success(t, b.class, b.z))));
-            drawn.iter().zip(&answers).filter_map(right).collect::<Vec<(f64, bool)>>()
-        };
-        let judged: Vec<(f64, bool)> = rows.par_chunks(64).map(judge).collect::<Vec<_>>().into_iter().flatten().collect();
-        let (p, right): (Vec<f64>, Vec<bool>) = judged.into_iter().unzip();
-        self.model.dial = Dial::of(&p, &right);
-    }
-
-    /// The trained model, ready to be written: card and name filled in.
-    pub fn export(&mut self, id: &str) -> Result<Checkpoint, TrainError> {
-        let validation = self.validate();
-        self.fit_dial();
-        self.model.id = id.to_owned();
-        let card = serde_json::json!({ "recipe": self.recipe, "validation": validation, "examples": self.step * self.recipe.training.batch });
-        self.model.card = card.to_string();
-        Ok(self.model.to_checkpoint()?)
-    }
 }
-
-/// Rows for the dial, in units of the validation set.
-const DIAL_ROWS: u64 = 16;
 
 /// Candidates for the sharpness of the softmax.
 const SHARPNESS: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15];

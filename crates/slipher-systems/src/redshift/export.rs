@@ -1,0 +1,67 @@
+//! From weights to a model that knows how good it is: everything that held-out simulations teach is measured here.
+
+use rayon::prelude::*;
+use slipher_nn::checkpoint::Checkpoint;
+
+use super::calibrate::{Calibration, Judged, Phase};
+use super::encode::encode;
+use super::familiar::{Familiar, Fit};
+use super::measure::{Measurement, Wanted, conditions, measure_all};
+use super::model::{Model, lag_of};
+use super::score::success;
+use super::simulate::{Example, Simulator, Split};
+use super::train::{TrainError, Trainer};
+use crate::trust::Dial;
+
+/// Rows for the calibration, in units of the validation set.
+const ROWS: u64 = 32;
+
+impl Trainer {
+    /// The trained model, ready to be written: calibrated, card and name filled in.
+    pub fn export(&mut self, id: &str) -> Result<Checkpoint, TrainError> {
+        let validation = self.validate();
+        calibrate(&mut self.model, &self.simulator, ROWS * self.recipe.training.validation);
+        self.model.id = id.to_owned();
+        let card = serde_json::json!({ "recipe": self.recipe, "validation": validation, "examples": self.step * self.recipe.training.batch });
+        self.model.card = card.to_string();
+        Ok(self.model.to_checkpoint()?)
+    }
+}
+
+/// Fits phase, probabilities, familiarity and dial of a model on `n` rows of the validation stream.
+fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
+    (model.calibration, model.familiar) = (Calibration::default(), Familiar::default());
+    let raw = answers(model, simulator, n, |d, m| {
+        let (b, e) = (m.best()?, encode(&d.spectrum)?);
+        // Blank sky has no right answer.
+        let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
+        let judged = Judged { class: b.class, z: b.z, probability: b.probability, right, conditions: conditions(m, &e) };
+        Some((judged, d.truth.filter(|_| right && b.probability > 0.99).map(|t| (lag_of(b.z), lag_of(t.1)))))
+    });
+    let phase = Phase::fit(&raw.iter().filter_map(|r| r.1).collect::<Vec<_>>());
+    model.calibration = Calibration::fit(phase, &raw.iter().map(|r| r.0).collect::<Vec<_>>());
+    // The basis comes from the SEDs of training, so that held-out ones fit as badly as new ones will.
+    let mut familiar = Familiar::new(simulator.library(Split::Train), simulator.seed());
+    let second = answers(model, simulator, n, |d, m| {
+        let b = m.best()?;
+        let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
+        let fit = (right && !d.peculiar).then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))).flatten();
+        Some((b.probability, right, fit))
+    });
+    let fits: Vec<(slipher_sim::sed::SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();
+    familiar.learn(&fits);
+    model.familiar = familiar;
+    let (p, right): (Vec<f64>, Vec<bool>) = second.iter().map(|s| (s.0, s.1)).unzip();
+    model.dial = Dial::of(&p, &right);
+}
+
+/// What `judge` says of rows of the validation stream and their measurements, in order.
+fn answers<T: Send>(model: &Model, simulator: &Simulator, n: u64, judge: impl Fn(&Example, &Measurement) -> Option<T> + Sync) -> Vec<T> {
+    let rows: Vec<u64> = (0..n).collect();
+    let some = |rows: &[u64]| {
+        let drawn: Vec<_> = rows.iter().map(|r| simulator.draw(Split::Validation, *r)).collect();
+        let measured = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
+        drawn.iter().zip(&measured).filter_map(|(d, m)| judge(d, m)).collect::<Vec<T>>()
+    };
+    rows.par_chunks(64).map(some).collect::<Vec<_>>().into_iter().flatten().collect()
+}

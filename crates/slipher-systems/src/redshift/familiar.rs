@@ -1,0 +1,322 @@
+//! "I have not seen this": how well spectra like the simulated ones can describe a spectrum at its best redshift, and whether its
+//! scatter is as large as its errors say; both against held-out simulations of the same class and S/N whose redshift was right.
+//!
+//! The description is a least-squares fit of principal components of the training SEDs, with Chebyshev polynomials for the flux calibration,
+//! to means over [`BLOCK`] positions (1520 km/s), which the resolution of the instrument hardly changes.
+
+use serde::{Deserialize, Serialize};
+use slipher_data::spectrum::Spectrum;
+use slipher_sim::sed::SpecType;
+use slipher_sim::templates::Library;
+
+use super::encode::{Encoded, LAG};
+use super::lines::invert;
+use super::model::{LAGS, SUPPORT, lag_of};
+use super::template_fit::components;
+
+/// Positions averaged.
+const BLOCK: usize = 11;
+/// Part of the flux that a good description may miss.
+const FLOOR: f32 = 0.02;
+/// Squared residuals count up to this: one wild block must not decide.
+const CLIP: f64 = 16.0;
+/// A familiarity below this sets the flag UNFAMILIAR.
+pub const UNFAMILIAR: f64 = 0.002;
+/// Scatter and errors that differ by less than this factor are not worth a flag.
+pub const ERROR_FACTOR: f64 = 1.6;
+
+/// What is known of the simulated.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Familiar {
+    /// `[class][component][rest position]`.
+    pub basis: [Vec<Vec<f32>>; 3],
+    pub known: Known,
+}
+
+/// Distributions over held-out simulations.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// ln χ² of the fit against ln S/N, for each class.
+    fit: [Trend; 3],
+    /// ln of scatter over errors, likewise.
+    noise: [Trend; 3],
+    /// Ascending (score, share of simulations beyond it).
+    fit_tail: Vec<(f64, f64)>,
+    noise_tail: Vec<(f64, f64)>,
+}
+
+/// Median and spread of a number against ln S/N, at whole numbers from 0.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Trend(Vec<(f64, f64)>);
+
+/// Of one spectrum at its best redshift.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Fit {
+    /// ln of the mean squared residual in units of error and [`FLOOR`] together; NaN if there is too little to fit.
+    pub ln_chi2: f64,
+    /// ln of the median S/N of a block.
+    pub ln_snr: f64,
+    /// Scatter from pixel to pixel over what the errors say.
+    pub noise_ratio: f64,
+}
+
+/// Compared with the simulated; what is unknown is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Familiarity {
+    /// Share of held-out simulations that are described as badly or worse.
+    pub fit: Option<f64>,
+    /// Scatter over errors, and the share of simulations where they differ as much.
+    pub noise_ratio: Option<f64>,
+    pub noise: Option<f64>,
+}
+
+impl Familiarity {
+    /// Nothing that was simulated looks like it.
+    pub fn unfamiliar(&self) -> bool {
+        self.fit.is_some_and(|p| p < UNFAMILIAR)
+    }
+    /// Errors are far from the scatter.
+    pub fn errors_unlikely(&self) -> bool {
+        self.noise.is_some_and(|p| p < UNFAMILIAR) && self.noise_ratio.is_some_and(|r| r.ln().abs() > ERROR_FACTOR.ln())
+    }
+}
+
+impl Familiar {
+    /// Components of a library's SEDs; what is [`Known`] must be filled in.
+    pub fn new(library: &Library, seed: u64) -> Self {
+        let basis = SpecType::ALL.map(|c| components(library, c, seed).into_iter().map(|v| v.iter().map(|x| *x as f32).collect()).collect());
+        Familiar { basis, known: Known::default() }
+    }
+
+    /// Describes an encoded spectrum as a `class` at `z`.
+    pub fn fit(&self, s: &Spectrum, e: &Encoded, class: SpecType, z: f64) -> Fit {
+        let basis = &self.basis[class as usize];
+        let noise_ratio = noise_ratio(s);
+        let nothing = Fit { ln_chi2: f64::NAN, ln_snr: f64::NAN, noise_ratio };
+        if basis.is_empty() {
+            return nothing;
+        }
+        let (rows, ln_snr) = design(basis, e, lag_of(z));
+        let n = rows.first().map_or(0, |r| r.terms.len());
+        if n == 0 || rows.len() < 3 * n {
+            return Fit { ln_snr, ..nothing };
+        }
+        let all = vec![true; rows.len()];
+        let Some(first) = residuals(&rows, n, &all) else { return Fit { ln_snr, ..nothing } };
+        // Once more without what sticks out: a line or a cosmic ray that no component knows must not bend the rest.
+        let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
+        let last = if kept.iter().filter(|k| **k).count() > 2 * n { residuals(&rows, n, &kept).unwrap_or(first) } else { first };
+        let chi2 = last.iter().map(|r| (r * r).min(CLIP)).sum::<f64>() / (rows.len() - n) as f64;
+        Fit { ln_chi2: chi2.max(1e-3).ln(), ln_snr, noise_ratio }
+    }
+
+    /// How unusual a fit is.
+    pub fn judge(&self, class: SpecType, f: &Fit) -> Familiarity {
+        let k = &self.known;
+        let fit = k.fit[class as usize].score(f.ln_snr, f.ln_chi2).and_then(|s| beyond(&k.fit_tail, s));
+        let noise = k.noise[class as usize].score(f.ln_snr, f.noise_ratio.ln()).and_then(|s| beyond(&k.noise_tail, s.abs()));
+        Familiarity { fit, noise_ratio: Some(f.noise_ratio).filter(|r| r.is_finite()), noise }
+    }
+
+    /// Learns the distributions from held-out simulations answered right.
+    pub fn learn(&mut self, rows: &[(SpecType, Fit)]) {
+        let trend = |class: SpecType, value: &dyn Fn(&Fit) -> f64| {
+            Trend::of(&rows.iter().filter(|r| r.0 == class).map(|r| (r.1.ln_snr, value(&r.1))).filter(|p| p.0.is_finite() && p.1.is_finite()).collect::<Vec<_>>())
+        };
+        let k = &mut self.known;
+        k.fit = SpecType::ALL.map(|c| trend(c, &|f| f.ln_chi2));
+        k.noise = SpecType::ALL.map(|c| trend(c, &|f| f.noise_ratio.ln()));
+        k.fit_tail = tail(rows.iter().filter_map(|(c, f)| k.fit[*c as usize].score(f.ln_snr, f.ln_chi2)).collect());
+        k.noise_tail = tail(rows.iter().filter_map(|(c, f)| k.noise[*c as usize].score(f.ln_snr, f.noise_ratio.ln())).map(f64::abs).collect());
+    }
+}
+
+/// One block: components and smooth terms, and the flux, all over the error.
+struct Block {
+    terms: Vec<f64>,
+    flux: f64,
+}
+
+/// Blocks of a spectrum against a basis shifted by `lag`, and ln of their median S/N.
+fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
+    let block = BLOCK.max((1.5 * e.native_width) as usize);
+    // Rest position of observed position p: p + LAGS − 1 − lag.
+    // Calibration errors of surveys are smooth over a tenth of the wavelength.
+    let smooth = (10.0 * LAG * e.data.len() as f64).round().clamp(2.0, 20.0) as usize;
+    let shift = LAGS as f64 - 1.0 - lag;
+    let (whole, t) = (shift.floor() as i64, shift.fract() as f32);
+    let mut means: Vec<(f32, f32, Vec<f32>, f32)> = Vec::new();
+    for (b, chunk) in e.data.chunks(block).enumerate() {
+        let first = e.offset + b * block;
+        let (mut sum, mut weight, mut model) = (0.0f32, 0.0f32, vec![0.0f32; basis.len()]);
+        for (i, (d, w)) in chunk.iter().enumerate().filter(|(_, d)| d.1 > 0.0) {
+            let rest = (first + i) as i64 + whole;
+            if rest < 0 || rest + 1 >= SUPPORT as i64 {
+                continue;
+            }
+            let j = rest as usize;
+            sum += w * d;
+            weight += w;
+            model.iter_mut().zip(basis).for_each(|(m, v)| *m += w * ((1.0 - t) * v[j] + t * v[j + 1]));
+        }
+        if weight > 0.0 {
+            model.iter_mut().for_each(|m| *m /= weight);
+            means.push((sum / weight, weight, model, (first as f32 + 0.5 * block as f32 - e.offset as f32) / e.data.len() as f32 * 2.0 - 1.0));
+        }
+    }
+    let mut snr: Vec<f32> = means.iter().map(|m| m.0.abs() * m.1.sqrt()).collect();
+    let ln_snr = f64::from(slipher_data::spectrum::median(&mut snr)).max(1e-3).ln();
+    let rows = means.into_iter().map(|(flux, weight, model, x)| {
+        let sigma = (1.0 / weight + (FLOOR * flux.abs().max(0.3)).powi(2)).sqrt();
+        let mean = model[0];
+        let terms = model.into_iter().chain((1..=smooth).map(|k| mean * (k as f32 * x.clamp(-1.0, 1.0).acos()).cos())).map(|v| f64::from(v / sigma)).collect();
+        Block { terms, flux: f64::from(flux / sigma) }
+    });
+    (rows.collect(), ln_snr)
+}
+
+/// Residuals of the least-squares fit to the rows kept, of all rows, in σ.
+fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
+    let (mut a, mut b) = (vec![0.0; n * n], vec![0.0; n]);
+    for (r, _) in rows.iter().zip(kept).filter(|r| *r.1) {
+        for i in 0..n {
+            b[i] += r.terms[i] * r.flux;
+            (0..=i).for_each(|j| a[i * n + j] += r.terms[i] * r.terms[j]);
+        }
+    }
+    let trace: f64 = (0..n).map(|i| a[i * n + i]).sum();
+    (0..n).for_each(|i| a[i * n + i] += 1e-6 * trace / n as f64 + 1e-12);
+    let inverse = invert(&a, n)?;
+    let c: Vec<f64> = (0..n).map(|i| (0..n).map(|j| inverse[i * n + j] * b[j]).sum()).collect();
+    Some(rows.iter().map(|r| r.flux - r.terms.iter().zip(&c).map(|(t, c)| t * c).sum::<f64>()).collect())
+}
+
+/// Scatter over errors: median |second difference| of neighbouring good pixels in units of its error, over that of a Gaussian.
+fn noise_ratio(s: &Spectrum) -> f64 {
+    let good = |i: usize| s.ivar[i] > 0.0;
+    let mut x: Vec<f32> = (1..s.wave.len().saturating_sub(1))
+        .filter(|i| good(i - 1) && good(*i) && good(i + 1))
+        .map(|i| {
+            let variance = 1.0 / s.ivar[i - 1] + 4.0 / s.ivar[i] + 1.0 / s.ivar[i + 1];
+            (s.flux[i - 1] - 2.0 * s.flux[i] + s.flux[i + 1]).abs() / variance.sqrt()
+        })
+        .collect();
+    if x.len() < 30 { f64::NAN } else { (f64::from(slipher_data::spectrum::median(&mut x)) / 0.674_49).max(1e-6) }
+}
+
+impl Trend {
+    fn of(points: &[(f64, f64)]) -> Trend {
+        let at = |k: usize| {
+            let mut near: Vec<f64> = points.iter().filter(|p| (p.0 - k as f64).abs() < 0.75).map(|p| p.1).collect();
+            if near.len() < 40 {
+                return None;
+            }
+            let middle = |v: &mut Vec<f64>| {
+                let half = v.len() / 2;
+                *v.select_nth_unstable_by(half, f64::total_cmp).1
+            };
+            let median = middle(&mut near);
+            let mut off: Vec<f64> = near.iter().map(|v| (v - median).abs()).collect();
+            Some((median, (1.4826 * middle(&mut off)).max(0.02)))
+        };
+        let mut knots: Vec<Option<(f64, f64)>> = (0..8).map(at).collect();
+        // Where there are too few, the nearest.
+        for k in 0..knots.len() {
+            if knots[k].is_none() {
+                knots[k] = (1..8).find_map(|d| [k.checked_sub(d), k.checked_add(d)].into_iter().flatten().find_map(|j| (j < 8).then(|| at(j)).flatten()));
+            }
+        }
+        Trend(knots.into_iter().flatten().collect())
+    }
+
+    /// (value − median) / spread.
+    fn score(&self, ln_snr: f64, value: f64) -> Option<f64> {
+        let last = self.0.len().checked_sub(1)?;
+        if !ln_snr.is_finite() || !value.is_finite() {
+            return None;
+        }
+        let at = ln_snr.clamp(0.0, last as f64);
+        let (k, t) = ((at as usize).min(last.saturating_sub(1)), 0.0);
+        let t = if last == 0 { t } else { at - k as f64 };
+        let (a, b) = (self.0[k], self.0[(k + 1).min(last)]);
+        Some((value - a.0 - t * (b.0 - a.0)) / (a.1 + t * (b.1 - a.1)))
+    }
+}
+
+/// Scores that given shares of all exceed.
+fn tail(mut scores: Vec<f64>) -> Vec<(f64, f64)> {
+    scores.sort_by(|a, b| b.total_cmp(a));
+    let n = scores.len();
+    if n < 100 {
+        return vec![];
+    }
+    let shares = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005];
+    shares.into_iter().filter(|p| p * n as f64 >= 3.0).map(|p| (scores[((p * n as f64) as usize).clamp(1, n) - 1], p)).collect()
+}
+
+/// Share beyond a score, linear between; beyond the last half of its share; none without a table.
+fn beyond(tail: &[(f64, f64)], score: f64) -> Option<f64> {
+    let i = tail.partition_point(|t| t.0 < score);
+    let last = tail.last()?;
+    Some(match i {
+        0 => 1.0,
+        i if i == tail.len() => 0.5 * last.1,
+        i => {
+            let ((x0, p0), (x1, p1)) = (tail[i - 1], tail[i]);
+            p0 + (p1 - p0) * (score - x0) / (x1 - x0).max(1e-12)
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::encode::encode;
+    use super::super::simulate::{Fixed, SimulationRecipe, Simulator, Split};
+    use super::*;
+    use slipher_sim::peculiar::supernova;
+    use slipher_sim::random::Stream;
+
+    /// Simulated galaxies look familiar, whatever their S/N; with a supernova on them, with waves in the calibration or at another
+    /// redshift they do not; errors three times too small are seen.
+    #[test]
+    fn the_strange_is_told_from_the_familiar() {
+        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0)], ..SimulationRecipe::default() };
+        let simulator = Simulator::new(&recipe, 3).unwrap();
+        let mut familiar = Familiar::new(simulator.library(Split::Train), 1);
+        let draw = |row, snr| {
+            let e = simulator.draw_fixed(Split::Test, row, Fixed { class: Some(SpecType::Galaxy), snr: Some(snr), z_max: Some(1.0), ..Fixed::default() });
+            (e.spectrum, e.truth.unwrap().1)
+        };
+        let fit = |f: &Familiar, s: &Spectrum, z: f64| f.fit(s, &encode(s).unwrap(), SpecType::Galaxy, z);
+        let rows: Vec<_> = (0..400).map(|r| (r, [1.0, 3.0, 10.0, 30.0][r as usize % 4])).map(|(r, snr)| draw(r, snr)).collect();
+        familiar.learn(&rows.iter().map(|(s, z)| (SpecType::Galaxy, fit(&familiar, s, *z))).collect::<Vec<_>>());
+        let judge = |s: &Spectrum, z: f64| familiar.judge(SpecType::Galaxy, &fit(&familiar, s, z));
+        let (mut plain, mut strange, mut errors) = (0, 0, 0);
+        for row in 1000..1040u64 {
+            let (mut s, z) = draw(row, 15.0);
+            plain += u32::from(judge(&s, z).fit.unwrap() < 0.02);
+            let mut small = s.clone();
+            small.ivar.iter_mut().for_each(|v| *v *= 9.0);
+            let f = judge(&small, z);
+            errors += u32::from(f.noise_ratio.unwrap() > 2.0 && f.noise.unwrap() < 0.02);
+            supernova(&mut s, z, &mut Stream::new(1, 2, row));
+            strange += u32::from(judge(&s, z).fit.unwrap() < 0.02);
+        }
+        assert!(plain <= 4 && strange >= 32 && errors >= 36, "{plain} {strange} {errors}");
+        // Without a basis nothing is known.
+        let nothing = Familiar::default();
+        let f = nothing.judge(SpecType::Galaxy, &fit(&nothing, &rows[0].0, 0.5));
+        assert!(f.fit.is_none() && !f.unfamiliar() && !f.errors_unlikely());
+    }
+
+    #[test]
+    fn shares_beyond_a_score() {
+        let t = tail((0..10_000).map(f64::from).collect());
+        assert!((beyond(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3 && (beyond(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3);
+        assert_eq!((beyond(&t, -1.0), beyond(&[], 1.0)), (Some(1.0), None));
+        assert!(beyond(&t, 1e9).unwrap() < 0.0005);
+        let trend = Trend::of(&(0..2000).map(|i| (f64::from(i % 60) * 0.1, f64::from(i % 60) * 0.3 + f64::from(i % 7 - 3))).collect::<Vec<_>>());
+        assert!(trend.score(3.0, 9.0).unwrap().abs() < 0.4 && trend.score(3.0, 19.0).unwrap() > 3.0);
+        assert_eq!(Trend::default().score(1.0, 1.0), None);
+    }
+}
