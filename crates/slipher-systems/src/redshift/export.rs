@@ -45,7 +45,7 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     let second = answers(model, simulator, n, |d, m| {
         let b = m.best()?;
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let fit = (right && !d.peculiar).then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))).flatten();
+        let fit = (right && !d.peculiar && simulator.names[d.instrument] != "any").then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))).flatten();
         Some((b.probability, right, fit))
     });
     let fits: Vec<(slipher_sim::sed::SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();

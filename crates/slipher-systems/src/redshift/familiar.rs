@@ -19,9 +19,13 @@ const BLOCK: usize = 11;
 /// Part of the flux that a good description may miss.
 const FLOOR: f32 = 0.02;
 /// Squared residuals count up to this: one wild block must not decide.
-const CLIP: f64 = 16.0;
+const CLIP: f64 = 9.0;
 /// A familiarity below this sets the flag UNFAMILIAR.
-pub const UNFAMILIAR: f64 = 0.002;
+pub const UNFAMILIAR: f64 = 0.005;
+/// Components of each class.
+const BASIS: [usize; 3] = [16, 12, 10];
+/// What the fit of a spectrum is expected to depend on.
+const FEATURES: usize = 9;
 /// Scatter and errors that differ by less than this factor are not worth a flag.
 pub const ERROR_FACTOR: f64 = 1.6;
 
@@ -33,21 +37,25 @@ pub struct Familiar {
     pub known: Known,
 }
 
-/// Distributions over held-out simulations.
+/// Distributions over held-out simulations of the named spectrographs.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Known {
-    /// ln χ² of the fit against ln S/N, for each class.
-    fit: [Trend; 3],
+    /// ln χ² of the fit, for each class.
+    fit: [Expected; 3],
     /// ln of scatter over errors, likewise.
-    noise: [Trend; 3],
+    noise: [Expected; 3],
     /// Ascending (score, share of simulations beyond it).
     fit_tail: Vec<(f64, f64)>,
-    noise_tail: Vec<(f64, f64)>,
+    /// More scatter than the errors say, and less (correlated noise).
+    noise_tails: [Vec<(f64, f64)>; 2],
 }
 
-/// Median and spread of a number against ln S/N, at whole numbers from 0.
+/// A number's mean, linear in the features of a spectrum, and its mean deviation, a parabola in ln S/N.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Trend(Vec<(f64, f64)>);
+struct Expected {
+    mean: Vec<f64>,
+    spread: Vec<f64>,
+}
 
 /// Of one spectrum at its best redshift.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -56,6 +64,10 @@ pub struct Fit {
     pub ln_chi2: f64,
     /// ln of the median S/N of a block.
     pub ln_snr: f64,
+    pub z: f64,
+    /// Good fine pixels, and the width of native pixels in fine pixels.
+    pub good: f64,
+    pub width: f64,
     /// Scatter from pixel to pixel over what the errors say.
     pub noise_ratio: f64,
 }
@@ -65,7 +77,7 @@ pub struct Fit {
 pub struct Familiarity {
     /// Share of held-out simulations that are described as badly or worse.
     pub fit: Option<f64>,
-    /// Scatter over errors, and the share of simulations where they differ as much.
+    /// Scatter over errors, and the share of simulations that differ as much, of those that differ in the same direction.
     pub noise_ratio: Option<f64>,
     pub noise: Option<f64>,
 }
@@ -84,7 +96,7 @@ impl Familiarity {
 impl Familiar {
     /// Components of a library's SEDs; what is [`Known`] must be filled in.
     pub fn new(library: &Library, seed: u64) -> Self {
-        let basis = SpecType::ALL.map(|c| components(library, c, seed).into_iter().map(|v| v.iter().map(|x| *x as f32).collect()).collect());
+        let basis = SpecType::ALL.map(|c| components(library, c, BASIS[c as usize], seed).into_iter().map(|v| v.iter().map(|x| *x as f32).collect()).collect());
         Familiar { basis, known: Known::default() }
     }
 
@@ -92,7 +104,7 @@ impl Familiar {
     pub fn fit(&self, s: &Spectrum, e: &Encoded, class: SpecType, z: f64) -> Fit {
         let basis = &self.basis[class as usize];
         let noise_ratio = noise_ratio(s);
-        let nothing = Fit { ln_chi2: f64::NAN, ln_snr: f64::NAN, noise_ratio };
+        let nothing = Fit { ln_chi2: f64::NAN, ln_snr: f64::NAN, z, good: e.good as f64, width: f64::from(e.native_width), noise_ratio };
         if basis.is_empty() {
             return nothing;
         }
@@ -107,27 +119,28 @@ impl Familiar {
         let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
         let last = if kept.iter().filter(|k| **k).count() > 2 * n { residuals(&rows, n, &kept).unwrap_or(first) } else { first };
         let chi2 = last.iter().map(|r| (r * r).min(CLIP)).sum::<f64>() / (rows.len() - n) as f64;
-        Fit { ln_chi2: chi2.max(1e-3).ln(), ln_snr, noise_ratio }
+        Fit { ln_chi2: chi2.max(1e-3).ln(), ln_snr, ..nothing }
     }
 
     /// How unusual a fit is.
     pub fn judge(&self, class: SpecType, f: &Fit) -> Familiarity {
         let k = &self.known;
-        let fit = k.fit[class as usize].score(f.ln_snr, f.ln_chi2).and_then(|s| beyond(&k.fit_tail, s));
-        let noise = k.noise[class as usize].score(f.ln_snr, f.noise_ratio.ln()).and_then(|s| beyond(&k.noise_tail, s.abs()));
+        let fit = k.fit[class as usize].score(f, f.ln_chi2).and_then(|s| beyond(&k.fit_tail, s));
+        let noise = k.noise[class as usize].score(f, f.noise_ratio.ln()).and_then(|s| beyond(&k.noise_tails[usize::from(s < 0.0)], s.abs()));
         Familiarity { fit, noise_ratio: Some(f.noise_ratio).filter(|r| r.is_finite()), noise }
     }
 
     /// Learns the distributions from held-out simulations answered right.
     pub fn learn(&mut self, rows: &[(SpecType, Fit)]) {
-        let trend = |class: SpecType, value: &dyn Fn(&Fit) -> f64| {
-            Trend::of(&rows.iter().filter(|r| r.0 == class).map(|r| (r.1.ln_snr, value(&r.1))).filter(|p| p.0.is_finite() && p.1.is_finite()).collect::<Vec<_>>())
+        let expected = |class: SpecType, value: &dyn Fn(&Fit) -> f64| {
+            Expected::of(&rows.iter().filter(|r| r.0 == class).map(|r| (r.1, value(&r.1))).filter(|p| p.0.ln_snr.is_finite() && p.1.is_finite()).collect::<Vec<_>>())
         };
         let k = &mut self.known;
-        k.fit = SpecType::ALL.map(|c| trend(c, &|f| f.ln_chi2));
-        k.noise = SpecType::ALL.map(|c| trend(c, &|f| f.noise_ratio.ln()));
-        k.fit_tail = tail(rows.iter().filter_map(|(c, f)| k.fit[*c as usize].score(f.ln_snr, f.ln_chi2)).collect());
-        k.noise_tail = tail(rows.iter().filter_map(|(c, f)| k.noise[*c as usize].score(f.ln_snr, f.noise_ratio.ln())).map(f64::abs).collect());
+        k.fit = SpecType::ALL.map(|c| expected(c, &|f| f.ln_chi2));
+        k.noise = SpecType::ALL.map(|c| expected(c, &|f| f.noise_ratio.ln()));
+        k.fit_tail = tail(rows.iter().filter_map(|(c, f)| k.fit[*c as usize].score(f, f.ln_chi2)).collect());
+        let noise: Vec<f64> = rows.iter().filter_map(|(c, f)| k.noise[*c as usize].score(f, f.noise_ratio.ln())).collect();
+        k.noise_tails = [1.0, -1.0].map(|sign| tail(noise.iter().map(|s| s * sign).filter(|s| *s >= 0.0).collect()));
     }
 }
 
@@ -204,43 +217,48 @@ fn noise_ratio(s: &Spectrum) -> f64 {
     if x.len() < 30 { f64::NAN } else { (f64::from(slipher_data::spectrum::median(&mut x)) / 0.674_49).max(1e-6) }
 }
 
-impl Trend {
-    fn of(points: &[(f64, f64)]) -> Trend {
-        let at = |k: usize| {
-            let mut near: Vec<f64> = points.iter().filter(|p| (p.0 - k as f64).abs() < 0.75).map(|p| p.1).collect();
-            if near.len() < 40 {
-                return None;
-            }
-            let middle = |v: &mut Vec<f64>| {
-                let half = v.len() / 2;
-                *v.select_nth_unstable_by(half, f64::total_cmp).1
-            };
-            let median = middle(&mut near);
-            let mut off: Vec<f64> = near.iter().map(|v| (v - median).abs()).collect();
-            Some((median, (1.4826 * middle(&mut off)).max(0.02)))
-        };
-        let mut knots: Vec<Option<(f64, f64)>> = (0..8).map(at).collect();
-        // Where there are too few, the nearest.
-        for k in 0..knots.len() {
-            if knots[k].is_none() {
-                knots[k] = (1..8).find_map(|d| [k.checked_sub(d), k.checked_add(d)].into_iter().flatten().find_map(|j| (j < 8).then(|| at(j)).flatten()));
-            }
+impl Expected {
+    /// Least squares; nothing is expected of fewer than 100.
+    fn of(points: &[(Fit, f64)]) -> Expected {
+        if points.len() < 100 {
+            return Expected::default();
         }
-        Trend(knots.into_iter().flatten().collect())
+        let all: Vec<([f64; FEATURES], f64)> = points.iter().map(|(f, v)| (features(f), *v)).collect();
+        let mean = least_squares(&all, FEATURES);
+        let off: Vec<([f64; FEATURES], f64)> = all.iter().map(|(f, v)| (*f, (v - dot(&mean, f)).abs())).collect();
+        Expected { mean, spread: least_squares(&off, 3) }
     }
 
-    /// (value − median) / spread.
-    fn score(&self, ln_snr: f64, value: f64) -> Option<f64> {
-        let last = self.0.len().checked_sub(1)?;
-        if !ln_snr.is_finite() || !value.is_finite() {
-            return None;
-        }
-        let at = ln_snr.clamp(0.0, last as f64);
-        let (k, t) = ((at as usize).min(last.saturating_sub(1)), 0.0);
-        let t = if last == 0 { t } else { at - k as f64 };
-        let (a, b) = (self.0[k], self.0[(k + 1).min(last)]);
-        Some((value - a.0 - t * (b.0 - a.0)) / (a.1 + t * (b.1 - a.1)))
+    /// (value − mean) / deviation.
+    fn score(&self, f: &Fit, value: f64) -> Option<f64> {
+        let x = features(f);
+        let usable = !self.mean.is_empty() && value.is_finite() && x.iter().all(|x| x.is_finite());
+        usable.then(|| (value - dot(&self.mean, &x)) / dot(&self.spread, &x).max(0.05))
     }
+}
+
+/// What the fit depends on; the first three are the powers of ln S/N.
+fn features(f: &Fit) -> [f64; FEATURES] {
+    let (s, w, z) = (f.ln_snr.clamp(-1.0, 7.0), f.width.max(0.1).ln(), f.z.max(-0.5).ln_1p());
+    [1.0, s, s * s, s * s * s, w, w * w, (f.good.max(1.0) / 3000.0).ln(), z, z * z]
+}
+
+/// Σ a x, over the shorter.
+fn dot(a: &[f64], x: &[f64]) -> f64 {
+    a.iter().zip(x).map(|(a, x)| a * x).sum()
+}
+
+/// Weights of the first `n` features, with a little ridge.
+fn least_squares(rows: &[([f64; FEATURES], f64)], n: usize) -> Vec<f64> {
+    let (mut a, mut b) = (vec![0.0; n * n], vec![0.0; n]);
+    for (x, y) in rows {
+        for i in 0..n {
+            b[i] += x[i] * y;
+            (0..=i).for_each(|j| a[i * n + j] += x[i] * x[j]);
+        }
+    }
+    (0..n).for_each(|i| a[i * n + i] += 1e-3 + 1e-6 * a[i * n + i]);
+    invert(&a, n).map_or_else(Vec::new, |inverse| (0..n).map(|i| (0..n).map(|j| inverse[i * n + j] * b[j]).sum()).collect())
 }
 
 /// Scores that given shares of all exceed.
@@ -315,8 +333,9 @@ mod tests {
         assert!((beyond(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3 && (beyond(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3);
         assert_eq!((beyond(&t, -1.0), beyond(&[], 1.0)), (Some(1.0), None));
         assert!(beyond(&t, 1e9).unwrap() < 0.0005);
-        let trend = Trend::of(&(0..2000).map(|i| (f64::from(i % 60) * 0.1, f64::from(i % 60) * 0.3 + f64::from(i % 7 - 3))).collect::<Vec<_>>());
-        assert!(trend.score(3.0, 9.0).unwrap().abs() < 0.4 && trend.score(3.0, 19.0).unwrap() > 3.0);
-        assert_eq!(Trend::default().score(1.0, 1.0), None);
+        let fit = |i: i32| Fit { ln_snr: 0.1 * f64::from(i % 60), width: 1.0, good: 3000.0, ..Fit::default() };
+        let e = Expected::of(&(0..2000).map(|i| (fit(i), 0.3 * f64::from(i % 60) + f64::from(i % 7 - 3))).collect::<Vec<_>>());
+        assert!(e.score(&fit(30), 9.0).unwrap().abs() < 0.1 && e.score(&fit(30), 19.0).unwrap() > 3.0);
+        assert_eq!(Expected::default().score(&fit(1), 1.0), None);
     }
 }

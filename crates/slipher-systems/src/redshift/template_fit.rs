@@ -63,7 +63,7 @@ impl TemplateFit {
         let bases = SpecType::ALL
             .par_iter()
             .map(|class| {
-                let vectors = components(library, *class, seed);
+                let vectors = components(library, *class, BASIS[*class as usize], seed);
                 let fft = |values: Vec<f64>| {
                     let mut real = vec![0.0; NFFT];
                     for (i, v) in values.into_iter().enumerate() {
@@ -222,7 +222,7 @@ fn halve(r: &Resampled) -> Option<(usize, Vec<f64>, Vec<f64>)> {
 
 /// Principal components (not centred, so that the first is the mean) of drawn SEDs, on rest positions. Each component
 /// learns only from SEDs; a smooth calibration error is left to the first few.
-pub(super) fn components(library: &Library, class: SpecType, seed: u64) -> Vec<Vec<f64>> {
+pub(super) fn components(library: &Library, class: SpecType, count: usize, seed: u64) -> Vec<Vec<f64>> {
     let grid = LogGrid { start: FINE.start - 2.0 * FINE.step * (LAGS as f64 - 1.0 + f64::from(MIN_LAG)), step: 2.0 * FINE.step, len: SUPPORT };
     let spectra: Vec<Vec<f64>> = (0..DRAWN as u64)
         .into_par_iter()
@@ -251,7 +251,7 @@ pub(super) fn components(library: &Library, class: SpecType, seed: u64) -> Vec<V
         }
     }
     let mut out = Vec::new();
-    for k in 0..BASIS[class as usize] {
+    for k in 0..count {
         let mut v: Vec<f64> = (0..n).map(|i| 1.0 + 0.1 * ((i * (k + 3)) as f64).sin()).collect();
         let mut value = 0.0;
         for _ in 0..150 {

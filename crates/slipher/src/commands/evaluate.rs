@@ -127,22 +127,24 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 /// Redshifts claimed (p_correct ≥ 0.9) of each set of strangers, right and wrong.
 fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     println!("Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n", a.instrument.join(", "), a.n);
-    println!("| spectra | S/N per pixel | claimed and wrong | claimed and right | flagged otherwise |\n| --- | --- | --- | --- | --- |");
+    println!("| spectra | S/N per pixel | claimed and wrong | the same, not flagged UNFAMILIAR | claimed and right | UNFAMILIAR | flagged at all |\n| --- | --- | --- | --- | --- | --- | --- |");
     for kind in Stranger::ALL {
         // Blank sky and noise have no S/N.
         let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) { &a.snr[..1] } else { &a.snr[..] };
         for snr in ladder {
             let drawn: Vec<_> = (0..a.n).into_par_iter().map(|r| kind.draw(simulator, r, *snr)).collect();
             let answers = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
-            let (mut wrong, mut right, mut flagged) = (Tally::default(), Tally::default(), Tally::default());
+            let [mut wrong, mut wrong_unseen, mut right, mut unfamiliar, mut flagged] = [Tally::default(); 5];
             for (d, m) in drawn.iter().zip(&answers) {
                 let claimed = m.best().filter(|b| b.probability >= 0.9);
                 let good = claimed.is_some_and(|b| d.truths.iter().any(|t| success(*t, b.class, b.z)));
                 wrong.add(claimed.is_some() && !good);
                 right.add(good);
                 flagged.add(m.zwarn & !zwarn::LOW_PROBABILITY != 0);
+                unfamiliar.add(m.zwarn & zwarn::UNFAMILIAR != 0);
+                wrong_unseen.add(claimed.is_some() && !good && m.zwarn & zwarn::UNFAMILIAR == 0);
             }
-            println!("| {} | {snr} | {wrong} | {right} | {flagged} |", kind.title());
+            println!("| {} | {snr} | {wrong} | {wrong_unseen} | {right} | {unfamiliar} | {flagged} |", kind.title());
         }
     }
     Outcome::Good
