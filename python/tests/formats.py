@@ -4,13 +4,14 @@ usage: python formats.py PATH_TO_SLIPHER
 
 Layouts: data.sdss.org (spSpec, spPlate, spec), desidatamodel (coadd), Euclid Q1 explanatory supplement (SIR), Subaru-PFS
 datamodel.txt (pfsObject), JWST x1d, DJA msaexp, MaNGA LOGRSS, 2dFGRS, GAMA, OzDES and WiggleZ (Data Central), Marz, LAMOST
-(DR7, DR8), ESO phase 3 (4MOST L1), VOTable, MultimodalUniverse and HATS (nested Parquet).
+(DR7, DR8), ESO phase 3 (4MOST L1), VOTable, MultimodalUniverse and HATS (nested Parquet; HDF5).
 """
 import os
 import subprocess
 import sys
 import tempfile
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -313,6 +314,37 @@ def lists(path):
     rows = [galaxy(w, z, i) for i, z in enumerate(zs)]
     t = pa.table({"id": [7, 8], "wave": [w.tolist()] * 2, "flux": [r[0].tolist() for r in rows], "sigma": pa.array([r[1].tolist() for r in rows], pa.large_list(pa.float32()))})
     pq.write_table(t, path)
+    return zs
+
+
+@layout("mmu.hdf5")
+def mmu_hdf5(path):
+    # As h5py writes by default in chunks, compressed.
+    w = loglam()
+    zs = [0.15, 0.25, 0.35]
+    rows = [galaxy(w, z, i) for i, z in enumerate(zs)]
+    with h5py.File(path, "w") as h:
+        h.create_dataset("spectrum_lambda", data=np.tile(w, (3, 1)).astype("f4"), compression="gzip", shuffle=True)
+        h.create_dataset("spectrum_flux", data=np.array([r[0] for r in rows], "f4"), compression="gzip", chunks=(1, 1000))
+        h.create_dataset("spectrum_ivar", data=np.array([r[1] ** -2 for r in rows], "f4"))
+        h.create_dataset("spectrum_mask", data=np.zeros((3, w.size), bool))
+        h.create_dataset("object_id", data=np.array([b"a", b"b", b"c"]))
+        h.create_dataset("ra", data=[1.0, 2.0, 3.0])
+        h.create_dataset("dec", data=[1.0, 2.0, 3.0])
+        h.create_dataset("Z", data=zs)
+    return zs
+
+
+@layout("groups.h5")
+def groups(path):
+    w = np.arange(380.0, 920.0, 0.12)
+    zs = [0.11, 0.21]
+    with h5py.File(path, "w") as h:
+        for i, z in enumerate(zs):
+            f, s = galaxy(w * 10, z, i)
+            g = h.create_group(f"object{i}")
+            g["wave"], g["flux"], g["error"] = w, f, s
+            g["wave"].attrs["unit"] = "nm"
     return zs
 
 

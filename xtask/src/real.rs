@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Instant;
 
-use slipher_systems::redshift::measure::{Wanted, measure_all};
+use slipher_sim::random::Stream;
+use slipher_systems::redshift::measure::{Wanted, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{Tally, redshift_right, success};
+use slipher_systems::trust::{calibration_error, reliability};
 
 use crate::truth::load;
 
@@ -14,7 +16,10 @@ use crate::truth::load;
 struct Line {
     all: Tally,
     z: Tally,
-    sure: Tally,
+    accepted: Tally,
+    kept: Tally,
+    unfamiliar: Tally,
+    errors: Tally,
     classical: Tally,
 }
 
@@ -50,6 +55,7 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     let answers = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
     let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
     let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
+    let mut judged = Vec::new();
     let mut table: BTreeMap<&'static str, Line> = BTreeMap::new();
     for (i, (k, m)) in known.iter().zip(&answers).enumerate() {
         let best = m.best();
@@ -57,8 +63,16 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         let line = table.entry(k.set).or_default();
         line.all.add(right);
         line.z.add(best.is_some_and(|b| redshift_right(k.truth, b.z)));
-        if best.is_some_and(|b| b.probability > 0.9) {
-            line.sure.add(right);
+        if m.accepted() {
+            line.accepted.add(right);
+        }
+        if right {
+            line.kept.add(m.accepted());
+        }
+        line.unfamiliar.add(m.zwarn & zwarn::UNFAMILIAR != 0);
+        line.errors.add(m.zwarn & zwarn::ERRORS_UNLIKELY != 0);
+        if let Some(b) = best {
+            judged.push((b.probability, right));
         }
         if let Some((b, ..)) = &baseline {
             line.classical.add(b[i].is_some_and(|b| success(k.truth, b.class, b.z)));
@@ -67,16 +81,40 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
             let got = best.map_or("nothing".into(), |b| format!("{} {:.4} (p {:.2})", b.class.name(), b.z, b.probability));
             println!("missed {}: {} {:.4}, got {got}; S/N {:.1}", k.name, k.truth.0.name(), k.truth.1, m.snr_median);
         }
+        if m.zwarn & (zwarn::UNFAMILIAR | zwarn::ERRORS_UNLIKELY) != 0 {
+            println!("strange {}: {:?}", k.name, m.familiarity);
+        }
     }
-    println!("\n| set | class and z right | z right | right, of p_correct > 0.9 | template χ² |\n| --- | --- | --- | --- | --- |");
+    println!("\n| set | class and z right | z right | right, of the accepted (purity) | accepted, of the right (completeness) | UNFAMILIAR, ERRORS_UNLIKELY | template χ² |\n| --- | --- | --- | --- | --- | --- | --- |");
     let tallies = table.iter().map(|(k, l)| (*k, l.all)).collect();
     for (set, l) in table {
         let theirs = if classical { l.classical.to_string() } else { "--classical".into() };
-        println!("| {set} | {} | {} | {} | {theirs} |", l.all, l.z, l.sure);
+        println!("| {set} | {} | {} | {} | {} | {}, {} of {} | {theirs} |", l.all, l.z, l.accepted, l.kept, l.unfamiliar.right, l.errors.right, l.all.n);
     }
+    calibration(&judged);
     println!("\nper spectrum and core, in memory: network {ours:.2} ms");
     if let Some((_, fft, direct)) = baseline {
         println!("template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)", fft / ours, direct / ours);
     }
     Ok(tallies)
+}
+
+/// Mean probability against the share right, and the calibration error beside what chance alone would give.
+fn calibration(judged: &[(f64, bool)]) {
+    let n = judged.len().max(1);
+    let p: Vec<f32> = judged.iter().map(|j| j.0 as f32).collect();
+    let error = |right: &dyn Fn(usize) -> bool| 100.0 * calibration_error(&reliability(&p, right));
+    let found = error(&|i| judged[i].1);
+    // The same rows with answers that are right as often as they say.
+    let by_chance: Vec<f64> = (0..200)
+        .map(|k| {
+            let mut rng = Stream::new(1, 0xCA1, k);
+            let right: Vec<bool> = p.iter().map(|p| rng.chance(f64::from(*p))).collect();
+            error(&|i| right[i])
+        })
+        .collect();
+    let chance = by_chance.iter().sum::<f64>() / 200.0;
+    let share = |f: &dyn Fn(&(f64, bool)) -> f64| 100.0 * judged.iter().map(f).sum::<f64>() / n as f64;
+    let (said, was) = (share(&|j| j.0), share(&|j| f64::from(u8::from(j.1))));
+    println!("\ncalibration, all sets: n = {n}, p_correct says {said:.1} %, right {was:.1} %, calibration error {found:.1} % ({chance:.1} % by chance alone)");
 }

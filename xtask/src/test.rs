@@ -40,9 +40,9 @@ fn python() -> Result<(), String> {
     if !python.exists() {
         sh("python3", &["-m", "venv", &text(&venv)])?;
     }
-    let have = Command::new(&python).args(["-c", "import astropy, pyarrow, numpy"]).output().is_ok_and(|o| o.status.success());
+    let have = Command::new(&python).args(["-c", "import astropy, pyarrow, numpy, h5py"]).output().is_ok_and(|o| o.status.success());
     if !have {
-        sh(&text(&python), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "astropy", "pyarrow"])?;
+        sh(&text(&python), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "astropy", "pyarrow", "h5py"])?;
     }
     let binary = target.join("release/slipher");
     sh(&text(&python), &["python/tests/formats.py", &text(&binary)])?;

@@ -1,6 +1,8 @@
 //! Survey files, recognised by content. Adding a format: one file here and one line in [`FORMATS`].
 
 mod desi;
+#[cfg(feature = "hdf5")]
+mod hdf5;
 mod image;
 mod marz;
 mod parquet;
@@ -25,6 +27,7 @@ pub enum Content {
     Fits(Fits),
     Text(String),
     Parquet(Bytes),
+    Hdf5(Bytes),
 }
 
 /// One format: how it is recognised and read.
@@ -51,8 +54,22 @@ pub struct Context<'a> {
 }
 
 /// All formats, the particular before the general.
-pub const FORMATS: [Format; 9] =
-    [sdss::FORMAT, desi::FORMAT, rows::FORMAT, marz::FORMAT, table::FORMAT, image::FORMAT, votable::FORMAT, text::FORMAT, parquet::FORMAT];
+pub const FORMATS: &[Format] = &[
+    sdss::FORMAT,
+    desi::FORMAT,
+    rows::FORMAT,
+    marz::FORMAT,
+    table::FORMAT,
+    image::FORMAT,
+    votable::FORMAT,
+    text::FORMAT,
+    parquet::FORMAT,
+    #[cfg(feature = "hdf5")]
+    hdf5::FORMAT,
+];
+
+/// First bytes of an HDF5 file.
+const HDF5: [u8; 4] = [0x89, b'H', b'D', b'F'];
 
 /// A file that gives no spectra at all.
 #[derive(Debug, thiserror::Error)]
@@ -87,11 +104,13 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
         Content::Fits(Fits::parse(bytes).map_err(|source| ReadError::Fits { file: file.clone(), source })?)
     } else if bytes.starts_with(b"PAR1") {
         Content::Parquet(bytes.into())
+    } else if bytes.starts_with(&HDF5) {
+        Content::Hdf5(bytes.into())
     } else {
         Content::Text(text_of(bytes).map_err(refuse)?)
     };
     let context = Context { path, options: *options };
-    for format in &FORMATS {
+    for format in FORMATS {
         if let Some(because) = (format.recognise)(&content) {
             let mut rows = (format.read)(&content, &context).map_err(|why| refuse(format!("looks like {} ({because}), but {why}", format.name)))?;
             for r in &mut rows {
@@ -113,9 +132,6 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
 fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(b"version https://git-lfs") {
         return Err("is a Git LFS pointer, not the data: run 'git lfs pull'".into());
-    }
-    if bytes.starts_with(&[0x89, b'H', b'D', b'F']) {
-        return Err("is HDF5, which this build does not read; convert it to Parquet or FITS".into());
     }
     if bytes.starts_with(b"PK") {
         return Err("is a zip archive (or .npz): unpack it first".into());
@@ -157,6 +173,7 @@ fn describe(content: &Content) -> String {
             )
         }
         Content::Parquet(_) => "no spectrum found in this Parquet file".into(),
+        Content::Hdf5(_) => "is HDF5, which this build does not read: build with the feature 'hdf5', or convert it to Parquet or FITS".into(),
         Content::Text(t) => {
             let first: String = t.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().chars().take(80).collect();
             format!(

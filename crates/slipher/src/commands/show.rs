@@ -15,7 +15,7 @@ pub struct Args {
 }
 
 pub fn formats() -> Result<Outcome> {
-    for f in &FORMATS {
+    for f in FORMATS {
         println!("{:<16} {}", f.name, f.about);
     }
     println!("\nFiles are recognised by content, plain or gzip; adding a format: CONTRIBUTING.md.");
