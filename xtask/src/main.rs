@@ -17,6 +17,7 @@ const HELP: &str = "cargo xtask COMMAND
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
   readall                  every file of the data folder is read or refused
+  peers                    the programs that own a format open what Slipher writes: redrock, desispec, specutils, qp (installs them)
   bench [PART | FOLDER]    (throughput, reading, networks) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
                            (installs them from the Python package index into FOLDER/peers: some gigabytes)
 The data folder is ../shared/data or $SLIPHER_DATA.";
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         ["real", "--classical"] => real::run(&data(), &shipped, true).map(drop),
         ["real", "--classical", model] => real::run(&data(), Path::new(model), true).map(drop),
         ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
+        ["peers"] => test::peers(),
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),

@@ -32,6 +32,19 @@ pub fn run() -> Result<(), String> {
 }
 
 /// Real readers (astropy, pyarrow) open what the program writes, in an environment that this step makes.
+/// Redrock, desispec, specutils and qp read what Slipher writes; half a gigabyte of packages, so no part of the tests.
+pub fn peers() -> Result<(), String> {
+    sh("cargo", &["build", "--release", "-p", "slipher"])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let venv = target.join("peers");
+    let python = venv.join("bin/python").display().to_string();
+    if !venv.exists() {
+        sh("python3", &["-m", "venv", &venv.display().to_string()])?;
+    }
+    sh(&python, &["-m", "pip", "install", "--quiet", "redrock", "desispec", "specutils", "qp-prob", "pyarrow"])?;
+    sh(&python, &["python/tests/peers.py", &target.join("release/slipher").display().to_string()])
+}
+
 fn python() -> Result<(), String> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     let venv = target.join("venv");
