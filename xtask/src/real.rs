@@ -10,11 +10,12 @@ use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{Tally, redshift_right, success};
 use slipher_systems::trust::{calibration_error, reliability};
 
-use crate::truth::load;
+use crate::truth::{MANGLED, load};
 
 #[derive(Default)]
 struct Line {
     all: Tally,
+    said: f64,
     z: Tally,
     accepted: Tally,
     kept: Tally,
@@ -72,7 +73,8 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         line.unfamiliar.add(m.zwarn & zwarn::UNFAMILIAR != 0);
         line.errors.add(m.zwarn & zwarn::ERRORS_UNLIKELY != 0);
         if let Some(b) = best {
-            judged.push((b.probability, right));
+            judged.push((b.probability, right, k.set != MANGLED));
+            line.said += b.probability;
         }
         if let Some((b, ..)) = &baseline {
             line.classical.add(b[i].is_some_and(|b| success(k.truth, b.class, b.z)));
@@ -85,13 +87,22 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
             println!("strange {}: {:?}", k.name, m.familiarity);
         }
     }
-    println!("\n| set | class and z right | z right | right, of the accepted (purity) | accepted, of the right (completeness) | UNFAMILIAR, ERRORS_UNLIKELY | template χ² |\n| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "\n| set | class and z right | p_correct says | z right | right, of the accepted (purity) | accepted, of the right (completeness) | UNFAMILIAR, ERRORS_UNLIKELY | template χ² |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
+    );
     let tallies = table.iter().map(|(k, l)| (*k, l.all)).collect();
     for (set, l) in table {
         let theirs = if classical { l.classical.to_string() } else { "--classical".into() };
-        println!("| {set} | {} | {} | {} | {} | {}, {} of {} | {theirs} |", l.all, l.z, l.accepted, l.kept, l.unfamiliar.right, l.errors.right, l.all.n);
+        let said = 100.0 * l.said / l.all.n.max(1) as f64;
+        println!(
+            "| {set} | {} | {said:.0} % | {} | {} | {} | {}, {} of {} | {theirs} |",
+            l.all, l.z, l.accepted, l.kept, l.unfamiliar.right, l.errors.right, l.all.n
+        );
     }
-    calibration(&judged);
+    let of = |some: &dyn Fn(bool) -> bool| judged.iter().filter(|j| some(j.2)).map(|j| (j.0, j.1)).collect::<Vec<_>>();
+    println!();
+    calibration("all sets", &of(&|_| true));
+    calibration("without the mangled DESI EDR", &of(&|sound| sound));
     println!("\nper spectrum and core, in memory: network {ours:.2} ms");
     if let Some((_, fft, direct)) = baseline {
         println!("template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)", fft / ours, direct / ours);
@@ -100,7 +111,7 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
 }
 
 /// Mean probability against the share right, and the calibration error beside what chance alone would give.
-fn calibration(judged: &[(f64, bool)]) {
+fn calibration(name: &str, judged: &[(f64, bool)]) {
     let n = judged.len().max(1);
     let p: Vec<f32> = judged.iter().map(|j| j.0 as f32).collect();
     let error = |right: &dyn Fn(usize) -> bool| 100.0 * calibration_error(&reliability(&p, right));
@@ -116,5 +127,5 @@ fn calibration(judged: &[(f64, bool)]) {
     let chance = by_chance.iter().sum::<f64>() / 200.0;
     let share = |f: &dyn Fn(&(f64, bool)) -> f64| 100.0 * judged.iter().map(f).sum::<f64>() / n as f64;
     let (said, was) = (share(&|j| j.0), share(&|j| f64::from(u8::from(j.1))));
-    println!("\ncalibration, all sets: n = {n}, p_correct says {said:.1} %, right {was:.1} %, calibration error {found:.1} % ({chance:.1} % by chance alone)");
+    println!("calibration, {name}: n = {n}, p_correct says {said:.1} %, right {was:.1} %, calibration error {found:.1} % ({chance:.1} % by chance alone)");
 }

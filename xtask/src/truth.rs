@@ -124,6 +124,9 @@ fn find(file: &Path, name: &str) -> Option<PathBuf> {
     all.into_iter().find(|p| p.file_name().is_some_and(|n| n.to_string_lossy() == name))
 }
 
+/// Flux squeezed, continuum level and errors lost, redshifts noisy: of no use to judge probabilities.
+pub const MANGLED: &str = "DESI EDR, 50 of a project (noisy, z only)";
+
 /// Fifty DESI EDR spectra of a machine-learning project: flux as arcsinh of the scaled flux, no errors, no class; noisy truth.
 fn desi_edr(file: &Path) -> Vec<Known> {
     let Ok(zip) = std::fs::read(file) else { return vec![] };
@@ -138,8 +141,9 @@ fn desi_edr(file: &Path) -> Vec<Known> {
             let flux: Vec<f32> = f.iter().map(|x| x.sinh() + 3.0).collect();
             let mut ivar = slipher_data::spectrum::estimate_ivar(&flux);
             ivar.iter_mut().zip(v).filter(|(_, v)| **v == 0.0).for_each(|(w, _)| *w = 0.0);
-            let s = Spectrum::new(wave.clone(), flux, ivar, &[]).ok()?;
-            Some(known("DESI EDR, 50 of a project (noisy, z only)", &format!("row {i}"), s, (SpecType::Galaxy, f64::from(*z))))
+            let mut s = Spectrum::new(wave.clone(), flux, ivar, &[]).ok()?;
+            s.ivar_estimated = true;
+            Some(known(MANGLED, &format!("row {i}"), s, (SpecType::Galaxy, f64::from(*z))))
         })
         .collect()
 }

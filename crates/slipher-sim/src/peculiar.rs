@@ -136,9 +136,13 @@ mod tests {
             for change in [miscalibrate, uncalibrate, normalise] {
                 let mut s = slope();
                 change(&mut s, &mut rng);
-                assert!(s.flux.iter().zip(&s.ivar).zip(slope().flux.iter().zip(&slope().ivar)).all(|((f, v), (f0, v0))| {
-                    f.is_finite() && (f * v.sqrt() / (f0 * v0.sqrt()) - 1.0).abs() < 1e-3
-                }));
+                assert!(
+                    s.flux
+                        .iter()
+                        .zip(&s.ivar)
+                        .zip(slope().flux.iter().zip(&slope().ivar))
+                        .all(|((f, v), (f0, v0))| { f.is_finite() && (f * v.sqrt() / (f0 * v0.sqrt()) - 1.0).abs() < 1e-3 })
+                );
             }
             let mut s = slope();
             normalise(&mut s, &mut rng);

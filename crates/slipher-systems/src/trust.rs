@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::redshift::score::wilson;
 
-/// Rows sorted by probability in 15 bins of equal number: (mean probability, share right, rows).
+/// Rows sorted by probability in 15 bins of equal number, fewer where bins would have fewer than 20 rows: (mean probability, share right, rows).
 pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, usize)> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
@@ -13,7 +13,8 @@ pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, u
         let n = rows.len() as f64;
         (rows.iter().map(|i| f64::from(p[*i])).sum::<f64>() / n, rows.iter().filter(|i| right(**i)).count() as f64 / n, rows.len())
     };
-    order.chunks(p.len().div_ceil(15).max(1)).map(of).collect()
+    let bins = (p.len() / 20).clamp(3, 15);
+    order.chunks(p.len().div_ceil(bins).max(1)).map(of).collect()
 }
 
 /// Σ share of rows × |mean probability − share right|.
@@ -61,7 +62,7 @@ pub fn dial(p: &[f64], right: &[bool], wanted: &[f64]) -> Vec<(f64, f64, f64)> {
 }
 
 /// Purities that a dial has a threshold for.
-pub const PURITIES: [f64; 6] = [0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
+pub const PURITIES: [f64; 7] = [0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999];
 
 /// What p_correct must be for a purity that is wanted: (purity, threshold), both ascending.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -44,7 +44,11 @@ fn all(bytes: Vec<u8>, context: &Context) -> Result<Vec<Row>, String> {
         out.append(&mut rows);
     }
     if out.is_empty() {
-        return Err(format!("no data sets of wavelength ({} …) and flux in the root or its groups; there are {}", super::pixels::wave_names(), seen.join(", ")));
+        return Err(format!(
+            "no data sets of wavelength ({} …) and flux in the root or its groups; there are {}",
+            super::pixels::wave_names(),
+            seen.join(", ")
+        ));
     }
     Ok(out)
 }
@@ -60,7 +64,8 @@ struct Array {
 impl Array {
     fn new(name: &str, d: &Dataset) -> Result<Option<Array>, String> {
         let fail = |e: hdf5_pure::Error| format!("data set {name}: {e}");
-        let numeric = !matches!(d.dtype().map_err(fail)?, DType::String | DType::VariableLengthString | DType::Compound(_) | DType::ObjectReference | DType::Other(_));
+        let numeric =
+            !matches!(d.dtype().map_err(fail)?, DType::String | DType::VariableLengthString | DType::Compound(_) | DType::ObjectReference | DType::Other(_));
         let shape = d.shape().map_err(fail)?;
         let rows = match shape.as_slice() {
             [_] => None,

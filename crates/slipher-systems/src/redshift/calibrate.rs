@@ -9,7 +9,7 @@ use super::lines::invert;
 use super::model::redshift_of;
 
 /// Numbers that the calibration of a probability depends on.
-const FEATURES: usize = 8;
+const FEATURES: usize = 9;
 /// Strength of the pull towards no change, in rows.
 const RIDGE: f64 = 4.0;
 
@@ -22,6 +22,8 @@ pub struct Conditions {
     pub good: f64,
     /// Native pixels' width in fine pixels.
     pub width: f64,
+    /// The file had no errors; they were estimated from the scatter.
+    pub estimated: bool,
 }
 
 /// Measured for one model; the default changes nothing.
@@ -78,7 +80,17 @@ pub struct Judged {
 fn features(z: f64, probability: f64, c: &Conditions) -> [f64; FEATURES] {
     let logit = (probability.max(1e-9) / (1.0 - probability).max(1e-9)).ln().clamp(-12.0, 12.0);
     let s = c.snr.abs().max(0.0).ln_1p().min(5.0) - 1.5;
-    [1.0, logit, s, s * s, 0.2 * logit * s, (1.0 + z).ln() - 0.5, (c.good / 3000.0).max(0.01).ln(), c.width.max(0.3).ln().min(4.0)]
+    [
+        1.0,
+        logit,
+        s,
+        s * s,
+        0.2 * logit * s,
+        (1.0 + z).ln() - 0.5,
+        (c.good / 3000.0).max(0.01).ln(),
+        c.width.max(0.3).ln().min(4.0),
+        f64::from(u8::from(c.estimated)),
+    ]
 }
 
 fn sigmoid(x: f64) -> f64 {
@@ -162,7 +174,7 @@ mod tests {
     use super::*;
     use slipher_sim::random::Stream;
 
-    const GOOD: Conditions = Conditions { snr: 3.0, good: 3000.0, width: 1.0 };
+    const GOOD: Conditions = Conditions { snr: 3.0, good: 3000.0, width: 1.0, estimated: false };
 
     #[test]
     fn the_phase_of_a_lag_is_found_and_taken_out() {
@@ -209,7 +221,7 @@ mod tests {
         let before = posterior.clone();
         c.apply(&mut posterior, &GOOD);
         assert_eq!(posterior, before);
-        c.odds[0] = vec![0.4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
+        c.odds[0] = vec![0.4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         c.apply(&mut posterior, &GOOD);
         let best = decode(&posterior, 3, &Phase::default()).solutions;
         assert!((best[0].probability - sigmoid(1.5f64.ln() + 0.4)).abs() < 1e-9 && best[0].class == SpecType::Galaxy);

@@ -1,6 +1,7 @@
 //! From weights to a model that knows how good it is: everything that held-out simulations teach is measured here.
 
 use rayon::prelude::*;
+use slipher_data::spectrum::{Spectrum, estimate_ivar};
 use slipher_nn::checkpoint::Checkpoint;
 
 use super::calibrate::{Calibration, Judged, Phase};
@@ -15,6 +16,8 @@ use crate::trust::Dial;
 
 /// Rows for the calibration, in units of the validation set.
 const ROWS: u64 = 32;
+/// One row of so many comes without errors.
+const NO_ERRORS: u64 = 8;
 
 impl Trainer {
     /// The trained model, ready to be written: calibrated, card and name filled in.
@@ -35,7 +38,7 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
         let (b, e) = (m.best()?, encode(&d.spectrum)?);
         // Blank sky has no right answer.
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let judged = Judged { class: b.class, z: b.z, probability: b.probability, right, conditions: conditions(m, &e) };
+        let judged = Judged { class: b.class, z: b.z, probability: b.probability, right, conditions: conditions(&d.spectrum, m, &e) };
         Some((judged, d.truth.filter(|_| right && b.probability > 0.99).map(|t| (lag_of(b.z), lag_of(t.1)))))
     });
     let phase = Phase::fit(&raw.iter().filter_map(|r| r.1).collect::<Vec<_>>());
@@ -45,7 +48,9 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     let second = answers(model, simulator, n, |d, m| {
         let b = m.best()?;
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let fit = (right && !d.peculiar && simulator.names[d.instrument] != "any").then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))).flatten();
+        let fit = (right && !d.peculiar && !d.spectrum.ivar_estimated && simulator.names[d.instrument] != "any")
+            .then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z))))
+            .flatten();
         Some((b.probability, right, fit))
     });
     let fits: Vec<(slipher_sim::sed::SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();
@@ -55,11 +60,27 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     model.dial = Dial::of(&p, &right);
 }
 
+/// As a file without errors would be read.
+fn forget_errors(s: &mut Spectrum) {
+    let estimated = estimate_ivar(&s.flux);
+    s.ivar.iter_mut().zip(estimated).filter(|(v, _)| **v > 0.0).for_each(|(v, e)| *v = e);
+    s.ivar_estimated = true;
+}
+
 /// What `judge` says of rows of the validation stream and their measurements, in order.
 fn answers<T: Send>(model: &Model, simulator: &Simulator, n: u64, judge: impl Fn(&Example, &Measurement) -> Option<T> + Sync) -> Vec<T> {
     let rows: Vec<u64> = (0..n).collect();
     let some = |rows: &[u64]| {
-        let drawn: Vec<_> = rows.iter().map(|r| simulator.draw(Split::Validation, *r)).collect();
+        let drawn: Vec<_> = rows
+            .iter()
+            .map(|r| {
+                let mut e = simulator.draw(Split::Validation, *r);
+                if r % NO_ERRORS == 0 {
+                    forget_errors(&mut e.spectrum);
+                }
+                e
+            })
+            .collect();
         let measured = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
         drawn.iter().zip(&measured).filter_map(|(d, m)| judge(d, m)).collect::<Vec<T>>()
     };

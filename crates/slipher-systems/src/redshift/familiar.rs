@@ -133,7 +133,9 @@ impl Familiar {
     /// Learns the distributions from held-out simulations answered right.
     pub fn learn(&mut self, rows: &[(SpecType, Fit)]) {
         let expected = |class: SpecType, value: &dyn Fn(&Fit) -> f64| {
-            Expected::of(&rows.iter().filter(|r| r.0 == class).map(|r| (r.1, value(&r.1))).filter(|p| p.0.ln_snr.is_finite() && p.1.is_finite()).collect::<Vec<_>>())
+            Expected::of(
+                &rows.iter().filter(|r| r.0 == class).map(|r| (r.1, value(&r.1))).filter(|p| p.0.ln_snr.is_finite() && p.1.is_finite()).collect::<Vec<_>>(),
+            )
         };
         let k = &mut self.known;
         k.fit = SpecType::ALL.map(|c| expected(c, &|f| f.ln_chi2));

@@ -354,7 +354,16 @@ mod tests {
         let other = Solution { z: 1.6234, probability: 0.03, ..galaxy };
         let answer = super::super::decode::Answer { solutions: vec![galaxy, other], classes: [0.98, 0.01, 0.01], quantiles: [0.49; 4], peaks: vec![] };
         let line = LineFit { label: "Halpha".into(), rest: 6564.61, observed: 9781.27, flux: 40.0, flux_err: 2.0, ew: 10.0, ew_err: 1.0, sigma_kms: 140.0 };
-        let m = Measurement { answer: Some(answer), lines: vec![line], pz: Some(vec![0.5; LAGS]), judged: None, familiarity: Default::default(), zwarn: 0, snr_median: 3.0, good_pixels: 900 };
+        let m = Measurement {
+            answer: Some(answer),
+            lines: vec![line],
+            pz: Some(vec![0.5; LAGS]),
+            judged: None,
+            familiarity: Default::default(),
+            zwarn: 0,
+            snr_median: 3.0,
+            good_pixels: 900,
+        };
         let origin = Origin { file: "a.fits".into(), hdu: 1, row: 0 };
         let good = Row { origin: origin.clone(), object_id: "39628412345678901".into(), ra: 150.0, dec: -2.0, measurement: m, error: None, truth: None };
         let named = Row { object_id: "3586-55181-0001".into(), ..good.clone() };

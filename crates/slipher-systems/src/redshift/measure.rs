@@ -155,7 +155,7 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
         .map(|((mut m, ok), (s, e))| {
             let mut p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
             if let Some(p) = &mut p {
-                model.calibration.apply(p, &conditions(&m, e));
+                model.calibration.apply(p, &conditions(s, &m, e));
             }
             let weights = p.as_ref().and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
             if let (Some(p), Some(weights)) = (&mut p, weights) {
@@ -188,8 +188,8 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
 }
 
 /// What the calibration of probabilities depends on.
-pub(super) fn conditions(m: &Measurement, e: &Encoded) -> Conditions {
-    Conditions { snr: f64::from(m.snr_median), good: e.good as f64, width: f64::from(e.native_width) }
+pub(super) fn conditions(s: &Spectrum, m: &Measurement, e: &Encoded) -> Conditions {
+    Conditions { snr: f64::from(m.snr_median), good: e.good as f64, width: f64::from(e.native_width), estimated: s.ivar_estimated }
 }
 
 /// What is known before the network.
@@ -282,7 +282,14 @@ mod tests {
         // What fits everything that is flat knows no zigzag.
         let mut flat = model.clone();
         flat.familiar.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
-        let fit = |i: i32| Fit { ln_chi2: 0.01 * f64::from(i % 17), ln_snr: 0.01 * f64::from(i % 700), good: 2000.0, width: 1.0, z: 0.0, noise_ratio: 1.0 + 0.01 * f64::from(i % 11) };
+        let fit = |i: i32| Fit {
+            ln_chi2: 0.01 * f64::from(i % 17),
+            ln_snr: 0.01 * f64::from(i % 700),
+            good: 2000.0,
+            width: 1.0,
+            z: 0.0,
+            noise_ratio: 1.0 + 0.01 * f64::from(i % 11),
+        };
         flat.familiar.learn(&(0..9000).map(|i| (SpecType::ALL[i as usize % 3], fit(i))).collect::<Vec<_>>());
         let mut zigzag = make(4000.0, 3000, 100.0);
         zigzag.flux.iter_mut().enumerate().for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);

@@ -134,7 +134,18 @@ impl Model {
     pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
         let net = ShiftNet::new(recipe.config(), seed);
         let (calibration, familiar) = (Calibration::default(), Familiar::default());
-        Model { recipe, net, engine: None, sharpness: 1.0, calibration, familiar, dial: usual_dial(), id: "untrained".into(), sha256: String::new(), card: "{}".into() }
+        Model {
+            recipe,
+            net,
+            engine: None,
+            sharpness: 1.0,
+            calibration,
+            familiar,
+            dial: usual_dial(),
+            id: "untrained".into(),
+            sha256: String::new(),
+            card: "{}".into(),
+        }
     }
 
     /// Reads a model from the bytes of a file.

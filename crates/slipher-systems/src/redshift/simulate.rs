@@ -234,8 +234,12 @@ mod tests {
 
     #[test]
     fn rows_are_reproducible_and_finite() {
-        let recipe =
-            SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)], templates: vec![], blank_sky: 0.1, peculiar: 0.2 };
+        let recipe = SimulationRecipe {
+            instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)],
+            templates: vec![],
+            blank_sky: 0.1,
+            peculiar: 0.2,
+        };
         let sim = Simulator::new(&recipe, 7).unwrap();
         for row in 0..60 {
             let (a, b) = (sim.draw(Split::Train, row), sim.draw(Split::Train, row));

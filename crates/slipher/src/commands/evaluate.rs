@@ -62,7 +62,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return super::classes::evaluate(a.model.as_deref(), a.n);
     }
     let model = super::model(a.model.as_deref())?;
-    let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), ..SimulationRecipe::default() };
+    let recipe = SimulationRecipe {
+        instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(),
+        templates: a.templates.clone(),
+        ..SimulationRecipe::default()
+    };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     if a.strangers {
         return Ok(strangers(a, &model, &simulator));
@@ -127,7 +131,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 /// Redshifts claimed (p_correct ≥ 0.9) of each set of strangers, right and wrong.
 fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     println!("Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n", a.instrument.join(", "), a.n);
-    println!("| spectra | S/N per pixel | claimed and wrong | the same, not flagged UNFAMILIAR | claimed and right | UNFAMILIAR | flagged at all |\n| --- | --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| spectra | S/N per pixel | claimed and wrong | the same, not flagged UNFAMILIAR | claimed and right | UNFAMILIAR | flagged at all |\n| --- | --- | --- | --- | --- | --- | --- |"
+    );
     for kind in Stranger::ALL {
         // Blank sky and noise have no S/N.
         let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) { &a.snr[..1] } else { &a.snr[..] };
@@ -189,7 +195,14 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
         let error = calibration_error(&reliability(&p, &|i| own[i].right));
         let mut x: Vec<f64> = own.iter().filter(|r| r.p > 0.99).map(|r| r.pull).collect();
         let Pulls { width, far, median } = pulls(&mut x);
-        println!("| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2}, {median:+.2} ({}, {:.2} %) |", own.len(), 100.0 * mean, 100.0 * error, x.len(), 100.0 * far);
+        println!(
+            "| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2}, {median:+.2} ({}, {:.2} %) |",
+            own.len(),
+            100.0 * mean,
+            100.0 * error,
+            x.len(),
+            100.0 * far
+        );
     };
     line("all", &|_| true);
     for (i, name) in a.instrument.iter().enumerate() {

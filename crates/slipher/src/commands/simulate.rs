@@ -37,7 +37,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let System::RedshiftClasses = a.system {
         return super::classes::simulate(a.recipe.as_deref(), a.n, &a.output, quiet);
     }
-    let recipe = SimulationRecipe { instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(), templates: a.templates.clone(), ..SimulationRecipe::default() };
+    let recipe = SimulationRecipe {
+        instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(),
+        templates: a.templates.clone(),
+        ..SimulationRecipe::default()
+    };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let mut writer = CatalogueWriter::create(&a.output, &[("seed", a.seed.to_string())]).into_diagnostic()?;
     let bar = progress::bar(a.n, "spectra", quiet);

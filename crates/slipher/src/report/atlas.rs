@@ -54,7 +54,8 @@ pub fn by_snr(pairs: &[Pair]) -> String {
         let mut x: Vec<f64> = own.iter().filter(|p| p.p > 0.99).filter_map(|p| Some((p.z - p.truth.1) / p.row.measurement.best()?.z_err)).collect();
         let n = x.len();
         let pulls = pulls(&mut x);
-        let width = if n >= 10 { format!("{:.2}, median {:+.2} (n = {n}, {:.1} % beyond 5)", pulls.width, pulls.median, 100.0 * pulls.far) } else { "–".into() };
+        let width =
+            if n >= 10 { format!("{:.2}, median {:+.2} (n = {n}, {:.1} % beyond 5)", pulls.width, pulls.median, 100.0 * pulls.far) } else { "–".into() };
         let name = match (lo == 0.0, hi.is_finite()) {
             (true, false) => "all".to_owned(),
             (_, true) => format!("{lo} to {hi}"),
