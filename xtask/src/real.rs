@@ -52,8 +52,10 @@ pub fn check(data: &Path, model: &Path) -> Result<(), String> {
 pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String> {
     let model = Model::read(model).map_err(|e| e.to_string())?;
     let known = load(data)?;
+    // The default dial of `slipher redshift`.
+    let accept = model.dial.threshold(0.98).unwrap_or(1.0);
     let start = Instant::now();
-    let answers = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
+    let answers = measure_all(&model, &Wanted { lines: false, accept, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
     let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
     let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
     let mut judged = Vec::new();

@@ -16,7 +16,7 @@ use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Sp
 use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 
-use slipher_systems::trust::{Pulls, calibration_error, dial, pulls, reliability};
+use slipher_systems::trust::{Pulls, calibration_error, pulls, reliability};
 
 use crate::{Outcome, System, progress};
 
@@ -214,10 +214,14 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     for (lo, hi) in [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, f64::INFINITY)] {
         line(&format!("median S/N {lo} to {hi}"), &|r| (lo..hi).contains(&r.snr));
     }
-    let (p, right): (Vec<f64>, Vec<bool>) = rows.iter().map(|r| (r.p, r.right)).unzip();
-    println!("\n| purity wanted (lower end of its 95 %) | accept p_correct from | completeness |\n| --- | --- | --- |");
-    for (purity, threshold, completeness) in dial(&p, &right, &[0.9, 0.95, 0.98, 0.99, 0.995, 0.999]) {
-        println!("| {} % | {threshold:.4} | {:.1} % |", 100.0 * purity, 100.0 * completeness);
+    println!(
+        "\n| the model's dial: purity asked for | accepts p_correct from | purity of these rows | completeness: accepted, of the right |\n| --- | --- | --- | --- |"
+    );
+    for (purity, threshold) in &model.dial.0 {
+        let (mut pure, mut complete) = (Tally::default(), Tally::default());
+        rows.iter().filter(|r| r.p >= *threshold).for_each(|r| pure.add(r.right));
+        rows.iter().filter(|r| r.right).for_each(|r| complete.add(r.p >= *threshold));
+        println!("| {purity} | {threshold:.4} | {pure} | {complete} |");
     }
     Outcome::Good
 }
