@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use slipher_sim::sed::SpecType;
 
-use super::decode::best_window;
+use super::decode::{Best, best_window};
 use super::lines::invert;
 use super::model::redshift_of;
 
@@ -126,18 +126,20 @@ impl Calibration {
         if self.odds.iter().all(Vec::is_empty) {
             return;
         }
-        let Some((class, p, lags, peak)) = best_window(posterior) else { return };
+        let Some(Best { class, probability: p, lags, peak, second }) = best_window(posterior) else { return };
         let others = 1.0 - p;
         if others <= 1e-12 || p <= 0.0 {
             return;
         }
-        let kept: Vec<f64> = posterior[class as usize][lags.clone()].to_vec();
-        posterior[class as usize][lags.clone()].fill(0.0);
-        let second = best_window(posterior).map_or(0.0, |w| w.1);
         let least = second / (others + second) * (1.0 + 1e-9) + 1e-12;
         let wanted = self.probability(class, redshift_of(peak as f64), p, c).clamp(least.min(1.0 - 1e-9), 1.0 - 1e-9);
-        posterior.iter_mut().flatten().for_each(|v| *v *= (1.0 - wanted) / others);
-        posterior[class as usize][lags].iter_mut().zip(kept).for_each(|(v, k)| *v = k * wanted / p);
+        let (gain, loss) = (wanted / p, (1.0 - wanted) / others);
+        for (k, row) in posterior.iter_mut().enumerate() {
+            row.iter_mut().for_each(|v| *v *= loss);
+            if k == class as usize {
+                row[lags.clone()].iter_mut().for_each(|v| *v *= gain / loss);
+            }
+        }
     }
 }
 

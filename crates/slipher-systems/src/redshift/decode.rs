@@ -75,12 +75,29 @@ pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Ve
     out
 }
 
-/// Class, probability, lags and peak of the best answer of a posterior `[class][lag]`: what [`decode`] puts first.
-pub fn best_window(posterior: &[Vec<f64>]) -> Option<(SpecType, f64, std::ops::Range<usize>, usize)> {
-    let all = SpecType::ALL.into_iter().filter_map(|c| class_window(&posterior[c as usize], c).map(|w| (c, w)));
-    let (class, (_, peak)) = all.max_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
+/// The best answer of a posterior `[class][lag]`: what [`decode`] puts first.
+pub struct Best {
+    pub class: SpecType,
+    pub probability: f64,
+    pub lags: std::ops::Range<usize>,
+    pub peak: usize,
+    /// Probability of the second best, which has other lags or another class.
+    pub second: f64,
+}
+
+/// The best answer; empties its lags for the while to find the second.
+pub fn best_window(posterior: &mut [Vec<f64>]) -> Option<Best> {
+    let windows = SpecType::ALL.map(|c| class_window(&posterior[c as usize], c));
+    let all = || SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w)));
+    let (class, (_, peak)) = all().max_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
     let lags = around(peak, class);
-    Some((class, posterior[class as usize][lags.clone()].iter().sum(), lags, peak))
+    let row = &mut posterior[class as usize];
+    let own = row[lags.clone()].to_vec();
+    row[lags.clone()].fill(0.0);
+    let rest = class_window(row, class).map_or(0.0, |w| w.0);
+    row[lags.clone()].copy_from_slice(&own);
+    let second = all().filter(|w| w.0 != class).map(|w| w.1.0).fold(rest, f64::max);
+    Some(Best { class, probability: own.iter().sum(), lags, peak, second })
 }
 
 /// Lags within the tolerance of a peak.

@@ -117,7 +117,8 @@ impl Familiar {
         let Some(first) = residuals(&rows, n, &all) else { return Fit { ln_snr, ..nothing } };
         // Once more without what sticks out: a line or a cosmic ray that no component knows must not bend the rest.
         let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
-        let last = if kept.iter().filter(|k| **k).count() > 2 * n { residuals(&rows, n, &kept).unwrap_or(first) } else { first };
+        let left = kept.iter().filter(|k| **k).count();
+        let last = if left < rows.len() && left > 2 * n { residuals(&rows, n, &kept).unwrap_or(first) } else { first };
         let chi2 = last.iter().map(|r| (r * r).min(CLIP)).sum::<f64>() / (rows.len() - n) as f64;
         Fit { ln_chi2: chi2.max(1e-3).ln(), ln_snr, ..nothing }
     }
@@ -161,23 +162,25 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
     let shift = LAGS as f64 - 1.0 - lag;
     let (whole, t) = (shift.floor() as i64, shift.fract() as f32);
     let mut means: Vec<(f32, f32, Vec<f32>, f32)> = Vec::new();
+    let mut spread = Vec::with_capacity(block + 1);
     for (b, chunk) in e.data.chunks(block).enumerate() {
-        let first = e.offset + b * block;
-        let (mut sum, mut weight, mut model) = (0.0f32, 0.0f32, vec![0.0f32; basis.len()]);
-        for (i, (d, w)) in chunk.iter().enumerate().filter(|(_, d)| d.1 > 0.0) {
-            let rest = (first + i) as i64 + whole;
-            if rest < 0 || rest + 1 >= SUPPORT as i64 {
-                continue;
-            }
-            let j = rest as usize;
-            sum += w * d;
-            weight += w;
-            model.iter_mut().zip(basis).for_each(|(m, v)| *m += w * ((1.0 - t) * v[j] + t * v[j + 1]));
+        let rest = (e.offset + b * block) as i64 + whole;
+        let weight: f32 = chunk.iter().map(|d| d.1).sum();
+        if weight <= 0.0 || rest < 0 || rest as usize + chunk.len() >= SUPPORT {
+            continue;
         }
-        if weight > 0.0 {
-            model.iter_mut().for_each(|m| *m /= weight);
-            means.push((sum / weight, weight, model, (first as f32 + 0.5 * block as f32 - e.offset as f32) / e.data.len() as f32 * 2.0 - 1.0));
+        // Weights of the rest positions: each observed one lies between two.
+        spread.clear();
+        spread.resize(chunk.len() + 1, 0.0f32);
+        for (i, d) in chunk.iter().enumerate() {
+            spread[i] += (1.0 - t) * d.1 / weight;
+            spread[i + 1] += t * d.1 / weight;
         }
+        let own = rest as usize..rest as usize + spread.len();
+        let model = basis.iter().map(|v| v[own.clone()].iter().zip(&spread).map(|(v, u)| v * u).sum()).collect();
+        let flux = chunk.iter().map(|d| d.0 * d.1).sum::<f32>() / weight;
+        let x = (b as f32 * block as f32 + 0.5 * block as f32) / e.data.len() as f32 * 2.0 - 1.0;
+        means.push((flux, weight, model, x));
     }
     let mut snr: Vec<f32> = means.iter().map(|m| m.0.abs() * m.1.sqrt()).collect();
     let ln_snr = f64::from(slipher_data::spectrum::median(&mut snr)).max(1e-3).ln();
@@ -194,9 +197,9 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
 fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
     let (mut a, mut b) = (vec![0.0; n * n], vec![0.0; n]);
     for (r, _) in rows.iter().zip(kept).filter(|r| *r.1) {
-        for i in 0..n {
-            b[i] += r.terms[i] * r.flux;
-            (0..=i).for_each(|j| a[i * n + j] += r.terms[i] * r.terms[j]);
+        for (i, t) in r.terms.iter().enumerate() {
+            b[i] += t * r.flux;
+            a[i * n..=i * n + i].iter_mut().zip(&r.terms).for_each(|(a, u)| *a += t * u);
         }
     }
     let trace: f64 = (0..n).map(|i| a[i * n + i]).sum();
