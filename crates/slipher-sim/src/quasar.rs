@@ -222,6 +222,7 @@ fn absorbers(rng: &mut Stream, sed: &mut Sed, z: f64) {
         sed.absorption.push(Gaussian { wave, strength: depth.min(0.98), sigma });
     };
     if rng.chance(0.12) {
+        sed.subtype = "BAL";
         let low_ionisation = rng.chance(0.15);
         for _ in 0..1 + rng.below(3) {
             let (v, depth, sigma) = (rng.uniform(1500.0, 18_000.0), rng.uniform(0.2, 1.0), rng.log_uniform(300.0, 2500.0));

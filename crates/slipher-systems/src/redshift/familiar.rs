@@ -156,9 +156,9 @@ struct Block {
 /// Blocks of a spectrum against a basis shifted by `lag`, and ln of their median S/N.
 fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
     let block = BLOCK.max((1.5 * e.native_width) as usize);
-    // Rest position of observed position p: p + LAGS − 1 − lag.
     // Calibration errors of surveys are smooth over a tenth of the wavelength.
     let smooth = (10.0 * LAG * e.data.len() as f64).round().clamp(2.0, 20.0) as usize;
+    // Rest position of observed position p: p + LAGS − 1 − lag.
     let shift = LAGS as f64 - 1.0 - lag;
     let (whole, t) = (shift.floor() as i64, shift.fract() as f32);
     let mut means: Vec<(f32, f32, Vec<f32>, f32)> = Vec::new();

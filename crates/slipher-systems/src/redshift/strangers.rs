@@ -7,7 +7,7 @@ use slipher_sim::peculiar::{level, miscalibrate, power_law, supernova};
 use slipher_sim::random::Stream;
 use slipher_sim::sed::SpecType;
 
-use super::simulate::{Fixed, Simulator, Split};
+use super::simulate::{Example, Fixed, Simulator, Split};
 
 /// A kind of strangeness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub enum Stranger {
     DeadCamera,
     WrongUnit,
     Air,
+    BroadAbsorption,
 }
 
 /// A strange spectrum. Any of the `truths` is right; without one, no redshift can be.
@@ -31,7 +32,7 @@ pub struct Strange {
 }
 
 impl Stranger {
-    pub const ALL: [Stranger; 9] = [
+    pub const ALL: [Stranger; 10] = [
         Stranger::BlankSky,
         Stranger::Noise,
         Stranger::Blazar,
@@ -41,6 +42,7 @@ impl Stranger {
         Stranger::DeadCamera,
         Stranger::WrongUnit,
         Stranger::Air,
+        Stranger::BroadAbsorption,
     ];
 
     pub fn title(self) -> &'static str {
@@ -54,6 +56,7 @@ impl Stranger {
             "a dead third of the spectrum: zero flux, errors as if it were good",
             "wavelengths in nm, said to be Å",
             "wavelengths in air, said to be vacuum",
+            "quasar with broad absorption lines",
         ][self as usize]
     }
 
@@ -73,6 +76,15 @@ impl Stranger {
                     Stranger::BlankSky => blank_sky(&instrument, &mut rng),
                     _ => observe(&power_law(rng.uniform(-2.5, 0.5)), 0.0, snr, &instrument, &mut rng).spectrum,
                 };
+            }
+            Stranger::BroadAbsorption => {
+                // One quasar in eight has them; C IV must be in the window to show.
+                let quasar = Fixed { class: Some(SpecType::Qso), ..fixed };
+                let tries = (0..1000u64).map(|k| simulator.draw_fixed(Split::Test, row + (k << 32), quasar));
+                let shows = |e: &Example| e.subtype == "BAL" && e.truth.is_some_and(|t| (1549.0 * (1.0 + t.1)) > e.spectrum.wave[0] + 200.0);
+                if let Some(e) = tries.into_iter().find(shows) {
+                    (s, truths) = (e.spectrum, e.truth.into_iter().collect());
+                }
             }
             Stranger::Noise => {
                 truths.clear();

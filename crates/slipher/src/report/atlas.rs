@@ -36,13 +36,18 @@ pub fn outcomes(rows: &[Row]) -> String {
     h + "</table><p class=\"note\">The last two columns are completeness and purity as Euclid's requirement R-GC.2.1-2 defines them.</p>"
 }
 
-/// Calibration and pulls by S/N.
-pub fn by_snr(pairs: &[Pair]) -> String {
-    let mut h = String::from(
-        "<table><tr><th>median S/N</th><th>right</th><th>mean p_correct</th><th>calibration error</th><th>width of pulls, p_correct &gt; 0.99</th></tr>",
-    );
-    for (lo, hi) in [(0.0, f64::INFINITY), (0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, f64::INFINITY)] {
-        let own: Vec<&Pair> = pairs.iter().filter(|p| p.snr >= lo && p.snr < hi).collect();
+/// Calibration and pulls by S/N and by the redshift answered.
+pub fn by_snr_and_z(pairs: &[Pair]) -> String {
+    let inf = f64::INFINITY;
+    by("median S/N", pairs, &[(-inf, inf), (-inf, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, inf)], |p| p.snr)
+        + &by("z answered", pairs, &[(-inf, 0.01), (0.01, 0.3), (0.3, 0.8), (0.8, 1.6), (1.6, 3.0), (3.0, inf)], |p| p.z)
+}
+
+fn by(title: &str, pairs: &[Pair], bins: &[(f64, f64)], key: impl Fn(&Pair) -> f64) -> String {
+    let mut h =
+        format!("<table><tr><th>{title}</th><th>right</th><th>mean p_correct</th><th>calibration error</th><th>width of pulls, p_correct &gt; 0.99</th></tr>",);
+    for &(lo, hi) in bins {
+        let own: Vec<&Pair> = pairs.iter().filter(|p| key(p) >= lo && key(p) < hi).collect();
         if own.is_empty() {
             continue;
         }
@@ -56,10 +61,11 @@ pub fn by_snr(pairs: &[Pair]) -> String {
         let pulls = pulls(&mut x);
         let width =
             if n >= 10 { format!("{:.2}, median {:+.2} (n = {n}, {:.1} % beyond 5)", pulls.width, pulls.median, 100.0 * pulls.far) } else { "–".into() };
-        let name = match (lo == 0.0, hi.is_finite()) {
-            (true, false) => "all".to_owned(),
-            (_, true) => format!("{lo} to {hi}"),
-            _ => format!("above {lo}"),
+        let name = match (lo.is_finite(), hi.is_finite()) {
+            (false, false) => "all".to_owned(),
+            (false, true) => format!("below {hi}"),
+            (true, true) => format!("{lo} to {hi}"),
+            (true, false) => format!("above {lo}"),
         };
         let _ = write!(h, "<tr><td>{name}</td><td>{right}</td><td>{:.1} %</td><td>{error}</td><td>{width}</td></tr>", 100.0 * mean);
     }

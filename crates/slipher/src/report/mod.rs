@@ -15,6 +15,7 @@ use slipher_systems::redshift::measure::zwarn;
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline::Kept;
 use slipher_systems::redshift::score::{Tally, redshift_right, success};
+use slipher_systems::trust;
 
 /// What the page is about.
 pub struct Subject<'a> {
@@ -80,7 +81,7 @@ fn page(s: &Subject) -> String {
             h.push_str(&reliability(&pairs));
             h.push_str(&completeness(&pairs));
             h.push_str("</div>");
-            h.push_str(&atlas::by_snr(&pairs));
+            h.push_str(&atlas::by_snr_and_z(&pairs));
             h.push_str(&atlas::pit(&pairs));
         }
         h.push_str("<h2>Outcomes</h2>");
@@ -252,7 +253,6 @@ fn reliability(pairs: &[Pair]) -> String {
     let mut f = Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "p_correct"), Axis::linear(0.0, 1.0, "share that is right"));
     f.line(&[(0.0, 0.0), (1.0, 1.0)], GREY, 1.0, "");
     let mut points = Vec::new();
-    let mut ece = 0.0;
     for bin in 0..10 {
         let (lo, hi) = (f64::from(bin) / 10.0, f64::from(bin + 1) / 10.0);
         let own: Vec<&Pair> = pairs.iter().filter(|p| p.p >= lo && (p.p < hi || bin == 9)).collect();
@@ -265,14 +265,15 @@ fn reliability(pairs: &[Pair]) -> String {
         let (a, b) = slipher_systems::redshift::score::wilson(t.right, t.n);
         f.line(&[(mean, a), (mean, b)], COLOURS[0], 1.2, "");
         points.push((mean, t.percent() / 100.0, format!("{t}")));
-        ece += (mean - t.percent() / 100.0).abs() * own.len() as f64 / pairs.len() as f64;
     }
     f.dots(&points, COLOURS[0], 4.0, 1.0);
+    let p: Vec<f32> = pairs.iter().map(|p| p.p as f32).collect();
+    let error = trust::calibration_error(&trust::reliability(&p, &|i| pairs[i].right));
     format!(
         "<figure>{}<figcaption>Reliability, n = {}, expected calibration error {:.1} %. Bars: 95 %.</figcaption></figure>",
         f.svg("reliability diagram"),
         pairs.len(),
-        100.0 * ece
+        100.0 * error
     )
 }
 
