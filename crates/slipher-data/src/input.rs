@@ -50,7 +50,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
 }
 
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
-const ENDINGS: [&str; 11] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable"];
+const ENDINGS: [&str; 13] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5", "hdf5"];
 
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let io = |source| InputError::Io { path: folder.to_owned(), source };
@@ -77,14 +77,14 @@ mod tests {
     #[test]
     fn files_folders_globs_and_lists() {
         let dir = tempfile::tempdir().unwrap();
-        for f in ["b.fits", "a.fits.gz", "README", "sub/c.dat"] {
+        for f in ["b.fits", "a.fits.gz", "README", "d.h5", "sub/c.dat"] {
             let p = dir.path().join(f);
             std::fs::create_dir_all(p.parent().unwrap()).unwrap();
             std::fs::write(p, "x").unwrap();
         }
         let d = dir.path().display().to_string();
         let names = |args: &[String]| expand(args).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
-        assert_eq!(names(std::slice::from_ref(&d)), ["a.fits.gz", "b.fits", "c.dat"]);
+        assert_eq!(names(std::slice::from_ref(&d)), ["a.fits.gz", "b.fits", "d.h5", "c.dat"]);
         assert_eq!(names(&[format!("{d}/*.fits"), format!("{d}/b.fits")]), ["b.fits"]);
         std::fs::write(dir.path().join("list"), format!("# all\n{d}/README\n")).unwrap();
         assert_eq!(names(&[format!("@{d}/list")]), ["README"]);

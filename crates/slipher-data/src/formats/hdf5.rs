@@ -27,10 +27,10 @@ fn all(bytes: Vec<u8>, context: &Context) -> Result<Vec<Row>, String> {
     let file = File::from_bytes(bytes).map_err(|e| e.to_string())?;
     let root = file.root();
     let mut out = spectra(&root, context)?.unwrap_or_default();
-    let mut seen = root.datasets().unwrap_or_default();
+    let mut seen = shapes(&root);
     for name in root.groups().map_err(|e| e.to_string())? {
         let group = root.group(&name).map_err(|e| e.to_string())?;
-        seen.push(format!("{name}/({})", group.datasets().unwrap_or_default().join(", ")));
+        seen.push(format!("{name}/({})", shapes(&group).join(", ")));
         let mut rows = spectra(&group, context)?.unwrap_or_default();
         let single = rows.len() == 1;
         for (k, r) in rows.iter_mut().enumerate() {
@@ -45,12 +45,18 @@ fn all(bytes: Vec<u8>, context: &Context) -> Result<Vec<Row>, String> {
     }
     if out.is_empty() {
         return Err(format!(
-            "no data sets of wavelength ({} …) and flux in the root or its groups; there are {}",
+            "no data sets of wavelength ({} …) and flux, [pixel] or [spectrum, pixel], in the root or its groups; there are {}",
             super::pixels::wave_names(),
             seen.join(", ")
         ));
     }
     Ok(out)
+}
+
+/// Data sets of a group with their shapes, for messages.
+fn shapes(group: &Group) -> Vec<String> {
+    let shape = |n: &String| group.dataset(n).and_then(|d| d.shape()).map_or_else(|_| "unreadable".into(), |s| format!("{s:?}"));
+    group.datasets().unwrap_or_default().iter().take(12).map(|n| format!("{n} {}", shape(n))).collect()
 }
 
 /// One array by role: its name, unit, length of a row, and values.
@@ -230,6 +236,6 @@ mod tests {
         let nothing = written(|b| {
             b.create_dataset("images").with_f32_data(&flux);
         });
-        assert!(rows(&nothing).unwrap_err().contains("there are images"));
+        assert!(rows(&nothing).unwrap_err().contains("there are images [200]"));
     }
 }
