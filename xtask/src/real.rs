@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use slipher_sim::random::Stream;
-use slipher_systems::redshift::measure::{Wanted, measure_all, zwarn};
+use slipher_systems::redshift::measure::{PURITY, Wanted, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{Tally, redshift_right, success};
 use slipher_systems::trust::{calibration_error, reliability};
@@ -19,8 +19,8 @@ struct Line {
     z: Tally,
     accepted: Tally,
     kept: Tally,
-    unfamiliar: Tally,
-    errors: Tally,
+    unfamiliar: usize,
+    errors: usize,
     classical: Tally,
 }
 
@@ -52,13 +52,12 @@ pub fn check(data: &Path, model: &Path) -> Result<(), String> {
 pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String> {
     let model = Model::read(model).map_err(|e| e.to_string())?;
     let known = load(data)?;
-    // The default dial of `slipher redshift`.
-    let accept = model.dial.threshold(0.98).unwrap_or(1.0);
+    let accept = model.dial.threshold(PURITY).unwrap_or(1.0);
     let start = Instant::now();
     let answers = measure_all(&model, &Wanted { lines: false, accept, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
     let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
     let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
-    let mut judged = Vec::new();
+    let (mut judged, mut sound) = (Vec::new(), Vec::new());
     let mut table: BTreeMap<&'static str, Line> = BTreeMap::new();
     for (i, (k, m)) in known.iter().zip(&answers).enumerate() {
         let best = m.best();
@@ -72,10 +71,12 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         if right {
             line.kept.add(m.accepted());
         }
-        line.unfamiliar.add(m.zwarn & zwarn::UNFAMILIAR != 0);
-        line.errors.add(m.zwarn & zwarn::ERRORS_UNLIKELY != 0);
+        line.unfamiliar += usize::from(m.zwarn & zwarn::UNFAMILIAR != 0);
+        line.errors += usize::from(m.zwarn & zwarn::ERRORS_UNLIKELY != 0);
         if let Some(b) = best {
-            judged.push((b.probability, right, k.set != MANGLED));
+            let one = (b.probability, right);
+            judged.push(one);
+            sound.extend((k.set != MANGLED).then_some(one));
             line.said += b.probability;
         }
         if let Some((b, ..)) = &baseline {
@@ -96,15 +97,11 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     for (set, l) in table {
         let theirs = if classical { l.classical.to_string() } else { "--classical".into() };
         let said = 100.0 * l.said / l.all.n.max(1) as f64;
-        println!(
-            "| {set} | {} | {said:.0} % | {} | {} | {} | {}, {} of {} | {theirs} |",
-            l.all, l.z, l.accepted, l.kept, l.unfamiliar.right, l.errors.right, l.all.n
-        );
+        println!("| {set} | {} | {said:.0} % | {} | {} | {} | {}, {} of {} | {theirs} |", l.all, l.z, l.accepted, l.kept, l.unfamiliar, l.errors, l.all.n);
     }
-    let of = |some: &dyn Fn(bool) -> bool| judged.iter().filter(|j| some(j.2)).map(|j| (j.0, j.1)).collect::<Vec<_>>();
     println!();
-    calibration("all sets", &of(&|_| true));
-    calibration("without the mangled DESI EDR", &of(&|sound| sound));
+    calibration("all sets", &judged);
+    calibration("without the mangled DESI EDR", &sound);
     println!("\nper spectrum and core, in memory: network {ours:.2} ms");
     if let Some((_, fft, direct)) = baseline {
         println!("template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)", fft / ours, direct / ours);

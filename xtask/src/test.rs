@@ -31,33 +31,36 @@ pub fn run() -> Result<(), String> {
     Ok(())
 }
 
-/// Real readers (astropy, pyarrow) open what the program writes, in an environment that this step makes.
 /// Redrock, desispec, specutils and qp read what Slipher writes; half a gigabyte of packages, so no part of the tests.
 pub fn peers() -> Result<(), String> {
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let venv = target.join("peers");
-    let python = venv.join("bin/python").display().to_string();
-    if !venv.exists() {
-        sh("python3", &["-m", "venv", &venv.display().to_string()])?;
-    }
-    sh(&python, &["-m", "pip", "install", "--quiet", "redrock", "desispec", "specutils", "qp-prob", "pyarrow"])?;
-    sh(&python, &["python/tests/peers.py", &target.join("release/slipher").display().to_string()])
+    let python = environment("peers", "redrock, desispec, specutils, qp, pyarrow", &["redrock", "desispec", "specutils", "qp-prob", "pyarrow"])?;
+    sh(&python, &["python/tests/peers.py", &target().join("release/slipher").display().to_string()])
 }
 
-fn python() -> Result<(), String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    let venv = target.join("venv");
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// The Python of a virtual environment in the target folder that can import `modules`; made, and `packages` installed, if need be.
+fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, String> {
+    let venv = target().join(name);
     let python = venv.join("bin/python");
     let text = |p: &PathBuf| p.display().to_string();
     if !python.exists() {
         sh("python3", &["-m", "venv", &text(&venv)])?;
     }
-    let have = Command::new(&python).args(["-c", "import astropy, pyarrow, numpy, h5py"]).output().is_ok_and(|o| o.status.success());
+    let have = Command::new(&python).args(["-c", &format!("import {modules}")]).output().is_ok_and(|o| o.status.success());
     if !have {
-        sh(&text(&python), &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "numpy", "astropy", "pyarrow", "h5py"])?;
+        sh(&text(&python), &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], packages].concat())?;
     }
-    let binary = target.join("release/slipher");
-    sh(&text(&python), &["python/tests/formats.py", &text(&binary)])?;
-    sh(&text(&python), &["python/tests/round_trip.py", &text(&binary)])
+    Ok(text(&python))
+}
+
+/// Real readers (astropy, pyarrow, h5py) open what the program writes, in an environment that this step makes.
+fn python() -> Result<(), String> {
+    let python = environment("venv", "astropy, pyarrow, numpy, h5py", &["numpy", "astropy", "pyarrow", "h5py"])?;
+    let binary = target().join("release/slipher").display().to_string();
+    sh(&python, &["python/tests/formats.py", &binary])?;
+    sh(&python, &["python/tests/round_trip.py", &binary])
 }

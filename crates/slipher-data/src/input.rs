@@ -50,7 +50,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
 }
 
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
-const ENDINGS: [&str; 13] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5", "hdf5"];
+pub const ENDINGS: [&str; 13] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5", "hdf5"];
 
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let io = |source| InputError::Io { path: folder.to_owned(), source };

@@ -64,6 +64,16 @@ pub enum Sampling {
     Log10,
 }
 
+impl Sampling {
+    /// Centre of the pixel between two edges.
+    pub fn centre(self, edges: &[f64]) -> f64 {
+        match self {
+            Sampling::Linear => 0.5 * (edges[0] + edges[1]),
+            Sampling::Log10 => (edges[0] * edges[1]).sqrt(),
+        }
+    }
+}
+
 fn default_calibration() -> f64 {
     0.05
 }
@@ -166,11 +176,7 @@ impl Instrument {
 
     /// Pixel centres of all windows.
     pub fn pixels(&self) -> Vec<f64> {
-        let centre = |e: &[f64]| match self.sampling {
-            Sampling::Linear => 0.5 * (e[0] + e[1]),
-            Sampling::Log10 => (e[0] * e[1]).sqrt(),
-        };
-        self.windows_edges().iter().flat_map(|e| e.windows(2).map(centre).collect::<Vec<_>>()).collect()
+        self.windows_edges().iter().flat_map(|e| e.windows(2).map(|e| self.sampling.centre(e)).collect::<Vec<_>>()).collect()
     }
 
     /// A spectrograph nobody has built: random window, sampling, resolution and noise.

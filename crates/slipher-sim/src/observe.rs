@@ -5,9 +5,9 @@ use std::f64::consts::TAU;
 use slipher_data::grid::{LogGrid, rebin};
 use slipher_data::spectrum::{Spectrum, mask};
 
-use crate::instrument::{Instrument, Sampling, interpolate};
+use crate::instrument::{Instrument, interpolate};
 use crate::random::Stream;
-use crate::sed::{Gaussian, STEP, Sed, smooth};
+use crate::sed::{STEP, Sed, SpecType, smooth};
 
 /// Bright OH and atomic lines of the night sky, Å (after Hanuschik 2003, rounded).
 const SKY: [f64; 92] = [
@@ -64,29 +64,15 @@ pub fn observe(sed: &Sed, z: f64, snr: f64, instrument: &Instrument, rng: &mut S
 pub fn noiseless(sed: &Sed, z: f64, instrument: &Instrument) -> (Vec<f64>, Vec<f32>) {
     let (mut wave, mut flux) = (Vec::new(), Vec::new());
     for pixel_edges in instrument.windows_edges() {
-        let centre = |e: &[f64]| match instrument.sampling {
-            Sampling::Linear => 0.5 * (e[0] + e[1]),
-            Sampling::Log10 => (e[0] * e[1]).sqrt(),
-        };
         flux.extend(pixel_flux(sed, z, instrument, &pixel_edges));
-        wave.extend(pixel_edges.windows(2).map(centre));
+        wave.extend(pixel_edges.windows(2).map(|e| instrument.sampling.centre(e)));
     }
     (wave, flux)
 }
 
 /// Blank sky: noise and residuals of the sky subtraction, no object.
 pub fn blank_sky(instrument: &Instrument, rng: &mut Stream) -> Spectrum {
-    let nothing = Sed {
-        class: crate::sed::SpecType::Galaxy,
-        subtype: "sky",
-        continua: vec![],
-        power: None,
-        dust: (crate::dust::Law::Calzetti, 0.0),
-        dispersion: 0.0,
-        emission: Vec::<Gaussian>::new(),
-        absorption: vec![],
-        sightline: None,
-    };
+    let nothing = Sed::empty(SpecType::Galaxy, "sky");
     let mut out = observe(&nothing, 0.0, 1.0, instrument, rng).spectrum;
     // The sky is never subtracted quite.
     let offset = rng.normal(0.0, 0.2) as f32 * median_abs(&out.flux);
@@ -249,21 +235,9 @@ fn reject(s: &mut Spectrum, range: std::ops::Range<usize>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dust::Law;
-    use crate::sed::SpecType;
 
     fn flat() -> Sed {
-        Sed {
-            class: SpecType::Star,
-            subtype: "flat",
-            continua: vec![],
-            power: Some((1.0, 0.0, 1e6, 0.0)),
-            dust: (Law::Calzetti, 0.0),
-            dispersion: 0.0,
-            emission: vec![],
-            absorption: vec![],
-            sightline: None,
-        }
+        Sed { power: Some((1.0, 0.0, 1e6, 0.0)), ..Sed::empty(SpecType::Star, "flat") }
     }
 
     /// Claimed errors describe the scatter: χ² per pixel of a flat source near 1 (median, robust to defects).

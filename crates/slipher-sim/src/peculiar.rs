@@ -3,23 +3,12 @@
 
 use slipher_data::spectrum::{Spectrum, median};
 
-use crate::dust::Law;
 use crate::random::Stream;
 use crate::sed::{C_KMS, Sed, SpecType};
 
 /// f_λ ∝ λ^slope, nothing else.
 pub fn power_law(slope: f64) -> Sed {
-    Sed {
-        class: SpecType::Qso,
-        subtype: "blazar",
-        continua: vec![],
-        power: Some((1.0, slope, 1e6, slope)),
-        dust: (Law::Calzetti, 0.0),
-        dispersion: 0.0,
-        emission: vec![],
-        absorption: vec![],
-        sightline: None,
-    }
+    Sed { power: Some((1.0, slope, 1e6, slope)), ..Sed::empty(SpecType::Qso, "blazar") }
 }
 
 /// Median |flux| of the good pixels.

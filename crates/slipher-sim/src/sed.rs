@@ -155,6 +155,21 @@ pub trait Resolution {
 }
 
 impl Sed {
+    /// Nothing that shines or absorbs.
+    pub fn empty(class: SpecType, subtype: &'static str) -> Sed {
+        Sed {
+            class,
+            subtype,
+            continua: vec![],
+            power: None,
+            dust: (Law::Calzetti, 0.0),
+            dispersion: 0.0,
+            emission: vec![],
+            absorption: vec![],
+            sightline: None,
+        }
+    }
+
     /// Flux density on the observed log grid `10^(start + i·STEP)`, with the line-spread function
     /// applied. λ_obs = (1 + z) λ_rest; overall scale is arbitrary.
     pub fn observe(&self, z: f64, start: f64, len: usize, lsf: &dyn Resolution) -> Vec<f32> {
@@ -324,17 +339,7 @@ mod tests {
     }
 
     fn bare() -> Sed {
-        Sed {
-            class: SpecType::Galaxy,
-            subtype: "test",
-            continua: vec![],
-            power: None,
-            dust: (Law::Calzetti, 0.0),
-            dispersion: 0.0,
-            emission: vec![],
-            absorption: vec![],
-            sightline: None,
-        }
+        Sed::empty(SpecType::Galaxy, "test")
     }
 
     proptest! {

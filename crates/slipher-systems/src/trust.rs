@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::redshift::score::wilson;
+use crate::redshift::score::{Tally, wilson};
 
 /// Rows sorted by probability in 15 bins of equal number, fewer where bins would have fewer than 20 rows: (mean probability, share right, rows).
 pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, usize)> {
@@ -102,6 +102,35 @@ pub fn pulls(x: &mut [f64]) -> Pulls {
     let far = x.iter().filter(|v| **v > 5.0).count() as f64 / n as f64;
     let middle = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
     Pulls { width: 1.4826 * middle, far, median }
+}
+
+/// How honest the probabilities and errors of some rows are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Honesty {
+    pub right: Tally,
+    /// Mean probability.
+    pub said: f64,
+    /// See [`calibration_error`].
+    pub error: f64,
+    /// Of the rows whose probability is above 0.99, and their number.
+    pub pulls: Pulls,
+    pub sure: usize,
+}
+
+impl Honesty {
+    /// Of (probability, right, pull) of each row; none of no rows.
+    pub fn of(rows: &[(f64, bool, f64)]) -> Option<Honesty> {
+        if rows.is_empty() {
+            return None;
+        }
+        let mut right = Tally::default();
+        rows.iter().for_each(|r| right.add(r.1));
+        let p: Vec<f32> = rows.iter().map(|r| r.0 as f32).collect();
+        let said = rows.iter().map(|r| r.0).sum::<f64>() / rows.len() as f64;
+        let error = calibration_error(&reliability(&p, &|i| rows[i].1));
+        let mut x: Vec<f64> = rows.iter().filter(|r| r.0 > 0.99).map(|r| r.2).collect();
+        Some(Honesty { right, said, error, pulls: pulls(&mut x), sure: x.len() })
+    }
 }
 
 /// Kolmogorov's test that values are uniform between 0 and 1: the largest distance of the two distributions, and the probability of one as

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hdf5_pure::{AttrValue, DType, Dataset, File, Group};
 
-use super::pixels::{Medium, Noise, Pixels, Role, role};
+use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, role};
 use super::{Content, Context, Format, Row};
 use crate::spectrum::{Spectrum, Truth};
 
@@ -169,14 +169,7 @@ impl Columns {
             let read = |d: Dataset| d.read_string().ok().or_else(|| Some(d.read_i64().ok()?.iter().map(i64::to_string).collect()));
             find(wanted).and_then(read).filter(|v: &Vec<String>| v.len() == rows).unwrap_or_default()
         };
-        Columns {
-            id: texts(&["object_id", "targetid", "objid", "source_id", "specid", "name", "id"]),
-            ra: numbers(&["ra", "target_ra", "plug_ra"]),
-            dec: numbers(&["dec", "target_dec", "plug_dec"]),
-            z: numbers(&["z", "z_true", "redshift"]),
-            zwarn: numbers(&["zwarn", "zwarning"]),
-            class: texts(&["spectype", "class"]),
-        }
+        Columns { id: texts(ID), ra: numbers(RA), dec: numbers(DEC), z: numbers(REDSHIFT), zwarn: numbers(ZWARN), class: texts(CLASS) }
     }
 
     fn identify(&self, i: usize, mut s: Spectrum) -> Spectrum {

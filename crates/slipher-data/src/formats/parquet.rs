@@ -12,7 +12,7 @@ use arrow_schema::DataType;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::desi::join;
-use super::pixels::{Medium, Noise, Pixels, Role, role};
+use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, role};
 use super::{Content, Context, Format, Row};
 use crate::spectrum::{Spectrum, Truth};
 
@@ -200,10 +200,10 @@ fn number(values: &ArrayRef, row: usize) -> f64 {
 
 fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {
     let scalar = |names: &[&str]| column(batch, names).map_or(f64::NAN, |c| number(c, row));
-    s.object_id = column(batch, &["object_id", "targetid", "objid", "source_id", "specid", "name", "id"]).and_then(|c| text(c, row)).unwrap_or_default();
-    (s.ra, s.dec) = (scalar(&["ra", "target_ra", "plug_ra"]), scalar(&["dec", "target_dec", "plug_dec"]));
-    let class = column(batch, &["spectype", "class"]).and_then(|c| text(c, row));
-    let (z, zwarn) = (scalar(&["z", "z_true", "redshift"]), scalar(&["zwarn", "zwarning"]));
+    s.object_id = column(batch, ID).and_then(|c| text(c, row)).unwrap_or_default();
+    (s.ra, s.dec) = (scalar(RA), scalar(DEC));
+    let class = column(batch, CLASS).and_then(|c| text(c, row));
+    let (z, zwarn) = (scalar(REDSHIFT), scalar(ZWARN));
     if let (Some(spectype), true) = (class, z.is_finite()) {
         s.truth = Some(Truth { z, spectype: spectype.to_uppercase(), zwarn: if zwarn.is_nan() { 0 } else { zwarn as i64 } });
     }

@@ -163,6 +163,14 @@ fn scale(flux: &mut [f64], noise: &mut Noise, factor: &[f64]) {
     }
 }
 
+/// Names of columns that say what an object is, by row.
+pub const ID: &[&str] = &["object_id", "targetid", "objid", "source_id", "specid", "name", "id"];
+pub const RA: &[&str] = &["ra", "target_ra", "plug_ra"];
+pub const DEC: &[&str] = &["dec", "target_dec", "plug_dec"];
+pub const CLASS: &[&str] = &["spectype", "class"];
+pub const REDSHIFT: &[&str] = &["z", "z_true", "redshift"];
+pub const ZWARN: &[&str] = &["zwarn", "zwarning"];
+
 /// Role of a column by its name; names are compared in lower case without `_`, `-`, blanks or a unit in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {

@@ -3,6 +3,7 @@
 use slipher_sim::sed::SpecType;
 
 use super::catalogue::Row;
+use super::euclid::TOLERANCE;
 use super::lines::strongest;
 use super::measure::zwarn;
 use super::score::{Tally, success};
@@ -139,7 +140,7 @@ impl Outcomes {
             } += 1;
             out.completeness.add(accepted);
             if let Some(b) = best.filter(|_| accepted) {
-                out.purity.add((b.z - t.z).abs() < 0.001 * (1.0 + t.z));
+                out.purity.add((b.z - t.z).abs() < TOLERANCE * (1.0 + t.z));
             }
         }
         out

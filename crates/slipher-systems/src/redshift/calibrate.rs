@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use slipher_sim::sed::SpecType;
 
 use super::decode::{Best, best_window};
-use super::lines::invert;
+use super::least_squares::{Normal, solve};
 use super::model::redshift_of;
 
 /// Numbers that the calibration of a probability depends on.
@@ -53,16 +53,12 @@ impl Phase {
         if near.len() < 100 {
             return Phase::default();
         }
-        let (mut a, mut b) = (vec![0.0; 9], [0.0; 3]);
+        let mut normal = Normal::new(3);
         for (x, truth) in near {
             let (sin, cos) = (std::f64::consts::TAU * x.fract()).sin_cos();
-            let f = [1.0, sin, cos];
-            for i in 0..3 {
-                b[i] += f[i] * (x - truth);
-                (0..3).for_each(|j| a[3 * i + j] += f[i] * f[j]);
-            }
+            normal.add(&[1.0, sin, cos], x - truth);
         }
-        invert(&a, 3).map_or(Phase::default(), |inverse| Phase([0, 1, 2].map(|i| (0..3).map(|j| inverse[3 * i + j] * b[j]).sum())))
+        normal.solve().map_or(Phase::default(), |c| Phase([c[0], c[1], c[2]]))
     }
 }
 
@@ -157,8 +153,7 @@ fn regression(rows: &[([f64; FEATURES], f64)]) -> Vec<f64> {
                 (0..=i).for_each(|j| a[i * FEATURES + j] += f[i] * f[j] * p * (1.0 - p));
             }
         }
-        let Some(inverse) = invert(&a, FEATURES) else { return start };
-        let step: Vec<f64> = (0..FEATURES).map(|i| (0..FEATURES).map(|j| inverse[i * FEATURES + j] * g[j]).sum()).collect();
+        let Some(step) = solve(&a, &g) else { return start };
         // Newton's step may overshoot far from the optimum.
         let size = step.iter().map(|s| s.abs()).fold(0.0, f64::max);
         w.iter_mut().zip(&step).for_each(|(w, s)| *w += s * (2.0 / size).min(1.0));

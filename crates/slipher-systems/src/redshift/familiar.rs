@@ -10,7 +10,7 @@ use slipher_sim::sed::SpecType;
 use slipher_sim::templates::Library;
 
 use super::encode::{Encoded, LAG};
-use super::lines::invert;
+use super::least_squares::Normal;
 use super::model::{LAGS, SUPPORT, lag_of};
 use super::template_fit::components;
 
@@ -195,18 +195,12 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
 
 /// Residuals of the least-squares fit to the rows kept, of all rows, in σ.
 fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
-    let (mut a, mut b) = (vec![0.0; n * n], vec![0.0; n]);
-    for (r, _) in rows.iter().zip(kept).filter(|r| *r.1) {
-        for (i, t) in r.terms.iter().enumerate() {
-            b[i] += t * r.flux;
-            a[i * n..=i * n + i].iter_mut().zip(&r.terms).for_each(|(a, u)| *a += t * u);
-        }
-    }
-    let trace: f64 = (0..n).map(|i| a[i * n + i]).sum();
-    (0..n).for_each(|i| a[i * n + i] += 1e-6 * trace / n as f64 + 1e-12);
-    let inverse = invert(&a, n)?;
-    let c: Vec<f64> = (0..n).map(|i| (0..n).map(|j| inverse[i * n + j] * b[j]).sum()).collect();
-    Some(rows.iter().map(|r| r.flux - r.terms.iter().zip(&c).map(|(t, c)| t * c).sum::<f64>()).collect())
+    let mut normal = Normal::new(n);
+    rows.iter().zip(kept).filter(|r| *r.1).for_each(|(r, _)| normal.add(&r.terms, r.flux));
+    let ridge = 1e-6 * normal.trace() / n as f64 + 1e-12;
+    normal.stiffen(|_| ridge);
+    let c = normal.solve()?;
+    Some(rows.iter().map(|r| r.flux - dot(&r.terms, &c)).collect())
 }
 
 /// Scatter over errors: median |second difference| of neighbouring good pixels in units of its error, over that of a Gaussian.
@@ -255,15 +249,10 @@ fn dot(a: &[f64], x: &[f64]) -> f64 {
 
 /// Weights of the first `n` features, with a little ridge.
 fn least_squares(rows: &[([f64; FEATURES], f64)], n: usize) -> Vec<f64> {
-    let (mut a, mut b) = (vec![0.0; n * n], vec![0.0; n]);
-    for (x, y) in rows {
-        for i in 0..n {
-            b[i] += x[i] * y;
-            (0..=i).for_each(|j| a[i * n + j] += x[i] * x[j]);
-        }
-    }
-    (0..n).for_each(|i| a[i * n + i] += 1e-3 + 1e-6 * a[i * n + i]);
-    invert(&a, n).map_or_else(Vec::new, |inverse| (0..n).map(|i| (0..n).map(|j| inverse[i * n + j] * b[j]).sum()).collect())
+    let mut normal = Normal::new(n);
+    rows.iter().for_each(|(x, y)| normal.add(&x[..n], *y));
+    normal.stiffen(|d| 1e-3 + 1e-6 * d);
+    normal.solve().unwrap_or_default()
 }
 
 /// Scores that given shares of all exceed.

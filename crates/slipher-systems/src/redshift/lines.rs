@@ -9,6 +9,7 @@ use slipher_sim::lines::{LINES, Line, Look};
 use slipher_sim::sed::{C_KMS, SpecType};
 
 use super::decode::Solution;
+use super::least_squares::{invert, times};
 
 /// One line, measured.
 #[derive(Clone, Debug, PartialEq)]
@@ -147,12 +148,12 @@ fn fit(s: &Spectrum, group: &[&Line], z: f64, beside: f64, sigma: &dyn Fn(&Line)
         return None;
     }
     let inverse = invert(&a, n)?;
-    let x: Vec<f64> = (0..n).map(|i| (0..n).map(|j| inverse[i * n + j] * b[j]).sum()).collect();
+    let x = times(&inverse, &b);
     // χ² without the lines less χ² with them.
     let explained = |p: &[f64], k: usize| (0..k).map(|i| p[i] * b[i]).sum::<f64>();
     let plain = [a[0], a[n], a[n], a[n + 1]];
     let straight = invert(&plain, 2)?;
-    let c: Vec<f64> = (0..2).map(|i| straight[2 * i] * b[0] + straight[2 * i + 1] * b[1]).collect();
+    let c = times(&straight, &b[..2]);
     let gain = explained(&x, n) - explained(&c, 2);
     let area = (2.0 * std::f64::consts::PI).sqrt();
     let measured = lines.iter().zip(&shapes).enumerate().map(|(i, (l, (centre, sigma)))| {
@@ -175,39 +176,6 @@ fn fit(s: &Spectrum, group: &[&Line], z: f64, beside: f64, sigma: &dyn Fn(&Line)
         }
     });
     Some(Fit { lines: measured.filter(|l| l.flux_err > 0.0 && l.flux.is_finite()).collect(), gain })
-}
-
-/// Inverse of a positive definite matrix, of which the lower triangle is given (Cholesky); none if it is not.
-pub(super) fn invert(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = vec![0.0; n * n];
-    for i in 0..n {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
-            let v = a[i * n + j] - sum;
-            if i == j {
-                // Blended lines that cannot be told apart.
-                if v <= 1e-9 * a[i * n + i] {
-                    return None;
-                }
-                l[i * n + i] = v.sqrt();
-            } else {
-                l[i * n + j] = v / l[j * n + j];
-            }
-        }
-    }
-    let mut out = vec![0.0; n * n];
-    for c in 0..n {
-        let mut y = vec![0.0; n];
-        for i in c..n {
-            let sum: f64 = (c..i).map(|k| l[i * n + k] * y[k]).sum();
-            y[i] = (f64::from(u8::from(i == c)) - sum) / l[i * n + i];
-        }
-        for i in (0..n).rev() {
-            let sum: f64 = (i + 1..n).map(|k| l[k * n + i] * out[k * n + c]).sum();
-            out[i * n + c] = (y[i] - sum) / l[i * n + i];
-        }
-    }
-    Some(out)
 }
 
 /// The strongest line of a list, by |S/N|.

@@ -27,6 +27,7 @@ pub mod euclid;
 mod export;
 pub mod familiar;
 pub mod layouts;
+mod least_squares;
 pub mod lines;
 pub mod measure;
 pub mod model;

@@ -16,7 +16,7 @@ use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Sp
 use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 
-use slipher_systems::trust::{Pulls, calibration_error, pulls, reliability};
+use slipher_systems::trust::Honesty;
 
 use crate::{Outcome, System, progress};
 
@@ -184,24 +184,16 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     println!("| rows | n | right | mean p_correct | calibration error | width and median of the pulls of z where p_correct > 0.99 (n, beyond 5) |");
     println!("| --- | --- | --- | --- | --- | --- |");
     let line = |name: &str, some: &dyn Fn(&Judged) -> bool| {
-        let own: Vec<&Judged> = rows.iter().filter(|r| some(r)).collect();
-        if own.is_empty() {
-            return;
-        }
-        let mut right = Tally::default();
-        own.iter().for_each(|r| right.add(r.right));
-        let p: Vec<f32> = own.iter().map(|r| r.p as f32).collect();
-        let mean = own.iter().map(|r| r.p).sum::<f64>() / own.len() as f64;
-        let error = calibration_error(&reliability(&p, &|i| own[i].right));
-        let mut x: Vec<f64> = own.iter().filter(|r| r.p > 0.99).map(|r| r.pull).collect();
-        let Pulls { width, far, median } = pulls(&mut x);
+        let own: Vec<(f64, bool, f64)> = rows.iter().filter(|r| some(r)).map(|r| (r.p, r.right, r.pull)).collect();
+        let Some(Honesty { right, said, error, pulls, sure }) = Honesty::of(&own) else { return };
         println!(
-            "| {name} | {} | {right} | {:.1} % | {:.2} % | {width:.2}, {median:+.2} ({}, {:.2} %) |",
-            own.len(),
-            100.0 * mean,
+            "| {name} | {} | {right} | {:.1} % | {:.2} % | {:.2}, {:+.2} ({sure}, {:.2} %) |",
+            right.n,
+            100.0 * said,
             100.0 * error,
-            x.len(),
-            100.0 * far
+            pulls.width,
+            pulls.median,
+            100.0 * pulls.far
         );
     };
     line("all", &|_| true);

@@ -13,7 +13,25 @@ pub mod train;
 use std::path::Path;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
+use slipher_data::formats::{Medium, ReadOptions};
 use slipher_systems::redshift::model::Model;
+
+/// What wavelengths were measured in, for verbs that read files.
+#[derive(clap::Args)]
+pub struct MediumArgs {
+    /// Wavelengths are in air, whatever the files say
+    #[arg(long, conflicts_with = "vacuum")]
+    air: bool,
+    /// Wavelengths are in vacuum, whatever the files say
+    #[arg(long)]
+    vacuum: bool,
+}
+
+impl MediumArgs {
+    fn options(&self) -> ReadOptions {
+        ReadOptions { medium: if self.air { Some(Medium::Air) } else { self.vacuum.then_some(Medium::Vacuum) } }
+    }
+}
 
 /// The model that comes with the program.
 const SHIPPED: &[u8] = include_bytes!("../../../../models/redshift.safetensors");

@@ -7,8 +7,7 @@ use std::time::Instant;
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use slipher_data::catalogue::CatalogueWriter;
-use slipher_data::formats::{Medium, ReadOptions};
-use slipher_data::input::expand;
+use slipher_data::input::{ENDINGS, expand};
 use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
 use slipher_systems::redshift::decode::lag_redshifts;
 use slipher_systems::redshift::layouts::Layout;
@@ -114,12 +113,8 @@ struct Common {
     /// Model file; default: the one that comes with the program
     #[arg(short, long)]
     model: Option<PathBuf>,
-    /// Wavelengths are in air, whatever the files say
-    #[arg(long, conflicts_with = "vacuum")]
-    air: bool,
-    /// Wavelengths are in vacuum, whatever the files say
-    #[arg(long)]
-    vacuum: bool,
+    #[command(flatten)]
+    medium: super::MediumArgs,
     /// Where the network runs; auto takes a graphics processor if this build knows one (features wgpu, cuda)
     #[arg(long, value_enum, default_value_t = Device::Auto)]
     device: Device,
@@ -218,8 +213,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         }
         model.engine = Some(engine);
     }
-    let medium = if common.air { Some(Medium::Air) } else { common.vacuum.then_some(Medium::Vacuum) };
-    let options = ReadOptions { medium };
+    let options = common.medium.options();
     let mut files = expand(arguments).into_diagnostic()?;
     if let Some(shard) = &common.shard {
         let (i, n) = parse_shard(shard)?;
@@ -232,7 +226,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
     });
     if files.is_empty() {
-        eprintln!("slipher: no files to read (folders are searched for .fits, .fit, .fits.gz, .dat, .txt, .csv, .ascii)");
+        eprintln!("slipher: no files to read (folders are searched for .{}, each also with .gz)", ENDINGS.join(", ."));
         return Ok(Outcome::Nothing);
     }
     let prior = common.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
-use slipher_data::formats::{FORMATS, Medium, ReadOptions, read};
+use slipher_data::formats::{FORMATS, read};
 
 use crate::Outcome;
 
@@ -12,12 +12,8 @@ use crate::Outcome;
 pub struct Args {
     /// File to look into
     file: PathBuf,
-    /// Wavelengths are in air, whatever the file says
-    #[arg(long, conflicts_with = "vacuum")]
-    air: bool,
-    /// Wavelengths are in vacuum, whatever the file says
-    #[arg(long)]
-    vacuum: bool,
+    #[command(flatten)]
+    medium: super::MediumArgs,
 }
 
 pub fn formats() -> Result<Outcome> {
@@ -29,8 +25,7 @@ pub fn formats() -> Result<Outcome> {
 }
 
 pub fn run(a: &Args) -> Result<Outcome> {
-    let medium = if a.air { Some(Medium::Air) } else { a.vacuum.then_some(Medium::Vacuum) };
-    let f = read(&a.file, &ReadOptions { medium }).into_diagnostic()?;
+    let f = read(&a.file, &a.medium.options()).into_diagnostic()?;
     println!("{}: {} ({})", a.file.display(), f.format, f.because);
     let mut failed = 0;
     for r in f.rows.iter().take(20) {

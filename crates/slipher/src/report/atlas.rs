@@ -5,8 +5,7 @@ use std::fmt::Write;
 use slipher_sim::sed::SpecType;
 use slipher_systems::redshift::atlas::{Outcomes, pile_ups};
 use slipher_systems::redshift::catalogue::Row;
-use slipher_systems::redshift::score::Tally;
-use slipher_systems::trust::{calibration_error, pulls, reliability, uniform};
+use slipher_systems::trust::{Honesty, uniform};
 
 use super::figure::{Axis, COLOURS, Figure, GREY, escape};
 use super::{Pair, legend};
@@ -47,27 +46,23 @@ fn by(title: &str, pairs: &[Pair], bins: &[(f64, f64)], key: impl Fn(&Pair) -> f
     let mut h =
         format!("<table><tr><th>{title}</th><th>right</th><th>mean p_correct</th><th>calibration error</th><th>width of pulls, p_correct &gt; 0.99</th></tr>",);
     for &(lo, hi) in bins {
-        let own: Vec<&Pair> = pairs.iter().filter(|p| key(p) >= lo && key(p) < hi).collect();
-        if own.is_empty() {
-            continue;
-        }
-        let mut right = Tally::default();
-        own.iter().for_each(|p| right.add(p.right));
-        let p: Vec<f32> = own.iter().map(|p| p.p as f32).collect();
-        let mean = own.iter().map(|p| p.p).sum::<f64>() / own.len() as f64;
-        let error = if own.len() >= 30 { format!("{:.1} %", 100.0 * calibration_error(&reliability(&p, &|i| own[i].right))) } else { "–".into() };
-        let mut x: Vec<f64> = own.iter().filter(|p| p.p > 0.99).filter_map(|p| Some((p.z - p.truth.1) / p.row.measurement.best()?.z_err)).collect();
-        let n = x.len();
-        let pulls = pulls(&mut x);
-        let width =
-            if n >= 10 { format!("{:.2}, median {:+.2} (n = {n}, {:.1} % beyond 5)", pulls.width, pulls.median, 100.0 * pulls.far) } else { "–".into() };
+        let inside = pairs.iter().filter(|p| key(p) >= lo && key(p) < hi);
+        let pull = |p: &Pair| p.row.measurement.best().map_or(f64::NAN, |b| (p.z - p.truth.1) / b.z_err);
+        let own: Vec<(f64, bool, f64)> = inside.map(|p| (p.p, p.right, pull(p))).collect();
+        let Some(Honesty { right, said, error, pulls, sure }) = Honesty::of(&own) else { continue };
+        let error = if right.n >= 30 { format!("{:.1} %", 100.0 * error) } else { "–".into() };
+        let width = if sure >= 10 {
+            format!("{:.2}, median {:+.2} (n = {sure}, {:.1} % beyond 5)", pulls.width, pulls.median, 100.0 * pulls.far)
+        } else {
+            "–".into()
+        };
         let name = match (lo.is_finite(), hi.is_finite()) {
             (false, false) => "all".to_owned(),
             (false, true) => format!("below {hi}"),
             (true, true) => format!("{lo} to {hi}"),
             (true, false) => format!("above {lo}"),
         };
-        let _ = write!(h, "<tr><td>{name}</td><td>{right}</td><td>{:.1} %</td><td>{error}</td><td>{width}</td></tr>", 100.0 * mean);
+        let _ = write!(h, "<tr><td>{name}</td><td>{right}</td><td>{:.1} %</td><td>{error}</td><td>{width}</td></tr>", 100.0 * said);
     }
     h + "</table>"
 }
