@@ -70,6 +70,22 @@ print('    const BN_LOSS: f64 = %.5f;'%l.item())
 print('    const BN_EVAL: [f32; 9] = [%s];'%', '.join('%.4f'%v for v in net(x).flatten().tolist()))
 print('    const BN_GRADS: [(f32, f32); 12] = [%s];'%', '.join('(%.5f, %.5f)'%(p.grad.abs().sum(),p.grad.flatten()[2]) for p in ps))
 
+# crates/slipher-nn/src/network/tests.rs: views joined, space to depth, response normalisation, groups, means of maps, maxout
+class Views(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a=torch.nn.Conv2d(4,32,3); self.b=torch.nn.Conv2d(32,16,3,padding=1,groups=2); self.c=torch.nn.Linear(64,12); self.d=torch.nn.Linear(6,3)
+    def forward(self,x):
+        f=torch.nn.functional; h=f.leaky_relu(self.a(f.pixel_unshuffle(x,2)),0.1); h=f.local_response_norm(h,5,0.5,0.75,1.0)
+        h=f.leaky_relu(self.b(h),0.1).mean((2,3)).reshape(-1,64)
+        return self.d(self.c(h).reshape(-1,6,2).max(2).values)
+net=Views(); ps=list(net.parameters())
+with torch.no_grad():
+    for i,p in enumerate(ps): p.copy_(0.5*wave(p.numel(),i).reshape(p.shape)+0.05)
+l0=net(wave(8*256,0.5).reshape(8,1,16,16)); l=torch.nn.functional.cross_entropy(l0,torch.tensor([2,0])); l.backward()
+print('    const VIEWS_LOGITS: [f32; 6] = [%s];'%', '.join('%.5f'%v for v in l0.flatten().tolist()))
+print('    const VIEWS_GRADS: [(f32, f32); 8] = [%s];'%', '.join('(%.5f, %.5f)'%(p.grad.abs().sum(),p.grad.flatten()[2]) for p in ps))
+
 # crates/slipher-nn/src/loss.rs: other losses
 l=torch.tensor([[0.2,-0.4,0.9,0.1],[-1.1,0.3,0.5,0.4]],requires_grad=True); y=torch.tensor([1,2])
 for name,f in [("logistic",lambda l: torch.nn.functional.multilabel_soft_margin_loss(l,torch.nn.functional.one_hot(y,4).float())*4/np.log(2)),("hinge",lambda l: (1+l.masked_fill(torch.nn.functional.one_hot(y,4).bool(),-1e9).max(1).values-l.gather(1,y[:,None])[:,0]).clamp(min=0).mean()),("squared",lambda l: .5*((l-torch.nn.functional.one_hot(y,4))**2).sum(1).mean())]:

@@ -10,13 +10,13 @@ use slipher_nn::predictor::{Precision, Predictor};
 
 /// W1: three convolutions of 16 filters of size 8 and a dense layer of 800 classes.
 fn w1() -> Network {
-    let conv = Layer::Conv { filters: 16, kernel: (1, 8), same: false, slope: 0.0 };
+    let conv = Layer::conv(16, (1, 8), false, 0.0);
     Network::new(Shape::line(1, 1800), &[conv, conv, conv, Layer::Dense { units: 800, slope: 1.0 }], 1).expect("it fits")
 }
 
 /// W2: the star/galaxy network of Kim & Brunner (2017), table 1.
 fn w2() -> Network {
-    let conv = |filters, k, same| Layer::Conv { filters, kernel: (k, k), same, slope: 0.01 };
+    let conv = |filters, k, same| Layer::conv(filters, (k, k), same, 0.01);
     let pool = Layer::MaxPool { size: 2, stride: 2, same: false };
     let mut layers = vec![conv(32, 5, false), conv(32, 3, true), pool];
     layers.extend([conv(64, 3, true), conv(64, 3, true), conv(64, 3, true), pool]);

@@ -390,6 +390,9 @@ impl Packed {
         Packed { inputs, bias: bias.to_vec(), half: pairs.collect(), single: vec![] }
     }
 
+    pub fn inputs(&self) -> usize {
+        self.inputs
+    }
     pub fn outputs(&self) -> usize {
         self.bias.len()
     }

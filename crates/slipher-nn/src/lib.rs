@@ -2,17 +2,20 @@
 //! network, optimisers and checkpoints. Knows arrays and no astronomy.
 //!
 //! * [`lanes`], [`tile`]: 16 channels in one vector register, the instruction set chosen at run time.
-//! * [`maps`], [`conv`], [`pool`], [`norm`], [`dense`]: feature maps and layers, forward and backward.
+//! * [`maps`], [`conv`], [`pool`], [`norm`], [`response`], [`dense`]: feature maps and layers, forward and backward.
 //! * [`network`]: lists of layers; [`predictor`]: the same for prediction only.
 //! * [`correlation`], [`fft`], [`shiftnet`]: the shift-equivariant network.
 //! * [`loss`], [`optimiser`]: what training needs.
+//! * [`augment`], [`ensemble`]: views of images and the combination of what networks say about them.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
+pub mod augment;
 pub mod checkpoint;
 pub mod conv;
 pub mod correlation;
 pub mod dense;
 pub mod elementary;
+pub mod ensemble;
 pub mod fft;
 pub mod lanes;
 pub mod loss;
@@ -22,6 +25,7 @@ pub mod norm;
 pub mod optimiser;
 pub mod pool;
 pub mod predictor;
+pub mod response;
 pub mod shiftnet;
 pub mod spare;
 pub mod tile;

@@ -152,6 +152,20 @@ impl<E: Copy + Default> Maps<E> {
     }
 }
 
+/// Squares of `size × size` pixels of `x` to channels of `y`: channel `(c · size + y) · size + x`.
+pub fn unfold(x: &Maps, size: usize, y: &mut Maps) {
+    let (from, to) = (x.shape(), y.shape());
+    assert_eq!((to.channels, to.height * size, to.width * size), (from.channels * size * size, from.height, from.width));
+    let (lanes, wide) = (from.lanes(), to.lanes());
+    for c in 0..to.channels {
+        let (source, dy, dx) = (c / (size * size), c / size % size, c % size);
+        for r in 0..to.height {
+            let row = &x.row(source / lanes, r * size + dy)[dx * lanes + source % lanes..];
+            y.row_mut(c / wide, r)[c % wide..].iter_mut().step_by(wide).zip(row.iter().step_by(size * lanes)).for_each(|(o, v)| *o = *v);
+        }
+    }
+}
+
 impl Maps<u16> {
     /// Rounds maps to `bf16`, border and all.
     pub fn round_from(&mut self, from: &Maps) {

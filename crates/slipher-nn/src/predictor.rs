@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::conv::{Conv, Epilogue};
 use crate::dense::{Buffers, Packed, panels_len};
 use crate::lanes::{Isa, WIDTH};
-use crate::maps::{Maps, Shape};
-use crate::network::{Network, Step};
+use crate::maps::{Maps, Shape, unfold};
+use crate::network::{self, Network, Step};
 use crate::norm::{self, Statistics};
 use crate::pool::MaxPool;
+use crate::response::Response;
 use crate::spare::Spare;
 use crate::tile;
 
@@ -35,6 +36,9 @@ enum Stage {
     Conv { conv: Conv, slope: f32, out: Shape, border: (usize, usize), weights: Vec<f32>, pairs: Vec<u32>, bias: Vec<f32> },
     Pool { pool: MaxPool, out: Shape, border: (usize, usize) },
     Norm { scale: Vec<f32>, shift: Vec<f32>, out: Shape, border: (usize, usize) },
+    Unfold { size: usize, out: Shape, border: (usize, usize) },
+    Response { response: Response, out: Shape, border: (usize, usize) },
+    Flat(network::Flat),
     Dense { packed: Packed, slope: f32 },
 }
 
@@ -44,6 +48,7 @@ pub struct Predictor {
     border: (usize, usize),
     features: usize,
     outputs: usize,
+    views: usize,
     stages: Vec<Stage>,
     local: usize,
     isa: Isa,
@@ -77,7 +82,7 @@ impl Predictor {
         let mut stages = Vec::new();
         for (i, step) in net.steps.iter().enumerate() {
             match *step {
-                Step::Conv { conv, slope, out, at } => {
+                Step::Conv { conv, slope, out, at, .. } => {
                     let (w, b) = net.weights[at..].split_at(conv.weights());
                     // A narrow input (one flux, five bands) is not worth rounding.
                     let narrow = !conv.channels.is_multiple_of(WIDTH);
@@ -96,6 +101,9 @@ impl Predictor {
                     let (w, b) = net.weights[at..].split_at(panels_len(inputs, units));
                     stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
                 }
+                Step::Unfold { size, out } => stages.push(Stage::Unfold { size, out, border: net.border(i + 1, out) }),
+                Step::Response { response, out } => stages.push(Stage::Response { response, out, border: net.border(i + 1, out) }),
+                Step::Flat(f) => stages.push(Stage::Flat(f)),
                 Step::Dropout { .. } => {}
             }
         }
@@ -104,6 +112,7 @@ impl Predictor {
             border: net.border(0, net.input),
             features: net.last_maps().stored(),
             outputs: net.outputs(),
+            views: net.views(),
             stages,
             local: net.local,
             isa: net.isa,
@@ -121,14 +130,14 @@ impl Predictor {
         self.outputs
     }
 
-    /// Output `[row][value]` for `x` = `[row][channel][line][column]`.
+    /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`.
     pub fn predict(&self, x: &[f32]) -> Vec<f32> {
         let n = self.input.len();
-        assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
-        let mut out = Vec::with_capacity(x.len() / n * self.outputs);
+        assert!(x.len().is_multiple_of(n * self.views), "whole rows of {} examples of {n} values", self.views);
+        let mut out = Vec::with_capacity(x.len() / n / self.views * self.outputs);
         let mut flat = self.flat.lend();
         let flat = &mut *flat;
-        for block in x.chunks(BLOCK * n) {
+        for block in x.chunks(BLOCK.next_multiple_of(self.views) * n) {
             let rows = block.len() / n;
             flat.features.resize(rows * self.features, 0.0);
             // Few examples: threads share each of them; many: each thread takes its own.
@@ -140,9 +149,14 @@ impl Predictor {
                 block.par_chunks_exact(n).zip(flat.features.par_chunks_exact_mut(self.features)).for_each(|(x, to)| self.maps(x, to, false));
             }
             for stage in &self.stages[self.local..] {
-                let Stage::Dense { packed, slope } = stage else { unreachable!("maps end where the dense part begins") };
-                flat.values.resize(rows * packed.outputs(), 0.0);
-                packed.forward(self.isa, &flat.features, *slope, &mut flat.values, &mut flat.buffers);
+                match stage {
+                    Stage::Dense { packed, slope } => {
+                        flat.values.resize(flat.features.len() / packed.inputs() * packed.outputs(), 0.0);
+                        packed.forward(self.isa, &flat.features, *slope, &mut flat.values, &mut flat.buffers);
+                    }
+                    Stage::Flat(f) => f.forward(&flat.features, &mut flat.values),
+                    _ => unreachable!("maps end where the dense part begins"),
+                }
                 std::mem::swap(&mut flat.features, &mut flat.values);
             }
             out.extend_from_slice(&flat.features);
@@ -199,7 +213,20 @@ impl Predictor {
                         norm::forward(&before16[i], scale, shift, &mut after16[0]);
                     }
                 }
-                Stage::Dense { .. } => unreachable!("the first stages work on maps"),
+                Stage::Unfold { size, out, border } => {
+                    after[0].reset(*out, *border);
+                    unfold(&before[i], *size, &mut after[0]);
+                }
+                Stage::Response { response, out, border } => {
+                    if wide {
+                        after[0].reset(*out, *border);
+                        response.forward(&before[i], &mut after[0]);
+                    } else {
+                        after16[0].reset(*out, *border);
+                        response.forward(&before16[i], &mut after16[0]);
+                    }
+                }
+                Stage::Dense { .. } | Stage::Flat(_) => unreachable!("the first stages work on maps"),
             }
         }
         if wide {
@@ -225,16 +252,16 @@ mod tests {
             (
                 Shape::new(5, 20, 22),
                 vec![
-                    Layer::Conv { filters: 32, kernel: (5, 5), same: false, slope: 0.01 },
+                    Layer::conv(32, (5, 5), false, 0.01),
                     Layer::MaxPool { size: 2, stride: 2, same: false },
                     Layer::BatchNorm { momentum: 0.5, eps: 1e-3 },
-                    Layer::Conv { filters: 16, kernel: (3, 3), same: true, slope: 0.01 },
+                    Layer::conv(16, (3, 3), true, 0.01),
                     Layer::Dense { units: 65, slope: 0.01 },
                     Layer::Dropout { rate: 0.5 },
                     Layer::Dense { units: 3, slope: 1.0 },
                 ],
             ),
-            (Shape::line(1, 90), vec![Layer::Conv { filters: 16, kernel: (1, 8), same: false, slope: 0.0 }, Layer::Dense { units: 7, slope: 1.0 }]),
+            (Shape::line(1, 90), vec![Layer::conv(16, (1, 8), false, 0.0), Layer::Dense { units: 7, slope: 1.0 }]),
             (Shape::line(3, 5), vec![Layer::Dense { units: 33, slope: 0.0 }, Layer::Dense { units: 2, slope: 1.0 }]),
         ] {
             let mut net = Network::new(input, &layers, 5).unwrap();

@@ -28,10 +28,14 @@ impl Network {
                     let (dw, db) = grad[*at..].split_at_mut(n);
                     dense::grad_weights(self.isa, x, &d, dw, &mut db[..*units], &mut tape.buffers);
                     if i > 0 || self.local > 0 {
-                        next.resize(tape.rows * inputs, 0.0);
+                        next.resize(d.len() / units * inputs, 0.0);
                         dense::grad_data(self.isa, &d, &self.weights[*at..at + n], *units, &mut next, &mut tape.buffers);
                         std::mem::swap(&mut d, &mut next);
                     }
+                }
+                Step::Flat(f) => {
+                    f.backward(x, y, &d, &mut next);
+                    std::mem::swap(&mut d, &mut next);
                 }
                 _ => d.iter_mut().zip(&tape.keep[i]).for_each(|(d, k)| *d *= k),
             }
@@ -39,6 +43,7 @@ impl Network {
         if self.local > 0 {
             self.backward_maps(tape, &d, grad);
         }
+        self.fold(grad);
         tape.gradients = [d, next];
     }
 
@@ -114,8 +119,8 @@ impl Network {
         let steps = &self.steps[..self.local];
         chunk.maps.resize_with(self.local + 1, Maps::default);
         // Gradients of maps i need the border that the adjoint of step i − 1 reads.
-        let border = |i: usize| match steps[i - 1] {
-            Step::Conv { conv, out, .. } => conv.adjoint().border(out, maps[i - 1].shape()),
+        let border = |i: usize| match i.checked_sub(1).map(|j| steps[j]) {
+            Some(Step::Conv { conv, out, .. }) => conv.adjoint().border(out, maps[i - 1].shape()),
             _ => (0, 0),
         };
         let last = segment.end;
@@ -157,6 +162,12 @@ impl Network {
                     dx.reset(maps[i].shape(), border(i));
                     pool.backward(&maps[i], &maps[i + 1], dy, slope, dx);
                 }
+                Step::Response { response, .. } => {
+                    dx.reset(maps[i].shape(), border(i));
+                    response.backward(&maps[i], &maps[i + 1], dy, slope, dx);
+                }
+                // The data themselves need no gradient.
+                Step::Unfold { .. } => break,
                 _ => unreachable!("the first steps work on maps"),
             }
         }

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Network, Step};
 use crate::conv::Epilogue;
 use crate::dense;
-use crate::maps::Maps;
+use crate::maps::{Maps, unfold};
 use crate::norm::{self, Statistics};
 
 /// What a forward pass leaves for the backward pass; reused from batch to batch.
@@ -45,11 +45,11 @@ impl Network {
         cuts.windows(2).map(|w| w[0]..w[1]).collect()
     }
 
-    /// Output `[row][value]` for `x` = `[row][channel][line][column]`. With `training`, a seed, layers drop out and
+    /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`. With `training`, a seed, layers drop out and
     /// normalise by the batch; without, by the running means.
     pub fn forward<'a>(&self, x: &[f32], tape: &'a mut Tape, training: Option<u64>) -> &'a [f32] {
         let n = self.input.len();
-        assert!(x.len().is_multiple_of(n), "whole examples of {n} values");
+        assert!(x.len().is_multiple_of(n * self.views()), "whole rows of {} examples of {n} values", self.views());
         let rows = x.len() / n;
         tape.rows = rows;
         tape.examples.resize_with(rows, Vec::new);
@@ -93,7 +93,7 @@ impl Network {
             let (before, after) = maps.split_at_mut(i + 1);
             let (x, y) = (&before[i], &mut after[0]);
             match self.steps[i] {
-                Step::Conv { conv, slope, out, at } => {
+                Step::Conv { conv, slope, out, at, .. } => {
                     y.reset(out, self.border(i + 1, out));
                     let (w, b) = self.weights[at..].split_at(conv.weights());
                     conv.forward(self.isa, x, w, &b[..conv.biases()], y, Epilogue { slope: Some(slope), ..Epilogue::default() }, false);
@@ -106,6 +106,14 @@ impl Network {
                     y.reset(out, self.border(i + 1, out));
                     let (scale, shift) = self.affine(at, out.channels, &norms[i]);
                     norm::forward(x, &scale, &shift, y);
+                }
+                Step::Unfold { size, out } => {
+                    y.reset(out, self.border(i + 1, out));
+                    unfold(x, size, y);
+                }
+                Step::Response { response, out } => {
+                    y.reset(out, self.border(i + 1, out));
+                    response.forward(x, y);
                 }
                 _ => unreachable!("the first steps work on maps"),
             }
@@ -123,8 +131,9 @@ impl Network {
             let (before, after) = tape.values.split_at_mut(i + 1);
             let (x, y) = (&before[i], &mut after[0]);
             match step {
+                Step::Flat(f) => f.forward(x, y),
                 Step::Dense { inputs, units, slope, at } => {
-                    y.resize(tape.rows * units, 0.0);
+                    y.resize(x.len() / inputs * units, 0.0);
                     let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
                     dense::forward(self.isa, x, w, &b[..*units], *slope, y);
                 }

@@ -3,11 +3,9 @@
 //! A [`Network`] is its list of [`Layer`]s and one vector of weights, so an optimiser makes one
 //! pass. Feature maps are computed example by example, to stay in the cache, dense layers for the
 //! batch at once. Sums over a batch are taken in a fixed order: the same seed gives the same
-//! weights on any number of threads.
+//! weights on any number of threads. [`Layer::Join`] makes one row of several examples (views of one
+//! object), and [`Symmetry`] ties weights so that maps turn with the image.
 
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
-use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use crate::conv::Conv;
@@ -15,28 +13,71 @@ use crate::dense;
 use crate::lanes::{Isa, WIDTH};
 use crate::maps::Shape;
 use crate::pool::MaxPool;
+use crate::response::Response;
 
 mod backward;
+mod flat;
 mod forward;
+mod init;
+mod symmetry;
 mod tensors;
 
+pub(crate) use flat::Flat;
 pub use forward::Tape;
+pub use init::Init;
+pub use symmetry::{Symmetry, turn};
 pub use tensors::Tensor;
 
 /// One layer. `slope` is that of a leaky ReLU after it: 0 is a ReLU, 1 none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "lowercase")]
 pub enum Layer {
-    /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps.
-    Conv { filters: usize, kernel: (usize, usize), same: bool, slope: f32 },
+    /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps. Of `groups` of filters, each sees its own group of channels.
+    Conv {
+        filters: usize,
+        kernel: (usize, usize),
+        same: bool,
+        slope: f32,
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
+    },
     /// See [`MaxPool`].
     MaxPool { size: usize, stride: usize, same: bool },
     /// Batch normalisation of maps ([`crate::norm`]); running means keep `momentum` of themselves at each step.
     BatchNorm { momentum: f32, eps: f32 },
+    /// Squares of `size × size` pixels become channels; at the start only. A convolution of stride `size` is one of stride 1 after it.
+    SpaceToDepth { size: usize },
+    /// Local response normalisation across channels ([`crate::response`]).
+    Response { size: usize, alpha: f32, beta: f32 },
+    /// Mean of each map.
+    GlobalMean,
+    /// The maps of `views` examples in a row become one row: one after the other, or their mean.
+    Join { views: usize, mean: bool },
+    /// Largest of each `pieces` neighbouring units (Goodfellow et al. 2013).
+    Maxout { pieces: usize },
     /// All inputs to each of `units`; the first one flattens the maps.
     Dense { units: usize, slope: f32 },
     /// In training, drops inputs of the next dense layer at this rate and scales up the others.
     Dropout { rate: f32 },
+}
+
+fn one() -> usize {
+    1
+}
+fn is_one(n: &usize) -> bool {
+    *n == 1
+}
+
+impl Layer {
+    /// A convolution in one group.
+    pub fn conv(filters: usize, kernel: (usize, usize), same: bool, slope: f32) -> Layer {
+        Layer::Conv { filters, kernel, same, slope, groups: 1 }
+    }
+
+    /// Works on maps.
+    fn local(&self) -> bool {
+        matches!(self, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Response { .. })
+    }
 }
 
 /// A list of layers that cannot be built.
@@ -56,9 +97,18 @@ pub(crate) enum Step {
         slope: f32,
         out: Shape,
         at: usize,
+        groups: usize,
     },
     Pool {
         pool: MaxPool,
+        out: Shape,
+    },
+    Unfold {
+        size: usize,
+        out: Shape,
+    },
+    Response {
+        response: Response,
         out: Shape,
     },
     /// γ, then β, of each channel lie at `at`; mean and variance at `running` of [`Network::running`].
@@ -78,6 +128,7 @@ pub(crate) enum Step {
     Dropout {
         rate: f32,
     },
+    Flat(Flat),
 }
 
 /// A network and its weights.
@@ -93,17 +144,24 @@ pub struct Network {
     /// Number of leading steps that work on maps.
     pub(crate) local: usize,
     pub(crate) isa: Isa,
+    /// Indices of weights that are equal, in sets of `tied.0`; and of weights that stay zero.
+    tied: (usize, Vec<u32>),
+    zero: Vec<u32>,
+    symmetry: Option<Symmetry>,
 }
 
 fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usize), BadNetwork> {
     let (mut shape, mut flat, mut at, mut steps, mut local, mut running) = (input, None, 0, Vec::new(), 0, 0);
     for (index, layer) in layers.iter().enumerate() {
         let bad = |why: &str| BadNetwork { index, layer: *layer, why: why.into() };
-        if flat.is_some() && matches!(layer, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. }) {
+        if flat.is_some() && layer.local() {
             return Err(bad("works on maps, but a dense layer came before"));
         }
         match *layer {
-            Layer::Conv { filters, kernel, same, slope } => {
+            Layer::Conv { filters, kernel, same, slope, groups } => {
+                if groups == 0 || !filters.is_multiple_of(groups) || !shape.channels.is_multiple_of(groups) {
+                    return Err(bad("expected groups that divide channels and filters"));
+                }
                 if filters == 0 || kernel.0 == 0 || kernel.1 == 0 || filters % WIDTH != 0 || shape.channels.max(filters) > MOST {
                     return Err(bad("expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1"));
                 }
@@ -115,7 +173,7 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 };
                 let out = out.filter(|o| o.0 > 0 && o.1 > 0).ok_or_else(|| bad("the kernel is larger than the maps"))?;
                 shape = Shape::new(filters, out.0, out.1);
-                steps.push(Step::Conv { conv, slope, out: shape, at });
+                steps.push(Step::Conv { conv, slope, out: shape, at, groups });
                 at += conv.weights() + conv.biases();
                 local = steps.len();
             }
@@ -136,6 +194,42 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 at += 2 * shape.channels;
                 running += 2 * shape.channels;
                 local = steps.len();
+            }
+            Layer::SpaceToDepth { size } => {
+                let channels = shape.channels * size * size;
+                if !steps.is_empty() || size == 0 || !shape.height.is_multiple_of(size) || !shape.width.is_multiple_of(size) || channels > MOST {
+                    return Err(bad("expected the first layer, and a size that divides height and width"));
+                }
+                shape = Shape::new(channels, shape.height / size, shape.width / size);
+                steps.push(Step::Unfold { size, out: shape });
+                local = steps.len();
+            }
+            Layer::Response { size, alpha, beta } => {
+                if size % 2 == 0 || alpha < 0.0 || steps.is_empty() || shape.channels % WIDTH != 0 {
+                    return Err(bad("expected an odd number of channels, after a convolution"));
+                }
+                steps.push(Step::Response { response: Response { size, alpha, beta }, out: shape });
+                local = steps.len();
+            }
+            Layer::GlobalMean => {
+                if flat.is_some() || steps.is_empty() || shape.channels % WIDTH != 0 {
+                    return Err(bad("expected maps, after a convolution"));
+                }
+                steps.push(Step::Flat(Flat::Mean(shape)));
+                flat = Some(shape.channels);
+            }
+            Layer::Join { views, mean } => {
+                if views == 0 || steps.iter().skip(local).any(|s| !matches!(s, Step::Flat(Flat::Mean(_)))) {
+                    return Err(bad("expected at least one view, before all dense layers"));
+                }
+                let each = flat.unwrap_or_else(|| shape.stored());
+                steps.push(Step::Flat(Flat::Join { views, mean, each }));
+                flat = Some(if mean { each } else { views * each });
+            }
+            Layer::Maxout { pieces } => {
+                let units = flat.filter(|n| pieces > 0 && n.is_multiple_of(pieces)).ok_or_else(|| bad("expected a dense layer with units for whole pieces"))?;
+                steps.push(Step::Flat(Flat::Max { pieces }));
+                flat = Some(units / pieces);
             }
             Layer::Dense { units, slope } => {
                 let inputs = flat.unwrap_or_else(|| shape.stored());
@@ -174,39 +268,18 @@ impl Network {
     /// Layers that do not fit together.
     pub fn new(input: Shape, layers: &[Layer], seed: u64) -> Result<Self, BadNetwork> {
         let (steps, local, n, running) = plan(input, layers)?;
-        let mut net = Network { input, layers: layers.to_vec(), weights: vec![0.0; n], running: vec![0.0; running], steps, local, isa: Isa::best() };
+        let isa = Isa::best();
+        let (weights, running, layers) = (vec![0.0; n], vec![0.0; running], layers.to_vec());
+        let mut net = Network { input, layers, weights, running, steps, local, isa, tied: (1, vec![]), zero: vec![], symmetry: None };
+        net.zero = net.between_groups();
         net.initialise(Init::He, seed);
         Ok(net)
     }
 
-    /// Draws all weights anew; biases are 0, scales of normalisations 1, running means 0 and variances 1.
-    pub fn initialise(&mut self, init: Init, seed: u64) {
-        let mut rng = ChaCha8Rng::seed_from_u64(seed);
-        let tensors = self.tensors().into_iter().map(|t| {
-            if t.shape.len() == 1 {
-                let scale = matches!(self.steps[t.step], Step::Norm { .. }) && t.name.ends_with("weight");
-                return vec![if scale { 1.0 } else { 0.0 }; t.values.len()];
-            }
-            let taps: usize = t.shape[2..].iter().product();
-            let (fan_in, fan_out) = ((t.shape[1] * taps) as f32, (t.shape[0] * taps) as f32);
-            let mut draw = || match init {
-                Init::He => {
-                    let x: f32 = StandardNormal.sample(&mut rng);
-                    (2.0 / fan_in).sqrt() * x
-                }
-                Init::Glorot => (6.0 / (fan_in + fan_out)).sqrt() * (2.0 * rng.random::<f32>() - 1.0),
-            };
-            t.values.iter().map(|_| draw()).collect()
-        });
-        let tensors: Vec<Vec<f32>> = tensors.collect();
-        self.set_tensors(&tensors).expect("the shapes are its own");
-        for s in &self.steps {
-            if let Step::Norm { out, running, .. } = s {
-                let (mean, variance) = self.running[*running..][..2 * out.channels].split_at_mut(out.channels);
-                mean.fill(0.0);
-                variance.fill(1.0);
-            }
-        }
+    /// Examples that make one row.
+    pub fn views(&self) -> usize {
+        let join = self.steps.iter().find_map(|s| if let Step::Flat(Flat::Join { views, .. }) = s { Some(*views) } else { None });
+        join.unwrap_or(1)
     }
 
     /// Takes the statistics of the last batch into the running means; the variance without bias, as its sample's.
@@ -219,6 +292,9 @@ impl Network {
             mean.iter_mut().zip(&batch.mean).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b);
             let unbiased = n / (n - 1.0).max(1.0);
             variance.iter_mut().zip(&batch.variance).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b * unbiased);
+            if let Some(s) = self.symmetry {
+                s.average(mean, variance);
+            }
         }
     }
 
@@ -237,10 +313,10 @@ impl Network {
         self.steps.iter().rev().find_map(|s| if let Step::Dense { units, .. } = s { Some(*units) } else { None }).unwrap_or(0)
     }
 
-    /// Multiply-adds × 2 of the forward pass of one example, without filled-up channels.
+    /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up channels.
     pub fn flop(&self) -> usize {
         let cost = |s: &Step| match s {
-            Step::Conv { conv, out, .. } => 2 * out.len() * conv.channels * conv.kernel.0 * conv.kernel.1,
+            Step::Conv { conv, out, groups, .. } => 2 * self.views() * out.len() * conv.channels * conv.kernel.0 * conv.kernel.1 / groups,
             Step::Dense { inputs, units, .. } => 2 * inputs * units,
             _ => 0,
         };
@@ -253,7 +329,7 @@ impl Network {
             .iter()
             .rev()
             .find_map(|s| match s {
-                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } => Some(*out),
+                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } | Step::Unfold { out, .. } | Step::Response { out, .. } => Some(*out),
                 _ => None,
             })
             .unwrap_or(self.input)
@@ -266,16 +342,6 @@ impl Network {
             _ => (0, 0),
         }
     }
-}
-
-/// Distribution of new weights.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Init {
-    /// Normal, σ² = 2 / inputs (He et al. 2015).
-    He,
-    /// Uniform, ±√(6 / (inputs + outputs)) (Glorot & Bengio 2010), Keras' default.
-    Glorot,
 }
 
 impl Step {

@@ -1,6 +1,6 @@
 //! The weights of a [`Network`] by name, in PyTorch's order.
 
-use super::{Network, Step};
+use super::{Flat, Network, Step};
 use crate::dense;
 
 /// A named array of weights.
@@ -88,11 +88,16 @@ impl Network {
 
     /// For the dense layer at step `i`: place in our order of each input in PyTorch's.
     fn flattening(&self, i: usize, inputs: usize) -> Vec<usize> {
-        let first = self.steps.iter().position(|s| matches!(s, Step::Dense { .. })) == Some(i);
-        if !first {
+        let first = self.steps.iter().position(|s| matches!(s, Step::Dense { .. } | Step::Flat(Flat::Mean(_))));
+        if first != Some(i) {
             return (0..inputs).collect();
         }
         let s = self.last_maps();
+        if inputs > s.stored() {
+            // Views one after the other.
+            let one = self.flattening(i, s.stored());
+            return (0..inputs / s.stored()).flat_map(|v| one.iter().map(move |j| v * s.stored() + j).collect::<Vec<_>>()).collect();
+        }
         (0..s.channels).flat_map(|c| (0..s.height).flat_map(move |y| (0..s.width).map(move |x| s.index(c, y, x)))).collect()
     }
 }

@@ -48,7 +48,7 @@ pub trait Learner: Send {
 pub fn paper(depth: usize, dropout: f32) -> Vec<Layer> {
     let mut layers = Vec::new();
     for _ in 0..depth {
-        layers.push(Layer::Conv { filters: 16, kernel: (1, 8), same: true, slope: 0.0 });
+        layers.push(Layer::conv(16, (1, 8), true, 0.0));
         layers.push(Layer::MaxPool { size: 3, stride: 2, same: true });
         layers.push(Layer::BatchNorm { momentum: 0.99, eps: 1e-3 });
     }
