@@ -146,7 +146,8 @@ impl Network {
                 Step::Conv { conv, at, .. } => {
                     let (dw, db) = chunk.weights[*at..].split_at_mut(conv.weights());
                     conv.grad_weights(self.isa, &maps[i], dy, dw, &mut db[..conv.biases()]);
-                    if i == 0 {
+                    // The data themselves need no gradient.
+                    if i == 0 || matches!(steps[i - 1], Step::Unfold { .. }) {
                         break;
                     }
                     dx.reset(maps[i].shape(), border(i));
@@ -166,8 +167,6 @@ impl Network {
                     dx.reset(maps[i].shape(), border(i));
                     response.backward(&maps[i], &maps[i + 1], dy, slope, dx);
                 }
-                // The data themselves need no gradient.
-                Step::Unfold { .. } => break,
                 _ => unreachable!("the first steps work on maps"),
             }
         }
