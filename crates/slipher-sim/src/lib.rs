@@ -9,6 +9,7 @@
 //! * [`instrument`]: spectrographs as TOML.
 //! * [`observe`]: an SED through a spectrograph, with noise and defects.
 //! * [`peculiar`]: spectra that a reduction should not give.
+//! * [`sky`]: images through a telescope.
 
 pub mod dust;
 pub mod galaxy;
@@ -20,6 +21,7 @@ pub mod peculiar;
 pub mod quasar;
 pub mod random;
 pub mod sed;
+pub mod sky;
 pub mod star;
 pub mod stellar;
 pub mod templates;

@@ -41,6 +41,10 @@ impl Stream {
     pub fn below(&mut self, n: usize) -> usize {
         if n == 0 { 0 } else { self.0.random_range(0..n) }
     }
+    /// For distributions that are not here.
+    pub fn generator(&mut self) -> &mut ChaCha8Rng {
+        &mut self.0
+    }
     /// Index drawn by weight.
     pub fn weighted(&mut self, weights: &[f64]) -> usize {
         let mut x = self.uniform(0.0, weights.iter().sum());

@@ -1,0 +1,62 @@
+//! Images of the sky through a telescope.
+//!
+//! * [`psf`], [`sersic`]: point sources and smooth profiles, integrated over pixels.
+//! * [`galaxy`]: bulge, disc, spiral arms, bar, ring and clumps.
+//! * [`convolve`]: profiles through a point-spread function.
+//! * [`detector`]: photons, read-out noise and defects.
+//! * [`radio`]: lobes and jets through a beam, with correlated noise.
+//! * [`subtraction`]: a template, a new image and their difference.
+//! * [`colours`]: magnitudes of SEDs through filters.
+//!
+//! Lengths are pixels, angles radians from the x axis towards y (columns towards rows), pixel (0, 0) has its centre
+//! at (0, 0).
+
+pub mod colours;
+pub mod convolve;
+pub mod detector;
+pub mod galaxy;
+pub mod psf;
+pub mod radio;
+pub mod sersic;
+pub mod subtraction;
+
+/// One band: `[row][column]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Plane {
+    pub height: usize,
+    pub width: usize,
+    pub data: Vec<f32>,
+}
+
+impl Plane {
+    /// Zeros.
+    pub fn new(height: usize, width: usize) -> Plane {
+        Plane { height, width, data: vec![0.0; height * width] }
+    }
+    /// Zeros in a square.
+    pub fn square(side: usize) -> Plane {
+        Plane::new(side, side)
+    }
+    /// Position of the centre, (x, y).
+    pub fn centre(&self) -> (f64, f64) {
+        (0.5 * (self.width as f64 - 1.0), 0.5 * (self.height as f64 - 1.0))
+    }
+    pub fn at(&self, y: usize, x: usize) -> f32 {
+        self.data[y * self.width + x]
+    }
+    /// Sum of all pixels.
+    pub fn total(&self) -> f64 {
+        self.data.iter().map(|v| f64::from(*v)).sum()
+    }
+    /// Adds `factor` times another plane of the same size.
+    pub fn add(&mut self, other: &Plane, factor: f32) {
+        assert_eq!((self.height, self.width), (other.height, other.width));
+        self.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a += factor * b);
+    }
+    /// The square of `side` pixels around the middle.
+    pub fn middle(&self, side: usize) -> Plane {
+        let (top, left) = ((self.height - side) / 2, (self.width - side) / 2);
+        let rows = self.data.chunks_exact(self.width).skip(top).take(side);
+        Plane { height: side, width: side, data: rows.flat_map(|r| r[left..left + side].iter().copied()).collect() }
+    }
+}
