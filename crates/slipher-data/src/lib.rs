@@ -1,6 +1,8 @@
 //! What the sky hands us, and how it is read and written.
 //!
 //! * [`spectrum`]: one spectrum in memory: vacuum Å, flux density, inverse variance, mask.
+//! * [`cutout`]: an image of one object in one or several bands.
+//! * [`cutouts`]: files of images, recognised by content.
 //! * [`grid`]: the grid uniform in log λ, and a resampler that conserves flux.
 //! * [`airvac`]: air to vacuum (Ciddor 1996).
 //! * [`fits`]: a small bounded reader and writer of FITS.
@@ -10,6 +12,8 @@
 
 pub mod airvac;
 pub mod catalogue;
+pub mod cutout;
+pub mod cutouts;
 pub mod fits;
 pub mod formats;
 pub mod grid;

@@ -53,6 +53,16 @@ impl Plane {
         assert_eq!((self.height, self.width), (other.height, other.width));
         self.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a += factor * b);
     }
+    /// Sums of squares of `k × k` pixels. A profile much smaller than a pixel must be drawn finer than the pixels before it is convolved.
+    pub fn binned(&self, k: usize) -> Plane {
+        let mut out = Plane::new(self.height / k, self.width / k);
+        for (y, row) in self.data.chunks_exact(self.width).take(out.height * k).enumerate() {
+            for (x, v) in row.iter().take(out.width * k).enumerate() {
+                out.data[y / k * out.width + x / k] += v;
+            }
+        }
+        out
+    }
     /// The square of `side` pixels around the middle.
     pub fn middle(&self, side: usize) -> Plane {
         let (top, left) = ((self.height - side) / 2, (self.width - side) / 2);

@@ -1,0 +1,187 @@
+//! A trained image model: network, views, calibration, on disk and in use.
+
+use std::path::Path;
+
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
+use slipher_nn::ensemble::Combination;
+use slipher_nn::network::Network;
+use slipher_nn::predictor::{Precision, Predictor};
+
+use super::architecture::Architecture;
+use super::set::Set;
+use super::train::Recipe;
+use super::{System, by_name};
+
+/// A network that answers.
+pub struct Model {
+    pub id: String,
+    pub system: Box<dyn System>,
+    pub architecture: Architecture,
+    pub net: Network,
+    /// What the outputs are divided by before they become probabilities (Guo et al. 2017).
+    pub temperature: f32,
+    /// Of the views.
+    pub combination: Combination,
+    /// As JSON.
+    pub recipe: String,
+    pub sha256: String,
+    predictor: Predictor,
+}
+
+/// Sets of combinations that are drawn to weight views.
+const SETS: usize = 200;
+
+impl Model {
+    /// Calibrates a trained network.
+    pub(super) fn fit(system: &dyn System, architecture: &Architecture, net: &Network, recipe: &Recipe, id: &str, validation: &Set) -> Model {
+        let views = architecture.views.len().max(1);
+        let mut m = Model {
+            id: id.to_owned(),
+            system: by_name(system.name()).expect("systems know their names"),
+            architecture: architecture.clone(),
+            net: net.clone(),
+            temperature: 1.0,
+            combination: Combination::uniform(views),
+            recipe: serde_json::to_string(recipe).unwrap_or_default(),
+            sha256: String::new(),
+            predictor: Predictor::new(net, Precision::F32),
+        };
+        if system.is_classifier() && validation.rows() > 0 {
+            let outputs = m.outputs(&validation.images);
+            m.temperature = temperature(&outputs, system.outputs().len(), validation);
+            if views > 1 {
+                m.combination = m.weigh(&outputs, validation);
+            }
+        }
+        m
+    }
+
+    /// Bayesian model combination of the views.
+    fn weigh(&self, outputs: &[Vec<f32>], validation: &Set) -> Combination {
+        let n = self.system.outputs().len();
+        let labels = validation.labels(n);
+        let given: Vec<Vec<f32>> = outputs.iter().map(|o| self.answers_of(o)).collect();
+        Combination::fit(outputs.len(), labels.len(), SETS, 1, |view, row| f64::from(given[view][row * n + labels[row]]))
+    }
+
+    fn answers_of(&self, outputs: &[f32]) -> Vec<f32> {
+        let mut a: Vec<f32> = outputs.iter().map(|v| v / self.temperature).collect();
+        a.chunks_exact_mut(self.system.outputs().len()).for_each(|row| self.system.answer(row));
+        a
+    }
+
+    /// Outputs of the network, `[view][row · output]`.
+    fn outputs(&self, images: &[Vec<f32>]) -> Vec<Vec<f32>> {
+        let g = self.system.geometry();
+        let of = |view: &super::views::View| {
+            let mut out = Vec::new();
+            for block in images.chunks(256) {
+                let inputs: Vec<Vec<f32>> = block
+                    .par_iter()
+                    .map(|image| {
+                        let (mut v, mut x) = (vec![], vec![]);
+                        view.of(g, image, &mut v);
+                        self.architecture.input(g, &v, &mut x);
+                        x
+                    })
+                    .collect();
+                out.extend(self.predictor.predict(&inputs.concat()));
+            }
+            out
+        };
+        self.architecture.views.iter().map(of).collect()
+    }
+
+    /// Answers `[row][output]` for encoded images.
+    pub fn predict(&self, images: &[Vec<f32>]) -> Vec<f32> {
+        let given: Vec<Vec<f32>> = self.outputs(images).iter().map(|o| self.answers_of(o)).collect();
+        self.combination.combine(given.iter().map(Vec::as_slice))
+    }
+
+    /// Writes atomically.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), CheckpointError> {
+        self.to_checkpoint().write(path)
+    }
+
+    fn to_checkpoint(&self) -> Checkpoint {
+        let mut c = Checkpoint::default();
+        for t in self.net.tensors() {
+            c.tensors.insert(t.name, t.values);
+        }
+        c.tensors.insert("running".into(), self.net.running.clone());
+        c.meta.insert("kind".into(), "slipher image model 1".into());
+        c.meta.insert("id".into(), self.id.clone());
+        c.meta.insert("system".into(), self.system.name().into());
+        c.meta.insert("architecture".into(), serde_json::to_string(&self.architecture).unwrap_or_default());
+        c.meta.insert("combination".into(), serde_json::to_string(&self.combination.weights).unwrap_or_default());
+        c.meta.insert("temperature".into(), self.temperature.to_string());
+        c.meta.insert("recipe".into(), self.recipe.clone());
+        c
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// Not a model of an image system.
+    pub fn read(path: &Path) -> Result<Model, CheckpointError> {
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io { what: "read", path: path.to_owned(), source })?;
+        Model::from_bytes(&path.display().to_string(), &bytes)
+    }
+
+    /// From the bytes of a model file; `name` is for messages.
+    ///
+    /// # Errors
+    /// Not a model of an image system.
+    pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, CheckpointError> {
+        let bad = |why: String| CheckpointError::Format { name: name.to_owned(), why };
+        let c = Checkpoint::from_bytes(name, bytes)?.unpacked(name.to_owned())?;
+        let meta = |key: &str| c.meta.get(key).cloned().ok_or_else(|| bad(format!("'{key}' is missing: expected a file written by 'slipher train' for an image system")));
+        let system = by_name(&meta("system")?).ok_or_else(|| bad("made for a system that this version does not know".into()))?;
+        let architecture: Architecture = serde_json::from_str(&meta("architecture")?).map_err(|e| bad(e.to_string()))?;
+        let weights: Vec<f64> = serde_json::from_str(&meta("combination")?).map_err(|e| bad(e.to_string()))?;
+        if weights.len() != architecture.views.len() || weights.iter().any(|w| !w.is_finite()) {
+            return Err(bad("a weight for each view is expected".into()));
+        }
+        let temperature: f32 = meta("temperature")?.parse().map_err(|_| bad("temperature: expected a number".into()))?;
+        let mut net = architecture.build(system.geometry(), system.outputs().len(), 0).map_err(|e| bad(e.to_string()))?;
+        let values = net.tensors().iter().map(|t| c.tensor(&t.name, t.values.len())).collect::<Result<Vec<_>, _>>()?;
+        net.set_tensors(&values).map_err(bad)?;
+        net.running = c.tensor("running", net.running.len())?;
+        let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let predictor = Predictor::new(&net, Precision::F32);
+        let recipe = c.meta.get("recipe").cloned().unwrap_or_default();
+        Ok(Model { id: meta("id")?, system, architecture, net, temperature, combination: Combination { weights }, recipe, sha256, predictor })
+    }
+}
+
+/// Temperature of least cross-entropy, by golden section over its logarithm; of the mean over all views.
+fn temperature(outputs: &[Vec<f32>], n: usize, set: &Set) -> f32 {
+    let loss = |log_t: f64| -> f64 {
+        let t = log_t.exp() as f32;
+        let mut sum = 0.0;
+        for o in outputs {
+            for (row, truth) in o.chunks_exact(n).zip(set.truth.chunks_exact(n)) {
+                let mut p: Vec<f32> = row.iter().map(|v| v / t).collect();
+                slipher_nn::loss::softmax(&mut p, n);
+                sum -= p.iter().zip(truth).map(|(p, t)| f64::from(*t) * f64::from(p.max(1e-12)).ln()).sum::<f64>();
+            }
+        }
+        sum
+    };
+    let (mut lo, mut hi) = (-2.0f64, 2.5f64);
+    let golden = 0.618_033_988_75;
+    for _ in 0..24 {
+        let (a, b) = (hi - golden * (hi - lo), lo + golden * (hi - lo));
+        if loss(a) < loss(b) {
+            hi = b;
+        } else {
+            lo = a;
+        }
+    }
+    (0.5 * (lo + hi)).exp() as f32
+}

@@ -1,0 +1,101 @@
+//! Sets of encoded examples in memory.
+
+use rayon::prelude::*;
+use slipher_sim::random::Stream;
+
+use super::{Example, System};
+
+/// Rows with their answers.
+#[derive(Clone, Debug, Default)]
+pub struct Set {
+    /// `[channel][stored][stored]` of each row.
+    pub images: Vec<Vec<f32>>,
+    /// `[row][output]`.
+    pub truth: Vec<f32>,
+    pub depth: Vec<f32>,
+    /// For classical methods; empty if not asked for.
+    pub features: Vec<f32>,
+    pub names: Vec<String>,
+}
+
+/// Which rows of the simulated sky.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    Train,
+    Validation,
+    Test,
+}
+
+impl Set {
+    /// The first `n` rows of a split of the simulated sky, in parallel; row i of a seed is the same in a set of any size.
+    pub fn simulated(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
+        let made: Vec<_> = (0..n as u64)
+            .into_par_iter()
+            .map(|row| {
+                let e = system.simulate(&mut Stream::new(seed, 0x1AA6E + split as u64, row));
+                let name = format!("{}-{row}", system.name());
+                Row::of(system, e, name, features)
+            })
+            .collect();
+        Set::gather(made.into_iter().flatten())
+    }
+
+    /// Of examples; those that cannot be encoded are left out, with the reason.
+    pub fn of(system: &dyn System, examples: Vec<Example>, features: bool) -> (Set, Vec<String>) {
+        let made: Vec<Result<Row, String>> = examples
+            .into_par_iter()
+            .map(|e| {
+                let name = e.cutout.object_id.clone();
+                Row::of(system, e, name.clone(), features).map_err(|why| format!("{name}: {why}"))
+            })
+            .collect();
+        let bad = made.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
+        (Set::gather(made.into_iter().flatten()), bad)
+    }
+
+    fn gather(rows: impl Iterator<Item = Row>) -> Set {
+        let mut s = Set::default();
+        for r in rows {
+            s.images.push(r.image);
+            s.truth.extend(r.truth);
+            s.depth.push(r.depth);
+            s.features.extend(r.features);
+            s.names.push(r.name);
+        }
+        s
+    }
+
+    pub fn rows(&self) -> usize {
+        self.images.len()
+    }
+
+    /// Appends another set.
+    pub fn extend(&mut self, other: Set) {
+        self.images.extend(other.images);
+        self.truth.extend(other.truth);
+        self.depth.extend(other.depth);
+        self.features.extend(other.features);
+        self.names.extend(other.names);
+    }
+
+    /// Largest truth of each row.
+    pub fn labels(&self, outputs: usize) -> Vec<usize> {
+        self.truth.chunks_exact(outputs).map(super::score::largest).collect()
+    }
+}
+
+struct Row {
+    image: Vec<f32>,
+    truth: Vec<f32>,
+    depth: f32,
+    features: Vec<f32>,
+    name: String,
+}
+
+impl Row {
+    fn of(system: &dyn System, e: Example, name: String, features: bool) -> Result<Row, String> {
+        let image = system.encode(&e.cutout)?;
+        let features = if features { system.features(&e.cutout, &image) } else { vec![] };
+        Ok(Row { image, truth: e.truth, depth: e.depth, features, name })
+    }
+}

@@ -1,0 +1,321 @@
+//! Training of an image network: recipe, loop, checkpoints.
+
+use std::path::{Path, PathBuf};
+
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
+use slipher_nn::network::{Network, Symmetry, Tape};
+use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
+use slipher_sim::random::Stream;
+
+use super::architecture::Architecture;
+use super::model::Model;
+use super::set::{Set, Split};
+use super::{Geometry, System};
+
+/// Which network.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "network", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Choice {
+    /// The paper's.
+    Published,
+    /// [`Architecture::square`]; tied weights unless `plain`.
+    Square {
+        width: usize,
+        #[serde(default)]
+        plain: bool,
+    },
+}
+
+/// A training run as TOML.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    pub system: String,
+    pub network: Choice,
+    /// Simulated examples; each epoch shows all of them, in a new view.
+    pub simulated: usize,
+    /// Folder or archive of labelled examples beside them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labelled: Option<PathBuf>,
+    /// Share of labelled examples in a batch.
+    #[serde(default)]
+    pub labelled_share: f64,
+    /// Examples shown in all.
+    pub shown: u64,
+    pub batch: usize,
+    pub rule: Rule,
+    #[serde(default)]
+    pub decay: f32,
+    /// Peak of the learning rate; it follows a cosine.
+    pub rate: f64,
+    pub seed: u64,
+    /// Rows of validation.
+    pub validation: usize,
+}
+
+/// Why a recipe or a run fails.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    #[error("recipe: {0}")]
+    Recipe(String),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("{0}: made by another recipe; give another folder or remove this one")]
+    OtherRecipe(String),
+    #[error("the loss is not finite at step {0}; lower the learning rate")]
+    Diverged(u64),
+}
+
+impl Recipe {
+    /// Reads TOML.
+    ///
+    /// # Errors
+    /// Names the field that is missing, unknown or out of range.
+    pub fn parse(text: &str) -> Result<Recipe, TrainError> {
+        let r: Recipe = toml::from_str(text).map_err(|e| TrainError::Recipe(e.to_string()))?;
+        let bad = |why: &str| Err(TrainError::Recipe(why.into()));
+        match () {
+            () if super::by_name(&r.system).is_none() => bad(&format!("system: expected one of {}", super::NAMES.join(", "))),
+            () if r.batch == 0 || r.batch > 10_000 || r.shown < r.batch as u64 => bad("batch: expected 1 to 10,000, and shown at least one batch"),
+            () if r.simulated == 0 && r.labelled.is_none() => bad("simulated: expected at least one example, or labelled ones"),
+            () if r.simulated > 5_000_000 || r.validation == 0 || r.validation > 1_000_000 => bad("simulated: at most 5 million; validation: 1 to a million"),
+            () if !(0.0..=1.0).contains(&r.labelled_share) || (r.labelled_share > 0.0 && r.labelled.is_none()) => {
+                bad("labelled_share: expected 0 to 1, with the path of labelled examples")
+            }
+            () if r.rate <= 0.0 || !r.rate.is_finite() || r.decay < 0.0 => bad("rate: expected a positive number; decay: at least 0"),
+            () => Ok(r),
+        }
+    }
+
+    pub fn steps(&self) -> u64 {
+        self.shown / self.batch as u64
+    }
+
+    /// The network that is to be trained.
+    pub fn architecture(&self, system: &dyn System) -> Architecture {
+        match self.network {
+            Choice::Published => system.published(),
+            Choice::Square { width, plain } => {
+                Architecture::square(system.geometry(), system.outputs().len(), width, (!plain).then_some(Symmetry::P4m))
+            }
+        }
+    }
+}
+
+/// What is trained on, made once.
+pub struct Data {
+    pub simulated: Set,
+    pub labelled: Set,
+    pub validation: Set,
+    /// What could not be read.
+    pub skipped: Vec<String>,
+}
+
+impl Data {
+    /// Simulates and reads. Validation is half of labelled, half of simulated examples where there are both.
+    ///
+    /// # Errors
+    /// Nothing readable where labelled examples should be.
+    pub fn new(r: &Recipe, system: &dyn System) -> Result<Data, TrainError> {
+        let simulated = Set::simulated(system, Split::Train, r.seed, r.simulated, false);
+        let (mut labelled, mut validation, mut skipped) = (Set::default(), Set::default(), vec![]);
+        if let Some(path) = &r.labelled {
+            let c = system.labelled(path).map_err(TrainError::Recipe)?;
+            let (train, valid) = (Set::of(system, c.train, false), Set::of(system, c.validation, false));
+            skipped = [c.skipped, train.1, valid.1].concat();
+            (labelled, validation) = (train.0, valid.0);
+        }
+        if validation.rows() == 0 || r.labelled_share < 0.5 {
+            validation.extend(Set::simulated(system, Split::Validation, r.seed, r.validation, false));
+        }
+        Ok(Data { simulated, labelled, validation, skipped })
+    }
+}
+
+/// A run under way.
+pub struct Trainer<'a> {
+    pub recipe: Recipe,
+    pub system: &'a dyn System,
+    pub architecture: Architecture,
+    pub net: Network,
+    pub step: u64,
+    pub seconds: f64,
+    data: &'a Data,
+    optimiser: Optimiser,
+    tape: Tape,
+    grad: Vec<f32>,
+    orders: [(Option<u64>, Vec<u32>); 2],
+}
+
+/// What a step reports.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    pub step: u64,
+    pub loss: f64,
+    /// Share of rows whose largest output is the truth's.
+    pub right: f64,
+}
+
+impl<'a> Trainer<'a> {
+    /// # Errors
+    /// A network that does not fit the system.
+    pub fn new(recipe: Recipe, system: &'a dyn System, data: &'a Data) -> Result<Self, TrainError> {
+        let architecture = recipe.architecture(system);
+        let net = architecture.build(system.geometry(), system.outputs().len(), recipe.seed).map_err(|e| TrainError::Recipe(e.to_string()))?;
+        let optimiser = Optimiser::new(recipe.rule, recipe.decay, net.weights.len());
+        let orders = [(None, vec![]), (None, vec![])];
+        Ok(Trainer { recipe, system, architecture, net, step: 0, seconds: 0.0, data, optimiser, tape: Tape::default(), grad: vec![], orders })
+    }
+
+    /// Row `k` in the order in which a set is shown: each epoch in a new one.
+    fn pick(&mut self, which: usize, k: u64) -> usize {
+        let n = if which == 0 { self.data.simulated.rows() } else { self.data.labelled.rows() } as u64;
+        let (epoch, order) = &mut self.orders[which];
+        if *epoch != Some(k / n) {
+            *epoch = Some(k / n);
+            *order = (0..n as u32).collect();
+            let mut rng = ChaCha8Rng::seed_from_u64(self.recipe.seed ^ 0x5EED);
+            rng.set_stream(2 * (k / n) + which as u64);
+            order.shuffle(&mut rng);
+        }
+        order[(k % n) as usize] as usize
+    }
+
+    /// Images and truths of the next batch.
+    fn batch(&mut self) -> (Vec<f32>, Vec<f32>) {
+        let (b, g, outputs) = (self.recipe.batch, self.system.geometry(), self.system.outputs().len());
+        let real = if self.data.simulated.rows() == 0 { b } else { (self.recipe.labelled_share * b as f64).round() as usize };
+        let real = if self.data.labelled.rows() == 0 { 0 } else { real };
+        let rows: Vec<(usize, usize)> = (0..b)
+            .map(|i| {
+                if i < real {
+                    (1, self.pick(1, self.step * real as u64 + i as u64))
+                } else {
+                    (0, self.pick(0, self.step * (b - real) as u64 + (i - real) as u64))
+                }
+            })
+            .collect();
+        let (seed, step, augment) = (self.recipe.seed, self.step, self.system.augment());
+        let sets = [&self.data.simulated, &self.data.labelled];
+        let inputs: Vec<Vec<f32>> = rows
+            .par_iter()
+            .enumerate()
+            .map(|(i, (which, row))| {
+                let mut rng = Stream::new(seed, 0xA06, step * b as u64 + i as u64);
+                let (mut v, mut x) = (vec![], vec![]);
+                augment.draw(g, &sets[*which].images[*row], &mut rng, &mut v);
+                self.architecture.input(g, &v, &mut x);
+                x
+            })
+            .collect();
+        let truth = rows.iter().flat_map(|(w, r)| sets[*w].truth[r * outputs..(r + 1) * outputs].iter().copied()).collect();
+        (inputs.concat(), truth)
+    }
+
+    /// One step.
+    ///
+    /// # Errors
+    /// If the loss stops being finite.
+    pub fn advance(&mut self) -> Result<Report, TrainError> {
+        let start = std::time::Instant::now();
+        let (x, truth) = self.batch();
+        let outputs = self.system.outputs().len();
+        let mut d = self.net.forward(&x, &mut self.tape, Some(self.recipe.seed.wrapping_mul(0x9E37_79B9).wrapping_add(self.step))).to_vec();
+        let share = 1.0 / self.recipe.batch as f32;
+        let (mut loss, mut right) = (0.0, 0usize);
+        for (row, t) in d.chunks_exact_mut(outputs).zip(truth.chunks_exact(outputs)) {
+            right += usize::from(super::score::largest(row) == super::score::largest(t));
+            loss += self.system.gradient(row, t);
+            row.iter_mut().for_each(|v| *v *= share);
+        }
+        loss *= f64::from(share);
+        if !loss.is_finite() {
+            return Err(TrainError::Diverged(self.step));
+        }
+        self.net.backward(&mut self.tape, &d, &mut self.grad);
+        let steps = self.recipe.steps();
+        let rate = learning_rate(self.recipe.rate, self.step, (steps / 20).clamp(1, 500), steps);
+        self.optimiser.step(rate as f32, self.step + 1, &mut self.net.weights, &self.grad);
+        self.net.update_running(&self.tape);
+        self.step += 1;
+        self.seconds += start.elapsed().as_secs_f64();
+        Ok(Report { step: self.step, loss, right: right as f64 * f64::from(share) })
+    }
+
+    fn checkpoint_path(folder: &Path) -> PathBuf {
+        folder.join("checkpoint.safetensors")
+    }
+
+    /// Writes all that continues the run bit for bit, atomically.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
+        let mut c = Checkpoint::default();
+        for (k, v) in [("weights", &self.net.weights), ("running", &self.net.running), ("first", &self.optimiser.first), ("second", &self.optimiser.second)] {
+            c.tensors.insert(k.into(), v.clone());
+        }
+        c.meta.insert("recipe".into(), serde_json::to_string(&self.recipe).unwrap_or_default());
+        c.meta.insert("step".into(), self.step.to_string());
+        c.meta.insert("seconds".into(), self.seconds.to_string());
+        std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io { what: "make", path: folder.to_owned(), source })?;
+        Ok(c.write(&Trainer::checkpoint_path(folder))?)
+    }
+
+    /// Continues from a folder's checkpoint, if there is one.
+    ///
+    /// # Errors
+    /// A damaged checkpoint, or one of another recipe.
+    pub fn resume(&mut self, folder: &Path) -> Result<(), TrainError> {
+        let path = Trainer::checkpoint_path(folder);
+        if !path.exists() {
+            return Ok(());
+        }
+        let c = Checkpoint::read(&path)?;
+        if c.meta.get("recipe") != serde_json::to_string(&self.recipe).ok().as_ref() {
+            return Err(TrainError::OtherRecipe(folder.display().to_string()));
+        }
+        let parts =
+            [("weights", &mut self.net.weights), ("running", &mut self.net.running), ("first", &mut self.optimiser.first), ("second", &mut self.optimiser.second)];
+        for (k, v) in parts {
+            *v = c.tensor(k, v.len())?;
+        }
+        let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
+        (self.step, self.seconds) = (number("step") as u64, number("seconds"));
+        Ok(())
+    }
+
+    /// Runs to the end, with checkpoints; `watch` sees every step and says whether to go on. False if it was stopped.
+    ///
+    /// # Errors
+    /// Divergence, or a folder that cannot be written.
+    pub fn run(&mut self, folder: &Path, mut watch: impl FnMut(&Report) -> bool) -> Result<bool, TrainError> {
+        let steps = self.recipe.steps();
+        let every = (steps / 20).clamp(1, 500);
+        while self.step < steps {
+            let report = self.advance()?;
+            let go_on = watch(&report);
+            if self.step.is_multiple_of(every) || self.step == steps || !go_on {
+                self.save(folder)?;
+            }
+            if !go_on {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The model, calibrated and with its views weighted on the validation rows.
+    pub fn export(&self, id: &str) -> Model {
+        Model::fit(self.system, &self.architecture, &self.net, &self.recipe, id, &self.data.validation)
+    }
+
+    pub fn geometry(&self) -> Geometry {
+        self.system.geometry()
+    }
+}
