@@ -111,6 +111,25 @@ pub fn cross_entropy(logits: &mut [f32], classes: usize, labels: &[usize]) -> (f
     (loss / labels.len() as f64, right)
 }
 
+/// Place of the least value of a function with one minimum between `low` and `high` (Kiefer 1953), to 10⁻⁵ of the interval.
+pub fn golden_section(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
+    let golden = 0.5 * (5f64.sqrt() - 1.0);
+    let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));
+    let (mut fa, mut fb) = (f(a), f(b));
+    for _ in 0..24 {
+        if fa < fb {
+            (high, b, fb) = (b, a, fa);
+            a = high - golden * (high - low);
+            fa = f(a);
+        } else {
+            (low, a, fa) = (a, b, fb);
+            b = low + golden * (high - low);
+            fb = f(b);
+        }
+    }
+    0.5 * (low + high)
+}
+
 /// Softmax of each row in place.
 pub fn softmax(logits: &mut [f32], classes: usize) {
     for row in logits.chunks_exact_mut(classes) {
@@ -129,6 +148,11 @@ pub fn softmax(logits: &mut [f32], classes: usize) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn finds_the_minimum() {
+        assert!((golden_section(-3.0, 4.0, |x| (x - 1.234).powi(2)) - 1.234).abs() < 1e-4);
+    }
 
     /// Golden values of PyTorch, written by scripts/golden.py.
     #[test]

@@ -152,6 +152,18 @@ impl<E: Copy + Default> Maps<E> {
     }
 }
 
+/// Copies `x` into the middle of `y`, which is larger by `border` on either side.
+pub fn pad(x: &Maps, border: usize, y: &mut Maps) {
+    let (from, to) = (x.shape(), y.shape());
+    assert_eq!((to.channels, to.height, to.width), (from.channels, from.height + 2 * border, from.width + 2 * border));
+    for block in 0..from.blocks() {
+        for r in 0..from.height {
+            let row = x.row(block, r);
+            y.row_mut(block, r + border)[border * from.lanes()..][..row.len()].copy_from_slice(row);
+        }
+    }
+}
+
 /// Squares of `size × size` pixels of `x` to channels of `y`: channel `(c · size + y) · size + x`.
 pub fn unfold(x: &Maps, size: usize, y: &mut Maps) {
     let (from, to) = (x.shape(), y.shape());

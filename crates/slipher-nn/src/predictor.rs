@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::conv::{Conv, Epilogue};
 use crate::dense::{Buffers, Packed, panels_len};
 use crate::lanes::{Isa, WIDTH};
-use crate::maps::{Maps, Shape, unfold};
+use crate::maps::{Maps, Shape, pad, unfold};
 use crate::network::{self, Network, Step};
 use crate::norm::{self, Statistics};
 use crate::pool::MaxPool;
@@ -37,6 +37,7 @@ enum Stage {
     Pool { pool: MaxPool, out: Shape, border: (usize, usize) },
     Norm { scale: Vec<f32>, shift: Vec<f32>, out: Shape, border: (usize, usize) },
     Unfold { size: usize, out: Shape, border: (usize, usize) },
+    Pad { by: usize, out: Shape, border: (usize, usize) },
     Response { response: Response, out: Shape, border: (usize, usize) },
     Flat(network::Flat),
     Dense { packed: Packed, slope: f32 },
@@ -102,6 +103,7 @@ impl Predictor {
                     stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
                 }
                 Step::Unfold { size, out } => stages.push(Stage::Unfold { size, out, border: net.border(i + 1, out) }),
+                Step::Pad { border, out } => stages.push(Stage::Pad { by: border, out, border: net.border(i + 1, out) }),
                 Step::Response { response, out } => stages.push(Stage::Response { response, out, border: net.border(i + 1, out) }),
                 Step::Flat(f) => stages.push(Stage::Flat(f)),
                 Step::Dropout { .. } => {}
@@ -216,6 +218,10 @@ impl Predictor {
                 Stage::Unfold { size, out, border } => {
                     after[0].reset(*out, *border);
                     unfold(&before[i], *size, &mut after[0]);
+                }
+                Stage::Pad { by, out, border } => {
+                    after[0].reset(*out, *border);
+                    pad(&before[i], *by, &mut after[0]);
                 }
                 Stage::Response { response, out, border } => {
                     if wide {

@@ -147,7 +147,7 @@ impl Network {
                     let (dw, db) = chunk.weights[*at..].split_at_mut(conv.weights());
                     conv.grad_weights(self.isa, &maps[i], dy, dw, &mut db[..conv.biases()]);
                     // The data themselves need no gradient.
-                    if i == 0 || matches!(steps[i - 1], Step::Unfold { .. }) {
+                    if i == 0 || matches!(steps[i - 1], Step::Unfold { .. } | Step::Pad { .. }) {
                         break;
                     }
                     dx.reset(maps[i].shape(), border(i));

@@ -7,7 +7,7 @@ use rayon::prelude::*;
 use super::{Network, Step};
 use crate::conv::Epilogue;
 use crate::dense;
-use crate::maps::{Maps, unfold};
+use crate::maps::{Maps, pad, unfold};
 use crate::norm::{self, Statistics};
 
 /// What a forward pass leaves for the backward pass; reused from batch to batch.
@@ -110,6 +110,10 @@ impl Network {
                 Step::Unfold { size, out } => {
                     y.reset(out, self.border(i + 1, out));
                     unfold(x, size, y);
+                }
+                Step::Pad { border, out } => {
+                    y.reset(out, self.border(i + 1, out));
+                    pad(x, border, y);
                 }
                 Step::Response { response, out } => {
                     y.reset(out, self.border(i + 1, out));

@@ -47,6 +47,8 @@ pub enum Layer {
     BatchNorm { momentum: f32, eps: f32 },
     /// Squares of `size × size` pixels become channels; at the start only. A convolution of stride `size` is one of stride 1 after it.
     SpaceToDepth { size: usize },
+    /// Zeros around the maps; at the start only.
+    Pad { border: usize },
     /// Local response normalisation across channels ([`crate::response`]).
     Response { size: usize, alpha: f32, beta: f32 },
     /// Mean of each map.
@@ -76,7 +78,7 @@ impl Layer {
 
     /// Works on maps.
     fn local(&self) -> bool {
-        matches!(self, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Response { .. })
+        matches!(self, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Pad { .. } | Layer::Response { .. })
     }
 }
 
@@ -105,6 +107,10 @@ pub(crate) enum Step {
     },
     Unfold {
         size: usize,
+        out: Shape,
+    },
+    Pad {
+        border: usize,
         out: Shape,
     },
     Response {
@@ -202,6 +208,14 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 }
                 shape = Shape::new(channels, shape.height / size, shape.width / size);
                 steps.push(Step::Unfold { size, out: shape });
+                local = steps.len();
+            }
+            Layer::Pad { border } => {
+                if !steps.is_empty() || border > 1024 {
+                    return Err(bad("expected the first layer, and a border of at most 1024"));
+                }
+                shape = Shape::new(shape.channels, shape.height + 2 * border, shape.width + 2 * border);
+                steps.push(Step::Pad { border, out: shape });
                 local = steps.len();
             }
             Layer::Response { size, alpha, beta } => {
@@ -329,7 +343,7 @@ impl Network {
             .iter()
             .rev()
             .find_map(|s| match s {
-                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } | Step::Unfold { out, .. } | Step::Response { out, .. } => Some(*out),
+                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } | Step::Unfold { out, .. } | Step::Pad { out, .. } | Step::Response { out, .. } => Some(*out),
                 _ => None,
             })
             .unwrap_or(self.input)

@@ -99,6 +99,7 @@ impl Network {
                     }
                     dense = true;
                 }
+                Step::Pad { out, .. } => shape = out,
                 Step::Unfold { .. } | Step::Response { .. } => return Err(bad("does not turn with the image")),
                 _ => {}
             }

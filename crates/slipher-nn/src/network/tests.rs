@@ -188,6 +188,23 @@ const VIEWS_GRADS: [(f32, f32); 8] = [
     (1.00000, -0.50000),
 ];
 
+/// Zeros around an image are what a convolution with borders sees.
+#[test]
+fn padding_is_a_border() {
+    let tail = [Layer::GlobalMean, Layer::Dense { units: 2, slope: 1.0 }];
+    let padded = [vec![Layer::Pad { border: 1 }, Layer::conv(16, (3, 3), false, 0.1)], tail.to_vec()].concat();
+    let same = [vec![Layer::conv(16, (3, 3), true, 0.1)], tail.to_vec()].concat();
+    let x = wave(2 * 3 * 49, 0.2);
+    let run = |layers: &[Layer]| {
+        let net = Network::new(Shape::new(3, 7, 7), layers, 5).unwrap();
+        let (mut tape, mut grad) = (Tape::default(), vec![]);
+        let y = net.forward(&x, &mut tape, None).to_vec();
+        net.backward(&mut tape, &y, &mut grad);
+        (crate::predictor::Predictor::new(&net, crate::predictor::Precision::F32).predict(&x), y, grad)
+    };
+    assert_eq!(run(&padded), run(&same));
+}
+
 /// After steps of training on images that prefer a direction, nothing that comes out changes when the image turns.
 #[test]
 fn tied_weights_make_answers_that_do_not_turn() {

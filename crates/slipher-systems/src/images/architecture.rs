@@ -19,8 +19,10 @@ pub enum Parts {
     /// The four corners of `side` pixels of the view, of its mirror image, and of both turned by 45°, turned so that the middle of the
     /// galaxy lies in the same corner (Dieleman et al. 2015, section 5.3).
     Corners { side: usize },
-    /// The middle shrunk or grown to `side` pixels.
-    Resized { side: usize },
+    /// The middle of `side` pixels.
+    Middle { side: usize },
+    /// One plane at two scales: the middle of `side` pixels, and of twice as many, seen half as large.
+    Scales { side: usize },
 }
 
 /// A network without its weights.
@@ -43,8 +45,13 @@ impl Parts {
             Parts::Whole => (1, side),
             Parts::Turns => (4, side),
             Parts::Corners { side } => (16, side),
-            Parts::Resized { side } => (1, side),
+            Parts::Middle { side } | Parts::Scales { side } => (1, side),
         }
+    }
+
+    /// Channels of each part.
+    fn channels(self, of_view: usize) -> usize {
+        if matches!(self, Parts::Scales { .. }) { 2 * of_view } else { of_view }
     }
 
     /// The parts of `[channel][side][side]`, one after the other.
@@ -52,10 +59,16 @@ impl Parts {
         match self {
             Parts::Whole => out.extend_from_slice(x),
             Parts::Turns => (0..4).for_each(|g| out.extend(turned(x, side, g))),
-            Parts::Resized { side: to } => {
-                let mut v = Vec::new();
-                view(x, side, side, to, to as f32 / side as f32, &Affine::new(0.0, false, 1.0, [0.0; 2]), &mut v);
-                out.extend(v);
+            Parts::Middle { side: to } => out.extend(middle(x, side, to)),
+            Parts::Scales { side: to } => {
+                out.extend(middle(x, side, to));
+                let wide = middle(x, side, 2 * to);
+                for plane in wide.chunks_exact(4 * to * to) {
+                    for i in 0..to * to {
+                        let at = i / to * 4 * to + i % to * 2;
+                        out.push(0.25 * (plane[at] + plane[at + 1] + plane[at + 2 * to] + plane[at + 2 * to + 1]));
+                    }
+                }
             }
             Parts::Corners { side: part } => {
                 let mut v = Vec::new();
@@ -71,6 +84,11 @@ impl Parts {
     }
 }
 
+fn middle(x: &[f32], side: usize, to: usize) -> Vec<f32> {
+    let at = (side - to) / 2;
+    crop(x, (side, side), to, (at, at))
+}
+
 impl Architecture {
     /// A new network for a system of this geometry and so many outputs.
     ///
@@ -78,7 +96,7 @@ impl Architecture {
     /// Layers that do not fit.
     pub fn build(&self, g: Geometry, outputs: usize, seed: u64) -> Result<Network, BadNetwork> {
         let (_, side) = self.parts.size(g.side);
-        let mut net = Network::new(Shape::new(g.channels, side, side), &self.layers, seed)?;
+        let mut net = Network::new(Shape::new(self.parts.channels(g.channels), side, side), &self.layers, seed)?;
         if net.outputs() != outputs {
             let index = self.layers.len() - 1;
             return Err(BadNetwork { index, layer: self.layers[index], why: format!("expected {outputs} outputs") });
@@ -92,10 +110,10 @@ impl Architecture {
 
     /// Convolutions of 3 × 3 in stages that halve the maps, the means of the maps, two dense layers; `width` is the one dial. With the symmetry of the
     /// square, answers do not change when the image turns by quarters or is mirrored, and 8 weights are one.
-    pub fn square(g: Geometry, outputs: usize, width: usize, symmetry: Option<Symmetry>) -> Architecture {
+    pub fn square(parts: Parts, g: Geometry, outputs: usize, width: usize, symmetry: Option<Symmetry>) -> Architecture {
         let norm = Layer::BatchNorm { momentum: 0.98, eps: 1e-3 };
         let mut layers = Vec::new();
-        let (mut side, mut stage) = (g.side, 0usize);
+        let (mut side, mut stage) = (parts.size(g.side).1, 0usize);
         loop {
             let filters = width << stage.min(2);
             // One wide convolution where the maps are large.
@@ -114,7 +132,7 @@ impl Architecture {
         }
         layers.extend([Layer::GlobalMean, Layer::Dense { units: 4 * width, slope: 0.05 }, Layer::Dropout { rate: 0.2 }, Layer::Dense { units: outputs, slope: 1.0 }]);
         let views = if symmetry.is_some() { vec![View::PLAIN] } else { View::list(&[0, 1, 2, 3, 4, 5, 6, 7], &[0]) };
-        Architecture { parts: Parts::Whole, init: vec![(Init::He, 0.0); layers.len()], layers, symmetry, views }
+        Architecture { parts, init: vec![(Init::He, 0.0); layers.len()], layers, symmetry, views }
     }
 
     /// Input of the network for one view, appended to `out`.
@@ -138,16 +156,16 @@ mod tests {
         for part in out.chunks(45 * 45) {
             assert!(part[34 * 45 + 34] > 0.9);
         }
-        let mut small = Vec::new();
-        Parts::Resized { side: 23 }.of(&x, 69, &mut small);
-        assert!((small.iter().sum::<f32>() - 1.0 / 9.0).abs() < 1e-3);
+        let mut scales = Vec::new();
+        Parts::Scales { side: 34 }.of(&x, 69, &mut scales);
+        assert!((scales[..34 * 34].iter().sum::<f32>() - 1.0).abs() < 1e-6 && (scales[34 * 34..].iter().sum::<f32>() - 0.25).abs() < 1e-6);
     }
 
     /// Answers of the tied network do not change under the eight turns, through the whole path of views and parts.
     #[test]
     fn the_square_network_turns() {
         let g = Geometry { channels: 2, stored: 25, side: 21 };
-        let a = Architecture::square(g, 3, 16, Some(Symmetry::P4m));
+        let a = Architecture::square(Parts::Whole, g, 3, 16, Some(Symmetry::P4m));
         let net = a.build(g, 3, 4).unwrap();
         let p = slipher_nn::predictor::Predictor::new(&net, slipher_nn::predictor::Precision::F32);
         let x: Vec<f32> = (0..2 * 625).map(|i| (0.3 * i as f32).sin()).collect();

@@ -19,7 +19,7 @@ pub mod views;
 use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
 
-use architecture::Architecture;
+use architecture::{Architecture, Parts};
 use score::Figure;
 use views::Augment;
 
@@ -68,6 +68,14 @@ pub trait System: Send + Sync {
     fn features(&self, c: &Cutout, encoded: &[f32]) -> Vec<f32>;
     /// The network of the paper.
     fn published(&self) -> Architecture;
+    /// What our own networks take of a view.
+    fn parts(&self) -> Parts {
+        Parts::Whole
+    }
+    /// The network of the paper with layers narrower by a factor, where the room offers that.
+    fn narrow(&self, _divisor: usize) -> Option<Architecture> {
+        None
+    }
     /// Scores of answers `[row][output]` against truths, as the paper gives them.
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure>;
     /// Outputs of the network to answers, in place, one row.
@@ -81,6 +89,12 @@ pub trait System: Send + Sync {
         row.iter_mut().zip(truth).for_each(|(p, t)| *p -= t);
         loss
     }
+    /// Outputs that answer one question each; the answers to one add up to 1.
+    fn questions(&self) -> Vec<std::ops::Range<usize>> {
+        vec![0..self.outputs().len()]
+    }
+    /// Answers to single questions to the room's answers, in place.
+    fn compose(&self, _row: &mut [f32]) {}
     /// One of the outputs is right: then there are accuracy, confusion and calibration.
     fn is_classifier(&self) -> bool {
         true
@@ -108,6 +122,6 @@ pub fn by_name(name: &str) -> Option<Box<dyn System>> {
         "morphology" => Box::new(crate::morphology::Morphology),
         "radio" => Box::new(crate::radio::Radio),
         "transients" => Box::new(crate::transients::Transients),
-        _ => return None,
+        _ => Box::new(crate::radio::Pair::by_name(name)?),
     })
 }

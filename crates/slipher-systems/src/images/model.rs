@@ -173,15 +173,5 @@ fn temperature(outputs: &[Vec<f32>], n: usize, set: &Set) -> f32 {
         }
         sum
     };
-    let (mut lo, mut hi) = (-2.0f64, 2.5f64);
-    let golden = 0.618_033_988_75;
-    for _ in 0..24 {
-        let (a, b) = (hi - golden * (hi - lo), lo + golden * (hi - lo));
-        if loss(a) < loss(b) {
-            hi = b;
-        } else {
-            lo = a;
-        }
-    }
-    (0.5 * (lo + hi)).exp() as f32
+    slipher_nn::loss::golden_section(-2.0, 2.5, loss).exp() as f32
 }

@@ -23,6 +23,8 @@ use super::{Geometry, System};
 pub enum Choice {
     /// The paper's.
     Published,
+    /// The paper's with layers narrower by `divisor`, where the room offers that.
+    Narrow { divisor: usize },
     /// [`Architecture::square`]; tied weights unless `plain`.
     Square {
         width: usize,
@@ -100,8 +102,10 @@ impl Recipe {
     pub fn architecture(&self, system: &dyn System) -> Architecture {
         match self.network {
             Choice::Published => system.published(),
+            Choice::Narrow { divisor } => system.narrow(divisor.max(1)).unwrap_or_else(|| system.published()),
             Choice::Square { width, plain } => {
-                Architecture::square(system.geometry(), system.outputs().len(), width, (!plain).then_some(Symmetry::P4m))
+                let symmetry = (!plain).then_some(Symmetry::P4m);
+                Architecture::square(system.parts(), system.geometry(), system.outputs().len(), width, symmetry)
             }
         }
     }
