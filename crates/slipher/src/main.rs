@@ -53,6 +53,28 @@ enum System {
     Redshift,
     /// Redshift as one of 800 classes: the talk's Euclid-like system
     RedshiftClasses,
+    /// Star or galaxy, from u, g, r, i, z images (Kim & Brunner 2017)
+    StarGalaxy,
+    /// The 37 shares of votes of Galaxy Zoo (Dieleman et al. 2015)
+    Morphology,
+    /// Radio galaxies: FR I, FR II, compact, bent (Aniyan & Thorat 2017)
+    Radio,
+    /// Real or bogus: candidates of difference images (Deep-HiTS)
+    Transients,
+}
+
+impl System {
+    /// The image system, if it is one.
+    fn images(self) -> Option<Box<dyn slipher_systems::images::System>> {
+        let name = match self {
+            System::Redshift | System::RedshiftClasses => return None,
+            System::StarGalaxy => "star-galaxy",
+            System::Morphology => "morphology",
+            System::Radio => "radio",
+            System::Transients => "transients",
+        };
+        slipher_systems::images::by_name(name)
+    }
 }
 
 /// How a run ended: all good, some rows failed, nothing done.

@@ -91,7 +91,7 @@ fn hash(name: &str) -> u64 {
 /// No class found.
 pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
     let names: Vec<String> = classes.iter().map(|c| plain(c)).collect();
-    let mut found: Vec<(usize, Example)> = Vec::new();
+    let mut found: Vec<(Option<usize>, Example)> = Vec::new();
     let mut out = Collection::default();
     walk(path, &mut |row| {
         let label = row.source.split(['/', '\\']).rev().skip(1).find_map(|s| names.iter().position(|n| *n == plain(s)));
@@ -105,13 +105,8 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
                             (c.ra, c.dec) = (ra, dec);
                         }
                     }
-                    let split = part(&row.source).unwrap_or_else(|| match hash(&c.object_id) % 100 {
-                        h if h < SHARES.1 => 2,
-                        h if h < SHARES.0 + SHARES.1 => 1,
-                        _ => 0,
-                    });
                     let truth = (0..classes.len()).map(|i| f32::from(u8::from(i == k))).collect();
-                    found.push((split, Example { cutout: c, truth, depth: f32::NAN }));
+                    found.push((part(&row.source), Example { cutout: c, truth, depth: f32::NAN }));
                 }
             }
         }
@@ -119,7 +114,16 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
     if found.is_empty() {
         return Err(format!("{}: no images in folders named {} (or a column 'label')", path.display(), classes.join(", ")));
     }
-    separate(found, &mut out);
+    // Folders for the parts beside one with everything: the parts count.
+    if found.iter().any(|f| f.0.is_some()) {
+        found.retain(|f| f.0.is_some());
+    }
+    let by_name = |name: &str| match hash(name) % 100 {
+        h if h < SHARES.1 => 2,
+        h if h < SHARES.0 + SHARES.1 => 1,
+        _ => 0,
+    };
+    separate(found.into_iter().map(|(split, e)| (split.unwrap_or_else(|| by_name(&e.cutout.object_id)), e)).collect(), &mut out);
     Ok(out)
 }
 

@@ -13,6 +13,7 @@ pub mod model;
 pub mod pipeline;
 pub mod score;
 pub mod set;
+pub mod study;
 pub mod train;
 pub mod views;
 

@@ -50,8 +50,8 @@ pub const QUESTIONS: [Range<usize>; 11] = [0..3, 3..5, 5..7, 7..9, 9..13, 13..15
 /// Which answer leads to which answers, in the order in which they are weighted; question 6 is not, as in the contest's data.
 const LEADS: [(usize, Range<usize>); 6] = [(1, 3..5), (4, 5..13), (0, 15..18), (13, 18..25), (3, 25..28), (7, 28..37)];
 
-/// Added to sums before they divide, as in the authors' code.
-const TINY: f32 = 1e-12;
+/// Added to each share before it is divided: where all outputs of a question are negative its answers are equally likely.
+const TINY: f32 = 1e-6;
 /// Slope of the rectifier's gradient below zero, where the published one is 0: a question whose answers are all negative learns again.
 const LEAK: f32 = 0.02;
 
@@ -65,9 +65,9 @@ pub fn compose(row: &mut [f32]) {
 
 /// Outputs to shares within each question: what is negative is 0, the rest is divided by its sum.
 fn conditional(row: &mut [f32]) {
-    row.iter_mut().for_each(|v| *v = v.max(0.0));
+    row.iter_mut().for_each(|v| *v = v.max(0.0) + TINY);
     for q in QUESTIONS {
-        let sum = row[q.clone()].iter().sum::<f32>() + TINY;
+        let sum = row[q.clone()].iter().sum::<f32>();
         row[q].iter_mut().for_each(|v| *v /= sum);
     }
 }
@@ -92,7 +92,7 @@ pub fn gradient(row: &mut [f32], truth: &[f32]) -> f64 {
         range.clone().for_each(|i| d[i] *= row[*lead]);
     }
     for q in QUESTIONS {
-        let sum = outputs[q.clone()].iter().map(|v| v.max(0.0)).sum::<f32>() + TINY;
+        let sum = outputs[q.clone()].iter().map(|v| v.max(0.0)).sum::<f32>();
         let mean: f32 = q.clone().map(|i| d[i] * own[i]).sum();
         // Far from any positive output the step must stay finite.
         let scale = 1.0 / sum.max(0.05);

@@ -35,7 +35,7 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     let cut = c.square(SIDE);
     let n = SIDE * SIDE;
     let mut out = Vec::with_capacity(4 * n);
-    let mut sigma = 0.0;
+    let (mut sigma, mut zero) = (0.0, 0.0);
     for (slot, from) in order.into_iter().enumerate() {
         let band = place(from).unwrap_or(from);
         let pixels = c.band(band);
@@ -51,7 +51,7 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
         } else {
             let most = values.iter().fold(1e-20f32, |m, v| m.max(v.abs()));
             out.extend(values.iter().map(|v| 2.0 * v / most));
-            sigma = unit;
+            (sigma, zero) = (unit, sky);
         }
     }
     let d = place(2).unwrap_or(2);
@@ -59,7 +59,7 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     let sign = if fainter { -1.0 } else { 1.0 };
     for (i, v) in cut.band(d).iter().enumerate() {
         let s = cut_variance.get(i).filter(|v| **v > 0.0).map_or(sigma, |v| v.sqrt());
-        out.push(if v.is_finite() { 0.5 * (sign * v / s).asinh() } else { 0.0 });
+        out.push(if v.is_finite() { 0.5 * (sign * (v - zero) / s).asinh() } else { 0.0 });
     }
     Ok(out)
 }

@@ -4,6 +4,7 @@ pub mod classes;
 pub mod demo;
 pub mod euclid;
 pub mod evaluate;
+pub mod images;
 pub mod redshift;
 pub mod reproduce;
 pub mod show;
@@ -42,4 +43,9 @@ pub fn model(path: Option<&Path>) -> Result<Model> {
         None => Model::from_bytes("the shipped model", SHIPPED).into_diagnostic(),
         Some(p) => Model::read(p).into_diagnostic().wrap_err("--model expects a file written by 'slipher train redshift'"),
     }
+}
+
+/// The bytes of an image system's model.
+pub fn shipped(system: &str) -> Result<&'static [u8]> {
+    Err(miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
 }

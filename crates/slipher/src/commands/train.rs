@@ -31,15 +31,30 @@ pub struct Args {
     /// Seed instead of the recipe's
     #[arg(long)]
     seed: Option<u64>,
-    /// Name of the model
-    #[arg(long, default_value = "redshift")]
-    id: String,
+    /// Name of the model; default: the system's
+    #[arg(long)]
+    id: Option<String>,
+    /// For images: folder or archive of labelled examples, with a folder for each class (morphology: the Kaggle contest's files)
+    #[arg(long, value_name = "PATH")]
+    labelled: Option<PathBuf>,
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let System::RedshiftClasses = a.system {
         let changes = super::classes::Changes { recipe: a.recipe.as_deref(), output: a.output.clone(), resume: a.resume, steps: a.steps, seed: a.seed };
         return super::classes::train(&changes, quiet);
+    }
+    if let Some(system) = a.system.images() {
+        let changes = super::images::Changes {
+            recipe: a.recipe.as_deref(),
+            labelled: a.labelled.as_deref(),
+            output: &a.output,
+            resume: a.resume,
+            steps: a.steps,
+            seed: a.seed,
+            id: a.id.as_deref().unwrap_or(system.name()),
+        };
+        return super::images::train(&*system, &changes, quiet);
     }
     let mut recipe = match &a.recipe {
         Some(p) => Recipe::parse(&std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?).into_diagnostic()?,
@@ -109,7 +124,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::SomeFailed);
     }
     let path = a.output.join("model.safetensors");
-    trainer.export(&a.id).into_diagnostic()?.write(&path).into_diagnostic()?;
+    trainer.export(a.id.as_deref().unwrap_or("redshift")).into_diagnostic()?.write(&path).into_diagnostic()?;
     eprintln!("Wrote {}; use it with: slipher redshift FILES… --model {}", path.display(), path.display());
     Ok(Outcome::Good)
 }
