@@ -13,12 +13,20 @@ pub enum InputError {
     Io { path: PathBuf, source: std::io::Error },
 }
 
-/// Expands arguments: a file is itself, a folder all spectra-like files below it, `@list` the lines of a file,
-/// anything else a glob. Sorted within each argument, duplicates dropped.
+/// [`expand_for`] files of spectra.
 ///
 /// # Errors
 /// An argument that matches nothing, or a folder that cannot be listed.
 pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
+    expand_for(arguments, &ENDINGS)
+}
+
+/// Expands arguments: a file is itself, a folder all files below it with one of the endings, `@list` the lines of a file,
+/// anything else a glob. Sorted within each argument, duplicates dropped.
+///
+/// # Errors
+/// An argument that matches nothing, or a folder that cannot be listed.
+pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>, InputError> {
     let mut out: Vec<PathBuf> = Vec::new();
     for a in arguments {
         let path = Path::new(a);
@@ -27,7 +35,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
             let text = std::fs::read_to_string(list).map_err(|source| InputError::Io { path: list.into(), source })?;
             found.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(PathBuf::from));
         } else if path.is_dir() {
-            walk(path, &mut found)?;
+            walk(path, endings, &mut found)?;
             found.sort();
         } else if path.is_file() {
             found.push(path.to_owned());
@@ -52,7 +60,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
 pub const ENDINGS: [&str; 13] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5", "hdf5"];
 
-fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
+fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), InputError> {
     let io = |source| InputError::Io { path: folder.to_owned(), source };
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
@@ -61,9 +69,9 @@ fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), InputError> {
         if path.is_dir() {
             // Links to folders could lead in circles.
             if !name.starts_with('.') && !path.is_symlink() {
-                walk(&path, out)?;
+                walk(&path, endings, out)?;
             }
-        } else if ENDINGS.iter().any(|e| name.strip_suffix(".gz").unwrap_or(&name).ends_with(&format!(".{e}"))) {
+        } else if endings.iter().any(|e| name.strip_suffix(".gz").unwrap_or(&name).ends_with(&format!(".{e}"))) {
             out.push(path);
         }
     }

@@ -36,8 +36,10 @@ enum Verb {
     Train(commands::train::Args),
     /// Score a model on held-out simulations, beside the classical method
     Evaluate(commands::evaluate::Args),
+    /// Answer images in files: star or galaxy, morphology, radio class, real or bogus
+    Predict(commands::predict::Args),
     /// Measure files and write one HTML page about them
-    Report(commands::redshift::ReportArgs),
+    Report(commands::predict::ReportArgs),
     /// Run the study of the talk again and write one page about it
     Reproduce(commands::reproduce::Args),
     /// List the file formats that are recognised
@@ -97,7 +99,8 @@ fn main() -> ExitCode {
         Verb::Simulate(a) => commands::simulate::run(&a, cli.quiet),
         Verb::Train(a) => commands::train::run(&a, cli.quiet),
         Verb::Evaluate(a) => commands::evaluate::run(&a, cli.quiet),
-        Verb::Report(a) => commands::redshift::report(&a, cli.quiet),
+        Verb::Predict(a) => commands::predict::run(&a, cli.quiet),
+        Verb::Report(a) => commands::predict::report(&a, cli.quiet),
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),

@@ -31,9 +31,9 @@ pub enum Cause {
 
 /// Artefacts and their shares.
 const ARTEFACTS: [(Cause, f64); 10] = [
-    (Cause::Noise, 0.10),
-    (Cause::CosmicRay, 0.20),
-    (Cause::BadPixels, 0.10),
+    (Cause::Noise, 0.01),
+    (Cause::CosmicRay, 0.26),
+    (Cause::BadPixels, 0.13),
     (Cause::BadColumn, 0.06),
     (Cause::Dipole, 0.18),
     (Cause::Residual, 0.16),
@@ -72,7 +72,7 @@ struct Conditions {
 const SIDE: usize = 45;
 
 fn conditions(rng: &mut Stream) -> Conditions {
-    let fwhm = rng.log_uniform(1.7, 5.0);
+    let fwhm = rng.log_uniform(2.0, 5.5);
     let psf = Psf { q: rng.uniform(0.85, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5)) };
     let old = Psf { q: rng.uniform(0.9, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5)) };
     let small = rng.exponential(0.06).min(0.3);
@@ -88,8 +88,7 @@ fn conditions(rng: &mut Stream) -> Conditions {
     }
 }
 
-/// Draws one; the candidate is a transient with probability `real`. Only what a survey would have detected comes back: at least 5σ, and 0.02 % of
-/// all draws are tried again after a hundred failures with another cause.
+/// Draws a transient or an artefact. Only what a survey would have detected comes back; conditions in which twenty attempts fail are drawn again.
 pub fn draw(real: bool, rng: &mut Stream) -> Triplet {
     loop {
         let c = conditions(rng);
@@ -123,7 +122,7 @@ fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
     if host {
         // A transient lies somewhere in the light of its host, an artefact at its core or anywhere.
         let spread = if matches!(cause, Cause::Dipole | Cause::Residual) { 0.3 } else { 3.5 };
-        let bright = if matches!(cause, Cause::Dipole | Cause::Residual) { rng.log_uniform(150.0, 4000.0) } else { rng.log_uniform(10.0, 1500.0) };
+        let bright = if matches!(cause, Cause::Dipole | Cause::Residual) { rng.log_uniform(300.0, 6000.0) } else { rng.log_uniform(10.0, 700.0) };
         s.galaxies.push(Sersic {
             flux: bright * unit,
             re: rng.log_uniform(1.0, 7.0),
@@ -135,7 +134,7 @@ fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
         });
     } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(0.12)) {
         // A star that varies is a transient too, at its own place.
-        let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 300.0) } else { rng.log_uniform(150.0, 6000.0) };
+        let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 300.0) } else { rng.log_uniform(300.0, 9000.0) };
         s.stars.push((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), bright * unit));
     } else if cause == Cause::Saturated {
         s.stars.push((mid + rng.normal(0.0, 3.0), mid + rng.normal(0.0, 3.0), rng.log_uniform(2e4, 4e5) * unit));
@@ -177,12 +176,12 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     psf.fwhm *= 1.0 + rng.normal(0.0, 0.01);
     match cause {
         Cause::Dipole => {
-            let (d, a) = (rng.log_uniform(0.12, 1.2), rng.uniform(0.0, 6.28));
+            let (d, a) = (rng.log_uniform(0.3, 1.5), rng.uniform(0.0, 6.28));
             shift = (d * a.cos(), d * a.sin());
         }
         Cause::Residual => {
-            psf.fwhm *= 1.0 + rng.log_uniform(0.03, 0.35) * if rng.chance(0.6) { 1.0 } else { -1.0 };
-            scale += rng.normal(0.0, 0.05);
+            psf.fwhm *= 1.0 + rng.log_uniform(0.08, 0.4) * if rng.chance(0.6) { 1.0 } else { -1.0 };
+            scale += rng.normal(0.0, 0.02);
         }
         _ => {}
     }
@@ -191,7 +190,7 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     let mut science = now.clone();
     if cause == Cause::Transient {
         // Deep-HiTS: median S/N 12, few below 6.
-        let flux = unit * (5.6 + rng.exponential(0.8) + (rng.normal(2.0, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
+        let flux = unit * (6.8 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
         c.psf.add(&mut science, mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux);
     }
     // The template as it is stored: its own seeing, less noise.
@@ -233,10 +232,10 @@ fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut P
             let long = if rng.chance(0.55) { rng.uniform(0.0, 1.0) } else { rng.uniform(1.0, 9.0) };
             let (x, y) = (near(rng, 0.6), near(rng, 0.6));
             let mut hit = Plane::square(SIDE);
-            cosmic_ray(&mut hit, x, y, long, rng.log_uniform(5.0, 80.0), rng);
+            cosmic_ray(&mut hit, x, y, long, rng.log_uniform(14.0, 200.0), rng);
             // Resampling blurs it a little.
-            if rng.chance(0.4) {
-                hit = super::convolve::convolve(&hit, &Psf::gaussian(rng.uniform(0.6, 0.6 * c.psf.fwhm.min(2.5))));
+            if rng.chance(0.05) {
+                hit = super::convolve::convolve(&hit, &Psf::gaussian(rng.uniform(0.5, 0.45 * c.psf.fwhm)));
             }
             science.add(&hit, 1.0);
         }
@@ -300,7 +299,10 @@ fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut P
     }
 }
 
-/// Looks for the peak of the difference near the middle and centres the stamps on it; nothing below 5σ.
+/// S/N from which a survey takes a peak for a candidate; Deep-HiTS' begin near 6.
+const DETECTION: f32 = 6.0;
+
+/// Looks for the peak of the difference near the middle and centres the stamps on it; nothing below [`DETECTION`].
 fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<Triplet> {
     let mut kernel = Plane::square(15);
     c.psf.add(&mut kernel, 7.0, 7.0, 1.0);
@@ -322,13 +324,13 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
         }
     }
     // Peaks of pure noise are rare: the survey's millions of pixels are stood for by a lower bar, then stretched to it.
-    let bar = if cause == Cause::Noise { 2.6 } else { 5.0 };
+    let bar = if cause == Cause::Noise { 2.6 } else { DETECTION };
     if best.0 < bar {
         return None;
     }
     let mut t = t;
     if cause == Cause::Noise {
-        let stretch = rng.uniform(5.0, 6.5) as f32 / best.0;
+        let stretch = rng.uniform(1.0, 1.3) as f32 * DETECTION / best.0;
         let (py, px) = (mid + best.1, mid + best.2);
         // Only around the peak, or the noise would give it away.
         for i in 0..SIDE * SIDE {
@@ -368,11 +370,11 @@ mod tests {
     fn candidates_are_detections() {
         let mut snr: Vec<f64> = (0..300).map(|row| draw(true, &mut Stream::new(7, 1, row)).snr).collect();
         snr.sort_by(f64::total_cmp);
-        assert!(snr[0] >= 5.0 && snr[150] > 9.0 && snr[150] < 16.0, "{} {}", snr[0], snr[150]);
+        assert!(snr[0] >= 6.0 && snr[150] > 9.0 && snr[150] < 16.0, "{} {}", snr[0], snr[150]);
         let mut causes = std::collections::HashSet::new();
         for row in 0..400 {
             let t = draw(false, &mut Stream::new(7, 2, row));
-            assert!(t.snr >= 5.0 && t.difference.data.iter().all(|v| v.is_finite()));
+            assert!(t.snr >= 6.0 && t.difference.data.iter().all(|v| v.is_finite()));
             causes.insert(format!("{:?}", t.cause));
         }
         assert_eq!(causes.len(), ARTEFACTS.len(), "{causes:?}");

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use slipher_data::cutout::Cutout;
 use slipher_data::cutouts::{CutoutOptions, ENDINGS, Row, read};
+use slipher_data::input::expand_for;
 
 use super::Example;
 
@@ -33,13 +34,7 @@ fn plain(name: &str) -> String {
 /// # Errors
 /// A folder that cannot be listed, or no file of images in it.
 pub fn walk(path: &Path, each: &mut dyn FnMut(Row)) -> Result<(), String> {
-    let mut files = Vec::new();
-    if path.is_dir() {
-        list(path, &mut files)?;
-        files.sort();
-    } else {
-        files.push(path.to_owned());
-    }
+    let files = expand_for(&[path.display().to_string()], &ENDINGS).map_err(|e| e.to_string())?;
     if files.is_empty() {
         return Err(format!("{}: no images in it: expected {}", path.display(), ENDINGS.join(", ")));
     }
@@ -51,19 +46,6 @@ pub fn walk(path: &Path, each: &mut dyn FnMut(Row)) -> Result<(), String> {
         });
         if let Err(why) = done {
             each(Row { source, row: 0, cutout: Err(why) });
-        }
-    }
-    Ok(())
-}
-
-fn list(folder: &Path, out: &mut Vec<std::path::PathBuf>) -> Result<(), String> {
-    let entries = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for e in entries.filter_map(Result::ok) {
-        let p = e.path();
-        if p.is_dir() {
-            list(&p, out)?;
-        } else if ENDINGS.iter().any(|end| p.to_string_lossy().to_lowercase().trim_end_matches(".gz").ends_with(&format!(".{end}"))) {
-            out.push(p);
         }
     }
     Ok(())

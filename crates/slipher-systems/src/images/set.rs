@@ -26,13 +26,20 @@ pub enum Split {
     Test,
 }
 
+impl Split {
+    /// What keeps its random stream apart.
+    pub fn purpose(self) -> u64 {
+        0x1AA6E + self as u64
+    }
+}
+
 impl Set {
     /// The first `n` rows of a split of the simulated sky, in parallel; row i of a seed is the same in a set of any size.
     pub fn simulated(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
         let made: Vec<_> = (0..n as u64)
             .into_par_iter()
             .map(|row| {
-                let e = system.simulate(&mut Stream::new(seed, 0x1AA6E + split as u64, row));
+                let e = system.simulate(&mut Stream::new(seed, split.purpose(), row));
                 let name = format!("{}-{row}", system.name());
                 Row::of(system, e, name, features)
             })

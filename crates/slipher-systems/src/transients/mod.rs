@@ -28,7 +28,7 @@ impl System for Transients {
         &["bogus", "real"]
     }
     fn depth(&self) -> (&'static str, &'static [f32]) {
-        ("snr", &[5.0, 6.0, 8.0, 12.0, 20.0])
+        ("snr", &[6.0, 8.0, 12.0, 20.0, 1e6])
     }
     fn geometry(&self) -> Geometry {
         Geometry { channels: 4, stored: 25, side: 21 }

@@ -53,11 +53,22 @@ pub struct Args {
     /// Instead: Euclid's requirement, completeness and purity at its line-flux limit
     #[arg(long, conflicts_with_all = ["strangers", "calibration"])]
     euclid: bool,
+    /// For images: folder or archive of labelled examples
+    #[arg(long, value_name = "PATH")]
+    labelled: Option<PathBuf>,
+    /// For images: folder for the page and the numbers
+    #[arg(short, long)]
+    output: Option<PathBuf>,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    if let Some(system) = a.system.images() {
+        let model = super::images::model(&*system, a.model.as_ref())?;
+        let folder = a.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}-evaluation", system.name())));
+        return super::study::evaluate(system, model, a.n, a.seed, a.labelled.as_deref(), &folder, quiet);
+    }
     if let System::RedshiftClasses = a.system {
         return super::classes::evaluate(a.model.as_deref(), a.n);
     }

@@ -5,10 +5,12 @@ pub mod demo;
 pub mod euclid;
 pub mod evaluate;
 pub mod images;
+pub mod predict;
 pub mod redshift;
 pub mod reproduce;
 pub mod show;
 pub mod simulate;
+pub mod study;
 pub mod train;
 
 use std::path::Path;

@@ -134,23 +134,26 @@ struct Common {
 
 #[derive(ClapArgs)]
 pub struct ReportArgs {
-    system: crate::System,
     /// Files, folders, patterns, or @FILE with one path a line
     #[arg(required = true)]
     files: Vec<String>,
-    /// HTML page to write
-    #[arg(short, long, default_value = "report.html")]
-    output: PathBuf,
     #[command(flatten)]
     common: Common,
 }
 
+impl ReportArgs {
+    /// What of it concerns images.
+    pub fn for_images(&self, bands: &[String]) -> super::images::PredictArgs {
+        super::images::PredictArgs { files: self.files.clone(), model: self.common.model.clone(), bands: bands.to_vec() }
+    }
+}
+
 /// `slipher report redshift`.
-pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
-    if let crate::System::RedshiftClasses = a.system {
+pub fn report(a: &ReportArgs, system: crate::System, page: &Path, quiet: bool) -> Result<Outcome> {
+    if let crate::System::RedshiftClasses = system {
         return Err(miette::miette!("redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"));
     }
-    measure(&a.files, &Outputs { page: Some(&a.output), ..Outputs::default() }, &a.common, quiet)
+    measure(&a.files, &Outputs { page: Some(page), ..Outputs::default() }, &a.common, quiet)
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {

@@ -1,4 +1,4 @@
-//! `slipher reproduce redshift-talk`: the talk's study, run again, and one page about it.
+//! `slipher reproduce`: a study of the talk, run again, and one page about it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,7 +15,31 @@ use crate::{Outcome, progress, report};
 enum What {
     /// Redshift as one of 800 classes (Stivaktakis et al., arXiv:1809.09622)
     RedshiftTalk,
+    /// Star or galaxy (Kim & Brunner 2017)
+    StarGalaxy,
+    /// Galaxy Zoo (Dieleman et al. 2015)
+    Morphology,
+    /// Radio galaxies (Aniyan & Thorat 2017)
+    Radio,
+    /// Real or bogus (Deep-HiTS)
+    Transients,
 }
+
+impl What {
+    /// The image system, if it is one.
+    fn images(self) -> Option<&'static str> {
+        Some(match self {
+            What::RedshiftTalk => return None,
+            What::StarGalaxy => "star-galaxy",
+            What::Morphology => "morphology",
+            What::Radio => "radio",
+            What::Transients => "transients",
+        })
+    }
+}
+
+/// Share of the recipes that the small scale of an image system trains on.
+const SMALL: f64 = 0.05;
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum ScaleName {
@@ -31,9 +55,12 @@ pub struct Args {
     /// Sizes of the training sets
     #[arg(long, value_enum, default_value = "small")]
     scale: ScaleName,
-    /// Folder for runs, numbers and page; a run that was stopped continues there
-    #[arg(short, long, default_value = "redshift-talk")]
-    output: PathBuf,
+    /// Folder for runs, numbers and page; a run that was stopped continues there. Default: the study's name
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// For images: folder or archive of labelled examples to learn from and be judged on
+    #[arg(long, value_name = "PATH")]
+    labelled: Option<PathBuf>,
     /// Folder of SED templates to test on that no method learned from (LePhare, EAZY, …)
     #[arg(long)]
     other_library: Option<PathBuf>,
@@ -48,12 +75,17 @@ pub struct Args {
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    let What::RedshiftTalk = a.study;
+    if let Some(name) = a.study.images() {
+        let share = if matches!(a.scale, ScaleName::Small) { SMALL } else { 1.0 };
+        let folder = a.output.clone().unwrap_or_else(|| PathBuf::from(name));
+        return super::study::open(name, share, a.seed, a.labelled.as_deref(), &folder)?.run(quiet);
+    }
+    let output = a.output.clone().unwrap_or_else(|| PathBuf::from("redshift-talk"));
     let scale = match a.scale {
         ScaleName::Small => Scale::Small,
         ScaleName::Paper => Scale::Paper,
     };
-    let study = Study { scale, seed: a.seed, other: a.other_library.clone(), folder: a.output.clone() };
+    let study = Study { scale, seed: a.seed, other: a.other_library.clone(), folder: output.clone() };
     let cells = study.cells();
     if a.list {
         for c in &cells {
@@ -95,12 +127,12 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             eprintln!("[{}/{}] {}: {text} ({:.0} s)", i + 1, cells.len(), cell.title, start.elapsed().as_secs_f64());
         }
     }
-    let page = a.output.join("index.html");
+    let page = output.join("index.html");
     report::talk::write(&study, &page).into_diagnostic()?;
     eprintln!(
         "Wrote {} and {}{}",
         page.display(),
-        a.output.join("numbers.json").display(),
+        output.join("numbers.json").display(),
         if open > 0 { format!("; {open} cells are still open") } else { String::new() }
     );
     Ok(Outcome::Good)

@@ -1,4 +1,4 @@
-//! `slipher simulate redshift`: simulated spectra to Parquet.
+//! `slipher simulate`: simulated spectra or images to Parquet.
 
 use std::path::PathBuf;
 
@@ -13,7 +13,7 @@ use crate::{Outcome, System, progress};
 #[derive(ClapArgs)]
 pub struct Args {
     system: System,
-    /// Number of spectra
+    /// Number of spectra or images
     #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments, shipped names (sdss, boss, desi, vimos, euclid-red, euclid-blue, nirspec-prism, nirspec-medium, nirspec-high, any) or TOML files
@@ -28,12 +28,15 @@ pub struct Args {
     /// The same seed gives the same spectra on any number of threads
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
-    /// Parquet file to write
+    /// Parquet file to write; for images also .fits
     #[arg(short, long, default_value = "spectra.parquet")]
     output: PathBuf,
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    if let Some(system) = a.system.images() {
+        return super::images::simulate(&*system, a.n, a.seed, &a.output, quiet);
+    }
     if let System::RedshiftClasses = a.system {
         return super::classes::simulate(a.recipe.as_deref(), a.n, &a.output, quiet);
     }

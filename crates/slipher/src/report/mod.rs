@@ -3,6 +3,7 @@
 mod atlas;
 mod figure;
 mod gallery;
+pub mod images;
 pub mod talk;
 
 use std::fmt::Write;

@@ -1,0 +1,165 @@
+//! `slipher reproduce` and `slipher evaluate` for image systems: networks and classical methods on the same rows, and one page about them.
+
+use std::path::{Path, PathBuf};
+
+use miette::{IntoDiagnostic, Result};
+use slipher_systems::images::baseline::{Baseline, FORESTS, MACHINES};
+use slipher_systems::images::evaluate::{Answers, Line, by_depth, rows_of, table, turning};
+use slipher_systems::images::model::Model;
+use slipher_systems::images::set::{Set, Split};
+use slipher_systems::images::study::{Cell, cells, folder};
+use slipher_systems::images::{System, by_name};
+use slipher_systems::radio::fusion::fuse;
+use slipher_systems::radio::{CLASSES, PAIRS};
+
+use super::images::{fit, stopper};
+use crate::report::images::{Judged, judged, page, table as html_table};
+use crate::{Outcome, report};
+
+/// A study of one system.
+pub struct Study<'a> {
+    pub system: Box<dyn System>,
+    /// Of the recipes' examples, and of the test rows.
+    pub share: f64,
+    pub seed: u64,
+    pub labelled: Option<&'a Path>,
+    pub folder: PathBuf,
+}
+
+/// Simulated test rows of a whole study.
+const TEST: f64 = 10_000.0;
+/// Rows that classical methods learn from.
+const CLASSICAL: f64 = 20_000.0;
+
+/// The sets that methods learn from and are judged on.
+struct Sets {
+    train: Set,
+    validation: Set,
+    /// (title, rows)
+    tests: Vec<(String, Set)>,
+}
+
+impl Study<'_> {
+    /// Trains what is not trained yet, judges all, writes `index.html` and `numbers.json`.
+    pub fn run(&self, quiet: bool) -> Result<Outcome> {
+        let stop = stopper()?;
+        let mut models = Vec::new();
+        for cell in cells(&*self.system, self.share, self.seed, self.labelled).into_diagnostic()? {
+            let place = folder(&self.folder, &cell);
+            let path = place.join("model.safetensors");
+            if !path.exists() {
+                let Some(m) = fit(cell.recipe.clone(), &place, cell.name, &stop, quiet)? else { return Ok(Outcome::SomeFailed) };
+                m.write(&path).into_diagnostic()?;
+            }
+            models.push((cell, Model::read(&path).into_diagnostic()?));
+        }
+        self.judge(&models, quiet)
+    }
+
+    fn sets(&self) -> Result<Sets> {
+        let n = |most: f64| ((most * self.share) as usize).max(400);
+        let s = &*self.system;
+        let mut sets = Sets {
+            train: Set::simulated(s, Split::Train, self.seed, n(CLASSICAL), true),
+            validation: Set::simulated(s, Split::Validation, self.seed, n(4000.0), true),
+            tests: vec![],
+        };
+        if let Some(path) = self.labelled {
+            let c = s.labelled(path).map_err(|e| miette::miette!("{e}"))?;
+            (sets.train, sets.validation) = (Set::of(s, c.train, true).0, Set::of(s, c.validation, true).0);
+            sets.tests.push(("Real images".into(), Set::of(s, c.test, true).0));
+        }
+        sets.tests.push(("Simulated sky".into(), Set::simulated(s, Split::Test, self.seed, n(TEST), true)));
+        Ok(sets)
+    }
+
+    fn judge(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
+        let s = &*self.system;
+        let sets = self.sets()?;
+        let say = |text: &str| if !quiet { eprintln!("{text}") };
+        say("classical methods");
+        let classical: Vec<Baseline> = [&FORESTS, &MACHINES].into_iter().filter_map(|grid| Baseline::search(s, grid, &sets.train, &sets.validation, self.seed)).collect();
+        let own: Vec<&(Cell, Model)> = models.iter().filter(|m| m.1.system.name() == s.name()).collect();
+        let mut body = format!("<p>{}. All methods are judged on the same rows.</p>", s.title());
+        let mut numbers = serde_json::Map::new();
+        for (title, set) in &sets.tests {
+            let mut answers: Vec<Answers> = own.iter().map(|(c, m)| Answers { method: c.title.into(), values: m.predict(&set.images) }).collect();
+            answers.extend(classical.iter().map(|b| Answers { method: b.method.name().into(), values: b.predict(s, set) }));
+            let n = s.outputs().len();
+            let part = |rows: &[usize]| -> Vec<Line> {
+                let part = Set { images: vec![vec![]; rows.len()], truth: rows_of(&set.truth, n, rows), ..Set::default() };
+                table(s, &part, &answers.iter().map(|a| Answers { method: a.method.clone(), values: rows_of(&a.values, n, rows) }).collect::<Vec<_>>())
+            };
+            let parts: Vec<(String, Vec<Line>)> = by_depth(s, set).into_iter().map(|(lo, hi, rows)| (format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len()), part(&rows))).collect();
+            let lines = table(s, set, &answers);
+            numbers.insert(title.clone(), serde_json::json!({ "all": lines, "parts": parts }));
+            lines.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}", l.method, l.figure, l.value, l.low, l.high, l.n)));
+            body.push_str(&judged(&Judged { title, system: s, set, answers: &answers, lines, parts }));
+            if let Some(fused) = self.fused(models, set) {
+                body.push_str(&format!("<h3>Three networks and their fusion, as published, on FRI, FRII and Bent</h3>{}", html_table(&fused)));
+                fused.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4}, n = {}", l.method, l.figure, l.value, l.n)));
+                numbers.insert(format!("{title}, fusion"), serde_json::json!(fused));
+            }
+        }
+        body.push_str("<h2>Turning the image</h2><p>Root mean square of the change of the answers, n = 200.</p><table><tr><th></th><th>weights learned</th><th>by quarters and mirrored</th><th>by 15 to 75°</th></tr>");
+        let some = &sets.tests.last().map(|t| &t.1.images[..t.1.images.len().min(200)]).unwrap_or(&[]);
+        for (c, m) in &own {
+            let (quarter, any) = turning(m, some);
+            body.push_str(&format!("<tr><td>{}</td><td>{}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>", c.title, m.net.parameters()));
+            say(&format!("turning: {}: {} weights, quarters {quarter:.6}, 15 to 75° {any:.6}", c.title, m.net.parameters()));
+            numbers.insert(format!("turning: {}", c.title), serde_json::json!([quarter, any]));
+        }
+        body.push_str("</table>");
+        std::fs::create_dir_all(&self.folder).into_diagnostic()?;
+        let html = self.folder.join("index.html");
+        report::write_whole(&html, page(s.title(), &body)).into_diagnostic()?;
+        report::write_whole(&self.folder.join("numbers.json"), serde_json::to_string_pretty(&numbers).into_diagnostic()?).into_diagnostic()?;
+        eprintln!("Wrote {} and {}", html.display(), self.folder.join("numbers.json").display());
+        Ok(Outcome::Good)
+    }
+
+    /// The paper's fusion of three networks; none unless all three are there.
+    fn fused(&self, models: &[(Cell, Model)], set: &Set) -> Option<Vec<Line>> {
+        let names = ["radio-fri-frii", "radio-fri-bent", "radio-frii-bent"];
+        let three: Vec<&Model> = names.iter().filter_map(|n| models.iter().find(|m| m.1.system.name() == *n).map(|m| &m.1)).collect();
+        if three.len() != PAIRS.len() {
+            return None;
+        }
+        let labels = set.labels(CLASSES.len());
+        let rows: Vec<usize> = (0..set.rows()).filter(|r| labels[*r] != 2).collect();
+        let images: Vec<Vec<f32>> = rows.iter().map(|r| set.images[*r].clone()).collect();
+        let given: Vec<Vec<f32>> = three.iter().map(|m| m.predict(&images)).collect();
+        let fused: Vec<_> = (0..rows.len()).map(|i| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]))).collect();
+        let line = |figure: String, good: usize, n: usize, published: Option<f64>| {
+            let (low, high) = slipher_systems::redshift::score::wilson(good, n);
+            let value = good as f64 / n.max(1) as f64;
+            Line { method: "three AlexNets, fused".into(), figure, value, low, high, n, higher_is_better: true, published: (published, None) }
+        };
+        let right = |i: usize| fused[i].class() == Some(labels[rows[i]]);
+        let mut out = vec![line("accuracy".into(), (0..rows.len()).filter(|i| right(*i)).count(), rows.len(), None)];
+        for (k, precision, recall) in [(0, 0.91, 0.91), (1, 0.75, 0.91), (3, 0.95, 0.79)] {
+            let said: Vec<usize> = (0..rows.len()).filter(|i| fused[*i].class() == Some(k)).collect();
+            let is: Vec<usize> = (0..rows.len()).filter(|i| labels[rows[*i]] == k).collect();
+            let good = said.iter().filter(|i| right(**i)).count();
+            out.push(line(format!("precision {}", CLASSES[k]), good, said.len(), Some(precision)));
+            out.push(line(format!("recall {}", CLASSES[k]), good, is.len(), Some(recall)));
+        }
+        let doubtful = fused.iter().filter(|f| !matches!(f, slipher_systems::radio::fusion::Fused::Sure(..))).count();
+        out.push(Line { higher_is_better: false, ..line("share with a ? or strange".into(), doubtful, rows.len(), None) });
+        Some(out)
+    }
+}
+
+/// `slipher evaluate`: one model on test rows, beside the classical methods.
+pub fn evaluate(system: Box<dyn System>, model: Model, n: u64, seed: u64, labelled: Option<&Path>, output: &Path, quiet: bool) -> Result<Outcome> {
+    let study = Study { system, share: n as f64 / TEST, seed, labelled, folder: output.to_owned() };
+    let cell = cells(&*study.system, 1.0, seed, None).into_diagnostic()?.into_iter().next();
+    let Some(cell) = cell else { return Err(miette::miette!("{} has no study", study.system.name())) };
+    study.judge(&[(cell, model)], quiet)
+}
+
+/// The study of a system by name.
+pub fn open<'a>(name: &str, share: f64, seed: u64, labelled: Option<&'a Path>, folder: &Path) -> Result<Study<'a>> {
+    let system = by_name(name).ok_or_else(|| miette::miette!("no system named {name}"))?;
+    Ok(Study { system, share, seed, labelled, folder: folder.to_owned() })
+}
