@@ -65,6 +65,9 @@ fn content(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: &mut dyn
             let cutout = picture::decode(&bytes).map(|c| named(c, source, 0, options));
             Ok(each(Row { source: source.to_owned(), row: 0, cutout }))
         }
+        () if bytes.first() == Some(&0) && source.ends_with(".avro") => {
+            Err("an Avro message without its schema (Confluent's wire format): write it with the schema, as an Avro object container file".into())
+        }
         () => {
             let start: String = bytes.iter().take(8).map(|b| if b.is_ascii_graphic() { *b as char } else { '.' }).collect();
             Err(format!("begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, Avro alerts, Parquet with images, zip of these"))

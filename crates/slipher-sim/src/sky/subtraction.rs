@@ -72,7 +72,7 @@ struct Conditions {
 const SIDE: usize = 45;
 
 fn conditions(rng: &mut Stream) -> Conditions {
-    let fwhm = rng.log_uniform(2.0, 5.5);
+    let fwhm = rng.log_uniform(1.7, 5.5);
     let psf = Psf { q: rng.uniform(0.85, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5)) };
     let old = Psf { q: rng.uniform(0.9, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5)) };
     let small = rng.exponential(0.06).min(0.3);
@@ -132,9 +132,9 @@ fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
             x: mid + rng.normal(0.0, spread),
             y: mid + rng.normal(0.0, spread),
         });
-    } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(0.12)) {
+    } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(0.4)) {
         // A star that varies is a transient too, at its own place.
-        let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 300.0) } else { rng.log_uniform(300.0, 9000.0) };
+        let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 5000.0) } else { rng.log_uniform(300.0, 9000.0) };
         s.stars.push((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), bright * unit));
     } else if cause == Cause::Saturated {
         s.stars.push((mid + rng.normal(0.0, 3.0), mid + rng.normal(0.0, 3.0), rng.log_uniform(2e4, 4e5) * unit));
@@ -191,7 +191,10 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     if cause == Cause::Transient {
         // Deep-HiTS: median S/N 12, few below 6.
         let flux = unit * (6.8 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
-        c.psf.add(&mut science, mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux);
+        // A star that varies does so by a share of its light, at its own place.
+        let star = s.stars.iter().copied().find(|p| (p.0 - mid).hypot(p.1 - mid) < 2.0);
+        let (x, y, flux) = star.map_or((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux), |(x, y, f)| (x, y, flux.max(f * rng.uniform(0.05, 0.6))));
+        c.psf.add(&mut science, x, y, flux);
     }
     // The template as it is stored: its own seeing, less noise.
     let mut template = render(&s, &c.old, (0.0, 0.0));
