@@ -156,6 +156,13 @@ pub struct Trainer<'a> {
     orders: [(Option<u64>, Vec<u32>); 2],
 }
 
+/// As many rows, the classes in turn; those of a small class come again.
+fn balanced(rows: &[u32], labels: &[usize]) -> Vec<u32> {
+    let classes = labels.iter().max().map_or(1, |m| m + 1);
+    let of: Vec<Vec<u32>> = (0..classes).map(|c| rows.iter().copied().filter(|r| labels[*r as usize] == c).collect()).filter(|v: &Vec<u32>| !v.is_empty()).collect();
+    (0..rows.len()).map(|i| { let own = &of[i % of.len()]; own[i / of.len() % own.len()] }).collect()
+}
+
 /// What a step reports.
 #[derive(Clone, Copy, Debug)]
 pub struct Report {
@@ -176,16 +183,18 @@ impl<'a> Trainer<'a> {
         Ok(Trainer { recipe, system, architecture, net, step: 0, seconds: 0.0, data, optimiser, tape: Tape::default(), grad: vec![], orders })
     }
 
-    /// Row `k` in the order in which a set is shown: each epoch in a new one.
+    /// Row `k` in the order in which a set is shown: each epoch in a new one. Labelled classes are shown equally often, however many there are of each.
     fn pick(&mut self, which: usize, k: u64) -> usize {
-        let n = if which == 0 { self.data.simulated.rows() } else { self.data.labelled.rows() } as u64;
+        let set = if which == 0 { &self.data.simulated } else { &self.data.labelled };
+        let n = set.rows() as u64;
         let (epoch, order) = &mut self.orders[which];
         if *epoch != Some(k / n) {
             *epoch = Some(k / n);
-            *order = (0..n as u32).collect();
             let mut rng = ChaCha8Rng::seed_from_u64(self.recipe.seed ^ 0x5EED);
             rng.set_stream(2 * (k / n) + which as u64);
-            order.shuffle(&mut rng);
+            let mut rows: Vec<u32> = (0..n as u32).collect();
+            rows.shuffle(&mut rng);
+            *order = if which == 1 && self.system.is_classifier() { balanced(&rows, &set.labels(self.system.outputs().len())) } else { rows };
         }
         order[(k % n) as usize] as usize
     }
@@ -321,5 +330,70 @@ impl<'a> Trainer<'a> {
 
     pub fn geometry(&self) -> Geometry {
         self.system.geometry()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn recipe() -> Recipe {
+        let text = include_str!("../../../../recipes/images/transients.toml");
+        Recipe { simulated: 60, shown: 96, batch: 16, validation: 40, network: Choice::Square { width: 16, plain: false }, ..Recipe::parse(text).unwrap() }
+    }
+
+    /// Killed after three steps and resumed, a run ends with the same bytes, on one thread or three.
+    #[test]
+    fn resume_is_exact_on_any_number_of_threads() {
+        let dir = tempfile::tempdir().unwrap();
+        let system = super::super::by_name("transients").unwrap();
+        let run = |threads: usize, stop: bool| {
+            let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            workers.install(|| {
+                let folder = dir.path().join(threads.to_string());
+                let data = Data::new(&recipe(), &*system).unwrap();
+                let mut t = Trainer::new(recipe(), &*system, &data).unwrap();
+                if stop {
+                    assert!(!t.run(&folder, |r| r.step < 3).unwrap());
+                    t = Trainer::new(recipe(), &*system, &data).unwrap();
+                    t.resume(&folder).unwrap();
+                    assert_eq!(t.step, 3);
+                }
+                assert!(t.run(&folder, |_| true).unwrap());
+                let path = folder.join("model.safetensors");
+                t.export("test").write(&path).unwrap();
+                std::fs::read(&path).unwrap()
+            })
+        };
+        let a = run(1, false);
+        assert!(a == run(3, false), "threads change the model");
+        assert!(a == run(2, true), "resuming changes the model");
+        // The file answers as the network did.
+        let model = Model::from_bytes("test", &a).unwrap();
+        let data = Data::new(&recipe(), &*system).unwrap();
+        let p = model.predict(&data.validation.images);
+        assert!(p.chunks(2).all(|r| (r[0] + r[1] - 1.0).abs() < 1e-5));
+        for cut in [0, 7, 100, a.len() / 2, a.len() - 1] {
+            assert!(Model::from_bytes("test", &a[..cut]).is_err());
+        }
+        let other = Recipe { seed: 9, ..recipe() };
+        assert!(Trainer::new(other, &*system, &data).unwrap().resume(&dir.path().join("1")).is_err());
+    }
+
+    #[test]
+    fn classes_are_shown_equally_often() {
+        let labels = [0, 0, 0, 0, 0, 0, 1, 2];
+        let rows: Vec<u32> = (0..8).collect();
+        let order = balanced(&rows, &labels);
+        assert_eq!(order, [0, 6, 7, 1, 6, 7, 2, 6]);
+    }
+
+    #[test]
+    fn recipes_are_checked() {
+        let text = include_str!("../../../../recipes/images/transients.toml");
+        for (from, to, word) in [("batch", "bach", "bach"), ("rate = ", "rate = -", "rate"), ("\"transients\"", "\"meteors\"", "star-galaxy"), ("seed = 1", "labelled_share = 0.5\nseed = 1", "labelled")] {
+            let e = Recipe::parse(&text.replace(from, to)).unwrap_err().to_string();
+            assert!(e.contains(word), "{e}");
+        }
     }
 }
