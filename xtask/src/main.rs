@@ -2,6 +2,7 @@
 
 mod bench;
 mod classical;
+mod images;
 mod npz;
 mod readall;
 mod real;
@@ -16,9 +17,10 @@ const HELP: &str = "cargo xtask COMMAND
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
+  images                   the shipped image models on real images
   readall                  every file of the data folder is read or refused
   peers                    the programs that own a format open what Slipher writes: redrock, desispec, specutils, qp (installs them)
-  bench [PART | FOLDER]    (throughput, reading, networks) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
+  bench [PART | FOLDER]    (throughput, reading, networks, images) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
                            (installs them from the Python package index into FOLDER/peers: some gigabytes)
 The data folder is ../shared/data or $SLIPHER_DATA.";
 
@@ -35,10 +37,11 @@ fn main() -> ExitCode {
         ["real", "--classical", model] => real::run(&data(), Path::new(model), true).map(drop),
         ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
         ["peers"] => test::peers(),
+        ["images"] => images::check(&data()),
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
-        ["bench", part @ ("throughput" | "reading" | "networks")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
+        ["bench", part @ ("throughput" | "reading" | "networks" | "images")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
         ["bench", folder] => bench::run(Path::new(folder), &shipped, false, None),
         _ => Err(HELP.into()),
     };

@@ -21,6 +21,7 @@ pub fn run() -> Result<(), String> {
     python()?;
     if data().is_dir() {
         crate::readall::run(&data())?;
+        crate::images::check(&data())?;
         crate::real::check(&data(), &root().join("models/redshift.safetensors"))?;
     } else if std::env::var("CI").is_ok_and(|v| v == "true") {
         return Err(format!("{} is missing, and CI=true", data().display()));
@@ -57,10 +58,11 @@ fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, S
     Ok(text(&python))
 }
 
-/// Real readers (astropy, pyarrow, h5py) open what the program writes, in an environment that this step makes.
+/// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.
 fn python() -> Result<(), String> {
-    let python = environment("venv", "astropy, pyarrow, numpy, h5py", &["numpy", "astropy", "pyarrow", "h5py"])?;
+    let python = environment("venv", "astropy, pyarrow, numpy, h5py, fastavro", &["numpy", "astropy", "pyarrow", "h5py", "fastavro"])?;
     let binary = target().join("release/slipher").display().to_string();
     sh(&python, &["python/tests/formats.py", &binary])?;
+    sh(&python, &["python/tests/images.py", &binary])?;
     sh(&python, &["python/tests/round_trip.py", &binary])
 }

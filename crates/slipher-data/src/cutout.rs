@@ -68,7 +68,11 @@ impl Cutout {
                 continue;
             }
             let fill = if good.is_empty() { 0.0 } else { crate::spectrum::median(&mut good) };
-            band.iter_mut().enumerate().for_each(|(i, v)| if bad(i, *v) { *v = fill });
+            band.iter_mut().enumerate().for_each(|(i, v)| {
+                if bad(i, *v) {
+                    *v = fill
+                }
+            });
         }
         out
     }

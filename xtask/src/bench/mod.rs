@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: ours and the peers' in turns on the same work; writes the part of
 //! docs/BENCHMARKS.md between its two marks.
 
+mod images;
 mod networks;
 mod reading;
 mod throughput;
@@ -15,16 +16,17 @@ const BEGIN: &str = "<!-- from here on written by: cargo xtask bench -->";
 /// Runs all parts, or `only` one; `quick` takes one round of each.
 pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for (package, example) in [("slipher-nn", "reference"), ("slipher-data", "read"), ("slipher-systems", "speed")] {
+    for (package, example) in [("slipher-nn", "reference"), ("slipher-data", "read"), ("slipher-systems", "speed"), ("slipher-systems", "image_speed")] {
         sh("cargo", &["build", "--release", "-p", package, "--example", example])?;
     }
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
     let rounds = if quick { 1 } else { 3 };
-    let parts: [(&str, &dyn Fn() -> Result<String, String>); 3] = [
+    let parts: [(&str, &dyn Fn() -> Result<String, String>); 4] = [
         ("throughput", &|| throughput::run(folder, model, quick)),
         ("reading", &|| reading::run(&python, rounds)),
         ("networks", &|| networks::run(&python, rounds)),
+        ("images", &|| images::run(&python, rounds)),
     ];
     for (name, part) in parts {
         if only.is_none_or(|o| o == name) {

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::{built, median, output, spread};
 
 /// Seconds by (network, what, peer) and round, the median of each round.
-type Seconds = BTreeMap<(String, String, String), Vec<f64>>;
+pub type Seconds = BTreeMap<(String, String, String), Vec<f64>>;
 
 /// MFLOP of a forward pass of one example.
 const FLOP: [(&str, f64); 2] = [("W1", 60.6e6), ("W2", 211.3e6)];
@@ -32,7 +32,7 @@ pub fn run(python: &Path, rounds: usize) -> Result<String, String> {
 }
 
 /// Reads lines of `{"what":…,"network":…,"peer":…,"seconds":[…]}`; ours have no peer.
-fn collect(text: &str, all: &mut Seconds) {
+pub fn collect(text: &str, all: &mut Seconds) {
     for line in text.lines() {
         let Ok(v) = serde_json::from_str::<serde_json::Value>(line) else { continue };
         let text = |key: &str| v[key].as_str().unwrap_or_default().to_owned();

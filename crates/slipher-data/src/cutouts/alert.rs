@@ -9,8 +9,7 @@ use crate::fits::Fits;
 /// Stamps in the order of the bands of the cutout.
 pub const BANDS: [&str; 3] = ["template", "science", "difference"];
 /// Numbers of the candidate that are kept.
-const NUMBERS: [&str; 13] =
-    ["rb", "drb", "braai", "reliability", "magpsf", "sigmapsf", "fwhm", "classtar", "isdiffpos", "nneg", "nbad", "snr", "ssdistnr"];
+const NUMBERS: [&str; 13] = ["rb", "drb", "braai", "reliability", "magpsf", "sigmapsf", "fwhm", "classtar", "isdiffpos", "nneg", "nbad", "snr", "ssdistnr"];
 
 pub(super) fn read(source: &str, bytes: &[u8], each: &mut dyn FnMut(Row) -> bool) -> Result<bool, String> {
     apache_avro::util::max_allocation_bytes(1 << 28);

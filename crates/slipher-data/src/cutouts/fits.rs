@@ -148,7 +148,11 @@ fn filter(h: &Header) -> Option<String> {
 /// Names of `n` bands: BANDS ('ugriz' or 'u,g,r'), BAND1…, or one FILTER.
 fn band_names(h: &Header, n: usize) -> Vec<String> {
     let list = h.str("BANDS").or(h.str("FILTERS")).unwrap_or_default().trim().to_owned();
-    let split: Vec<String> = if list.contains([',', ' ']) { list.split([',', ' ']).filter(|s| !s.is_empty()).map(str::to_owned).collect() } else { list.chars().map(String::from).collect() };
+    let split: Vec<String> = if list.contains([',', ' ']) {
+        list.split([',', ' ']).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    } else {
+        list.chars().map(String::from).collect()
+    };
     if split.len() == n {
         return split;
     }

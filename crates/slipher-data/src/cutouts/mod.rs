@@ -70,7 +70,9 @@ fn content(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: &mut dyn
         }
         () => {
             let start: String = bytes.iter().take(8).map(|b| if b.is_ascii_graphic() { *b as char } else { '.' }).collect();
-            Err(format!("begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, Avro alerts, Parquet with images, zip of these"))
+            Err(format!(
+                "begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, Avro alerts, Parquet with images, zip of these"
+            ))
         }
     }
 }

@@ -43,7 +43,8 @@ fn parse(bytes: &[u8]) -> Result<Array<'_>, String> {
     let inside = list.trim_start_matches('(').split(')').next().unwrap_or("");
     let shape: Vec<usize> = inside.split(',').filter_map(|s| s.trim().parse().ok()).collect();
     let count = shape.iter().try_fold(size, |p, n| p.checked_mul(*n)).ok_or("the shape is too large")?;
-    let data = bytes.get(end..).and_then(|d| d.get(..count)).ok_or_else(|| format!("shape {shape:?} needs {count} bytes, fewer follow: is the file complete?"))?;
+    let data =
+        bytes.get(end..).and_then(|d| d.get(..count)).ok_or_else(|| format!("shape {shape:?} needs {count} bytes, fewer follow: is the file complete?"))?;
     Ok(Array { kind: (letter, size, big), shape, data })
 }
 

@@ -30,7 +30,10 @@ pub(super) fn read(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Ro
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| format!("damaged Parquet: {e}"))?;
     let columns: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
     if !columns.iter().any(|c| band_of(c).is_some()) {
-        return Err(format!("no column of images: expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}", columns.join(", ")));
+        return Err(format!(
+            "no column of images: expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}",
+            columns.join(", ")
+        ));
     }
     let reader = builder.with_batch_size(BATCH).build().map_err(|e| format!("damaged Parquet: {e}"))?;
     let mut row = 0;

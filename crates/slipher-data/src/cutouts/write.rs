@@ -24,7 +24,9 @@ pub fn fits(cutouts: &[Cutout]) -> Vec<u8> {
         } else {
             cards.extend([card("PCOUNT", "0"), card("GCOUNT", "1")]);
         }
-        let text = |k: &str, v: &str| format!("{k:<8}= '{:<8}'", v.replace('\'', "''").chars().filter(|c| c.is_ascii() && !c.is_control()).take(60).collect::<String>());
+        let text = |k: &str, v: &str| {
+            format!("{k:<8}= '{:<8}'", v.replace('\'', "''").chars().filter(|c| c.is_ascii() && !c.is_control()).take(60).collect::<String>())
+        };
         cards.push(text("OBJECT", &c.object_id));
         if c.bands.iter().any(|b| !b.is_empty()) {
             cards.extend(c.bands.iter().enumerate().map(|(k, b)| text(&format!("BAND{}", k + 1), b)));

@@ -78,7 +78,10 @@ impl Layer {
 
     /// Works on maps.
     fn local(&self) -> bool {
-        matches!(self, Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Pad { .. } | Layer::Response { .. })
+        matches!(
+            self,
+            Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Pad { .. } | Layer::Response { .. }
+        )
     }
 }
 
@@ -343,7 +346,12 @@ impl Network {
             .iter()
             .rev()
             .find_map(|s| match s {
-                Step::Conv { out, .. } | Step::Pool { out, .. } | Step::Norm { out, .. } | Step::Unfold { out, .. } | Step::Pad { out, .. } | Step::Response { out, .. } => Some(*out),
+                Step::Conv { out, .. }
+                | Step::Pool { out, .. }
+                | Step::Norm { out, .. }
+                | Step::Unfold { out, .. }
+                | Step::Pad { out, .. }
+                | Step::Response { out, .. } => Some(*out),
                 _ => None,
             })
             .unwrap_or(self.input)

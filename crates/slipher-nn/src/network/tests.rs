@@ -244,6 +244,7 @@ fn tied_weights_make_answers_that_do_not_turn() {
             assert_eq!(worst < 1e-4, g < symmetry.order(), "element {g}: {worst}");
         }
     }
-    let mut odd = Network::new(Shape::new(1, 9, 9), &[Layer::conv(16, (2, 2), true, 0.0), Layer::GlobalMean, Layer::Dense { units: 1, slope: 1.0 }], 1).unwrap();
+    let mut odd =
+        Network::new(Shape::new(1, 9, 9), &[Layer::conv(16, (2, 2), true, 0.0), Layer::GlobalMean, Layer::Dense { units: 1, slope: 1.0 }], 1).unwrap();
     assert!(odd.tie(Symmetry::P4).unwrap_err().to_string().contains("odd size"));
 }

@@ -9,11 +9,7 @@ use crate::random::Stream;
 pub fn expose(plane: &mut Plane, sky: f64, read_noise: f64, rng: &mut Stream) {
     for v in &mut plane.data {
         let mean = (f64::from(*v) + sky).max(0.0);
-        let count = if mean > 50.0 || mean <= 0.0 {
-            rng.normal(mean, mean.sqrt())
-        } else {
-            Poisson::new(mean).map_or(mean, |p| p.sample(rng.generator()))
-        };
+        let count = if mean > 50.0 || mean <= 0.0 { rng.normal(mean, mean.sqrt()) } else { Poisson::new(mean).map_or(mean, |p| p.sample(rng.generator())) };
         *v = (count - sky + rng.normal(0.0, read_noise)) as f32;
     }
 }

@@ -50,7 +50,8 @@ impl Psf {
             Profile::Image(p) => {
                 let (cx, cy) = p.centre();
                 let (x, y) = (cx + dx, cy + dy);
-                let pixel = |y: f64, x: f64| if y < 0.0 || x < 0.0 { 0.0 } else { p.data.get(y as usize * p.width + x as usize).map_or(0.0, |v| f64::from(*v)) };
+                let pixel =
+                    |y: f64, x: f64| if y < 0.0 || x < 0.0 { 0.0 } else { p.data.get(y as usize * p.width + x as usize).map_or(0.0, |v| f64::from(*v)) };
                 if x > p.width as f64 - 1.0 || y > p.height as f64 - 1.0 {
                     return 0.0;
                 }

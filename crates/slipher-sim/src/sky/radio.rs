@@ -74,7 +74,13 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
     });
     let core = match shape {
         Shape::Fr1 => rng.uniform(0.3, 1.5),
-        Shape::Fr2 => if rng.chance(0.6) { 0.0 } else { rng.log_uniform(0.03, 0.5) },
+        Shape::Fr2 => {
+            if rng.chance(0.6) {
+                0.0
+            } else {
+                rng.log_uniform(0.03, 0.5)
+            }
+        }
         _ => rng.uniform(0.0, 0.6),
     };
     if core > 0.0 {

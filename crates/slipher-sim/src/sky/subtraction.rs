@@ -193,7 +193,8 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
         let flux = unit * (6.8 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
         // A star that varies does so by a share of its light, at its own place.
         let star = s.stars.iter().copied().find(|p| (p.0 - mid).hypot(p.1 - mid) < 2.0);
-        let (x, y, flux) = star.map_or((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux), |(x, y, f)| (x, y, flux.max(f * rng.uniform(0.05, 0.6))));
+        let (x, y, flux) =
+            star.map_or((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux), |(x, y, f)| (x, y, flux.max(f * rng.uniform(0.05, 0.6))));
         c.psf.add(&mut science, x, y, flux);
     }
     // The template as it is stored: its own seeing, less noise.

@@ -130,7 +130,12 @@ impl Architecture {
             side = (side - pool) / 2 + 1;
             stage += 1;
         }
-        layers.extend([Layer::GlobalMean, Layer::Dense { units: 4 * width, slope: 0.05 }, Layer::Dropout { rate: 0.2 }, Layer::Dense { units: outputs, slope: 1.0 }]);
+        layers.extend([
+            Layer::GlobalMean,
+            Layer::Dense { units: 4 * width, slope: 0.05 },
+            Layer::Dropout { rate: 0.2 },
+            Layer::Dense { units: outputs, slope: 1.0 },
+        ]);
         let views = if symmetry.is_some() { vec![View::PLAIN] } else { View::list(&[0, 1, 2, 3, 4, 5, 6, 7], &[0]) };
         Architecture { parts, init: vec![(Init::He, 0.0); layers.len()], layers, symmetry, views }
     }

@@ -12,9 +12,14 @@ use super::set::Set;
 /// Which method, with its dials.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
-    Forest { trees: usize, leaf: usize },
+    Forest {
+        trees: usize,
+        leaf: usize,
+    },
     /// Linear, or with a Gaussian kernel of γ in units of 1 / the median squared distance.
-    Svm { gamma: Option<f32> },
+    Svm {
+        gamma: Option<f32>,
+    },
 }
 
 impl Method {
@@ -61,7 +66,13 @@ fn scales(x: &[f32], features: usize) -> Vec<(f32, f32)> {
 
 fn scaled(x: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
     // A feature far outside of what was seen must not run away.
-    x.iter().enumerate().map(|(i, v)| { let (m, s) = scale[i % scale.len()]; if v.is_finite() { ((v - m) * s).clamp(-10.0, 10.0) } else { 0.0 } }).collect()
+    x.iter()
+        .enumerate()
+        .map(|(i, v)| {
+            let (m, s) = scale[i % scale.len()];
+            if v.is_finite() { ((v - m) * s).clamp(-10.0, 10.0) } else { 0.0 }
+        })
+        .collect()
 }
 
 impl Baseline {

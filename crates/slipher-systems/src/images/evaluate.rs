@@ -42,7 +42,16 @@ pub fn table(system: &dyn System, set: &Set, answers: &[Answers]) -> Vec<Line> {
 }
 
 fn line(method: &str, f: Figure, n: usize) -> Line {
-    Line { method: method.to_owned(), figure: f.name.to_owned(), value: f.value, low: f.low, high: f.high, n, higher_is_better: f.higher_is_better, published: f.published }
+    Line {
+        method: method.to_owned(),
+        figure: f.name.to_owned(),
+        value: f.value,
+        low: f.low,
+        high: f.high,
+        n,
+        higher_is_better: f.higher_is_better,
+        published: f.published,
+    }
 }
 
 /// Rows between two depths: (lowest, highest, rows).

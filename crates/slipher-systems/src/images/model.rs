@@ -140,7 +140,9 @@ impl Model {
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Model, CheckpointError> {
         let bad = |why: String| CheckpointError::Format { name: name.to_owned(), why };
         let c = Checkpoint::from_bytes(name, bytes)?.unpacked(name.to_owned())?;
-        let meta = |key: &str| c.meta.get(key).cloned().ok_or_else(|| bad(format!("'{key}' is missing: expected a file written by 'slipher train' for an image system")));
+        let meta = |key: &str| {
+            c.meta.get(key).cloned().ok_or_else(|| bad(format!("'{key}' is missing: expected a file written by 'slipher train' for an image system")))
+        };
         let system = by_name(&meta("system")?).ok_or_else(|| bad("made for a system that this version does not know".into()))?;
         let architecture: Architecture = serde_json::from_str(&meta("architecture")?).map_err(|e| bad(e.to_string()))?;
         let weights: Vec<f64> = serde_json::from_str(&meta("combination")?).map_err(|e| bad(e.to_string()))?;

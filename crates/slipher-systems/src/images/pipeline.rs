@@ -58,7 +58,13 @@ pub struct Tally {
 ///
 /// # Errors
 /// What `each` returns.
-pub fn run<E>(model: &Model, files: &[PathBuf], options: &CutoutOptions, keep: bool, mut each: impl FnMut(Vec<Answer>, usize) -> Result<(), E>) -> Result<Tally, E> {
+pub fn run<E>(
+    model: &Model,
+    files: &[PathBuf],
+    options: &CutoutOptions,
+    keep: bool,
+    mut each: impl FnMut(Vec<Answer>, usize) -> Result<(), E>,
+) -> Result<Tally, E> {
     let mut tally = Tally::default();
     let mut done = 0;
     let mut give = |rows: Vec<Row>, done: usize| -> Result<(), E> {
@@ -113,7 +119,8 @@ fn all(file: &Path, options: &CutoutOptions) -> Vec<Row> {
 }
 
 fn answer(model: &Model, rows: Vec<Row>, keep: bool) -> Vec<Answer> {
-    let encoded: Vec<Result<Vec<f32>, String>> = rows.par_iter().map(|r| r.cutout.as_ref().map_err(Clone::clone).and_then(|c| model.system.encode(c))).collect();
+    let encoded: Vec<Result<Vec<f32>, String>> =
+        rows.par_iter().map(|r| r.cutout.as_ref().map_err(Clone::clone).and_then(|c| model.system.encode(c))).collect();
     let good: Vec<Vec<f32>> = encoded.iter().filter_map(|e| e.as_ref().ok().cloned()).collect();
     let n = model.system.outputs().len();
     let answers = model.predict(&good);
@@ -152,7 +159,8 @@ fn answer(model: &Model, rows: Vec<Row>, keep: bool) -> Vec<Answer> {
 /// Columns of the catalogue.
 pub fn columns(model: &Model, rows: &[Answer]) -> Vec<Column> {
     let names = model.system.outputs();
-    let column = |name: &'static str, unit: &'static str, ucd: &'static str, description: &'static str, values: Values| Column { name, unit, ucd, description, values };
+    let column =
+        |name: &'static str, unit: &'static str, ucd: &'static str, description: &'static str, values: Values| Column { name, unit, ucd, description, values };
     let mut out = vec![
         column("object_id", "", "meta.id;meta.main", "name in the file, or of the file", Values::Text(rows.iter().map(|r| r.object_id.clone()).collect())),
         column("ra", "deg", "pos.eq.ra", "right ascension of the middle", Values::F64(rows.iter().map(|r| r.ra).collect())),
@@ -168,7 +176,13 @@ pub fn columns(model: &Model, rows: &[Answer]) -> Vec<Column> {
         let description = if model.system.is_classifier() { "probability of this answer" } else { "share of the votes" };
         out.push(column(name, "", "stat.probability", description, Values::F32(rows.iter().map(|r| r.values[k]).collect())));
     }
-    out.push(column("flags", "", "meta.code.qual", "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed", Values::I32(rows.iter().map(|r| r.flags).collect())));
+    out.push(column(
+        "flags",
+        "",
+        "meta.code.qual",
+        "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed",
+        Values::I32(rows.iter().map(|r| r.flags).collect()),
+    ));
     for (name, description) in [("survey_score", "the survey's own score: drb, rb, braai or reliability"), ("survey_mag", "the survey's magnitude")] {
         let keys: &[&str] = if name == "survey_score" { &["drb", "braai", "rb", "reliability"] } else { &["magpsf"] };
         let value = |r: &Answer| keys.iter().find_map(|k| r.survey.iter().find(|s| s.0 == *k)).map_or(f64::NAN, |s| s.1);

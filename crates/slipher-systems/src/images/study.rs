@@ -27,7 +27,12 @@ const CELLS: [(&str, &str, &str, &str); 11] = [
     ("radio", "radio-frii-bent", "AlexNet FRII/Bent", include_str!("../../../../recipes/images/radio-frii-bent.toml")),
     ("morphology", "morphology", "ours: turns with the image", include_str!("../../../../recipes/images/morphology.toml")),
     ("morphology", "morphology-plain", "the same without tied weights", include_str!("../../../../recipes/images/morphology-plain.toml")),
-    ("morphology", "morphology-published", "Dieleman et al., 16 parts, a quarter as wide", include_str!("../../../../recipes/images/morphology-published.toml")),
+    (
+        "morphology",
+        "morphology-published",
+        "Dieleman et al., 16 parts, a quarter as wide",
+        include_str!("../../../../recipes/images/morphology-published.toml"),
+    ),
 ];
 
 /// The networks of a system's study. `share` shrinks sets and passes; labelled examples lie in `labelled`, else the sky is simulated alone.

@@ -159,8 +159,14 @@ pub struct Trainer<'a> {
 /// As many rows, the classes in turn; those of a small class come again.
 fn balanced(rows: &[u32], labels: &[usize]) -> Vec<u32> {
     let classes = labels.iter().max().map_or(1, |m| m + 1);
-    let of: Vec<Vec<u32>> = (0..classes).map(|c| rows.iter().copied().filter(|r| labels[*r as usize] == c).collect()).filter(|v: &Vec<u32>| !v.is_empty()).collect();
-    (0..rows.len()).map(|i| { let own = &of[i % of.len()]; own[i / of.len() % own.len()] }).collect()
+    let of: Vec<Vec<u32>> =
+        (0..classes).map(|c| rows.iter().copied().filter(|r| labels[*r as usize] == c).collect()).filter(|v: &Vec<u32>| !v.is_empty()).collect();
+    (0..rows.len())
+        .map(|i| {
+            let own = &of[i % of.len()];
+            own[i / of.len() % own.len()]
+        })
+        .collect()
 }
 
 /// What a step reports.
@@ -293,8 +299,12 @@ impl<'a> Trainer<'a> {
         if c.meta.get("recipe") != serde_json::to_string(&self.recipe).ok().as_ref() {
             return Err(TrainError::OtherRecipe(folder.display().to_string()));
         }
-        let parts =
-            [("weights", &mut self.net.weights), ("running", &mut self.net.running), ("first", &mut self.optimiser.first), ("second", &mut self.optimiser.second)];
+        let parts = [
+            ("weights", &mut self.net.weights),
+            ("running", &mut self.net.running),
+            ("first", &mut self.optimiser.first),
+            ("second", &mut self.optimiser.second),
+        ];
         for (k, v) in parts {
             *v = c.tensor(k, v.len())?;
         }
@@ -391,7 +401,12 @@ mod tests {
     #[test]
     fn recipes_are_checked() {
         let text = include_str!("../../../../recipes/images/transients.toml");
-        for (from, to, word) in [("batch", "bach", "bach"), ("rate = ", "rate = -", "rate"), ("\"transients\"", "\"meteors\"", "star-galaxy"), ("seed = 1", "labelled_share = 0.5\nseed = 1", "labelled")] {
+        for (from, to, word) in [
+            ("batch", "bach", "bach"),
+            ("rate = ", "rate = -", "rate"),
+            ("\"transients\"", "\"meteors\"", "star-galaxy"),
+            ("seed = 1", "labelled_share = 0.5\nseed = 1", "labelled"),
+        ] {
             let e = Recipe::parse(&text.replace(from, to)).unwrap_err().to_string();
             assert!(e.contains(word), "{e}");
         }

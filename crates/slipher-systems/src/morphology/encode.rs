@@ -80,7 +80,13 @@ mod tests {
         assert!((a[49 * SIDE + 49] - 200.0 / 255.0).abs() < 0.02);
         let worst = a.iter().zip(&b).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
         assert!(worst < 0.05, "{worst}");
-        let flux = Cutout::new(&["g", "r", "z"], 50, 50, (0..7500).map(|i| ((i * 31) % 17) as f32 * 0.01 + if i / 2500 == 2 && i % 50 == 25 { 3.0 } else { 0.0 }).collect()).unwrap();
+        let flux = Cutout::new(
+            &["g", "r", "z"],
+            50,
+            50,
+            (0..7500).map(|i| ((i * 31) % 17) as f32 * 0.01 + if i / 2500 == 2 && i % 50 == 25 { 3.0 } else { 0.0 }).collect(),
+        )
+        .unwrap();
         let x = encode(&flux).unwrap();
         assert!(x[49 * SIDE + 49] > x[2 * SIDE * SIDE + 49 * SIDE + 49], "the reddest band is shown red");
         assert!(encode(&Cutout::new(&["a", "b"], 2, 2, vec![0.0; 8]).unwrap()).unwrap_err().contains("--bands"));

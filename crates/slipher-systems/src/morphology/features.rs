@@ -8,10 +8,23 @@ const RINGS: usize = 8;
 
 /// Names of the features.
 pub fn names() -> Vec<String> {
-    let mut out: Vec<String> =
-        ["concentration", "asymmetry_180", "asymmetry_90", "smoothness", "gini", "m20", "axis_ratio", "radius", "colour_inner", "colour_outer", "light", "width", "sharpness"]
-            .map(str::to_owned)
-            .to_vec();
+    let mut out: Vec<String> = [
+        "concentration",
+        "asymmetry_180",
+        "asymmetry_90",
+        "smoothness",
+        "gini",
+        "m20",
+        "axis_ratio",
+        "radius",
+        "colour_inner",
+        "colour_outer",
+        "light",
+        "width",
+        "sharpness",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     out.extend((0..RINGS).map(|k| format!("ring_{k}")));
     out.extend((0..RINGS).map(|k| format!("ring_variation_{k}")));
     out.extend((1..=4).map(|k| format!("harmonic_{k}")));
@@ -35,7 +48,13 @@ pub fn of(x: &[f32]) -> Vec<f32> {
         let mut order: Vec<usize> = inner.clone();
         order.sort_by(|a, b| radius(*a).total_cmp(&radius(*b)));
         let mut sum = 0.0;
-        order.iter().find(|i| { sum += v[**i]; sum >= share * light }).map_or(45.0, |i| radius(*i).max(0.5))
+        order
+            .iter()
+            .find(|i| {
+                sum += v[**i];
+                sum >= share * light
+            })
+            .map_or(45.0, |i| radius(*i).max(0.5))
     };
     let (r20, r50, r80) = (within(0.2), within(0.5), within(0.8));
     let turned = |quarter: bool| {

@@ -121,8 +121,7 @@ pub fn draw(rng: &mut Stream) -> Example {
     let pixels = picture(&galaxy, &looks, re, fwhm, depth, rng);
     let truth = Truth::of(&looks).vote(35 + rng.below(20), rng);
     let bands = ["R", "G", "B"].map(str::to_owned).to_vec();
-    let cutout =
-        Cutout { bands, height: FRAME, width: FRAME, pixels, ra: f64::NAN, dec: f64::NAN, pixel_scale: f64::NAN, ..Cutout::default() };
+    let cutout = Cutout { bands, height: FRAME, width: FRAME, pixels, ra: f64::NAN, dec: f64::NAN, pixel_scale: f64::NAN, ..Cutout::default() };
     Example { cutout, truth, depth: resolution as f32 }
 }
 
@@ -150,7 +149,14 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
     if rng.chance(0.35) {
         let strength = rng.uniform(0.3, 1.0);
         let turn = angle + rng.uniform(0.0, std::f64::consts::PI);
-        spheroids.push(Sersic { flux: 0.25 * strength * disc.flux, re: re * rng.uniform(0.35, 0.6), n: 0.5, q: rng.uniform(0.2, 0.35).max(0.3 * q), angle: turn, ..place });
+        spheroids.push(Sersic {
+            flux: 0.25 * strength * disc.flux,
+            re: re * rng.uniform(0.35, 0.6),
+            n: 0.5,
+            q: rng.uniform(0.2, 0.35).max(0.3 * q),
+            angle: turn,
+            ..place
+        });
         looks.bar = strength * face_on;
     }
     let mut arms = None;
@@ -189,7 +195,8 @@ fn oddities(g: &mut Galaxy, l: &mut Looks, re: f64, rng: &mut Stream) {
     };
     match kind {
         0 => g.ring = g.disc.map(|_| (rng.uniform(0.9, 1.6), rng.uniform(0.1, 0.2), strength)),
-        1 => (0..5).for_each(|k| g.clumps.push((mid + 1.6 * re * (0.25 * f64::from(k)).cos(), mid + 1.6 * re * (0.25 * f64::from(k)).sin(), 0.02 * strength, 2.0))),
+        1 => (0..5)
+            .for_each(|k| g.clumps.push((mid + 1.6 * re * (0.25 * f64::from(k)).cos(), mid + 1.6 * re * (0.25 * f64::from(k)).sin(), 0.02 * strength, 2.0))),
         2 | 3 => {
             for _ in 0..3 {
                 let (d, a) = (re * rng.uniform(0.5, 1.4), rng.uniform(0.0, 6.28));

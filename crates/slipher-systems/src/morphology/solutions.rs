@@ -30,16 +30,24 @@ pub fn kaggle(path: &Path) -> Result<Collection, String> {
     found.sort_by_key(|f| f.0);
     let n = found.len();
     for (i, (_, e)) in found.into_iter().enumerate() {
-        let part = if i >= n - n / 10 { &mut out.validation } else if i >= n - n / 5 { &mut out.test } else { &mut out.train };
+        let part = if i >= n - n / 10 {
+            &mut out.validation
+        } else if i >= n - n / 5 {
+            &mut out.test
+        } else {
+            &mut out.train
+        };
         part.push(e);
     }
     Ok(out)
 }
 
 fn find(folder: &Path) -> Option<std::path::PathBuf> {
-    let mut csv: Vec<_> = std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "csv")).collect();
+    let mut csv: Vec<_> =
+        std::fs::read_dir(folder).ok()?.filter_map(Result::ok).map(|e| e.path()).filter(|p| p.extension().is_some_and(|e| e == "csv")).collect();
     csv.sort();
-    csv.into_iter().find(|p| std::fs::read_to_string(p).is_ok_and(|t| t.lines().next().is_some_and(|l| l.starts_with("GalaxyID") && l.split(',').count() == 38)))
+    csv.into_iter()
+        .find(|p| std::fs::read_to_string(p).is_ok_and(|t| t.lines().next().is_some_and(|l| l.starts_with("GalaxyID") && l.split(',').count() == 38)))
 }
 
 fn parse(path: &Path) -> Result<HashMap<u64, Vec<f32>>, String> {

@@ -20,7 +20,8 @@ pub fn names() -> Vec<String> {
 pub fn of(x: &[f32]) -> Vec<f32> {
     let mid = SIDE as f32 / 2.0 - 0.5;
     let place = |i: usize| ((i % SIDE) as f32 - mid, (i / SIDE) as f32 - mid);
-    let lit: Vec<(f32, f32, f32)> = (0..SIDE * SIDE).filter(|i| x[*i] > 0.15).map(|i| (place(i).0, place(i).1, x[i])).filter(|p| p.0.hypot(p.1) < 70.0).collect();
+    let lit: Vec<(f32, f32, f32)> =
+        (0..SIDE * SIDE).filter(|i| x[*i] > 0.15).map(|i| (place(i).0, place(i).1, x[i])).filter(|p| p.0.hypot(p.1) < 70.0).collect();
     let light = lit.iter().map(|p| p.2).sum::<f32>().max(1e-6);
     let mean = |f: &dyn Fn(&(f32, f32, f32)) -> f32| lit.iter().map(|p| p.2 * f(p)).sum::<f32>() / light;
     let (mx, my) = (mean(&|p| p.0), mean(&|p| p.1));

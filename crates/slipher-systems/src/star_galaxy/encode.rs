@@ -32,7 +32,11 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b)).collect();
     let missing: Vec<&str> = BANDS.iter().zip(&places).filter(|(_, p)| p.is_none_or(|p| p >= c.bands.len())).map(|(b, _)| *b).collect();
     if !missing.is_empty() {
-        return Err(format!("bands {}: expected u, g, r, i and z, {} missing; name the planes with --bands, for example --bands u,g,r,i,z", c.bands.join(", "), missing.join(", ")));
+        return Err(format!(
+            "bands {}: expected u, g, r, i and z, {} missing; name the planes with --bands, for example --bands u,g,r,i,z",
+            c.bands.join(", "),
+            missing.join(", ")
+        ));
     }
     let mended = Cutout { pixels: c.mended(), ..c.clone() };
     let cut = mended.square(SIDE);

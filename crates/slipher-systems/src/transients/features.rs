@@ -9,7 +9,10 @@ const PLANES: [&str; 4] = ["template", "science", "difference", "snr"];
 pub fn names() -> Vec<String> {
     let each = ["peak", "centre", "sum3", "sum7", "sum13", "least", "width", "ellipticity", "offset", "sharpness", "asymmetry", "scatter"];
     let mut out: Vec<String> = PLANES.iter().flat_map(|p| each.iter().map(move |e| format!("{p}_{e}"))).collect();
-    out.extend(["negative3", "negative7", "above3", "below3", "row", "column", "neighbour", "template_difference", "science_difference", "template_science"].map(str::to_owned));
+    out.extend(
+        ["negative3", "negative7", "above3", "below3", "row", "column", "neighbour", "template_difference", "science_difference", "template_science"]
+            .map(str::to_owned),
+    );
     out
 }
 

@@ -43,6 +43,9 @@ mod tests {
     fn has_the_published_sizes() {
         let net = published().build(Geometry { channels: 4, stored: 25, side: 21 }, 2, 1).unwrap();
         let shapes: Vec<Vec<usize>> = net.tensors().iter().filter(|t| t.shape.len() > 1).map(|t| t.shape.clone()).collect();
-        assert_eq!(shapes, [vec![32, 4, 4, 4], vec![32, 32, 3, 3], vec![64, 32, 3, 3], vec![64, 64, 3, 3], vec![64, 64, 3, 3], vec![64, 9216], vec![64, 64], vec![2, 64]]);
+        assert_eq!(
+            shapes,
+            [vec![32, 4, 4, 4], vec![32, 32, 3, 3], vec![64, 32, 3, 3], vec![64, 64, 3, 3], vec![64, 64, 3, 3], vec![64, 9216], vec![64, 64], vec![2, 64]]
+        );
     }
 }

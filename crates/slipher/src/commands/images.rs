@@ -245,11 +245,19 @@ fn print(model: &Model, rows: &[Answer]) {
             (false, _) => "no answer".to_owned(),
             (true, true) => {
                 let own: Vec<String> = names.iter().zip(&r.values).map(|(n, v)| format!("{n} {v:.4}")).collect();
-                let survey: Vec<String> = r.survey.iter().filter(|s| ["drb", "rb", "braai", "reliability", "magpsf"].contains(&s.0.as_str())).map(|s| format!("{} {:.3}", s.0, s.1)).collect();
+                let survey: Vec<String> = r
+                    .survey
+                    .iter()
+                    .filter(|s| ["drb", "rb", "braai", "reliability", "magpsf"].contains(&s.0.as_str()))
+                    .map(|s| format!("{} {:.3}", s.0, s.1))
+                    .collect();
                 format!("{:<8} {}{}{}", names[largest(&r.values)], own.join("  "), if survey.is_empty() { "" } else { "  | survey: " }, survey.join(", "))
             }
             (true, false) => {
-                let best = |q: std::ops::Range<usize>| { let k = q.start + largest(&r.values[q]); format!("{} {:.2}", names[k], r.values[k]) };
+                let best = |q: std::ops::Range<usize>| {
+                    let k = q.start + largest(&r.values[q]);
+                    format!("{} {:.2}", names[k], r.values[k])
+                };
                 model.system.questions().into_iter().map(best).collect::<Vec<_>>().join("  ")
             }
         };

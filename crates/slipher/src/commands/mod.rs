@@ -47,7 +47,16 @@ pub fn model(path: Option<&Path>) -> Result<Model> {
     }
 }
 
+/// The models of the image systems that come with the program.
+const IMAGES: [(&str, &[u8]); 4] = [
+    ("star-galaxy", include_bytes!("../../../../models/star-galaxy.safetensors")),
+    ("morphology", include_bytes!("../../../../models/morphology.safetensors")),
+    ("radio", include_bytes!("../../../../models/radio.safetensors")),
+    ("transients", include_bytes!("../../../../models/transients.safetensors")),
+];
+
 /// The bytes of an image system's model.
 pub fn shipped(system: &str) -> Result<&'static [u8]> {
-    Err(miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
+    let found = IMAGES.iter().find(|m| m.0 == system).map(|m| m.1);
+    found.ok_or_else(|| miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
 }

@@ -76,9 +76,14 @@ impl Study<'_> {
     fn judge(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
         let s = &*self.system;
         let sets = self.sets()?;
-        let say = |text: &str| if !quiet { eprintln!("{text}") };
+        let say = |text: &str| {
+            if !quiet {
+                eprintln!("{text}")
+            }
+        };
         say("classical methods");
-        let classical: Vec<Baseline> = [&FORESTS, &MACHINES].into_iter().filter_map(|grid| Baseline::search(s, grid, &sets.train, &sets.validation, self.seed)).collect();
+        let classical: Vec<Baseline> =
+            [&FORESTS, &MACHINES].into_iter().filter_map(|grid| Baseline::search(s, grid, &sets.train, &sets.validation, self.seed)).collect();
         let own: Vec<&(Cell, Model)> = models.iter().filter(|m| m.1.system.name() == s.name()).collect();
         let mut body = format!("<p>{}. All methods are judged on the same rows.</p>", s.title());
         let mut numbers = serde_json::Map::new();
@@ -90,7 +95,8 @@ impl Study<'_> {
                 let part = Set { images: vec![vec![]; rows.len()], truth: rows_of(&set.truth, n, rows), ..Set::default() };
                 table(s, &part, &answers.iter().map(|a| Answers { method: a.method.clone(), values: rows_of(&a.values, n, rows) }).collect::<Vec<_>>())
             };
-            let parts: Vec<(String, Vec<Line>)> = by_depth(s, set).into_iter().map(|(lo, hi, rows)| (format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len()), part(&rows))).collect();
+            let parts: Vec<(String, Vec<Line>)> =
+                by_depth(s, set).into_iter().map(|(lo, hi, rows)| (format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len()), part(&rows))).collect();
             let lines = table(s, set, &answers);
             numbers.insert(title.clone(), serde_json::json!({ "all": lines, "parts": parts }));
             lines.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}", l.method, l.figure, l.value, l.low, l.high, l.n)));

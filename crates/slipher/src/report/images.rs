@@ -4,12 +4,12 @@ use std::fmt::Write;
 
 use base64::Engine;
 use slipher_data::cutouts::picture;
+use slipher_systems::images::System;
 use slipher_systems::images::evaluate::{Answers, Line, calibration, chosen, mistakes};
 use slipher_systems::images::model::Model;
 use slipher_systems::images::pipeline::{Answer, flag};
 use slipher_systems::images::score::{auc, column, confusion, is, largest, ranked, roc};
 use slipher_systems::images::set::Set;
-use slipher_systems::images::System;
 use slipher_systems::redshift::score::wilson;
 use slipher_systems::trust::reliability;
 
@@ -84,7 +84,9 @@ pub fn table(lines: &[Line]) -> String {
     }
     let find = |m: &str, f: &str| lines.iter().find(|l| l.method == m && l.figure == f);
     let mut h = String::from("<table><tr><th></th>");
-    methods.iter().for_each(|m| { let _ = write!(h, "<th>{}</th>", escape(m)); });
+    methods.iter().for_each(|m| {
+        let _ = write!(h, "<th>{}</th>", escape(m));
+    });
     h.push_str("<th>published: network</th><th>published: second</th></tr>");
     for f in figures {
         let own: Vec<&Line> = methods.iter().filter_map(|m| find(m, f)).collect();
@@ -114,7 +116,9 @@ fn confusion_figure(j: &Judged, a: &Answers) -> String {
     let names = j.system.outputs();
     let c = confusion(&a.values, &j.set.truth, names.len());
     let mut h = String::from("<figure><table><tr><th>is \\ says</th>");
-    names.iter().for_each(|n| { let _ = write!(h, "<th>{n}</th>"); });
+    names.iter().for_each(|n| {
+        let _ = write!(h, "<th>{n}</th>");
+    });
     h.push_str("<th>recall</th></tr>");
     for (k, row) in c.iter().enumerate() {
         let all: usize = row.iter().sum();
@@ -185,7 +189,8 @@ fn reliability_figure(j: &Judged, a: &Answers) -> String {
     let n = j.system.outputs().len();
     let (p, right) = chosen(&a.values, &j.set.truth, n);
     let low = 1.0 / n as f64;
-    let mut f = Figure::new(500.0, 380.0, Axis::linear(low, 1.0, "probability of the likeliest answer"), Axis::linear(low.min(0.5), 1.0, "share that is right"));
+    let mut f =
+        Figure::new(500.0, 380.0, Axis::linear(low, 1.0, "probability of the likeliest answer"), Axis::linear(low.min(0.5), 1.0, "share that is right"));
     f.line(&[(low, low), (1.0, 1.0)], GREY, 1.0, "");
     let mut points = Vec::new();
     for (mean, share, rows) in reliability(&p, &|i| right[i]) {
@@ -194,7 +199,11 @@ fn reliability_figure(j: &Judged, a: &Answers) -> String {
         points.push((mean, share, format!("{rows} rows")));
     }
     f.dots(&points, COLOURS[0], 3.5, 1.0);
-    format!("<figure>{}<figcaption>Reliability; calibration error {:.2} %.</figcaption></figure>", f.svg("reliability"), 100.0 * calibration(&a.values, &j.set.truth, n))
+    format!(
+        "<figure>{}<figcaption>Reliability; calibration error {:.2} %.</figcaption></figure>",
+        f.svg("reliability"),
+        100.0 * calibration(&a.values, &j.set.truth, n)
+    )
 }
 
 /// Shares of votes given against shares wanted.
@@ -253,7 +262,12 @@ fn encoded_picture(system: &dyn System, x: &[f32]) -> Option<String> {
         };
         let ranges: Vec<(f32, f32)> = (0..g.channels).map(range).collect();
         let wide = g.channels * s;
-        let data = (0..s * wide).map(|i| { let (y, c, x0) = (i / wide, i % wide / s, i % wide % s); byte(x[c * n + y * s + x0], ranges[c].0, ranges[c].1) }).collect();
+        let data = (0..s * wide)
+            .map(|i| {
+                let (y, c, x0) = (i / wide, i % wide / s, i % wide % s);
+                byte(x[c * n + y * s + x0], ranges[c].0, ranges[c].1)
+            })
+            .collect();
         (data, wide)
     };
     let png = picture::encode(&data, s, width).ok()?;
@@ -295,7 +309,15 @@ pub fn answered(model: &Model, rows: &[Answer]) -> String {
     } else {
         h.push_str("<h2>Galaxies and their likeliest answers</h2>");
         let tell = |r: &Answer| {
-            let said: Vec<String> = system.questions().iter().take(5).map(|q| { let k = q.start + largest(&r.values[q.clone()]); format!("{} {:.2}", names[k].replace('_', " "), r.values[k]) }).collect();
+            let said: Vec<String> = system
+                .questions()
+                .iter()
+                .take(5)
+                .map(|q| {
+                    let k = q.start + largest(&r.values[q.clone()]);
+                    format!("{} {:.2}", names[k].replace('_', " "), r.values[k])
+                })
+                .collect();
             format!("{}: {}", r.object_id, said.join(", "))
         };
         let shown: Vec<(&[f32], String)> = good.iter().filter_map(|r| r.image.as_deref().map(|i| (i, tell(r)))).take(60).collect();

@@ -1,0 +1,118 @@
+//! `cargo xtask images`: the shipped image models on real images of the data folder.
+
+use std::path::Path;
+
+use slipher_data::cutouts::CutoutOptions;
+use slipher_data::input::expand_for;
+use slipher_systems::images::evaluate::turning;
+use slipher_systems::images::model::Model;
+use slipher_systems::images::pipeline::{Answer, run};
+use slipher_systems::images::score::{confusion, largest};
+use slipher_systems::images::set::Set;
+use slipher_systems::redshift::score::Tally;
+
+const ALERTS: [&str; 3] = [
+    "images/alercebroker__pipeline/libs/survey_parser_plugins/tests/data/ZTF_samples",
+    "images/boom-astro__boom/tests/data/alerts/ztf",
+    "images/boom-astro__boom/tests/data/alerts/decam",
+];
+const RADIO: &str = "images/floriangriese__RadioGalaxyDataset/firstgalaxydata/galaxy_data.zip";
+const GALAXIES: &str = "images/theonlynanu__GalaxyZooClassification/data/gz2/sample_images";
+
+/// Least share of the labelled radio sources that must be right, per cent.
+const RADIO_BAR: f64 = 80.0;
+/// Least agreement with the survey's deep score on alerts of which it is sure, per cent.
+const ALERTS_BAR: f64 = 60.0;
+
+fn shipped(name: &str) -> Result<Model, String> {
+    let path = crate::root().join(format!("models/{name}.safetensors"));
+    Model::read(&path).map_err(|e| e.to_string())
+}
+
+fn answers(model: &Model, paths: &[String], keep: bool) -> Result<Vec<Answer>, String> {
+    let files = expand_for(paths, &slipher_data::cutouts::ENDINGS).map_err(|e| e.to_string())?;
+    let mut out = Vec::new();
+    run(model, &files, &CutoutOptions::default(), keep, |rows, _| {
+        out.extend(rows);
+        Ok::<(), String>(())
+    })?;
+    Ok(out)
+}
+
+/// Prints what the models say and fails where they miss a bar.
+pub fn check(data: &Path) -> Result<(), String> {
+    alerts(data)?;
+    radio(data)?;
+    galaxies(data)
+}
+
+/// Alerts of ZTF and DECam, beside the survey's own deep score.
+fn alerts(data: &Path) -> Result<(), String> {
+    let model = shipped("transients")?;
+    let paths: Vec<String> = ALERTS.iter().map(|p| data.join(p).display().to_string()).collect();
+    let rows = answers(&model, &paths, false)?;
+    let mut agreed = Tally::default();
+    println!("| alert | real | drb or reliability | rb | mag |\n| --- | --- | --- | --- | --- |");
+    for r in &rows {
+        let survey = |k: &str| r.survey.iter().find(|s| s.0 == k).map(|s| s.1);
+        let deep = survey("drb").or(survey("reliability"));
+        let text = |v: Option<f64>| v.map_or(String::new(), |v| format!("{v:.3}"));
+        println!(
+            "| {} | {:.4} | {} | {} | {} |",
+            r.object_id,
+            r.values.get(1).copied().unwrap_or(f32::NAN),
+            text(deep),
+            text(survey("rb")),
+            text(survey("magpsf"))
+        );
+        if let Some(d) = deep.filter(|d| !(0.1..0.9).contains(d)) {
+            agreed.add((r.values.get(1).copied().unwrap_or(f32::NAN) > 0.5) == (d > 0.5));
+        }
+    }
+    println!("\nalerts: {} read; agrees with the survey's score where that is below 0.1 or above 0.9: {agreed}\n", rows.len());
+    if rows.iter().any(|r| !r.error.is_empty()) || rows.len() < 22 {
+        return Err("alerts: not all were answered".into());
+    }
+    bar("alerts", &agreed, ALERTS_BAR)
+}
+
+/// The test part of the labelled FIRST sources; none of them, nor a neighbour within 10″, was trained on.
+fn radio(data: &Path) -> Result<(), String> {
+    let model = shipped("radio")?;
+    let system = &*model.system;
+    let collection = system.labelled(&data.join(RADIO))?;
+    let (set, skipped) = Set::of(system, collection.test, false);
+    let p = model.predict(&set.images);
+    let n = system.outputs().len();
+    let labels = set.labels(n);
+    let mut all = Tally::default();
+    p.chunks_exact(n).zip(&labels).for_each(|(row, l)| all.add(largest(row) == *l));
+    println!("radio, {} could not be read: {all}", skipped.len());
+    println!("| is \\ says | {} |\n| --- |{}", system.outputs().join(" | "), " --- |".repeat(n));
+    for (k, row) in confusion(&p, &set.truth, n).iter().enumerate() {
+        println!("| {} | {} |", system.outputs()[k], row.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "));
+    }
+    println!();
+    bar("radio", &all, RADIO_BAR)
+}
+
+/// Pictures of Galaxy Zoo 2, whose votes are not in the folder: all are answered, and answers do not depend on how a picture lies.
+fn galaxies(data: &Path) -> Result<(), String> {
+    let model = shipped("morphology")?;
+    let rows = answers(&model, &[data.join(GALAXIES).display().to_string()], true)?;
+    let images: Vec<Vec<f32>> = rows.iter().filter_map(|r| r.image.clone()).collect();
+    let (quarter, any) = turning(&model, &images);
+    let features = rows.iter().filter(|r| r.values[1] > r.values[0]).count();
+    println!(
+        "Galaxy Zoo pictures: {} answered, {features} with features; change of answers under quarter turns {quarter:.2e}, other turns {any:.3}",
+        images.len()
+    );
+    if images.len() != rows.len() || rows.len() < 40 || quarter > 1e-4 {
+        return Err("Galaxy Zoo pictures: not all answered, or answers that turn".into());
+    }
+    Ok(())
+}
+
+fn bar(what: &str, t: &Tally, least: f64) -> Result<(), String> {
+    if t.n > 0 && t.percent() >= least { Ok(()) } else { Err(format!("{what}: {t}, the bar is {least} %")) }
+}
