@@ -65,11 +65,19 @@ fn alerts(data: &Path) -> Result<(), String> {
             text(survey("rb")),
             text(survey("magpsf"))
         );
-        if let Some(d) = deep.filter(|d| !(0.1..0.9).contains(d)) {
-            agreed.add((r.values.get(1).copied().unwrap_or(f32::NAN) > 0.5) == (d > 0.5));
+        // ZTF's alerts of 2018 have no deep score yet (0.0); then its first score decides, where it is sure.
+        let verdict = match deep.filter(|d| *d > 0.0) {
+            Some(d) => (!(0.1..0.9).contains(&d)).then_some(d > 0.5),
+            None => survey("rb").filter(|rb| !(0.5..0.75).contains(rb)).map(|rb| rb > 0.5),
+        };
+        if let Some(v) = verdict {
+            agreed.add((r.values.get(1).copied().unwrap_or(f32::NAN) > 0.5) == v);
         }
     }
-    println!("\nalerts: {} read; agrees with the survey's score where that is below 0.1 or above 0.9: {agreed}\n", rows.len());
+    println!(
+        "\nalerts: {} read; agrees with the survey's score where that is sure (drb below 0.1 or above 0.9, else rb below 0.5 or above 0.75): {agreed}\n",
+        rows.len()
+    );
     if rows.iter().any(|r| !r.error.is_empty()) || rows.len() < 22 {
         return Err("alerts: not all were answered".into());
     }
