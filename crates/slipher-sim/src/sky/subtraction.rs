@@ -32,14 +32,14 @@ pub enum Cause {
 /// Artefacts and their shares.
 const ARTEFACTS: [(Cause, f64); 10] = [
     (Cause::Noise, 0.01),
-    (Cause::CosmicRay, 0.26),
-    (Cause::BadPixels, 0.13),
+    (Cause::CosmicRay, 0.19),
+    (Cause::BadPixels, 0.18),
     (Cause::BadColumn, 0.06),
-    (Cause::Dipole, 0.18),
+    (Cause::Dipole, 0.20),
     (Cause::Residual, 0.16),
     (Cause::Saturated, 0.05),
     (Cause::Template, 0.06),
-    (Cause::Trail, 0.05),
+    (Cause::Trail, 0.03),
     (Cause::Edge, 0.04),
 ];
 
@@ -190,7 +190,7 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     let mut science = now.clone();
     if cause == Cause::Transient {
         // Deep-HiTS: median S/N 12, few below 6.
-        let flux = unit * (6.8 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
+        let flux = unit * (7.2 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
         // A star that varies does so by a share of its light, at its own place.
         let star = s.stars.iter().copied().find(|p| (p.0 - mid).hypot(p.1 - mid) < 2.0);
         let (x, y, flux) =
@@ -233,10 +233,10 @@ fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut P
     let near = |rng: &mut Stream, s: f64| mid + rng.normal(0.0, s);
     match cause {
         Cause::CosmicRay => {
-            let long = if rng.chance(0.55) { rng.uniform(0.0, 1.0) } else { rng.uniform(1.0, 9.0) };
+            let long = if rng.chance(0.45) { rng.uniform(0.0, 1.0) } else { rng.uniform(1.0, 9.0) };
             let (x, y) = (near(rng, 0.6), near(rng, 0.6));
             let mut hit = Plane::square(SIDE);
-            cosmic_ray(&mut hit, x, y, long, rng.log_uniform(14.0, 200.0), rng);
+            cosmic_ray(&mut hit, x, y, long, rng.log_uniform(20.0, 250.0), rng);
             // Resampling blurs it a little.
             if rng.chance(0.05) {
                 hit = super::convolve::convolve(&hit, &Psf::gaussian(rng.uniform(0.5, 0.45 * c.psf.fwhm)));

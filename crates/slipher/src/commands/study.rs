@@ -13,7 +13,7 @@ use slipher_systems::radio::fusion::fuse;
 use slipher_systems::radio::{CLASSES, PAIRS};
 
 use super::images::{fit, stopper};
-use crate::report::images::{Judged, judged, page, table as html_table};
+use crate::report::images::{Judged, judged, markdown, page, table as html_table};
 use crate::{Outcome, report};
 
 /// A study of one system.
@@ -87,6 +87,7 @@ impl Study<'_> {
         let own: Vec<&(Cell, Model)> = models.iter().filter(|m| m.1.system.name() == s.name()).collect();
         let mut body = format!("<p>{}. All methods are judged on the same rows.</p>", s.title());
         let mut numbers = serde_json::Map::new();
+        let mut tables = String::new();
         for (title, set) in &sets.tests {
             let mut answers: Vec<Answers> = own.iter().map(|(c, m)| Answers { method: c.title.into(), values: m.predict(&set.images) }).collect();
             answers.extend(classical.iter().map(|b| Answers { method: b.method.name().into(), values: b.predict(s, set) }));
@@ -99,11 +100,13 @@ impl Study<'_> {
                 by_depth(s, set).into_iter().map(|(lo, hi, rows)| (format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len()), part(&rows))).collect();
             let lines = table(s, set, &answers);
             numbers.insert(title.clone(), serde_json::json!({ "all": lines, "parts": parts }));
+            tables.push_str(&format!("{title}, n = {}\n\n{}\n", set.rows(), markdown(&lines)));
             lines.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}", l.method, l.figure, l.value, l.low, l.high, l.n)));
             body.push_str(&judged(&Judged { title, system: s, set, answers: &answers, lines, parts }));
             if let Some(fused) = self.fused(models, set) {
                 body.push_str(&format!("<h3>Three networks and their fusion, as published, on FRI, FRII and Bent</h3>{}", html_table(&fused)));
                 fused.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4}, n = {}", l.method, l.figure, l.value, l.n)));
+                tables.push_str(&format!("{title}, FRI, FRII and Bent only\n\n{}\n", markdown(&fused)));
                 numbers.insert(format!("{title}, fusion"), serde_json::json!(fused));
             }
         }
@@ -120,7 +123,8 @@ impl Study<'_> {
         let html = self.folder.join("index.html");
         report::write_whole(&html, page(s.title(), &body)).into_diagnostic()?;
         report::write_whole(&self.folder.join("numbers.json"), serde_json::to_string_pretty(&numbers).into_diagnostic()?).into_diagnostic()?;
-        eprintln!("Wrote {} and {}", html.display(), self.folder.join("numbers.json").display());
+        report::write_whole(&self.folder.join("tables.md"), tables).into_diagnostic()?;
+        eprintln!("Wrote {}, and beside it numbers.json and tables.md", html.display());
         Ok(Outcome::Good)
     }
 

@@ -70,10 +70,11 @@ pub fn judged(j: &Judged) -> String {
     h
 }
 
-/// Methods by row, figures by column; the best of each column is bold.
-pub fn table(lines: &[Line]) -> String {
-    let mut methods: Vec<&str> = Vec::new();
-    let mut figures: Vec<&str> = Vec::new();
+/// What a table shows: its methods, and each figure with a cell a method (value, interval, best of the row) and what was published.
+type Rows<'a> = (Vec<&'a str>, Vec<(&'a str, Vec<Option<(String, bool)>>, [String; 2])>);
+
+fn rows(lines: &[Line]) -> Rows<'_> {
+    let (mut methods, mut figures): (Vec<&str>, Vec<&str>) = (vec![], vec![]);
     for l in lines {
         if !methods.contains(&l.method.as_str()) {
             methods.push(&l.method);
@@ -82,33 +83,48 @@ pub fn table(lines: &[Line]) -> String {
             figures.push(&l.figure);
         }
     }
-    let find = |m: &str, f: &str| lines.iter().find(|l| l.method == m && l.figure == f);
-    let mut h = String::from("<table><tr><th></th>");
-    methods.iter().for_each(|m| {
-        let _ = write!(h, "<th>{}</th>", escape(m));
-    });
-    h.push_str("<th>published: network</th><th>published: second</th></tr>");
-    for f in figures {
-        let own: Vec<&Line> = methods.iter().filter_map(|m| find(m, f)).collect();
-        let best = own.iter().map(|l| if l.higher_is_better { l.value } else { -l.value }).fold(f64::NEG_INFINITY, f64::max);
+    let rank = |l: &Line| if l.higher_is_better { l.value } else { -l.value };
+    let row = |f: &str| {
+        let own: Vec<Option<&Line>> = methods.iter().map(|m| lines.iter().find(|l| l.method == *m && l.figure == f)).collect();
+        let best = own.iter().flatten().map(|l| rank(l)).fold(f64::NEG_INFINITY, f64::max);
+        let cells = own.iter().map(|l| l.map(|l| (format!("{:.4} ({:.4}–{:.4})", l.value, l.low, l.high), rank(l) >= best))).collect();
+        let published = own.iter().flatten().next().map_or((None, None), |l| l.published);
+        (cells, [published.0, published.1].map(|p| p.map_or(String::new(), |v| format!("{v:.4}"))))
+    };
+    let body = figures
+        .iter()
+        .map(|f| {
+            let (cells, published) = row(f);
+            (*f, cells, published)
+        })
+        .collect();
+    (methods, body)
+}
+
+/// Figures by row, methods by column, as HTML; the best of each row is bold.
+pub fn table(lines: &[Line]) -> String {
+    let (methods, body) = rows(lines);
+    let heads: String = methods.iter().map(|m| format!("<th>{}</th>", escape(m))).collect();
+    let mut h = format!("<table><tr><th></th>{heads}<th>published: network</th><th>published: second</th></tr>");
+    for (f, cells, published) in body {
         let _ = write!(h, "<tr><td>{}</td>", escape(f));
-        for m in &methods {
-            match find(m, f) {
-                Some(l) => {
-                    let bold = (if l.higher_is_better { l.value } else { -l.value }) >= best;
-                    let (a, b) = if bold { ("<b>", "</b>") } else { ("", "") };
-                    let _ = write!(h, "<td>{a}{:.4}{b} ({:.4}–{:.4})</td>", l.value, l.low, l.high);
-                }
-                None => h.push_str("<td></td>"),
-            }
+        for c in cells {
+            let text = c.map_or(String::new(), |(text, best)| if best { format!("<b>{text}</b>") } else { text });
+            let _ = write!(h, "<td>{text}</td>");
         }
-        let published = own.first().map_or((None, None), |l| l.published);
-        for p in [published.0, published.1] {
-            let _ = write!(h, "<td>{}</td>", p.map_or(String::new(), |v| format!("{v:.4}")));
-        }
-        h.push_str("</tr>");
+        let _ = write!(h, "<td>{}</td><td>{}</td></tr>", published[0], published[1]);
     }
-    h.push_str("</table>");
+    h + "</table>"
+}
+
+/// The same as Markdown.
+pub fn markdown(lines: &[Line]) -> String {
+    let (methods, body) = rows(lines);
+    let mut h = format!("| | {} | published: network | second |\n|{}\n", methods.join(" | "), " --- |".repeat(methods.len() + 3));
+    for (f, cells, published) in body {
+        let cells: Vec<String> = cells.into_iter().map(|c| c.map_or(String::new(), |(text, best)| if best { format!("**{text}**") } else { text })).collect();
+        let _ = writeln!(h, "| {f} | {} | {} | {} |", cells.join(" | "), published[0], published[1]);
+    }
     h
 }
 
