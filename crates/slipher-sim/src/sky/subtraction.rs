@@ -76,7 +76,7 @@ fn conditions(rng: &mut Stream) -> Conditions {
     let psf = Psf { q: rng.uniform(0.85, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5)) };
     let old = Psf { q: rng.uniform(0.9, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5)) };
     let small = rng.exponential(0.06).min(0.3);
-    let angle = rng.uniform(0.0, 6.28);
+    let angle = rng.uniform(0.0, std::f64::consts::TAU);
     Conditions {
         psf,
         old,
@@ -176,7 +176,7 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     psf.fwhm *= 1.0 + rng.normal(0.0, 0.01);
     match cause {
         Cause::Dipole => {
-            let (d, a) = (rng.log_uniform(0.3, 1.5), rng.uniform(0.0, 6.28));
+            let (d, a) = (rng.log_uniform(0.3, 1.5), rng.uniform(0.0, std::f64::consts::TAU));
             shift = (d * a.cos(), d * a.sin());
         }
         Cause::Residual => {
@@ -273,7 +273,7 @@ fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut P
             }
         }
         Cause::Trail => {
-            let (a, level) = (rng.uniform(0.0, 3.14), rng.log_uniform(2.0, 20.0));
+            let (a, level) = (rng.uniform(0.0, std::f64::consts::PI), rng.log_uniform(2.0, 20.0));
             let (off, width) = (rng.normal(0.0, 1.0), if rng.chance(0.5) { c.psf.fwhm } else { 1.2 });
             let fade = if rng.chance(0.4) { rng.uniform(5.0, 20.0) } else { 1e9 };
             for i in 0..SIDE * SIDE {

@@ -41,7 +41,7 @@ const LANDMARKS: usize = 1000;
 /// One question's classifier.
 enum Fitted {
     Forest(Forest),
-    Svm(Svm, f32),
+    Svm(Box<Svm>, f32),
 }
 
 /// A classical method that answers a system's questions.
@@ -101,7 +101,7 @@ impl Baseline {
                         let (vrows, vlabels) = drawn(validation, &q, n, seed + 1);
                         let decisions = svm.predict(&vrows.iter().flat_map(|r| held[r * d..(r + 1) * d].iter().copied()).collect::<Vec<_>>());
                         let sharp = sharpness(&decisions, &vlabels, q.len());
-                        Fitted::Svm(svm, sharp)
+                        Fitted::Svm(Box::new(svm), sharp)
                     }
                 };
                 (q, fitted)

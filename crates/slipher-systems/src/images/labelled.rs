@@ -82,10 +82,10 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
             Err(why) => out.skipped.push(format!("{}: {why}", row.source)),
             Ok(mut c) => {
                 if let Some(k) = by_column(&c).or(label) {
-                    if c.ra.is_nan() {
-                        if let Some((ra, dec)) = position(&c.object_id) {
-                            (c.ra, c.dec) = (ra, dec);
-                        }
+                    if c.ra.is_nan()
+                        && let Some((ra, dec)) = position(&c.object_id)
+                    {
+                        (c.ra, c.dec) = (ra, dec);
                     }
                     let truth = (0..classes.len()).map(|i| f32::from(u8::from(i == k))).collect();
                     found.push((part(&row.source), Example { cutout: c, truth, depth: f32::NAN }));

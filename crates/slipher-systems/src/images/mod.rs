@@ -6,6 +6,7 @@
 
 pub mod architecture;
 pub mod baseline;
+pub mod calibration;
 pub mod evaluate;
 pub mod labelled;
 pub mod measure;
@@ -92,7 +93,7 @@ pub trait System: Send + Sync {
     }
     /// Outputs that answer one question each; the answers to one add up to 1.
     fn questions(&self) -> Vec<std::ops::Range<usize>> {
-        vec![0..self.outputs().len()]
+        std::iter::once(0..self.outputs().len()).collect()
     }
     /// Answers to single questions to the room's answers, in place.
     fn compose(&self, _row: &mut [f32]) {}

@@ -10,6 +10,7 @@ use slipher_nn::network::Network;
 use slipher_nn::predictor::{Precision, Predictor};
 
 use super::architecture::Architecture;
+use super::calibration::Calibration;
 use super::set::Set;
 use super::train::Recipe;
 use super::{System, by_name};
@@ -20,8 +21,8 @@ pub struct Model {
     pub system: Box<dyn System>,
     pub architecture: Architecture,
     pub net: Network,
-    /// What the outputs are divided by before they become probabilities (Guo et al. 2017).
-    pub temperature: f32,
+    /// Of the outputs of classifiers.
+    pub calibration: Calibration,
     /// Of the views.
     pub combination: Combination,
     /// As JSON.
@@ -42,7 +43,7 @@ impl Model {
             system: by_name(system.name()).expect("systems know their names"),
             architecture: architecture.clone(),
             net: net.clone(),
-            temperature: 1.0,
+            calibration: Calibration::none(system.outputs().len()),
             combination: Combination::uniform(views),
             recipe: serde_json::to_string(recipe).unwrap_or_default(),
             sha256: String::new(),
@@ -50,7 +51,7 @@ impl Model {
         };
         if system.is_classifier() && validation.rows() > 0 {
             let outputs = m.outputs(&validation.images);
-            m.temperature = temperature(&outputs, system.outputs().len(), validation);
+            m.calibration = Calibration::fit(&outputs, &validation.truth, system.outputs().len());
             if views > 1 {
                 m.combination = m.weigh(&outputs, validation);
             }
@@ -67,7 +68,8 @@ impl Model {
     }
 
     fn answers_of(&self, outputs: &[f32]) -> Vec<f32> {
-        let mut a: Vec<f32> = outputs.iter().map(|v| v / self.temperature).collect();
+        let mut a = outputs.to_vec();
+        self.calibration.apply(&mut a);
         a.chunks_exact_mut(self.system.outputs().len()).for_each(|row| self.system.answer(row));
         a
     }
@@ -119,7 +121,7 @@ impl Model {
         c.meta.insert("system".into(), self.system.name().into());
         c.meta.insert("architecture".into(), serde_json::to_string(&self.architecture).unwrap_or_default());
         c.meta.insert("combination".into(), serde_json::to_string(&self.combination.weights).unwrap_or_default());
-        c.meta.insert("temperature".into(), self.temperature.to_string());
+        c.meta.insert("calibration".into(), serde_json::to_string(&self.calibration).unwrap_or_default());
         c.meta.insert("recipe".into(), self.recipe.clone());
         c
     }
@@ -149,7 +151,10 @@ impl Model {
         if weights.len() != architecture.views.len() || weights.iter().any(|w| !w.is_finite()) {
             return Err(bad("a weight for each view is expected".into()));
         }
-        let temperature: f32 = meta("temperature")?.parse().map_err(|_| bad("temperature: expected a number".into()))?;
+        let calibration: Calibration = serde_json::from_str(&meta("calibration")?).map_err(|e| bad(e.to_string()))?;
+        if calibration.biases.len() != system.outputs().len() {
+            return Err(bad("a bias for each class is expected".into()));
+        }
         let mut net = architecture.build(system.geometry(), system.outputs().len(), 0).map_err(|e| bad(e.to_string()))?;
         let values = net.tensors().iter().map(|t| c.tensor(&t.name, t.values.len())).collect::<Result<Vec<_>, _>>()?;
         net.set_tensors(&values).map_err(bad)?;
@@ -157,23 +162,6 @@ impl Model {
         let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
         let predictor = Predictor::new(&net, Precision::F32);
         let recipe = c.meta.get("recipe").cloned().unwrap_or_default();
-        Ok(Model { id: meta("id")?, system, architecture, net, temperature, combination: Combination { weights }, recipe, sha256, predictor })
+        Ok(Model { id: meta("id")?, system, architecture, net, calibration, combination: Combination { weights }, recipe, sha256, predictor })
     }
-}
-
-/// Temperature of least cross-entropy, by golden section over its logarithm; of the mean over all views.
-fn temperature(outputs: &[Vec<f32>], n: usize, set: &Set) -> f32 {
-    let loss = |log_t: f64| -> f64 {
-        let t = log_t.exp() as f32;
-        let mut sum = 0.0;
-        for o in outputs {
-            for (row, truth) in o.chunks_exact(n).zip(set.truth.chunks_exact(n)) {
-                let mut p: Vec<f32> = row.iter().map(|v| v / t).collect();
-                slipher_nn::loss::softmax(&mut p, n);
-                sum -= p.iter().zip(truth).map(|(p, t)| f64::from(*t) * f64::from(p.max(1e-12)).ln()).sum::<f64>();
-            }
-        }
-        sum
-    };
-    slipher_nn::loss::golden_section(-2.0, 2.5, loss).exp() as f32
 }

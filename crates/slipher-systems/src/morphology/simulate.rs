@@ -166,7 +166,8 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
         let winding = rng.uniform(1.6, 6.0);
         let patchy = if rng.chance(0.35) { rng.uniform(0.3, 0.8) } else { 0.0 };
         let way = if rng.chance(0.5) { 1.0 } else { -1.0 };
-        arms = Some(Arms { count, strength: 0.9 * strength, winding: way * winding * count as f64 / 2.0, phase: rng.uniform(0.0, 6.28), patchy });
+        arms =
+            Some(Arms { count, strength: 0.9 * strength, winding: way * winding * count as f64 / 2.0, phase: rng.uniform(0.0, std::f64::consts::TAU), patchy });
         (looks.arms, looks.winding, looks.count, looks.patchy) = (strength.sqrt() * face_on, winding, count, patchy > 0.4);
     }
     let mut clumps = Vec::new();
@@ -174,7 +175,7 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
         let n = 2 + rng.below(10);
         looks.clumps = n as f64 / 12.0;
         for _ in 0..n {
-            let (r, a) = (re * rng.uniform(0.4, 1.8), rng.uniform(0.0, 6.28));
+            let (r, a) = (re * rng.uniform(0.4, 1.8), rng.uniform(0.0, std::f64::consts::TAU));
             let (u, v) = (r * a.cos(), q * r * a.sin());
             clumps.push((x + u * angle.cos() - v * angle.sin(), y + u * angle.sin() + v * angle.cos(), rng.log_uniform(0.003, 0.02), rng.uniform(1.0, 2.0)));
         }
@@ -199,12 +200,12 @@ fn oddities(g: &mut Galaxy, l: &mut Looks, re: f64, rng: &mut Stream) {
             .for_each(|k| g.clumps.push((mid + 1.6 * re * (0.25 * f64::from(k)).cos(), mid + 1.6 * re * (0.25 * f64::from(k)).sin(), 0.02 * strength, 2.0))),
         2 | 3 => {
             for _ in 0..3 {
-                let (d, a) = (re * rng.uniform(0.5, 1.4), rng.uniform(0.0, 6.28));
+                let (d, a) = (re * rng.uniform(0.5, 1.4), rng.uniform(0.0, std::f64::consts::TAU));
                 blob(g, d, a, 0.15 * strength * rng.uniform(0.3, 1.0), re * rng.uniform(0.2, 0.6), rng.uniform(0.4, 1.0));
             }
         }
         5 => {
-            let (d, a) = (re * rng.uniform(1.2, 2.6), rng.uniform(0.0, 6.28));
+            let (d, a) = (re * rng.uniform(1.2, 2.6), rng.uniform(0.0, std::f64::consts::TAU));
             blob(g, d, a, strength * rng.uniform(0.3, 0.9), re * rng.uniform(0.3, 0.8), rng.uniform(0.4, 1.0));
         }
         _ => g.lane = g.disc.filter(|d| d.q < 0.4).map(|_| (0.8 * strength, 0.8 + 0.06 * re)),

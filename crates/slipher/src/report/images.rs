@@ -319,7 +319,7 @@ pub fn answered(model: &Model, rows: &[Answer]) -> String {
             let tell = |r: &&&Answer| format!("{}: {:.3}", r.object_id, r.values[k]);
             let _ = write!(h, "<h2>{name}: the surest and the least sure</h2>");
             let ends: Vec<&&&Answer> = if own.len() > 12 { own[..6].iter().chain(&own[own.len() - 6..]).collect() } else { own.iter().collect() };
-            let shown: Vec<(&[f32], String)> = ends.into_iter().map(|r| (r.image.as_deref().unwrap_or(&[]), tell(&r))).collect();
+            let shown: Vec<(&[f32], String)> = ends.into_iter().map(|r| (r.image.as_deref().unwrap_or(&[]), tell(r))).collect();
             h.push_str(&gallery(system, &shown));
         }
     } else {
