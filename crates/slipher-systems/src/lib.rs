@@ -6,6 +6,7 @@ pub mod morphology;
 pub mod radio;
 pub mod redshift;
 pub mod redshift_classes;
+pub mod shipped;
 pub mod star_galaxy;
 pub mod transients;
 pub mod trust;

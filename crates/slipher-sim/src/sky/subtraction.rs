@@ -31,11 +31,11 @@ pub enum Cause {
 
 /// Artefacts and their shares.
 const ARTEFACTS: [(Cause, f64); 10] = [
-    (Cause::Noise, 0.01),
+    (Cause::Noise, 0.002),
     (Cause::CosmicRay, 0.19),
     (Cause::BadPixels, 0.18),
     (Cause::BadColumn, 0.06),
-    (Cause::Dipole, 0.20),
+    (Cause::Dipole, 0.208),
     (Cause::Residual, 0.16),
     (Cause::Saturated, 0.05),
     (Cause::Template, 0.06),
@@ -49,6 +49,8 @@ pub struct Triplet {
     pub cause: Cause,
     /// Of the detection: peak of the difference through the point-spread function, over its noise.
     pub snr: f64,
+    /// Full width at half maximum of the new image's point-spread function, pixels.
+    pub fwhm: f64,
     pub template: Plane,
     pub science: Plane,
     pub difference: Plane,
@@ -224,7 +226,7 @@ fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
         saturate(&mut template, full);
         difference.data.iter_mut().zip(science.data.iter().zip(&m.data)).for_each(|(d, (s, m))| *d = s - m);
     }
-    detect(cause, c, Triplet { cause, snr: 0.0, template, science, difference, sigma }, rng)
+    detect(cause, c, Triplet { cause, snr: 0.0, fwhm: c.psf.fwhm, template, science, difference, sigma }, rng)
 }
 
 /// Adds the artefact that needs no source.

@@ -75,8 +75,8 @@ impl Row {
     }
 }
 
-/// Columns of a batch of rows.
-pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
+/// Columns of a batch of rows; `pz` with the density of z.
+pub fn columns(rows: &[Row], model: &Model, pz: bool) -> Vec<Column> {
     let best = |r: &Row| r.measurement.best().copied();
     let f64s = |f: &dyn Fn(&Row) -> f64| Values::F64(rows.iter().map(f).collect());
     let f32s = |f: &dyn Fn(&Row) -> f32| Values::F32(rows.iter().map(f).collect());
@@ -142,7 +142,7 @@ pub fn columns(rows: &[Row], model: &Model) -> Vec<Column> {
         c("model_sha256", "", "meta.checksum", "SHA-256 of the model file", texts(&|_| model.sha256.clone())),
         c("slipher_version", "", "meta.version", "version of the program", texts(&|_| env!("CARGO_PKG_VERSION").into())),
     ];
-    if rows.iter().any(|r| r.measurement.pz.is_some()) {
+    if pz {
         let pz = rows.iter().map(|r| r.measurement.pz.clone().unwrap_or_else(|| vec![0.0; LAGS])).collect();
         out.push(c("pz", "", "stat.probability;src.redshift", "density of z, all classes; redshifts in the key pz_grid of the file", Values::F32Lists(pz)));
     }

@@ -11,6 +11,7 @@
 //! * [`lines`]: emission and absorption lines at a redshift.
 //! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
+//! * [`contract`]: a batch of Arrow in, a batch out.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
@@ -21,6 +22,7 @@
 pub mod atlas;
 pub mod calibrate;
 pub mod catalogue;
+pub mod contract;
 pub mod decode;
 pub mod encode;
 pub mod euclid;

@@ -51,7 +51,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
     let mut w = CatalogueWriter::create(&catalogue, &super::redshift::keys(&model)).into_diagnostic()?;
-    w.write(columns(&rows, &model)).into_diagnostic()?;
+    w.write(columns(&rows, &model, false)).into_diagnostic()?;
     w.finish().into_diagnostic()?;
     let (mut all, mut sure) = (Tally::default(), Tally::default());
     for (e, r) in examples.iter().zip(&rows) {

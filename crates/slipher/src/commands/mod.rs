@@ -18,6 +18,7 @@ use std::path::Path;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::formats::{Medium, ReadOptions};
 use slipher_systems::redshift::model::Model;
+use slipher_systems::shipped;
 
 /// What wavelengths were measured in, for verbs that read files.
 #[derive(clap::Args)]
@@ -36,27 +37,15 @@ impl MediumArgs {
     }
 }
 
-/// The model that comes with the program.
-const SHIPPED: &[u8] = include_bytes!("../../../../models/redshift.safetensors");
-
 /// The shipped model, or one from a file.
 pub fn model(path: Option<&Path>) -> Result<Model> {
     match path {
-        None => Model::from_bytes("the shipped model", SHIPPED).into_diagnostic(),
+        None => shipped::redshift().into_diagnostic(),
         Some(p) => Model::read(p).into_diagnostic().wrap_err("--model expects a file written by 'slipher train redshift'"),
     }
 }
 
-/// The models of the image systems that come with the program.
-const IMAGES: [(&str, &[u8]); 4] = [
-    ("star-galaxy", include_bytes!("../../../../models/star-galaxy.safetensors")),
-    ("morphology", include_bytes!("../../../../models/morphology.safetensors")),
-    ("radio", include_bytes!("../../../../models/radio.safetensors")),
-    ("transients", include_bytes!("../../../../models/transients.safetensors")),
-];
-
 /// The bytes of an image system's model.
 pub fn shipped(system: &str) -> Result<&'static [u8]> {
-    let found = IMAGES.iter().find(|m| m.0 == system).map(|m| m.1);
-    found.ok_or_else(|| miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
+    shipped::image(system).ok_or_else(|| miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
 }

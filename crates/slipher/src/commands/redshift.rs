@@ -256,7 +256,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
             }
         }
         if let Some(w) = &mut writer {
-            w.write(columns(&rows, &model)).into_diagnostic()?;
+            w.write(columns(&rows, &model, wanted.pz)).into_diagnostic()?;
         } else if outputs.files().next().is_none() && !print_rows(&rows) {
             return Ok(false);
         }

@@ -1,0 +1,25 @@
+//! The models that come with Slipher (folder `models/`, a card each).
+
+use crate::redshift::model::{Model, ModelError};
+
+const REDSHIFT: &[u8] = include_bytes!("../../../models/redshift.safetensors");
+
+const IMAGES: [(&str, &[u8]); 4] = [
+    ("star-galaxy", include_bytes!("../../../models/star-galaxy.safetensors")),
+    ("morphology", include_bytes!("../../../models/morphology.safetensors")),
+    ("radio", include_bytes!("../../../models/radio.safetensors")),
+    ("transients", include_bytes!("../../../models/transients.safetensors")),
+];
+
+/// The redshift model.
+///
+/// # Errors
+/// None, as long as the file in the repository is whole.
+pub fn redshift() -> Result<Model, ModelError> {
+    Model::from_bytes("the shipped model", REDSHIFT)
+}
+
+/// The bytes of an image system's model, if it comes with one.
+pub fn image(system: &str) -> Option<&'static [u8]> {
+    IMAGES.iter().find(|m| m.0 == system).map(|m| m.1)
+}
