@@ -7,6 +7,7 @@
 //! * [`airvac`]: air to vacuum (Ciddor 1996).
 //! * [`fits`]: a small bounded reader and writer of FITS.
 //! * [`formats`]: survey files, recognised by content.
+//! * [`hats`]: skies in Parquet files by HEALPix pixel.
 //! * [`input`]: files, folders and globs into a list of files.
 //! * [`catalogue`]: rows to Parquet, FITS and CSV.
 
@@ -17,5 +18,6 @@ pub mod cutouts;
 pub mod fits;
 pub mod formats;
 pub mod grid;
+pub mod hats;
 pub mod input;
 pub mod spectrum;

@@ -1,5 +1,7 @@
 //! The models that come with Slipher (folder `models/`, a card each).
 
+use sha2::{Digest, Sha256};
+
 use crate::redshift::model::{Model, ModelError};
 
 const REDSHIFT: &[u8] = include_bytes!("../../../models/redshift.safetensors");
@@ -22,4 +24,9 @@ pub fn redshift() -> Result<Model, ModelError> {
 /// The bytes of an image system's model, if it comes with one.
 pub fn image(system: &str) -> Option<&'static [u8]> {
     IMAGES.iter().find(|m| m.0 == system).map(|m| m.1)
+}
+
+/// SHA-256 of a model file, in hexadecimal: what catalogues carry.
+pub fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
 }

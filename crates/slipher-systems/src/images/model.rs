@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use rayon::prelude::*;
-use sha2::{Digest, Sha256};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::ensemble::Combination;
 use slipher_nn::network::Network;
@@ -159,7 +158,7 @@ impl Model {
         let values = net.tensors().iter().map(|t| c.tensor(&t.name, t.values.len())).collect::<Result<Vec<_>, _>>()?;
         net.set_tensors(&values).map_err(bad)?;
         net.running = c.tensor("running", net.running.len())?;
-        let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = crate::shipped::sha256(bytes);
         let predictor = Predictor::new(&net, Precision::F32);
         let recipe = c.meta.get("recipe").cloned().unwrap_or_default();
         Ok(Model { id: meta("id")?, system, architecture, net, calibration, combination: Combination { weights }, recipe, sha256, predictor })

@@ -43,10 +43,14 @@ pub fn predict(model: &Model, wanted: &Wanted, options: &ReadOptions, batch: &Re
             break;
         }
         let good: Vec<&Spectrum> = some.iter().filter_map(|s| s.as_ref().ok()).collect();
-        let mut measured = measure_all(model, wanted, &good).into_iter();
+        // A bug must cost a few rows, not the night.
+        let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| measure_all(model, wanted, &good)));
+        let mut measured = measured.unwrap_or_default().into_iter();
         for s in &some {
             rows.push(match s {
-                Ok(s) => Row::new(s, measured.next().unwrap_or_default()),
+                Ok(s) => measured
+                    .next()
+                    .map_or_else(|| Row::unreadable(Origin::default(), "Slipher failed on this row; please report it".into()), |m| Row::new(s, m)),
                 Err(why) => Row::unreadable(Origin::default(), why.clone()),
             });
         }

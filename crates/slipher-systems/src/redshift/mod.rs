@@ -12,6 +12,7 @@
 //! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`contract`]: a batch of Arrow in, a batch out.
+//! * [`parts`]: catalogues by parts, on many machines.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
@@ -33,6 +34,7 @@ mod least_squares;
 pub mod lines;
 pub mod measure;
 pub mod model;
+pub mod parts;
 pub mod pipeline;
 pub mod prior;
 pub mod score;

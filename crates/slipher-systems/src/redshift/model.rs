@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::shiftnet::{Engine, Input, Prediction, ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
@@ -171,7 +170,7 @@ impl Model {
         let dial = c.meta.get("dial").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_else(usual_dial);
         let calibration = c.meta.get("calibration").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
         let familiar = read_familiar(&c)?;
-        let sha256 = Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect();
+        let sha256 = crate::shipped::sha256(bytes);
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
         let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
         Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, calibration, familiar, dial, id, sha256, card })

@@ -5,6 +5,7 @@ pub mod demo;
 pub mod euclid;
 pub mod evaluate;
 pub mod images;
+pub mod parts;
 pub mod predict;
 pub mod redshift;
 pub mod reproduce;

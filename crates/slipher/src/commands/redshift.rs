@@ -1,5 +1,6 @@
 //! `slipher redshift`: files to a catalogue.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -16,17 +17,18 @@ use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline;
 use slipher_systems::redshift::prior::Prior;
 
+use super::parts::Work;
 use crate::report::{self, Subject};
 use crate::{Outcome, progress};
 
 #[derive(ClapArgs)]
 #[command(after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
-Examples:\n  slipher redshift spec-*.fits\n  slipher redshift folder/ -o catalogue.parquet --report report.html\n  slipher redshift @list.txt -o part-3.parquet --shard 3/10")]
+Examples:\n  slipher redshift spec-*.fits\n  slipher redshift folder/ -o catalogue.parquet --report report.html\n  slipher redshift @list.txt -o part-3.parquet --shard 3/10\n  slipher redshift sky.hats/ -o zcat/ --shard $SLURM_ARRAY_TASK_ID/100 --resume")]
 pub struct Args {
     /// Files, folders, patterns, or @FILE with one path a line
     #[arg(required = true)]
     files: Vec<String>,
-    /// Catalogue to write: .parquet, .fits or .csv; without it rows are printed
+    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts (of HATS a HATS catalogue); without it rows are printed
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML report to write
@@ -130,6 +132,9 @@ struct Common {
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
+    /// Of a folder of parts, make those that are missing
+    #[arg(long)]
+    resume: bool,
 }
 
 #[derive(ClapArgs)]
@@ -177,8 +182,21 @@ impl Outputs<'_> {
         [self.catalogue, self.lines, self.page].into_iter().flatten()
     }
 
+    /// The folder of parts that is wanted instead of one file.
+    fn folder(&self) -> Option<&Path> {
+        self.catalogue.filter(|p| super::parts::wants_folder(p))
+    }
+
     /// What cannot be written as asked.
     fn check(&self) -> Result<()> {
+        if let Some(folder) = self.folder()
+            && (self.layout.is_some() || self.lines.is_some() || self.page.is_some())
+        {
+            return Err(miette::miette!(
+                "{}: a folder of parts has no --layout, --lines or --report; a name that ends in .parquet, .fits or .csv has",
+                folder.display()
+            ));
+        }
         for p in self.files() {
             let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if !parent.is_dir() {
@@ -191,11 +209,40 @@ impl Outputs<'_> {
         {
             return Err(miette::miette!("{}: this layout is written to a name that ends in .{}", p.display(), l.endings().join(" or .")));
         }
-        let densities = self.layout == Some(Layout::Euclid) || (self.layout.is_none() && self.catalogue.is_some_and(|p| ends(p, &["parquet"])));
+        let densities =
+            self.layout == Some(Layout::Euclid) || (self.layout.is_none() && self.catalogue.is_some_and(|p| ends(p, &["parquet"]) || self.folder().is_some()));
         if self.pz && !densities {
             return Err(miette::miette!("--pz needs --output NAME.parquet or --layout euclid: the other catalogues have no place for arrays"));
         }
         Ok(())
+    }
+}
+
+impl Common {
+    /// What to measure.
+    fn wanted(&self, model: &Model, outputs: &Outputs) -> Result<Wanted> {
+        let prior = self.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
+        let accept = model.dial.threshold(self.purity).filter(|_| self.purity > 0.0).ok_or_else(|| {
+            let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
+            miette::miette!("--purity {}: this model knows thresholds for purities up to {}", self.purity, known.join(", "))
+        })?;
+        // Nobody sees the lines of rows that are only printed.
+        Ok(Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior, accept })
+    }
+
+    /// What changes the rows, for the manifest.
+    fn settings(&self, outputs: &Outputs) -> Result<BTreeMap<String, String>> {
+        let mut s = BTreeMap::from([("purity".to_owned(), self.purity.to_string()), ("pz".to_owned(), outputs.pz.to_string())]);
+        if let Some(p) = &self.prior {
+            s.insert("prior".into(), p.clone());
+            if let Ok(bytes) = std::fs::read(p) {
+                s.insert("prior_sha256".into(), slipher_systems::shipped::sha256(&bytes));
+            }
+        }
+        if let Some(m) = self.medium.options().medium {
+            s.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
+        }
+        Ok(s)
     }
 }
 
@@ -217,11 +264,17 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         model.engine = Some(engine);
     }
     let options = common.medium.options();
-    let mut files = expand(arguments).into_diagnostic()?;
-    if let Some(shard) = &common.shard {
-        let (i, n) = parse_shard(shard)?;
-        files = files.into_iter().enumerate().filter(|(k, _)| k % n == i - 1).map(|(_, f)| f).collect();
+    let shard = common.shard.as_deref().map_or(Ok((1, 1)), parse_shard)?;
+    let wanted = common.wanted(&model, outputs)?;
+    if let Some(folder) = outputs.folder() {
+        let work = Work { folder, model: &model, wanted: &wanted, options: &options, shard, resume: common.resume, settings: common.settings(outputs)?, quiet };
+        return work.run(arguments, || expand(arguments).into_diagnostic());
     }
+    if common.resume {
+        return Err(miette::miette!("--resume works on a folder of parts: give --output a name without ending"));
+    }
+    let mut files = expand(arguments).into_diagnostic()?;
+    files = files.into_iter().skip(shard.0 - 1).step_by(shard.1).collect();
     // A catalogue or report of an earlier run in the same folder is no input.
     let own: Vec<PathBuf> = outputs.files().filter_map(|p| p.canonicalize().ok()).collect();
     files.retain(|f| {
@@ -232,15 +285,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         eprintln!("slipher: no files to read (folders are searched for .{}, each also with .gz)", ENDINGS.join(", ."));
         return Ok(Outcome::Nothing);
     }
-    let prior = common.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
-    // Nobody sees the lines of rows that are only printed.
-    let accept = model.dial.threshold(common.purity).filter(|_| common.purity > 0.0).ok_or_else(|| {
-        let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
-        miette::miette!("--purity {}: this model knows thresholds for purities up to {}", common.purity, known.join(", "))
-    })?;
-    let wanted = Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior, accept };
-    let keys = keys(&model);
-    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &if pz { [&keys[..], &[pz_grid()]].concat() } else { keys.to_vec() }).into_diagnostic();
+    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &catalogue_keys(&model, pz)).into_diagnostic();
     let mut writer = outputs.catalogue.filter(|_| outputs.layout.is_none()).map(|p| create(p, outputs.pz)).transpose()?;
     let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
     let bar = progress::bar(files.len() as u64, "files", quiet);
@@ -293,6 +338,11 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
 /// Metadata of the catalogue file.
 pub fn keys(model: &Model) -> [(&'static str, String); 3] {
     [("model", model.id.clone()), ("sha256", model.sha256.clone()), ("version", env!("CARGO_PKG_VERSION").into())]
+}
+
+/// The same, and with densities their redshifts.
+pub fn catalogue_keys(model: &Model, pz: bool) -> Vec<(&'static str, String)> {
+    keys(model).into_iter().chain(pz.then(pz_grid)).collect()
 }
 
 /// Redshifts of the column `pz`.

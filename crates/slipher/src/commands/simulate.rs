@@ -1,11 +1,14 @@
 //! `slipher simulate`: simulated spectra or images to Parquet.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
-use slipher_data::catalogue::{CatalogueWriter, Column, Values};
+use slipher_data::catalogue::{CatalogueWriter, Column, Values, record};
+use slipher_data::hats::{self, PartWriter, Pixel};
+use slipher_sim::random::Stream;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 
 use crate::{Outcome, System, progress};
@@ -28,6 +31,9 @@ pub struct Args {
     /// The same seed gives the same spectra on any number of threads
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
+    /// Spread over the sky as a HATS catalogue with one partition for each HEALPix pixel of this order (--output is its folder)
+    #[arg(long, value_name = "ORDER", value_parser = clap::value_parser!(u8).range(0..=8))]
+    hats: Option<u8>,
     /// Parquet file to write; for images also .fits
     #[arg(short, long, default_value = "spectra.parquet")]
     output: PathBuf,
@@ -46,6 +52,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         ..SimulationRecipe::default()
     };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
+    if let Some(order) = a.hats {
+        return sky(a, &simulator, order, quiet);
+    }
     let mut writer = CatalogueWriter::create(&a.output, &[("seed", a.seed.to_string())]).into_diagnostic()?;
     let bar = progress::bar(a.n, "spectra", quiet);
     let mut row = 0;
@@ -62,6 +71,60 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         eprintln!("Wrote {} spectra to {}", a.n, a.output.display());
     }
     Ok(Outcome::Good)
+}
+
+/// Rows on the sky: as many in each pixel, up to one. Pixels that are there are not made again.
+fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcome> {
+    let pixels = 12u64 << (2 * order);
+    let (bar, mut all, mut schema) = (progress::bar(a.n, "spectra", quiet), vec![], None);
+    for number in 0..pixels {
+        let pixel = Pixel { order, number };
+        let (from, to) = (number * a.n / pixels, (number + 1) * a.n / pixels);
+        let path = a.output.join(pixel.path());
+        if from < to {
+            all.push(pixel);
+            if !path.exists() {
+                partition(a, simulator, pixel, from..to, &path)?;
+            }
+            schema = Some(hats::schema_of(&path).into_diagnostic()?);
+        }
+        bar.set_position(to);
+    }
+    bar.finish_and_clear();
+    let schema = schema.ok_or_else(|| miette::miette!("-n: expected at least one"))?;
+    let name = a.output.file_name().map_or_else(|| "spectra".into(), |n| n.to_string_lossy().into_owned());
+    hats::finish(&a.output, &name, &BTreeMap::new(), &all, a.n, &schema).into_diagnostic()?;
+    if !quiet {
+        eprintln!("Wrote {} spectra in {} partitions to {}", a.n, all.len(), a.output.display());
+    }
+    Ok(Outcome::Good)
+}
+
+fn partition(a: &Args, simulator: &Simulator, pixel: Pixel, rows: std::ops::Range<u64>, path: &Path) -> Result<()> {
+    let below = 1u64 << (2 * (29 - pixel.order));
+    let place = |row: u64| (pixel.first() + (Stream::new(a.seed, 0x5C1, row).uniform(0.0, 1.0) * below as f64) as u64 % below, row);
+    let mut places: Vec<(u64, u64)> = rows.map(place).collect();
+    places.sort_unstable();
+    let mut writer: Option<PartWriter> = None;
+    for some in places.chunks(512) {
+        let batch: Vec<Example> = some.par_iter().map(|(_, row)| simulator.draw(Split::Test, *row)).collect();
+        let (ra, dec) = some.iter().map(|(p, _)| hats::position(*p)).unzip();
+        let c = |name, unit, ucd, description, values| Column { name, unit, ucd, description, values };
+        let mut all = vec![
+            c(hats::HEALPIX_29, "", "pos.healpix", "HEALPix pixel of order 29, nested", Values::I64(some.iter().map(|p| p.0 as i64).collect())),
+            c("ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", Values::F64(ra)),
+            c("dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS", Values::F64(dec)),
+        ];
+        all.extend(columns(&batch, &simulator.names));
+        let batch = record(&all).into_diagnostic()?;
+        let w = match &mut writer {
+            Some(w) => w,
+            None => writer.insert(PartWriter::create(path, batch.schema_ref(), &[("seed", a.seed.to_string())]).into_diagnostic()?),
+        };
+        w.write(&batch).into_diagnostic()?;
+    }
+    writer.map_or(Ok(0), PartWriter::finish).into_diagnostic()?;
+    Ok(())
 }
 
 fn columns(batch: &[Example], names: &[String]) -> Vec<Column> {

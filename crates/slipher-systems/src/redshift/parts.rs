@@ -1,0 +1,276 @@
+//! Catalogues too large for one run: the input is cut into parts, each made whole or not at all, on any machine, in any order. Killed anywhere
+//! and run again, the result has the same bytes.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use serde::{Deserialize, Serialize};
+use slipher_data::catalogue::record;
+use slipher_data::formats::ReadOptions;
+use slipher_data::hats::{self, Catalogue, HatsError, PartWriter, Pixel, batches};
+
+use super::catalogue::columns;
+use super::contract::{ContractError, predict};
+use super::measure::{Wanted, zwarn};
+use super::model::Model;
+use super::pipeline;
+
+/// Files other than Parquet that become one part.
+const FILES: usize = 2000;
+/// Rows read, measured and written at a time; three times as many wait between the steps.
+const ROWS: usize = 1024;
+/// The list of parts, in the folder of the catalogue.
+pub const MANIFEST: &str = "manifest.json";
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// Below the folder of the catalogue.
+    pub target: PathBuf,
+    pub inputs: Vec<PathBuf>,
+    /// Of all inputs together: other files under the same names are noticed.
+    pub bytes: u64,
+}
+
+/// What is to be made; the same for every process that works on it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub slipher: String,
+    pub model: String,
+    pub model_sha256: String,
+    /// What the user chose, in words.
+    pub settings: BTreeMap<String, String>,
+    pub parts: Vec<Part>,
+    /// Properties of the HATS catalogue that is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hats: Option<BTreeMap<String, String>>,
+}
+
+/// Why parts cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum PartsError {
+    #[error(transparent)]
+    Hats(#[from] HatsError),
+    #[error("{}: {source}", path.display())]
+    Io { path: PathBuf, source: std::io::Error },
+    #[error("{}: {source}", path.display())]
+    Contract { path: PathBuf, source: ContractError },
+    #[error("{}: made with another model, other settings or other input ({what} differs); give another folder or remove this one", path.display())]
+    Other { path: PathBuf, what: &'static str },
+    #[error("{}: no manifest that this version wrote: {why}", path.display())]
+    Manifest { path: PathBuf, why: String },
+    #[error("{}: Slipher failed on this file; please report it", .0.display())]
+    Failed(PathBuf),
+}
+
+impl Manifest {
+    /// Cuts a HATS catalogue by its partitions.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub fn of_hats(folder: &Path, model: &Model, settings: BTreeMap<String, String>) -> Result<Manifest, PartsError> {
+        let c = Catalogue::open(folder)?;
+        let parts = c.partitions.into_iter().map(|p| Part::new(p.pixel.path(), p.files)).collect::<Result<_, _>>()?;
+        Ok(Manifest { hats: Some(c.properties), ..Manifest::new(model, settings, parts) })
+    }
+
+    /// Cuts a list of files: each Parquet file a part, of others some thousand together.
+    ///
+    /// # Errors
+    /// A file is missing.
+    pub fn of_files(files: &[PathBuf], model: &Model, settings: BTreeMap<String, String>) -> Result<Manifest, PartsError> {
+        let tables = files.iter().filter(|f| is_parquet(f)).map(|f| vec![f.clone()]);
+        let others: Vec<PathBuf> = files.iter().filter(|f| !is_parquet(f)).cloned().collect();
+        let groups = tables.chain(others.chunks(FILES).map(<[PathBuf]>::to_vec)).enumerate();
+        let parts = groups.map(|(i, inputs)| Part::new(PathBuf::from(format!("part-{i:06}.parquet")), inputs)).collect::<Result<_, _>>()?;
+        Ok(Manifest::new(model, settings, parts))
+    }
+
+    fn new(model: &Model, settings: BTreeMap<String, String>, parts: Vec<Part>) -> Manifest {
+        let slipher = env!("CARGO_PKG_VERSION").to_owned();
+        Manifest { slipher, model: model.id.clone(), model_sha256: model.sha256.clone(), settings, parts, hats: None }
+    }
+
+    /// Puts the manifest into the folder, or finds it there.
+    ///
+    /// # Errors
+    /// The folder belongs to another catalogue.
+    pub fn claim(&self, folder: &Path) -> Result<(), PartsError> {
+        let path = folder.join(MANIFEST);
+        std::fs::create_dir_all(folder).map_err(|source| PartsError::Io { path: folder.to_owned(), source })?;
+        match std::fs::read(&path) {
+            Ok(text) => {
+                let old: Manifest = serde_json::from_slice(&text).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
+                let what = [
+                    (old.slipher != self.slipher, "the version of slipher"),
+                    (old.model_sha256 != self.model_sha256 || old.model != self.model, "the model"),
+                    (old.settings != self.settings, "a setting"),
+                    (old.parts != self.parts || old.hats != self.hats, "the input"),
+                ];
+                what.into_iter().find(|w| w.0).map_or(Ok(()), |w| Err(PartsError::Other { path, what: w.1 }))
+            }
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                let text = serde_json::to_string_pretty(self).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
+                Ok(hats::write_whole(&path, text.as_bytes())?)
+            }
+            Err(source) => Err(PartsError::Io { path, source }),
+        }
+    }
+
+    /// Parts of a shard, `(which, of how many)` from 1 on.
+    pub fn shard(&self, (i, n): (usize, usize)) -> impl Iterator<Item = &Part> {
+        self.parts.iter().skip(i - 1).step_by(n)
+    }
+
+    /// Ends the catalogue if all parts are there: rows in all.
+    ///
+    /// # Errors
+    /// A part that cannot be read, or a folder that cannot be written.
+    pub fn finish(&self, folder: &Path) -> Result<Option<u64>, PartsError> {
+        if !self.parts.iter().all(|p| folder.join(&p.target).is_file()) {
+            return Ok(None);
+        }
+        let mut rows = 0;
+        for p in &self.parts {
+            rows += hats::rows_of(&folder.join(&p.target))?;
+            remove_leftovers(&folder.join(&p.target));
+        }
+        if let (Some(properties), Some(first)) = (&self.hats, self.parts.first()) {
+            let name = folder.file_name().map_or_else(|| "redshifts".into(), |n| n.to_string_lossy().into_owned());
+            let pixels: Vec<Pixel> = self.parts.iter().filter_map(|p| Pixel::of_path(&p.target)).collect();
+            let schema = hats::schema_of(&folder.join(&first.target))?;
+            hats::finish(folder, &name, properties, &pixels, rows, &schema)?;
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// Removes what killed processes left beside a part.
+fn remove_leftovers(part: &Path) {
+    let name = format!(".{}.", part.file_name().unwrap_or_default().to_string_lossy());
+    for e in part.parent().and_then(|d| d.read_dir().ok()).into_iter().flatten().flatten() {
+        let n = e.file_name().to_string_lossy().into_owned();
+        if n.starts_with(&name) && n.ends_with(".tmp") {
+            // Whatever stays is hidden and harms nobody.
+            let _ = std::fs::remove_file(e.path());
+        }
+    }
+}
+
+fn is_parquet(file: &Path) -> bool {
+    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+}
+
+impl Part {
+    fn new(target: PathBuf, inputs: Vec<PathBuf>) -> Result<Part, PartsError> {
+        let size = |p: &PathBuf| std::fs::metadata(p).map(|m| m.len()).map_err(|source| PartsError::Io { path: p.clone(), source });
+        let bytes = inputs.iter().map(size).sum::<Result<u64, _>>()?;
+        Ok(Part { target, inputs, bytes })
+    }
+
+    /// Whether it was made.
+    pub fn is_done(&self, folder: &Path) -> bool {
+        folder.join(&self.target).is_file()
+    }
+}
+
+/// Rows of a part, and how many have no redshift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    pub rows: u64,
+    pub failed: u64,
+}
+
+/// Makes one part: reading, measuring and writing go on at once, in memory for a few thousand rows.
+///
+/// # Errors
+/// A Parquet file that cannot be read or holds no spectra; a disk that is full. The part is then not there.
+pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options: &ReadOptions, keys: &[(&str, String)]) -> Result<Made, PartsError> {
+    let target = folder.join(&part.target);
+    let (to_measure, read) = sync_channel::<Result<RecordBatch, PartsError>>(2);
+    let (to_write, measured) = sync_channel::<RecordBatch>(2);
+    std::thread::scope(|scope| {
+        if part.inputs.iter().any(|f| is_parquet(f)) {
+            scope.spawn(move || send_batches(&part.inputs, &to_measure));
+        } else {
+            drop(to_measure);
+        }
+        let writer = scope.spawn(move || write(&measured, &target, keys));
+        let sent = if part.inputs.iter().any(|f| is_parquet(f)) {
+            measure(read, &to_write, part, model, wanted, options)
+        } else {
+            measure_files(part, &to_write, model, wanted, options)
+        };
+        drop(to_write);
+        let written = writer.join().map_err(|_| PartsError::Failed(part.target.clone()))?;
+        // The first cause is the reason; without one the part gets its name.
+        sent?;
+        let (writer, made) = written?;
+        writer.ok_or_else(|| PartsError::Failed(part.target.clone()))?.finish()?;
+        Ok(made)
+    })
+}
+
+fn send_batches(files: &[PathBuf], to: &SyncSender<Result<RecordBatch, PartsError>>) {
+    for f in files {
+        match batches(f, ROWS) {
+            Ok(all) => {
+                for b in all {
+                    if to.send(b.map_err(PartsError::from)).is_err() {
+                        return;
+                    }
+                }
+            }
+            Err(e) => {
+                let _ = to.send(Err(e.into()));
+            }
+        }
+    }
+}
+
+fn measure(
+    read: std::sync::mpsc::Receiver<Result<RecordBatch, PartsError>>,
+    to: &SyncSender<RecordBatch>,
+    part: &Part,
+    model: &Model,
+    wanted: &Wanted,
+    options: &ReadOptions,
+) -> Result<(), PartsError> {
+    for batch in read {
+        let found = predict(model, wanted, options, &batch?).map_err(|source| PartsError::Contract { path: part.inputs[0].clone(), source })?;
+        if to.send(found).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn measure_files(part: &Part, to: &SyncSender<RecordBatch>, model: &Model, wanted: &Wanted, options: &ReadOptions) -> Result<(), PartsError> {
+    pipeline::run(model, wanted, &part.inputs, options, |_, rows| {
+        let batch = record(&columns(&rows, model, wanted.pz)).map_err(|e| PartsError::Contract { path: part.target.clone(), source: e.into() })?;
+        Ok(to.send(batch).is_ok())
+    })
+}
+
+fn write(from: &std::sync::mpsc::Receiver<RecordBatch>, target: &Path, keys: &[(&str, String)]) -> Result<(Option<PartWriter>, Made), PartsError> {
+    let (mut writer, mut made): (Option<PartWriter>, Made) = (None, Made::default());
+    for batch in from {
+        made.rows += batch.num_rows() as u64;
+        made.failed += without_redshift(&batch);
+        let w = match &mut writer {
+            Some(w) => w,
+            None => writer.insert(PartWriter::create(target, &batch.schema(), keys)?),
+        };
+        w.write(&batch)?;
+    }
+    Ok((writer, made))
+}
+
+fn without_redshift(batch: &RecordBatch) -> u64 {
+    let bits = batch.column_by_name("zwarn").and_then(|c| c.as_primitive_opt::<Int64Type>());
+    bits.map_or(0, |b| b.values().iter().filter(|v| **v & zwarn::NODATA != 0).count() as u64)
+}
