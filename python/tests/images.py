@@ -111,7 +111,7 @@ with tempfile.TemporaryDirectory() as d:
     # Pictures: a whole frame and the same on its side.
     run("simulate", "morphology", "-n", 6, "-o", "gz.parquet", "-q")
     g = pq.read_table("gz.parquet").to_pydict()
-    frames = np.array(g["image"], "f4").reshape(6, 3, 142, 142)
+    frames = np.array(g["image"], "f4").reshape(6, 3, 141, 141)
     np.save("a.npy", frames)
     np.save("b.npy", np.rot90(frames, 1, (2, 3)).copy())
     for n in "ab":

@@ -122,9 +122,10 @@ fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
         _ => false,
     };
     if host {
-        // A transient lies somewhere in the light of its host, an artefact at its core or anywhere.
-        let spread = if matches!(cause, Cause::Dipole | Cause::Residual) { 0.3 } else { 3.5 };
-        let bright = if matches!(cause, Cause::Dipole | Cause::Residual) { rng.log_uniform(300.0, 6000.0) } else { rng.log_uniform(10.0, 700.0) };
+        // A transient lies somewhere in the light of its host or, as active nuclei do, in its very middle; an artefact at its core or anywhere.
+        let core = matches!(cause, Cause::Dipole | Cause::Residual);
+        let spread = if core || (cause == Cause::Transient && rng.chance(0.35)) { 0.3 } else { 3.5 };
+        let bright = if core { rng.log_uniform(300.0, 6000.0) } else { rng.log_uniform(10.0, 3000.0) };
         s.galaxies.push(Sersic {
             flux: bright * unit,
             re: rng.log_uniform(1.0, 7.0),

@@ -127,3 +127,20 @@ pub fn by_name(name: &str) -> Option<Box<dyn System>> {
         _ => Box::new(crate::radio::Pair::by_name(name)?),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a network sees lies in the very middle of what is stored; else a turned image would show it another part of the sky.
+    #[test]
+    fn views_have_one_middle() {
+        for name in NAMES {
+            let system = by_name(name).unwrap();
+            let g = system.geometry();
+            assert!(g.stored >= g.side && (g.stored - g.side) % 2 == 0, "{name}: {g:?}");
+            let part = system.parts().size(g.side).1;
+            assert!((g.side - part) % 2 == 0, "{name}: {part} of {}", g.side);
+        }
+    }
+}

@@ -19,46 +19,63 @@ pub struct Model {
     pub id: String,
     pub system: Box<dyn System>,
     pub architecture: Architecture,
-    pub net: Network,
+    /// One, or an ensemble of the same architecture.
+    pub nets: Vec<Network>,
     /// Of the outputs of classifiers.
     pub calibration: Calibration,
-    /// Of the views.
+    /// Of networks and views, `[network · view]`.
     pub combination: Combination,
     /// As JSON.
     pub recipe: String,
     pub sha256: String,
-    predictor: Predictor,
+    predictors: Vec<Predictor>,
 }
 
 /// Sets of combinations that are drawn to weight views.
 const SETS: usize = 200;
 
 impl Model {
-    /// Calibrates a trained network.
-    pub(super) fn fit(system: &dyn System, architecture: &Architecture, net: &Network, recipe: &Recipe, id: &str, validation: &Set) -> Model {
-        let views = architecture.views.len().max(1);
+    /// Calibrates trained networks of one architecture on validation rows.
+    pub(super) fn fit(system: &dyn System, architecture: &Architecture, nets: Vec<Network>, recipe: &Recipe, id: &str, validation: &Set) -> Model {
+        let members = nets.len() * architecture.views.len().max(1);
         let mut m = Model {
             id: id.to_owned(),
             system: by_name(system.name()).expect("systems know their names"),
             architecture: architecture.clone(),
-            net: net.clone(),
+            predictors: nets.iter().map(|n| Predictor::new(n, Precision::F32)).collect(),
+            nets,
             calibration: Calibration::none(system.outputs().len()),
-            combination: Combination::uniform(views),
+            combination: Combination::uniform(members),
             recipe: serde_json::to_string(recipe).unwrap_or_default(),
             sha256: String::new(),
-            predictor: Predictor::new(net, Precision::F32),
         };
         if system.is_classifier() && validation.rows() > 0 {
             let outputs = m.outputs(&validation.images);
             m.calibration = Calibration::fit(&outputs, &validation.truth, system.outputs().len());
-            if views > 1 {
+            if members > 1 {
                 m.combination = m.weigh(&outputs, validation);
             }
         }
         m
     }
 
-    /// Bayesian model combination of the views.
+    /// An ensemble of models that differ in their weights, calibrated together.
+    ///
+    /// # Panics
+    /// Without a model.
+    pub fn together(models: Vec<Model>, recipe: &Recipe, id: &str, validation: &Set) -> Model {
+        let first = &models[0];
+        let (system, architecture) = (by_name(first.system.name()).expect("systems know their names"), first.architecture.clone());
+        let nets = models.into_iter().flat_map(|m| m.nets).collect();
+        Model::fit(&*system, &architecture, nets, recipe, id, validation)
+    }
+
+    /// Weights of all networks, those that are tied counted once.
+    pub fn parameters(&self) -> usize {
+        self.nets.iter().map(Network::parameters).sum()
+    }
+
+    /// Bayesian model combination of networks and views.
     fn weigh(&self, outputs: &[Vec<f32>], validation: &Set) -> Combination {
         let n = self.system.outputs().len();
         let labels = validation.labels(n);
@@ -73,10 +90,10 @@ impl Model {
         a
     }
 
-    /// Outputs of the network, `[view][row · output]`.
+    /// Outputs of the networks, `[network · view][row · output]`.
     fn outputs(&self, images: &[Vec<f32>]) -> Vec<Vec<f32>> {
         let g = self.system.geometry();
-        let of = |view: &super::views::View| {
+        let of = |predictor: &Predictor, view: &super::views::View| {
             let mut out = Vec::new();
             for block in images.chunks(256) {
                 let inputs: Vec<Vec<f32>> = block
@@ -88,11 +105,11 @@ impl Model {
                         x
                     })
                     .collect();
-                out.extend(self.predictor.predict(&inputs.concat()));
+                out.extend(predictor.predict(&inputs.concat()));
             }
             out
         };
-        self.architecture.views.iter().map(of).collect()
+        self.predictors.iter().flat_map(|p| self.architecture.views.iter().map(|v| of(p, v)).collect::<Vec<_>>()).collect()
     }
 
     /// Answers `[row][output]` for encoded images.
@@ -111,10 +128,13 @@ impl Model {
 
     fn to_checkpoint(&self) -> Checkpoint {
         let mut c = Checkpoint::default();
-        for t in self.net.tensors() {
-            c.tensors.insert(t.name, t.values);
+        for (k, net) in self.nets.iter().enumerate() {
+            for t in net.tensors() {
+                c.tensors.insert(member(k, &t.name), t.values);
+            }
+            c.tensors.insert(member(k, "running"), net.running.clone());
         }
-        c.tensors.insert("running".into(), self.net.running.clone());
+        c.meta.insert("members".into(), self.nets.len().to_string());
         c.meta.insert("kind".into(), "slipher image model 1".into());
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("system".into(), self.system.name().into());
@@ -147,20 +167,35 @@ impl Model {
         let system = by_name(&meta("system")?).ok_or_else(|| bad("made for a system that this version does not know".into()))?;
         let architecture: Architecture = serde_json::from_str(&meta("architecture")?).map_err(|e| bad(e.to_string()))?;
         let weights: Vec<f64> = serde_json::from_str(&meta("combination")?).map_err(|e| bad(e.to_string()))?;
-        if weights.len() != architecture.views.len() || weights.iter().any(|w| !w.is_finite()) {
-            return Err(bad("a weight for each view is expected".into()));
+        // Files of before there were ensembles do not say how many.
+        let members = c.meta.get("members").map_or(Some(1), |m| m.parse::<usize>().ok().filter(|m| (1..=MOST).contains(m)));
+        let members = members.ok_or_else(|| bad(format!("'members': expected 1 to {MOST}")))?;
+        if weights.len() != members * architecture.views.len() || weights.iter().any(|w| !w.is_finite()) {
+            return Err(bad("a weight for each network and view is expected".into()));
         }
         let calibration: Calibration = serde_json::from_str(&meta("calibration")?).map_err(|e| bad(e.to_string()))?;
         if calibration.biases.len() != system.outputs().len() {
             return Err(bad("a bias for each class is expected".into()));
         }
-        let mut net = architecture.build(system.geometry(), system.outputs().len(), 0).map_err(|e| bad(e.to_string()))?;
-        let values = net.tensors().iter().map(|t| c.tensor(&t.name, t.values.len())).collect::<Result<Vec<_>, _>>()?;
-        net.set_tensors(&values).map_err(bad)?;
-        net.running = c.tensor("running", net.running.len())?;
+        let read = |k: usize| {
+            let mut net = architecture.build(system.geometry(), system.outputs().len(), 0).map_err(|e| bad(e.to_string()))?;
+            let values = net.tensors().iter().map(|t| c.tensor(&member(k, &t.name), t.values.len())).collect::<Result<Vec<_>, _>>()?;
+            net.set_tensors(&values).map_err(bad)?;
+            net.running = c.tensor(&member(k, "running"), net.running.len())?;
+            Ok(net)
+        };
+        let nets = (0..members).map(read).collect::<Result<Vec<Network>, CheckpointError>>()?;
         let sha256 = crate::shipped::sha256(bytes);
-        let predictor = Predictor::new(&net, Precision::F32);
+        let predictors = nets.iter().map(|n| Predictor::new(n, Precision::F32)).collect();
         let recipe = c.meta.get("recipe").cloned().unwrap_or_default();
-        Ok(Model { id: meta("id")?, system, architecture, net, calibration, combination: Combination { weights }, recipe, sha256, predictor })
+        Ok(Model { id: meta("id")?, system, architecture, nets, calibration, combination: Combination { weights }, recipe, sha256, predictors })
     }
+}
+
+/// Most networks in a file.
+const MOST: usize = 64;
+
+/// Name of a tensor of network `k`.
+fn member(k: usize, name: &str) -> String {
+    if k == 0 { name.to_owned() } else { format!("member{k}.{name}") }
 }

@@ -58,6 +58,18 @@ pub struct Recipe {
     pub seed: u64,
     /// Rows of validation.
     pub validation: usize,
+    /// Networks trained alike from different beginnings, which answer together.
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub members: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_one(n: &usize) -> bool {
+    *n == 1
 }
 
 /// Why a recipe or a run fails.
@@ -85,6 +97,7 @@ impl Recipe {
             () if super::by_name(&r.system).is_none() => bad(&format!("system: expected one of {}", super::NAMES.join(", "))),
             () if r.batch == 0 || r.batch > 10_000 || r.shown < r.batch as u64 => bad("batch: expected 1 to 10,000, and shown at least one batch"),
             () if r.simulated == 0 && r.labelled.is_none() => bad("simulated: expected at least one example, or labelled ones"),
+            () if !(1..=16).contains(&r.members) => bad("members: expected 1 to 16"),
             () if r.simulated > 5_000_000 || r.validation == 0 || r.validation > 1_000_000 => bad("simulated: at most 5 million; validation: 1 to a million"),
             () if !(0.0..=1.0).contains(&r.labelled_share) || (r.labelled_share > 0.0 && r.labelled.is_none()) => {
                 bad("labelled_share: expected 0 to 1, with the path of labelled examples")
@@ -92,6 +105,11 @@ impl Recipe {
             () if r.rate <= 0.0 || !r.rate.is_finite() || r.decay < 0.0 => bad("rate: expected a positive number; decay: at least 0"),
             () => Ok(r),
         }
+    }
+
+    /// The run of one member.
+    pub fn member(&self, k: usize) -> Recipe {
+        Recipe { members: 1, seed: self.seed + k as u64, ..self.clone() }
     }
 
     pub fn steps(&self) -> u64 {
@@ -335,7 +353,7 @@ impl<'a> Trainer<'a> {
 
     /// The model, calibrated and with its views weighted on the validation rows.
     pub fn export(&self, id: &str) -> Model {
-        Model::fit(self.system, &self.architecture, &self.net, &self.recipe, id, &self.data.validation)
+        Model::fit(self.system, &self.architecture, vec![self.net.clone()], &self.recipe, id, &self.data.validation)
     }
 
     pub fn geometry(&self) -> Geometry {
@@ -386,6 +404,14 @@ mod tests {
         for cut in [0, 7, 100, a.len() / 2, a.len() - 1] {
             assert!(Model::from_bytes("test", &a[..cut]).is_err());
         }
+        // Two networks in one file answer as the weighted mean of both.
+        let second = Model::from_bytes("test", &a).unwrap();
+        let both = Model::together(vec![model, second], &Recipe { members: 2, ..recipe() }, "pair", &data.validation);
+        both.write(&dir.path().join("pair.safetensors")).unwrap();
+        let read = Model::read(&dir.path().join("pair.safetensors")).unwrap();
+        assert_eq!((read.nets.len(), read.combination.weights.len()), (2, 2));
+        let q = read.predict(&data.validation.images);
+        assert!(q == both.predict(&data.validation.images) && q.iter().zip(&p).all(|(q, p)| (q - p).abs() < 1e-4), "copies of one network change its answers");
         let other = Recipe { seed: 9, ..recipe() };
         assert!(Trainer::new(other, &*system, &data).unwrap().resume(&dir.path().join("1")).is_err());
     }

@@ -4,12 +4,12 @@ use slipher_data::cutout::Cutout;
 use slipher_data::spectrum::median;
 use slipher_nn::augment::{Affine, view};
 
-/// Side of what is encoded: a square of 69 fits in at any angle. A pixel is three of the contest's 424.
-pub const SIDE: usize = 98;
-/// Side of a whole picture on these pixels: 424 / 3, rounded up to even.
-pub const FRAME: usize = 142;
+/// Side of what is encoded: a square of 69 fits in at any angle, its middle on the middle. A pixel is three of the contest's 424.
+pub const SIDE: usize = 99;
+/// Side of a whole picture on these pixels: 424 / 3.
+pub const FRAME: usize = 141;
 
-/// `[R, G, B][98][98]`, 0 to 1. Pictures (8 bits) are taken as they are; fluxes in three bands, reddest last, are stretched as SDSS's pictures are
+/// `[R, G, B][99][99]`, 0 to 1. Pictures (8 bits) are taken as they are; fluxes in three bands, reddest last, are stretched as SDSS's pictures are
 /// (Lupton et al. 2004); a single band is grey. A picture of another size is taken to show as much of its galaxy as the contest's do.
 ///
 /// # Errors

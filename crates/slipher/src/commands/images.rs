@@ -41,8 +41,11 @@ pub fn train(system: &dyn System, c: &Changes, quiet: bool) -> Result<Outcome> {
     let mut recipe = match c.recipe {
         Some(p) => {
             let text = std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?;
+            // Recipes leave the place of labelled images to the command line.
+            let given = c.labelled.filter(|_| !text.lines().any(|l| l.trim_start().starts_with("labelled ")));
+            let text = given.map_or(text.clone(), |l| format!("labelled = {:?}\n{text}", l.display().to_string()));
             let mut r = Recipe::parse(&text).into_diagnostic()?;
-            if let (Some(folder), Some(l)) = (p.parent(), &r.labelled) {
+            if let (Some(folder), Some(l), None) = (p.parent(), &r.labelled, c.labelled) {
                 r.labelled = Some(folder.join(l));
             }
             r
@@ -54,7 +57,7 @@ pub fn train(system: &dyn System, c: &Changes, quiet: bool) -> Result<Outcome> {
     }
     recipe.shown = c.steps.map_or(recipe.shown, |s| s * recipe.batch as u64);
     recipe.seed = c.seed.unwrap_or(recipe.seed);
-    if c.output.join("checkpoint.safetensors").exists() && !c.resume {
+    if ["", "member-0"].iter().any(|m| c.output.join(m).join("checkpoint.safetensors").exists()) && !c.resume {
         return Err(miette::miette!("{} holds a run: add --resume to continue it, or give another --output", c.output.display()));
     }
     let stop = stopper()?;
@@ -73,10 +76,9 @@ pub fn stopper() -> Result<Arc<AtomicBool>> {
     Ok(stop)
 }
 
-/// Trains in a folder, continuing what is there; none if it was stopped.
+/// Trains in a folder, continuing what is there; none if it was stopped. Members of an ensemble have folders of their own.
 pub fn fit(recipe: Recipe, folder: &Path, id: &str, stop: &AtomicBool, quiet: bool) -> Result<Option<Model>> {
     let own = system(&recipe.system)?;
-    let (steps, batch) = (recipe.steps(), recipe.batch as u64);
     if !quiet {
         eprintln!("{id}: simulating {} examples", recipe.simulated);
     }
@@ -87,7 +89,25 @@ pub fn fit(recipe: Recipe, folder: &Path, id: &str, stop: &AtomicBool, quiet: bo
     if data.skipped.len() > 5 {
         eprintln!("left out: {} more", data.skipped.len() - 5);
     }
-    let mut trainer = Trainer::new(recipe, &*own, &data).into_diagnostic()?;
+    let mut members = Vec::new();
+    for k in 0..recipe.members {
+        let (place, name) = if recipe.members == 1 { (folder.to_owned(), id.to_owned()) } else { (folder.join(format!("member-{k}")), format!("{id} {k}")) };
+        let Some(m) = one(recipe.member(k), &*own, &data, &place, &name, stop, quiet)? else { return Ok(None) };
+        members.push(m);
+    }
+    let model = if members.len() == 1 { members.remove(0) } else { Model::together(members, &recipe, id, &data.validation) };
+    if own.is_classifier() && !quiet && data.validation.rows() > 0 {
+        let p = model.predict(&data.validation.images);
+        let right = slipher_systems::images::score::accuracy(&p, &data.validation.truth, own.outputs().len());
+        eprintln!("{id}: {:.2} % of {} validation rows right", 100.0 * right, data.validation.rows());
+    }
+    Ok(Some(model))
+}
+
+/// Trains one network.
+fn one(recipe: Recipe, own: &dyn System, data: &Data, folder: &Path, id: &str, stop: &AtomicBool, quiet: bool) -> Result<Option<Model>> {
+    let (steps, batch) = (recipe.steps(), recipe.batch as u64);
+    let mut trainer = Trainer::new(recipe, own, data).into_diagnostic()?;
     trainer.resume(folder).into_diagnostic()?;
     if trainer.step > 0 && trainer.step < steps {
         eprintln!("Resumed at step {}", trainer.step);

@@ -114,8 +114,8 @@ impl Study<'_> {
         let some = &sets.tests.last().map(|t| &t.1.images[..t.1.images.len().min(200)]).unwrap_or(&[]);
         for (c, m) in &own {
             let (quarter, any) = turning(m, some);
-            body.push_str(&format!("<tr><td>{}</td><td>{}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>", c.title, m.net.parameters()));
-            say(&format!("turning: {}: {} weights, quarters {quarter:.6}, 15 to 75° {any:.6}", c.title, m.net.parameters()));
+            body.push_str(&format!("<tr><td>{}</td><td>{}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>", c.title, m.parameters()));
+            say(&format!("turning: {}: {} weights, quarters {quarter:.6}, 15 to 75° {any:.6}", c.title, m.parameters()));
             numbers.insert(format!("turning: {}", c.title), serde_json::json!([quarter, any]));
         }
         body.push_str("</table>");
