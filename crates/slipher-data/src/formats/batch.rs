@@ -32,22 +32,31 @@ pub fn spectra<'a>(batch: &'a RecordBatch, options: &'a ReadOptions) -> Result<i
 /// One array of numbers of an arm: by role.
 type Arm = BTreeMap<u8, (String, String, Numbers)>;
 
-/// A list column, cast to lists of f64.
+/// A column of lists of numbers.
 struct Numbers {
     values: ArrayRef,
+    /// Of a dictionary, the entry of each row: spectra on one grid share one list of wavelengths.
+    keys: Option<Vec<Option<usize>>>,
     unit: String,
 }
 
 impl Numbers {
     fn new(values: &ArrayRef, unit: String) -> Option<Numbers> {
+        if let Some(d) = values.as_any_dictionary_opt() {
+            let of = Numbers::new(d.values(), unit)?;
+            let keys = if d.values().is_empty() { vec![None; d.len()] } else { d.normalized_keys().into_iter().map(Some).collect() };
+            let keys = keys.into_iter().enumerate().map(|(i, k)| k.filter(|_| d.keys().is_valid(i))).collect();
+            return of.keys.is_none().then_some(Numbers { keys: Some(keys), ..of });
+        }
         let item = match values.data_type() {
             DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::ListView(f) | DataType::LargeListView(f) => f,
             _ => return None,
         };
-        (item.data_type().is_numeric() || *item.data_type() == DataType::Boolean).then(|| Numbers { values: values.clone(), unit })
+        (item.data_type().is_numeric() || *item.data_type() == DataType::Boolean).then(|| Numbers { values: values.clone(), keys: None, unit })
     }
 
     fn row(&self, row: usize) -> Option<Vec<f64>> {
+        let row = self.keys.as_ref().map_or(Some(row), |k| k[row])?;
         if self.values.is_null(row) {
             return None;
         }

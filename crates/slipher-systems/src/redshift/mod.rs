@@ -40,5 +40,6 @@ pub mod prior;
 pub mod score;
 pub mod simulate;
 pub mod strangers;
+pub mod table;
 pub mod template_fit;
 pub mod train;

@@ -10,6 +10,7 @@ use slipher_data::catalogue::{CatalogueWriter, Column, Values, record};
 use slipher_data::hats::{self, PartWriter, Pixel};
 use slipher_sim::random::Stream;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
+use slipher_systems::redshift::table::example_columns;
 
 use crate::{Outcome, System, progress};
 
@@ -61,7 +62,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     while row < a.n {
         let end = (row + 512).min(a.n);
         let batch: Vec<Example> = (row..end).into_par_iter().map(|r| simulator.draw(Split::Test, r)).collect();
-        writer.write(columns(&batch, &simulator.names)).into_diagnostic()?;
+        writer.write(example_columns(&batch, &simulator.names)).into_diagnostic()?;
         row = end;
         bar.set_position(row);
     }
@@ -115,7 +116,7 @@ fn partition(a: &Args, simulator: &Simulator, pixel: Pixel, rows: std::ops::Rang
             c("ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", Values::F64(ra)),
             c("dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS", Values::F64(dec)),
         ];
-        all.extend(columns(&batch, &simulator.names));
+        all.extend(example_columns(&batch, &simulator.names));
         let batch = record(&all).into_diagnostic()?;
         let w = match &mut writer {
             Some(w) => w,
@@ -125,20 +126,4 @@ fn partition(a: &Args, simulator: &Simulator, pixel: Pixel, rows: std::ops::Rang
     }
     writer.map_or(Ok(0), PartWriter::finish).into_diagnostic()?;
     Ok(())
-}
-
-fn columns(batch: &[Example], names: &[String]) -> Vec<Column> {
-    let c = |name, unit, description, values| Column { name, unit, ucd: "", description, values };
-    let text = |f: &dyn Fn(&Example) -> String| Values::Text(batch.iter().map(f).collect());
-    vec![
-        c("object_id", "", "split and row of the stream", text(&|e| e.spectrum.object_id.clone())),
-        c("instrument", "", "instrument", text(&|e| names[e.instrument].clone())),
-        c("wave", "Angstrom", "vacuum wavelength", Values::F64Lists(batch.iter().map(|e| e.spectrum.wave.clone()).collect())),
-        c("flux", "1e-17 erg/s/cm2/Angstrom", "flux density", Values::F32Lists(batch.iter().map(|e| e.spectrum.flux.clone()).collect())),
-        c("ivar", "1e34 s2.cm4.Angstrom2/erg2", "inverse variance, 0 = bad", Values::F32Lists(batch.iter().map(|e| e.spectrum.ivar.clone()).collect())),
-        c("z", "", "true redshift", Values::F64(batch.iter().map(|e| e.truth.map_or(f64::NAN, |t| t.1)).collect())),
-        c("spectype", "", "true class", text(&|e| e.truth.map_or(String::new(), |t| t.0.name().into()))),
-        c("subtype", "", "kind within the class", text(&|e| e.subtype.to_owned())),
-        c("snr", "", "median S/N per pixel asked for", Values::F64(batch.iter().map(|e| e.snr).collect())),
-    ]
 }

@@ -1,0 +1,76 @@
+//! The contract `RecordBatch → RecordBatch` as a Python object.
+
+use std::path::Path;
+
+use pyo3::prelude::*;
+use pyo3::types::PyAny;
+use pyo3_arrow::{PyRecordBatch, PySchema};
+use slipher_data::formats::{Medium, ReadOptions};
+use slipher_systems::redshift::contract;
+use slipher_systems::redshift::decode::lag_redshifts;
+use slipher_systems::redshift::measure::Wanted;
+use slipher_systems::redshift::model::Model;
+use slipher_systems::redshift::prior::Prior;
+use slipher_systems::shipped;
+
+use crate::value_error;
+
+/// A model in memory with what is wanted of it. Python never pickles it: `slipher.Model` holds the path, the hash and the options.
+#[pyclass(frozen, module = "slipher._slipher")]
+pub struct Predictor {
+    model: Model,
+    wanted: Wanted,
+    options: ReadOptions,
+}
+
+#[pymethods]
+impl Predictor {
+    /// `path` None is the model that comes with the package. `purity` 0 to 1 sets the threshold of `accepted`; `prior` is as `--prior` of the
+    /// command line; `medium` is "air", "vacuum" or None (as the columns say).
+    #[new]
+    #[pyo3(signature = (path, purity, pz, prior, medium))]
+    fn new(py: Python<'_>, path: Option<String>, purity: f64, pz: bool, prior: Option<String>, medium: Option<String>) -> PyResult<Self> {
+        let model = py.detach(|| path.map_or_else(shipped::redshift, |p| Model::read(Path::new(&p)))).map_err(value_error)?;
+        let prior = prior.map(|p| Prior::parse(&p)).transpose().map_err(value_error)?;
+        let accept = model.dial.threshold(purity).filter(|_| purity > 0.0).ok_or_else(|| {
+            let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
+            value_error(format!("purity {purity}: this model knows thresholds for purities up to {}", known.join(", ")))
+        })?;
+        let medium = match medium.as_deref() {
+            None => None,
+            Some("air") => Some(Medium::Air),
+            Some("vacuum") => Some(Medium::Vacuum),
+            Some(other) => return Err(value_error(format!("medium {other:?}: expected 'air', 'vacuum' or None"))),
+        };
+        Ok(Predictor { model, wanted: Wanted { pz, prior, accept, ..Wanted::default() }, options: ReadOptions { medium } })
+    }
+
+    #[getter]
+    fn id(&self) -> &str {
+        &self.model.id
+    }
+
+    #[getter]
+    fn sha256(&self) -> &str {
+        &self.model.sha256
+    }
+
+    /// Redshifts of the column `pz`.
+    #[getter]
+    fn pz_grid(&self) -> Vec<f64> {
+        lag_redshifts()
+    }
+
+    /// Rows out are rows in, in order; spectra that cannot be measured are flagged. The batch is read where it lies.
+    fn predict<'py>(&self, py: Python<'py>, batch: PyRecordBatch) -> PyResult<Bound<'py, PyAny>> {
+        let batch = batch.into_inner();
+        let found = py.detach(|| contract::predict(&self.model, &self.wanted, &self.options, &batch)).map_err(value_error)?;
+        PyRecordBatch::new(found).into_pyarrow(py)
+    }
+
+    /// Columns of the result for batches of a schema.
+    fn schema<'py>(&self, py: Python<'py>, batches: PySchema) -> PyResult<Bound<'py, PyAny>> {
+        let found = contract::schema(&self.model, &self.wanted, &batches.into_inner()).map_err(value_error)?;
+        PySchema::new(found).into_pyarrow(py)
+    }
+}
