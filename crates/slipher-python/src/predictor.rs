@@ -10,7 +10,6 @@ use slipher_systems::redshift::contract;
 use slipher_systems::redshift::decode::lag_redshifts;
 use slipher_systems::redshift::measure::Wanted;
 use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::prior::Prior;
 use slipher_systems::shipped;
 
 use crate::value_error;
@@ -31,18 +30,14 @@ impl Predictor {
     #[pyo3(signature = (path, purity, pz, prior, medium))]
     fn new(py: Python<'_>, path: Option<String>, purity: f64, pz: bool, prior: Option<String>, medium: Option<String>) -> PyResult<Self> {
         let model = py.detach(|| path.map_or_else(shipped::redshift, |p| Model::read(Path::new(&p)))).map_err(value_error)?;
-        let prior = prior.map(|p| Prior::parse(&p)).transpose().map_err(value_error)?;
-        let accept = model.dial.threshold(purity).filter(|_| purity > 0.0).ok_or_else(|| {
-            let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
-            value_error(format!("purity {purity}: this model knows thresholds for purities up to {}", known.join(", ")))
-        })?;
+        let wanted = Wanted::new(&model, purity, pz, prior.as_deref()).map_err(value_error)?;
         let medium = match medium.as_deref() {
             None => None,
             Some("air") => Some(Medium::Air),
             Some("vacuum") => Some(Medium::Vacuum),
             Some(other) => return Err(value_error(format!("medium {other:?}: expected 'air', 'vacuum' or None"))),
         };
-        Ok(Predictor { model, wanted: Wanted { pz, prior, accept, ..Wanted::default() }, options: ReadOptions { medium } })
+        Ok(Predictor { model, wanted, options: ReadOptions { medium } })
     }
 
     #[getter]

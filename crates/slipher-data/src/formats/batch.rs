@@ -1,32 +1,59 @@
 //! Arrow batches with a spectrum in each row: lists of wavelength, flux and noise, as columns of their own (`wave, flux, ivar`; what `slipher simulate`
-//! writes), inside one struct (MultimodalUniverse: `spectrum.{lambda, flux, ivar, mask}`), or one struct for each arm (DESI on HATS: `spectra_b.{wavelength, …}`).
+//! writes), inside one struct (MultimodalUniverse: `spectrum.{lambda, flux, ivar, mask}`) or list of structs, or one for each arm (DESI on HATS: `spectra_b.{wavelength, …}`).
+//! Spectra on one grid may share it as a dictionary with one entry.
 //! Rows are taken from the batch one at a time: the batch itself is never copied.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
     ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayRef, RecordBatch, StructArray};
-use arrow_schema::DataType;
+use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch};
+use arrow_schema::{DataType, Field};
 
 use super::ReadOptions;
 use super::desi::join;
 use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, role, wave_names};
 use crate::spectrum::{Spectrum, Truth};
 
-/// The spectra of a batch, a row each; what a row lacks is an error in its place.
-///
-/// # Errors
-/// Columns without wavelengths and fluxes: the message names those that are there.
-pub fn spectra<'a>(batch: &'a RecordBatch, options: &'a ReadOptions) -> Result<impl Iterator<Item = Result<Spectrum, String>> + 'a, String> {
-    let arms = arms(batch);
-    if arms.is_empty() {
-        let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
-        return Err(format!("no columns (or fields of a struct) with lists of wavelengths ({} …) and fluxes; columns are {}", wave_names(), names.join(", ")));
+/// A batch whose columns hold spectra: rows are taken from it in any order, on any thread.
+pub struct Spectra<'a> {
+    batch: &'a RecordBatch,
+    options: &'a ReadOptions,
+    arms: Vec<Arm>,
+}
+
+impl<'a> Spectra<'a> {
+    /// Finds the columns.
+    ///
+    /// # Errors
+    /// Columns without wavelengths and fluxes: the message names those that are there.
+    pub fn of(batch: &'a RecordBatch, options: &'a ReadOptions) -> Result<Self, String> {
+        let arms = arms(batch);
+        if arms.is_empty() {
+            let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+            return Err(format!(
+                "no columns (or fields of a struct) with lists of wavelengths ({} …) and fluxes; columns are {}",
+                wave_names(),
+                names.join(", ")
+            ));
+        }
+        Ok(Spectra { batch, options, arms })
     }
-    Ok((0..batch.num_rows()).map(move |row| spectrum(&arms, row, options).map(|s| identify(batch, row, s))))
+
+    pub fn rows(&self) -> usize {
+        self.batch.num_rows()
+    }
+
+    /// The spectrum of a row.
+    ///
+    /// # Errors
+    /// What the row lacks.
+    pub fn row(&self, row: usize) -> Result<Spectrum, String> {
+        spectrum(&self.arms, row, self.options).map(|s| identify(self.batch, row, s))
+    }
 }
 
 /// One array of numbers of an arm: by role.
@@ -102,16 +129,31 @@ fn arms(batch: &RecordBatch) -> Vec<Arm> {
         }
     };
     for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
-        if let Some(s) = values.as_any().downcast_ref::<StructArray>() {
+        let fields: Vec<(Arc<Field>, ArrayRef)> = match values.data_type() {
+            DataType::Struct(_) => values.as_struct().fields().iter().cloned().zip(values.as_struct().columns().iter().cloned()).collect(),
+            DataType::List(f) if matches!(f.data_type(), DataType::Struct(_)) => turned(values.as_list::<i32>()),
+            DataType::LargeList(f) if matches!(f.data_type(), DataType::Struct(_)) => turned(values.as_list::<i64>()),
+            _ => vec![],
+        };
+        if !fields.is_empty() {
             out.push(Arm::new());
             let arm = out.len() - 1;
-            s.fields().iter().zip(s.columns()).for_each(|(f, v)| add(arm, &mut out, f, v));
+            fields.iter().for_each(|(f, v)| add(arm, &mut out, f, v));
         } else {
             add(0, &mut out, field, values);
         }
     }
     out.retain(|a| a.contains_key(&(Role::Wave as u8)) && a.contains_key(&(Role::Flux as u8)));
     out
+}
+
+/// A list of structs as lists of their fields, over the same memory.
+fn turned<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Vec<(Arc<Field>, ArrayRef)> {
+    let pixels = lists.values().as_struct();
+    let of = |(f, v): (&Arc<Field>, &ArrayRef)| -> (Arc<Field>, ArrayRef) {
+        (f.clone(), Arc::new(GenericListArray::<O>::new(f.clone(), lists.offsets().clone(), v.clone(), lists.nulls().cloned())))
+    };
+    pixels.fields().iter().zip(pixels.columns()).map(of).collect()
 }
 
 fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum, String> {

@@ -1,8 +1,9 @@
 //! Parquet tables with a spectrum in each row, as [`super::batch`] describes them.
 
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use rayon::prelude::*;
 
-use super::batch::spectra;
+use super::batch::Spectra;
 use super::{Content, Context, Format, Row};
 
 pub(super) const FORMAT: Format = Format {
@@ -28,7 +29,8 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     for batch in reader {
         let batch = batch.map_err(|e| e.to_string())?;
         let first = out.len();
-        out.extend(spectra(&batch, &context.options)?.enumerate().map(|(i, spectrum)| Row { hdu: 0, row: first + i, spectrum }));
+        let found = Spectra::of(&batch, &context.options)?;
+        out.par_extend((0..found.rows()).into_par_iter().map(|i| Row { hdu: 0, row: first + i, spectrum: found.row(i) }));
     }
     Ok(out)
 }

@@ -73,8 +73,20 @@ struct Conditions {
 
 const SIDE: usize = 45;
 
-fn conditions(rng: &mut Stream) -> Conditions {
-    let fwhm = rng.log_uniform(1.7, 5.5);
+/// A camera under its sky.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Camera {
+    /// Seeing, pixels: full width at half maximum, least and most.
+    pub fwhm: (f64, f64),
+}
+
+/// From ZTF's pixels of 1″ to DECam's of 0.26″.
+pub const ANY: Camera = Camera { fwhm: (1.7, 5.5) };
+/// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016).
+pub const HITS: Camera = Camera { fwhm: (3.0, 6.0) };
+
+fn conditions(camera: Camera, rng: &mut Stream) -> Conditions {
+    let fwhm = rng.log_uniform(camera.fwhm.0, camera.fwhm.1);
     let psf = Psf { q: rng.uniform(0.85, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5)) };
     let old = Psf { q: rng.uniform(0.9, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5)) };
     let small = rng.exponential(0.06).min(0.3);
@@ -91,9 +103,9 @@ fn conditions(rng: &mut Stream) -> Conditions {
 }
 
 /// Draws a transient or an artefact. Only what a survey would have detected comes back; conditions in which twenty attempts fail are drawn again.
-pub fn draw(real: bool, rng: &mut Stream) -> Triplet {
+pub fn draw(real: bool, camera: Camera, rng: &mut Stream) -> Triplet {
     loop {
-        let c = conditions(rng);
+        let c = conditions(camera, rng);
         let cause = if real { Cause::Transient } else { ARTEFACTS[rng.weighted(&ARTEFACTS.map(|a| a.1))].0 };
         for _ in 0..20 {
             if let Some(t) = attempt(cause, &c, rng) {
@@ -375,17 +387,17 @@ mod tests {
     /// S/N as published for injected transients (median 12, few below 6); all candidates would have been detected.
     #[test]
     fn candidates_are_detections() {
-        let mut snr: Vec<f64> = (0..300).map(|row| draw(true, &mut Stream::new(7, 1, row)).snr).collect();
+        let mut snr: Vec<f64> = (0..300).map(|row| draw(true, ANY, &mut Stream::new(7, 1, row)).snr).collect();
         snr.sort_by(f64::total_cmp);
         assert!(snr[0] >= 6.0 && snr[150] > 9.0 && snr[150] < 16.0, "{} {}", snr[0], snr[150]);
         let mut causes = std::collections::HashSet::new();
         for row in 0..400 {
-            let t = draw(false, &mut Stream::new(7, 2, row));
+            let t = draw(false, ANY, &mut Stream::new(7, 2, row));
             assert!(t.snr >= 6.0 && t.difference.data.iter().all(|v| v.is_finite()));
             causes.insert(format!("{:?}", t.cause));
         }
         assert_eq!(causes.len(), ARTEFACTS.len(), "{causes:?}");
-        assert_eq!(draw(false, &mut Stream::new(1, 2, 3)), draw(false, &mut Stream::new(1, 2, 3)));
+        assert_eq!(draw(false, ANY, &mut Stream::new(1, 2, 3)), draw(false, ANY, &mut Stream::new(1, 2, 3)));
     }
 
     /// The difference has the noise that it says it has where nothing is.
@@ -393,7 +405,7 @@ mod tests {
     fn sigma_is_the_noise() {
         let (mut sum, mut n) = (0.0, 0.0);
         for row in 0..200 {
-            let t = draw(true, &mut Stream::new(3, 1, row));
+            let t = draw(true, ANY, &mut Stream::new(3, 1, row));
             for i in (0..STAMP * STAMP).filter(|i| i / STAMP < 4 && t.template.data[*i] < 3.0) {
                 sum += f64::from(t.difference.data[i] / t.sigma.data[i]).powi(2);
                 n += 1.0;

@@ -59,6 +59,10 @@ pub trait System: Send + Sync {
     fn augment(&self) -> Augment;
     /// Draws an example from the simulated sky.
     fn simulate(&self, rng: &mut Stream) -> Example;
+    /// An example of the sky of the paper's survey, where the room's own is wider.
+    fn simulate_published(&self, _rng: &mut Stream) -> Option<Example> {
+        None
+    }
     /// `[channel][stored][stored]`.
     ///
     /// # Errors

@@ -36,12 +36,20 @@ impl Split {
 impl Set {
     /// The first `n` rows of a split of the simulated sky, in parallel; row i of a seed is the same in a set of any size.
     pub fn simulated(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
+        Set::drawn(system, split, seed, n, features, &|rng| Some(system.simulate(rng)))
+    }
+
+    /// The same of the sky of the paper's survey; empty where that is the room's own.
+    pub fn published(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
+        Set::drawn(system, split, seed, n, features, &|rng| system.simulate_published(rng))
+    }
+
+    fn drawn(system: &dyn System, split: Split, seed: u64, n: usize, features: bool, draw: &(dyn Fn(&mut Stream) -> Option<Example> + Sync)) -> Set {
         let made: Vec<_> = (0..n as u64)
             .into_par_iter()
             .map(|row| {
-                let e = system.simulate(&mut Stream::new(seed, split.purpose(), row));
-                let name = format!("{}-{row}", system.name());
-                Row::of(system, e, name, features)
+                let e = draw(&mut Stream::new(seed, split.purpose(), row))?;
+                Row::of(system, e, format!("{}-{row}", system.name()), features).ok()
             })
             .collect();
         Set::gather(made.into_iter().flatten())

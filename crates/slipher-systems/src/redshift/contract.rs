@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use rayon::prelude::*;
 use slipher_data::catalogue::record;
 use slipher_data::formats::ReadOptions;
-use slipher_data::formats::batch::spectra;
+use slipher_data::formats::batch::Spectra;
 use slipher_data::spectrum::{Origin, Spectrum};
 
 use super::catalogue::{Row, columns};
@@ -36,12 +37,9 @@ pub enum ContractError {
 /// No columns of wavelengths and fluxes.
 pub fn predict(model: &Model, wanted: &Wanted, options: &ReadOptions, batch: &RecordBatch) -> Result<RecordBatch, ContractError> {
     let mut rows = Vec::with_capacity(batch.num_rows());
-    let mut found = spectra(batch, options).map_err(ContractError::Columns)?;
-    loop {
-        let some: Vec<Result<Spectrum, String>> = found.by_ref().take(TOGETHER).collect();
-        if some.is_empty() {
-            break;
-        }
+    let found = Spectra::of(batch, options).map_err(ContractError::Columns)?;
+    for from in (0..found.rows()).step_by(TOGETHER) {
+        let some: Vec<Result<Spectrum, String>> = (from..found.rows().min(from + TOGETHER)).into_par_iter().map(|row| found.row(row)).collect();
         let good: Vec<&Spectrum> = some.iter().filter_map(|s| s.as_ref().ok()).collect();
         // A bug must cost a few rows, not the night.
         let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| measure_all(model, wanted, &good)));

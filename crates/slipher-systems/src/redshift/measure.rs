@@ -73,6 +73,27 @@ pub struct Wanted {
 /// Purity that is wanted unless somebody says otherwise.
 pub const PURITY: f64 = 0.98;
 
+/// A wish that a model cannot fulfil.
+#[derive(Debug, thiserror::Error)]
+pub enum BadWish {
+    #[error("purity {asked}: this model knows thresholds for purities above 0 and up to {known}")]
+    Purity { asked: f64, known: String },
+    #[error(transparent)]
+    Prior(#[from] super::prior::PriorError),
+}
+
+impl Wanted {
+    /// Catalogue rows with lines; `purity` of the accepted redshifts by the model's dial, the density of z if `pz`, `prior` as [`Prior::parse`] takes it.
+    ///
+    /// # Errors
+    /// A purity that the dial does not know, a prior that cannot be read.
+    pub fn new(model: &Model, purity: f64, pz: bool, prior: Option<&str>) -> Result<Wanted, BadWish> {
+        let known = || model.dial.0.iter().map(|d| d.0.to_string()).collect::<Vec<_>>().join(", ");
+        let accept = model.dial.threshold(purity).filter(|_| purity > 0.0).ok_or_else(|| BadWish::Purity { asked: purity, known: known() })?;
+        Ok(Wanted { lines: true, pz, prior: prior.map(Prior::parse).transpose()?, accept })
+    }
+}
+
 impl Default for Wanted {
     fn default() -> Self {
         Wanted { lines: true, pz: false, prior: None, accept: 0.75 }

@@ -8,6 +8,7 @@ mod simulate;
 
 use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
+use slipher_sim::sky::subtraction;
 
 use crate::images::architecture::Architecture;
 use crate::images::score::Figure;
@@ -37,7 +38,10 @@ impl System for Transients {
         Augment { any_angle: false, shift: 1.0, zoom: 1.0 }
     }
     fn simulate(&self, rng: &mut Stream) -> Example {
-        simulate::draw(rng)
+        simulate::draw(subtraction::ANY, rng)
+    }
+    fn simulate_published(&self, rng: &mut Stream) -> Option<Example> {
+        Some(simulate::draw(subtraction::HITS, rng))
     }
     fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
         encode::encode(c)

@@ -2,15 +2,15 @@
 
 use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
-use slipher_sim::sky::subtraction::draw as triplet;
+use slipher_sim::sky::subtraction::{Camera, draw as triplet};
 
 use super::encode::STAMPS;
 use crate::images::Example;
 
 /// One candidate. Half of the surveys tell the noise of the difference, half do not.
-pub fn draw(rng: &mut Stream) -> Example {
+pub fn draw(camera: Camera, rng: &mut Stream) -> Example {
     let real = rng.chance(0.5);
-    let t = triplet(real, rng);
+    let t = triplet(real, camera, rng);
     let side = t.difference.width;
     let pixels = [&t.template, &t.science, &t.difference].iter().flat_map(|p| p.data.iter().copied()).collect();
     let mut cutout = Cutout { bands: STAMPS.map(str::to_owned).to_vec(), height: side, width: side, pixels, ..Cutout::default() };

@@ -15,7 +15,6 @@ use slipher_systems::redshift::layouts::Layout;
 use slipher_systems::redshift::measure::{PURITY, Wanted, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline;
-use slipher_systems::redshift::prior::Prior;
 
 use super::parts::Work;
 use crate::report::{self, Subject};
@@ -221,13 +220,9 @@ impl Outputs<'_> {
 impl Common {
     /// What to measure.
     fn wanted(&self, model: &Model, outputs: &Outputs) -> Result<Wanted> {
-        let prior = self.prior.as_deref().map(Prior::parse).transpose().into_diagnostic()?;
-        let accept = model.dial.threshold(self.purity).filter(|_| self.purity > 0.0).ok_or_else(|| {
-            let known: Vec<String> = model.dial.0.iter().map(|d| d.0.to_string()).collect();
-            miette::miette!("--purity {}: this model knows thresholds for purities up to {}", self.purity, known.join(", "))
-        })?;
+        let all = Wanted::new(model, self.purity, outputs.pz, self.prior.as_deref()).into_diagnostic()?;
         // Nobody sees the lines of rows that are only printed.
-        Ok(Wanted { lines: outputs.files().next().is_some(), pz: outputs.pz, prior, accept })
+        Ok(Wanted { lines: outputs.files().next().is_some(), ..all })
     }
 
     /// What changes the rows, for the manifest.
@@ -239,11 +234,19 @@ impl Common {
                 s.insert("prior_sha256".into(), slipher_systems::shipped::sha256(&bytes));
             }
         }
+        // Another arithmetic rounds otherwise, and parts would not be the same bytes.
+        s.insert("precision".into(), word(self.precision));
+        s.insert("device".into(), word(self.device));
         if let Some(m) = self.medium.options().medium {
             s.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
         }
         Ok(s)
     }
+}
+
+/// The word on the command line.
+fn word(v: impl clap::ValueEnum) -> String {
+    v.to_possible_value().map_or_else(String::new, |p| p.get_name().to_owned())
 }
 
 /// Spectra drawn in the report.

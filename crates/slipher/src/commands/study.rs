@@ -70,6 +70,10 @@ impl Study<'_> {
             sets.tests.push(("Real images".into(), Set::of(s, c.test, true).0));
         }
         sets.tests.push(("Simulated sky".into(), Set::simulated(s, Split::Test, self.seed, n(TEST), true)));
+        let published = Set::published(s, Split::Test, self.seed, n(TEST), true);
+        if published.rows() > 0 {
+            sets.tests.push(("Simulated sky of the paper's survey".into(), published));
+        }
         Ok(sets)
     }
 

@@ -1,0 +1,27 @@
+"""Redshifts in Ray Data: actors that hold the model, for pools of workers.
+
+>>> slipher.ray.redshift(ray.data.read_parquet("spectra/")).write_parquet("z/")   # doctest: +SKIP
+
+Give the pool fewer actors than the cluster has CPUs: Ray needs some for reading, and waits for ever otherwise.
+"""
+
+import pyarrow as pa
+
+from . import model as models
+
+
+class Predictor:
+    """An actor of ``Dataset.map_batches(..., batch_format="pyarrow")``: the model is read once for each."""
+
+    def __init__(self, model=None):
+        self.model = models.of(model)
+        self.model.id  # read it now, not in the first batch
+
+    def __call__(self, table: pa.Table) -> pa.Table:
+        return self.model.table(table, progress=False)
+
+
+def redshift(dataset, model=None, actors=1, **resources):
+    """A Dataset with redshifts; ``resources`` go to ``map_batches`` (``num_cpus``, ``batch_size``)."""
+    resources = {"batch_size": 1024, **resources}
+    return dataset.map_batches(Predictor, fn_constructor_args=[models.of(model)], batch_format="pyarrow", zero_copy_batch=True, concurrency=actors, **resources)

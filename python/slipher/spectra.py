@@ -1,0 +1,232 @@
+"""Spectra of every kind to Arrow tables that :class:`slipher.Model` reads."""
+
+import glob as _glob
+import os
+
+import numpy as np
+import pyarrow as pa
+
+from . import _slipher
+
+
+def read(paths):
+    """Spectra of files, as ``slipher redshift`` sees them.
+
+    Parameters
+    ----------
+    paths : str, path, or a list of them
+        Survey files of any format in ``slipher formats``; patterns with ``*`` are expanded.
+
+    Returns
+    -------
+    pyarrow.Table
+        ``object_id``, ``ra``, ``dec`` [deg], ``wave`` [Angstrom, vacuum], ``flux``, ``ivar`` (0 = bad), what the file says itself (``z``, ``spectype``,
+        ``zwarn``), where it stood (``file``, ``hdu``, ``row``), and ``read_error`` for rows without a spectrum.
+
+    Raises
+    ------
+    ValueError
+        A file that cannot be read; the message says what was expected.
+    """
+    paths = [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
+    found = []
+    for path in map(os.fspath, paths):
+        some = sorted(_glob.glob(path)) if any(c in path for c in "*?[") and not os.path.exists(path) else [path]
+        if not some:
+            raise ValueError(f"{path}: no file matches")
+        found += [_slipher.read(p) for p in some]
+    return pa.Table.from_batches(found)
+
+
+def simulate(n, instruments=("sdss", "boss", "desi", "euclid-red"), *, seed=1, templates=(), blank_sky=0.0, peculiar=0.0):
+    """Simulated spectra of galaxies, quasars and stars. The same seed gives the same spectra on any number of threads.
+
+    Parameters
+    ----------
+    n : int
+        How many.
+    instruments : list of str, or dict
+        Names (:func:`slipher.instruments`) or TOML files; a dict gives each a weight.
+    seed : int
+    templates : list of paths
+        Folders of SEDs beside those that are built in.
+    blank_sky, peculiar : float
+        Shares of spectra without an object, and of peculiar ones (supernovae, broken calibration, blazars).
+
+    Returns
+    -------
+    pyarrow.Table
+        ``wave`` [Angstrom], ``flux`` [1e-17 erg/s/cm2/Angstrom], ``ivar``, and the truth: ``z``, ``spectype``, ``subtype``, ``snr``.
+
+    >>> import slipher
+    >>> slipher.simulate(3, ["boss"], seed=7).column_names[:3]
+    ['object_id', 'instrument', 'wave']
+    """
+    weights = instruments.items() if isinstance(instruments, dict) else [(i, 1.0) for i in ([instruments] if isinstance(instruments, str) else instruments)]
+    weights = [(str(k), float(v)) for k, v in weights]
+    parts = [
+        _slipher.simulate(start, min(start + 4096, n), weights, [os.fspath(t) for t in templates], blank_sky, peculiar, seed)
+        for start in range(0, n, 4096) or (0,)
+    ]
+    return pa.Table.from_batches(parts)
+
+
+def table(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None, **columns):
+    """Whatever :func:`slipher.redshift` takes, as a ``pyarrow.Table``. Arrays of one row a spectrum are not copied."""
+    if wave is None and ivar is None and not columns:
+        found = _known(flux)
+        if found is not None:
+            return found
+    if wave is None:
+        raise ValueError(f"wave is missing: expected wavelengths [Angstrom, vacuum] beside flux, got {type(flux).__name__} alone")
+    return _arrays(flux, wave, {"ivar": ivar, "sigma": sigma, "variance": variance, "mask": mask}, columns)
+
+
+def _known(data):
+    """Tables and objects that bring their wavelengths."""
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    if isinstance(data, pa.Table):
+        return data
+    if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas and what is built on it
+        return pa.Table.from_pandas(data, preserve_index=data.index.name is not None)
+    if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
+        return pa.table(data)
+    if hasattr(data, "spectral_axis"):  # specutils' Spectrum, and Spectrum1D before version 2
+        return _spectrum(data)
+    if hasattr(data, "colnames"):  # astropy's Table and QTable
+        return _astropy(data)
+    if isinstance(data, (list, tuple)) and data and all(hasattr(s, "spectral_axis") for s in data):
+        return pa.concat_tables([_spectrum(s) for s in data], promote_options="permissive")
+    return None
+
+
+def _spectrum(s):
+    noise = {}
+    if s.uncertainty is not None:
+        from astropy.nddata import InverseVariance
+
+        try:
+            noise["ivar"] = s.uncertainty.represent_as(InverseVariance).array
+        except TypeError as e:
+            raise ValueError(f"uncertainty {type(s.uncertainty).__name__}: expected a standard deviation, variance or inverse variance") from e
+    # The unit of the flux only says whether it is per wavelength or per frequency: both it and its errors keep their scale.
+    return _arrays(s.flux, s.spectral_axis, {**noise, "mask": None if s.mask is None else np.broadcast_to(s.mask, s.flux.shape)}, {})
+
+
+def _astropy(t):
+    names, columns = [], []
+    for name in t.colnames:
+        values, unit = _plain(t[name])
+        if values.ndim <= 2 and values.dtype.kind in "fiub" or values.ndim == 1 and values.dtype.kind in "US":
+            array = _lists(values) if values.ndim == 2 else pa.array(values.tolist() if values.dtype.kind in "US" else _native(values))
+            names.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+            columns.append(array)
+    return pa.Table.from_arrays(columns, schema=pa.schema(names))
+
+
+def _arrays(flux, wave, noise, columns):
+    flux, flux_unit = _plain(flux)
+    wave, _ = _plain(_angstrom(wave))
+    one = flux.ndim == 1 and flux.dtype != object
+    if one:
+        flux = flux[None, :]
+    if flux.dtype == object or flux.ndim != 2:
+        if flux.ndim != 1:
+            raise ValueError(f"flux has shape {flux.shape}: expected (pixels,), (spectra, pixels) or a list of arrays")
+        return _ragged(flux, flux_unit, wave, noise, columns)
+    n, pixels = flux.shape
+    fields, arrays = [], []
+
+    def add(name, values, unit=""):
+        values, own = _plain(values)
+        unit = unit or own
+        if values.ndim == 1 and values.shape != (pixels,) or values.ndim == 2 and values.shape != (n, pixels) or values.ndim > 2:
+            raise ValueError(f"{name} has shape {values.shape}: expected {(n, pixels)} as flux, or {(pixels,)} for all")
+        if values.ndim == 0:
+            values = np.full(pixels, values)
+        if values.dtype == bool:
+            values = values.astype(np.uint8)
+        array = _lists(values) if values.ndim == 2 else _shared(values, n)
+        fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+        arrays.append(array)
+
+    _add_columns(columns, n, fields, arrays)
+    add("wave", wave, "Angstrom")
+    add("flux", flux, flux_unit)
+    for name, values in noise.items():
+        if values is not None:
+            # The unit of an error follows from that of the flux.
+            add(name, np.asarray(getattr(values, "value", values)))
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _ragged(flux, flux_unit, wave, noise, columns):
+    n = len(flux)
+    fields, arrays = [], []
+    _add_columns(columns, n, fields, arrays)
+    shared = wave.dtype != object and wave.ndim == 1
+    for name, values, unit in [("wave", wave, "Angstrom"), ("flux", flux, flux_unit), *((k, v, "") for k, v in noise.items() if v is not None)]:
+        values = [values] * n if name == "wave" and shared else list(values)
+        if len(values) != n:
+            raise ValueError(f"{name} has {len(values)} rows: expected {n} as flux")
+        array = pa.array([_native(np.asarray(getattr(v, "value", v), dtype=float)) for v in values], type=pa.list_(pa.float64()))
+        fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+        arrays.append(array)
+    return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _add_columns(columns, n, fields, arrays):
+    for name, values in columns.items():
+        values, unit = _plain(values)
+        values = np.atleast_1d(values)
+        if len(values) != n:
+            raise ValueError(f"{name} has {len(values)} rows: expected {n} as flux")
+        array = pa.array(values.tolist() if values.dtype.kind in "OUS" else _native(values))
+        fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+        arrays.append(array)
+
+
+def _plain(values):
+    """An array, and its unit as text."""
+    unit = getattr(values, "unit", None)
+    if hasattr(values, "value") and unit is not None:
+        values = values.value
+    if isinstance(values, (list, tuple)) and values and np.ndim(values[0]) == 1 and len({len(v) for v in values}) > 1:
+        out = np.empty(len(values), dtype=object)
+        out[:] = [np.asarray(getattr(v, "value", v)) for v in values]
+        return out, ""
+    mask = getattr(values, "mask", None)
+    values = np.asarray(values) if mask is None or not np.any(mask) else np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
+    return values, "" if unit is None else str(unit)
+
+
+def _angstrom(wave):
+    """Quantities of any spectral unit; plain numbers are Angstrom."""
+    if not hasattr(wave, "unit") or wave.unit is None:
+        return wave
+    import astropy.units as u
+
+    return u.Quantity(wave).to(u.AA, equivalencies=u.spectral())
+
+
+def _native(values):
+    """The bytes as this machine orders them, in one piece: copied only where they are not."""
+    if values.dtype.kind == "f" and values.dtype.itemsize == 2 or values.dtype.kind == "b":
+        values = values.astype(np.float32)
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def _values(values):
+    values = _native(values).reshape(-1)
+    return pa.Array.from_buffers(pa.from_numpy_dtype(values.dtype), values.size, [None, pa.py_buffer(values)])
+
+
+def _lists(values):
+    """``(rows, pixels)`` as lists over the same memory."""
+    return pa.FixedSizeListArray.from_arrays(_values(values), values.shape[1])
+
+
+def _shared(values, n):
+    """One list of pixels for ``n`` rows."""
+    return pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, dtype=np.int8)), pa.ListArray.from_arrays([0, len(values)], _values(values)))

@@ -1,0 +1,130 @@
+"""Redshifts as a table that astropy, pandas and Arrow take."""
+
+import html
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+
+from . import model as models
+from . import spectra
+
+
+class Redshifts:
+    """One row for each spectrum, in the order in which they were given. ``found["z"]`` is an array; :meth:`to_qtable` has units.
+
+    The columns are those of the command line (``docs/redshift.md``): ``z``, ``z_err``, ``p_correct`` (the probability that class and redshift are
+    right), ``accepted`` (1: trust it at the purity asked for; 0: no redshift), ``spectype``, ``zwarn``, ``solutions`` and more.
+    """
+
+    def __init__(self, arrow):
+        self._arrow = arrow
+
+    @property
+    def arrow(self):
+        """The ``pyarrow.Table``."""
+        return self._arrow
+
+    @property
+    def columns(self):
+        """Names of the columns."""
+        return self._arrow.column_names
+
+    def __len__(self):
+        return self._arrow.num_rows
+
+    def __getitem__(self, name):
+        """A column as an array: numbers with NaN, text with ``''``, for what is missing."""
+        return _numpy(self._arrow.column(name))
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self._arrow.__arrow_c_stream__(requested_schema)
+
+    def to_pandas(self):
+        return self._arrow.to_pandas()
+
+    def to_qtable(self):
+        """As ``astropy.table.QTable``, with units and descriptions."""
+        from astropy import units
+        from astropy.table import QTable
+
+        table = QTable()
+        for field, column in zip(self._arrow.schema, self._arrow.columns):
+            meta = {k.decode(): v.decode() for k, v in (field.metadata or {}).items()}
+            values = _numpy(column)
+            unit = meta.get("unit")
+            table[field.name] = units.Quantity(values, unit, copy=False) if unit and values.dtype.kind == "f" else values
+            table[field.name].info.description = meta.get("description")
+        return table
+
+    def write(self, path):
+        """As Parquet."""
+        pyarrow.parquet.write_table(self._arrow, path, compression="zstd")
+
+    def _short(self):
+        names = [n for n in ("object_id", "spectype", "z", "z_err", "p_correct", "accepted", "zwarn", "lines", "error") if n in self.columns]
+        return names, [[self[n][i] for n in names] for i in range(min(len(self), 20))]
+
+    def __repr__(self):
+        names, rows = self._short()
+        text = [[f"{v:.5g}" if isinstance(v, float) else str(v)[:28] for v in r] for r in rows]
+        widths = [max(len(x) for x in c) for c in zip(names, *text)]
+        line = lambda r: "  ".join(x.rjust(w) for x, w in zip(r, widths))
+        more = [] if len(self) <= len(rows) else [f"… {len(self)} rows"]
+        return "\n".join([line(names), *map(line, text), *more])
+
+    def _repr_html_(self):
+        names, rows = self._short()
+        cells = lambda tag, r: "<tr>" + "".join(f"<{tag}>{html.escape(f'{v:.5g}' if isinstance(v, float) else str(v))}</{tag}>" for v in r) + "</tr>"
+        return f"<table>{cells('th', names)}{''.join(cells('td', r) for r in rows)}</table><p>{len(self)} spectra, {len(self.columns)} columns</p>"
+
+
+def _numpy(column):
+    column = column.combine_chunks()
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        return np.asarray(["" if v is None else v for v in column.to_pylist()], dtype=str)
+    if pa.types.is_nested(column.type):
+        out = np.empty(len(column), dtype=object)
+        out[:] = column.to_pylist()
+        return out
+    return column.to_numpy(zero_copy_only=False)
+
+
+def redshift(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None, model=None, progress=None, **columns):
+    """Class, redshift and the probability of being right, for spectra of any spectrograph.
+
+    Parameters
+    ----------
+    flux : array, Quantity, ``specutils.Spectrum``, pandas, astropy or Arrow table
+        ``(pixels,)``, ``(spectra, pixels)`` or a list of arrays; flux density of any scale. Tables and spectra that bring wavelengths of their own
+        (columns like ``wave``, ``flux``, ``ivar``) need nothing else.
+    ivar, sigma, variance : array, optional
+        Noise, one of the three, shaped as ``flux`` (or one row for all). Without one it is estimated from the scatter, and flagged.
+    wave : array or Quantity
+        Wavelengths in vacuum [Angstrom unless a Quantity], one row for all spectra or one for each.
+    mask : array of bool, optional
+        True for pixels that are not to be used.
+    model : Model or path, optional
+        With its options: ``slipher.Model(purity=0.99, prior="0.9..1.8")``.
+    progress : bool, optional
+        A progress bar; by default where it takes more than a moment.
+    **columns
+        Identifiers and whatever else is to be carried: ``object_id=…``, ``ra=…``.
+
+    Returns
+    -------
+    Redshifts
+        A row for each spectrum, in order. Bad spectra are flagged in ``zwarn``, with the reason in ``error``.
+
+    Examples
+    --------
+    >>> import numpy as np, slipher
+    >>> wave = np.linspace(4000, 9000, 2000)                                         # Angstrom
+    >>> line = lambda w: np.exp(-0.5 * ((wave - 1.3 * w) / 4) ** 2)                  # a galaxy at z = 0.3
+    >>> flux = 1 + 4 * line(6564.6) + 1.3 * line(6585.3) + line(4862.7) + 2 * line(5008.2) + 0.7 * line(4960.3) + 2 * line(3728.5)
+    >>> found = slipher.redshift(flux, ivar=np.full(2000, 100.0), wave=wave)
+    >>> round(float(found["z"][0]), 3), str(found["spectype"][0])
+    (0.3, 'GALAXY')
+    """
+    table = spectra.table(flux, ivar, wave, sigma=sigma, variance=variance, mask=mask, **columns)
+    return Redshifts(models.of(model).table(table, progress))
