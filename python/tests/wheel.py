@@ -1,0 +1,219 @@
+"""The wheel as users of NumPy, astropy, specutils, pandas and Arrow call it; the same answers as the program.
+
+usage: python wheel.py PATH_TO_SLIPHER
+"""
+import doctest
+import glob
+import importlib
+import os
+import pickle
+import resource
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import slipher
+
+program = sys.argv[1]
+DATA = os.environ.get("SLIPHER_DATA", os.path.join(os.path.dirname(__file__), "../../../shared/data"))
+passed = 0
+
+
+def check(name):
+    global passed
+    passed += 1
+    print("ok    ", name)
+
+
+def same(a, b, columns=None, skip=()):
+    """Two tables hold the same bytes in the columns that both have."""
+    names = columns or [n for n in a.column_names if n in b.column_names and n not in skip]
+    for n in names:
+        x, y = (t.column(n).combine_chunks() for t in (a, b))
+        assert x.cast(y.type).equals(y), (n, [(i, p, q) for i, (p, q) in enumerate(zip(x.to_pylist(), y.to_pylist())) if p != q and p == p][:3])
+    return names
+
+
+# Examples in docstrings.
+for name in ["slipher", "slipher.model", "slipher.spectra", "slipher.table", "slipher.lsdb", "slipher.spark", "slipher.ray"]:
+    result = doctest.testmod(importlib.import_module(name))
+    assert result.failed == 0, name
+check("docstrings")
+
+# Real files: five lines of Python give what the program gives, bit for bit.
+files = sorted(glob.glob(f"{DATA}/spectra/**/*.fits", recursive=True) + glob.glob(f"{DATA}/spectra/**/*.fits.gz", recursive=True))
+if files:
+    with tempfile.TemporaryDirectory() as d:
+        out = os.path.join(d, "z.parquet")
+        listing = os.path.join(d, "list.txt")
+        readable = []
+        for f in files:
+            try:
+                slipher.read(f)
+                readable.append(f)
+            except ValueError as e:
+                assert os.path.basename(f) in str(e), (f, e)
+        open(listing, "w").write("\n".join(readable))
+        subprocess.run([program, "redshift", "@" + listing, "-o", out, "-q"])
+        cli = pq.read_table(out)
+        found = slipher.redshift(slipher.read(readable)).arrow
+        assert cli.num_rows == found.num_rows > 70, (cli.num_rows, found.num_rows)
+        names = same(cli, found, skip={"error"})
+        assert {"z", "z_err", "p_correct", "zwarn", "solutions", "lines", "familiarity", "object_id", "file", "row"} <= set(names), names
+        check(f"{found.num_rows} real spectra of {len(readable)} files: {len(names)} columns as the program's, bit for bit")
+elif os.environ.get("CI") == "true":
+    sys.exit(f"{DATA} is missing, and CI=true")
+else:
+    print("skipped: the data folder is missing")
+
+# Arrays of every kind.
+sky = slipher.simulate(24, ["euclid-red"], seed=5)
+wave = np.array(sky["wave"][0].as_py())
+flux = np.array(sky["flux"].to_pylist(), dtype=np.float32)
+ivar = np.array(sky["ivar"].to_pylist(), dtype=np.float32)
+base = slipher.redshift(sky)
+results = [n for n in base.columns if n not in sky.column_names and not n.endswith("_in")] + ["z"]
+assert sky.equals(slipher.simulate(24, ["euclid-red"], seed=5)) and not sky.equals(slipher.simulate(24, ["euclid-red"], seed=6))
+
+
+def agrees(found, rows=slice(None)):
+    for n in results:
+        a, b = base[n][rows], found[n]
+        assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f") if a.dtype != object else a.tolist() == b.tolist(), (n, a, b)
+
+
+agrees(slipher.redshift(flux, ivar, wave, object_id=np.arange(24)))
+agrees(slipher.redshift(flux.astype(">f4"), np.asfortranarray(ivar), wave[None, :].repeat(24, 0)))
+agrees(slipher.redshift([f for f in flux], [v for v in ivar], [wave] * 24))
+agrees(slipher.redshift(flux[3], ivar[3], wave), slice(3, 4))
+agrees(slipher.redshift(sky.to_pandas()))
+agrees(slipher.redshift(sky.to_batches()[0]))
+agrees(slipher.redshift(pa.RecordBatchReader.from_batches(sky.schema, sky.to_batches())))
+found = slipher.redshift(flux, ivar, wave, object_id=[f"a{i}" for i in range(24)], ra=np.linspace(0, 1, 24))
+assert found["object_id"][5] == "a5" and found["ra"][23] == 1
+keep = np.ones_like(flux, dtype=bool)
+keep[:, :50] = False
+hidden = ivar.copy()
+hidden[:, :50] = 0
+a, b = slipher.redshift(flux, ivar, wave, mask=~keep), slipher.redshift(flux, hidden, wave)
+assert np.array_equal(a["z"], b["z"], equal_nan=True)
+check("NumPy arrays, lists, pandas, Arrow")
+
+import astropy.units as u
+from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
+from astropy.table import QTable
+from specutils import Spectrum
+
+unit = 1e-17 * u.erg / u.s / u.cm**2 / u.AA
+agrees(slipher.redshift(flux * unit, ivar, wave * u.AA))
+q = slipher.redshift(flux * unit, ivar, (wave * u.AA).to(u.micron))
+assert np.allclose(q["z"], base["z"], atol=1e-6)
+spec = [Spectrum(flux=f * unit, spectral_axis=wave * u.AA, uncertainty=InverseVariance(v)) for f, v in zip(flux, ivar)]
+agrees(slipher.redshift(spec))
+agrees(slipher.redshift(Spectrum(flux=flux * unit, spectral_axis=wave * u.AA, uncertainty=InverseVariance(ivar))))
+good = np.where(ivar > 0, ivar, 1)
+for uncertainty in [StdDevUncertainty(good**-0.5), VarianceUncertainty(1 / good)]:
+    s = slipher.redshift(Spectrum(flux=flux * unit, spectral_axis=wave * u.AA, uncertainty=uncertainty, mask=ivar == 0))
+    assert np.allclose(s["z"], base["z"], atol=1e-4)
+jansky = (flux[:4] * unit).to(u.mJy, equivalencies=u.spectral_density(wave * u.AA))
+sigma = (ivar[:4] ** -0.5 * unit).to(u.mJy, equivalencies=u.spectral_density(wave * u.AA))
+j = slipher.redshift(jansky, sigma=sigma, wave=wave * u.AA)
+assert np.allclose(j["z"], base["z"][:4], atol=1e-4), (j["z"], base["z"][:4])
+t = QTable({"name": [f"s{i}" for i in range(24)], "flux": flux * unit, "ivar": ivar, "wave": wave[None, :].repeat(24, 0) * u.AA})
+agrees(slipher.redshift(t))
+q = base.to_qtable()
+assert isinstance(q, QTable) and len(q) == 24 and q["z"].info.description and (q["snr_med"] >= 0).all()
+check("Quantity, Spectrum, QTable in and out")
+
+# Bad rows, no rows, messages.
+odd = flux.copy()
+odd[2] = np.nan
+found = slipher.redshift(odd, ivar, wave)
+agrees(slipher.Model().table(slipher.spectra.table(flux[3:], ivar[3:], wave)) if False else slipher.redshift(flux[3:], ivar[3:], wave), slice(3, None))
+assert found["zwarn"][2] & slipher.ZWARN["NODATA"][0] and np.isnan(found["z"][2]) and len(found) == 24
+none = slipher.redshift(sky.slice(0, 0))
+assert len(none) == 0 and none.columns == base.columns and slipher.Model().schema(sky.schema).names == base.columns
+for bad, word in [
+    (lambda: slipher.redshift(flux), "wave"),
+    (lambda: slipher.redshift(flux, ivar[:, :5], wave), "ivar"),
+    (lambda: slipher.redshift(flux, ivar, wave[:7]), "wave"),
+    (lambda: slipher.redshift(pa.table({"a": [1]})), "fluxes"),
+    (lambda: slipher.Model("nowhere.safetensors"), "nowhere"),
+    (lambda: slipher.Model(purity=2), "purity"),
+    (lambda: slipher.Model(medium="jelly"), "air"),
+    (lambda: slipher.read("nowhere*.fits"), "nowhere"),
+    (lambda: slipher.simulate(1, ["nowhere"]), "nowhere"),
+]:
+    try:
+        bad()
+    except ValueError as e:
+        assert word in str(e), (word, e)
+    else:
+        raise AssertionError(word)
+check("bad rows, no rows, messages")
+
+# Handles, not weights, travel; another process gives the same bytes; another file under the same name is refused.
+model = slipher.Model(purity=0.99, pz=True, prior="0.4..2.4")
+wire = pickle.dumps(model)
+assert len(wire) < 500, len(wire)
+code = "import pickle, sys, slipher; m, t = pickle.load(sys.stdin.buffer); pickle.dump(m.table(t), sys.stdout.buffer)"
+other = subprocess.run([sys.executable, "-c", code], input=pickle.dumps((model, sky)), capture_output=True, check=True).stdout
+assert pickle.loads(other).equals(model.table(sky)) and len(model.table(sky)["pz"][0]) == len(model.pz_grid)
+strange = pickle.loads(wire)
+strange.sha256 = "0" * 64
+try:
+    strange.predict(sky.to_batches()[0])
+except ValueError as e:
+    assert "SHA-256" in str(e)
+else:
+    raise AssertionError("another model was taken")
+check("pickles as path, hash, options")
+
+# The lock of the interpreter is free while Rust works, Ctrl-C is heard, and the batch is read where it lies.
+beats, stop = [0], threading.Event()
+
+
+def beat():
+    while not stop.is_set():
+        beats[0] += 1
+        time.sleep(0.001)
+
+
+thread = threading.Thread(target=beat)
+big = pa.concat_tables([sky] * 20).combine_chunks()
+thread.start()
+start = time.monotonic()
+slipher.Model().predict(big.to_batches()[0])
+stop.set()
+thread.join()
+assert beats[0] > 20 * (time.monotonic() - start), beats
+code = "import slipher, numpy as np, sys\nprint('go', flush=True)\nslipher.redshift(np.ones((200000, 500), 'f4'), np.ones(500), np.linspace(4000, 9000, 500))"
+p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+assert p.stdout.readline() == "go\n"
+time.sleep(3)
+p.send_signal(signal.SIGINT)
+_, err = p.communicate(timeout=60)
+assert "KeyboardInterrupt" in err, err
+
+rows, pixels = 20_000, 2000
+wide = np.zeros((rows, pixels), np.float32)
+wide[:, :2] = 1.0
+weights = np.zeros((rows, pixels), np.float32)
+table = slipher.spectra.table(wide, weights, np.linspace(4000, 9000, pixels))
+assert table["flux"].chunk(0).flatten().buffers()[1].address == wide.ctypes.data, "flux was copied on its way to Arrow"
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+found = slipher.redshift(wide, weights, np.linspace(4000, 9000, pixels))
+grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+size = 2 * wide.nbytes / 2**20
+assert len(found) == rows and grown < 0.5 * size, (grown, size)
+check(f"interpreter free, Ctrl-C heard, {size:.0f} MB of spectra read where they lie (memory grew by {grown:.0f} MB)")
+
+print(f"wheel.py: {passed} passed, 0 failed")
