@@ -123,14 +123,14 @@ def sail(sky, truth, folder):
 
     import slipher.spark
 
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        port = s.getsockname()[1]
-    command = [sys.executable, "-c", f"from pysail.spark import SparkConnectServer as S; s = S('127.0.0.1', {port}); s.start(background=False)"]
     out = os.path.join(folder, "sail")
     files = sorted(glob.glob(f"{sky}/dataset/Norder*/**/*.parquet", recursive=True))
 
     def session():
+        with socket.socket() as s:
+            s.bind(("127.0.0.1", 0))
+            port = s.getsockname()[1]
+        command = [sys.executable, "-c", f"from pysail.spark import SparkConnectServer as S; s = S('127.0.0.1', {port}); s.start(background=False)"]
         server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for _ in range(300):
             try:
@@ -139,7 +139,10 @@ def sail(sky, truth, folder):
             except OSError:
                 assert server.poll() is None, "Sail did not start"
                 time.sleep(0.2)
-        return server, SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        spark = SparkSession.builder.remote(f"sc://127.0.0.1:{port}").create()
+        # A dead server stays dead: no minutes of trying again.
+        spark.client.set_retry_policies([])
+        return server, spark
 
     def job(spark, work):
         frame = spark.read.parquet(*files).drop("_healpix_29")

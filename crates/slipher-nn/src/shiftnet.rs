@@ -101,10 +101,9 @@ struct Window {
     short: Option<(Correlation, PatternSpectra)>,
 }
 
-/// Windows begin and end at multiples of this, so that spectra of one instrument share one.
-const WINDOW_STEP: usize = 256;
-/// Windows that are kept; spectra beyond use the whole grid.
-const WINDOWS: usize = 12;
+/// Windows begin and end at multiples of this, so that spectra of one instrument share one. All are kept (some megabytes each, about a hundred
+/// at most): a spectrum that had to do without its window would be rounded otherwise, by what came before it.
+const WINDOW_STEP: usize = 512;
 
 /// A window of the grid as input.
 #[derive(Clone, Copy, Debug)]
@@ -323,9 +322,6 @@ impl ShiftNet {
         let mut all = self.windows.lock().ok()?;
         if let Some(w) = all.iter().find(|w| w.place == place) {
             return Some(w.clone());
-        }
-        if all.len() >= WINDOWS {
-            return None;
         }
         let cut = self.correlation.windowed(&self.patterns, place.0, place.1);
         let short = cut.map(|(c, w)| {

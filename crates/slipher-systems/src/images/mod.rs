@@ -142,9 +142,9 @@ mod tests {
         for name in NAMES {
             let system = by_name(name).unwrap();
             let g = system.geometry();
-            assert!(g.stored >= g.side && (g.stored - g.side) % 2 == 0, "{name}: {g:?}");
+            assert!(g.stored >= g.side && (g.stored - g.side).is_multiple_of(2), "{name}: {g:?}");
             let part = system.parts().size(g.side).1;
-            assert!((g.side - part) % 2 == 0, "{name}: {part} of {}", g.side);
+            assert!((g.side - part).is_multiple_of(2), "{name}: {part} of {}", g.side);
         }
     }
 }
