@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "cargo xtask COMMAND
-  test                     format, clippy, Rust tests, doc tests, Python round trips
+  test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail, Ray and SQL (more
+                           than a gigabyte of Python packages, and DataFusion)
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
@@ -29,7 +30,8 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let shipped = root().join("models/redshift.safetensors");
     let result = match words.as_slice() {
-        ["test"] => test::run(),
+        ["test"] => test::run(false),
+        ["test", "--all"] => test::run(true),
         ["train", "redshift"] => train("training"),
         ["train", "redshift", folder] => train(folder),
         ["real"] => real::run(&data(), &shipped, false).map(drop),

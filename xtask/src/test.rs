@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::{data, root, sh};
 
-pub fn run() -> Result<(), String> {
+pub fn run(all: bool) -> Result<(), String> {
     sh("cargo", &["fmt", "--all", "--check"])?;
     sh("cargo", &["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
     let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
@@ -19,6 +19,11 @@ pub fn run() -> Result<(), String> {
     sh("cargo", &["test", "--release", "-p", "slipher-gpu", "--features", "flex", "--lib", "--quiet"])?;
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     python()?;
+    wheel()?;
+    if all {
+        engines()?;
+        sql()?;
+    }
     if data().is_dir() {
         crate::readall::run(&data())?;
         crate::images::check(&data())?;
@@ -56,6 +61,57 @@ fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, S
         sh(&text(&python), &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], packages].concat())?;
     }
     Ok(text(&python))
+}
+
+/// Packages of the environment in which the wheel and the engines are tested: (module, package).
+const ENGINES: [(&str, &str); 12] = [
+    ("maturin", "maturin"),
+    ("numpy", "numpy"),
+    ("pyarrow", "pyarrow"),
+    ("pandas", "pandas"),
+    ("astropy", "astropy"),
+    ("specutils", "specutils"),
+    ("psutil", "psutil"),
+    ("lsdb", "lsdb"),
+    ("distributed", "dask[distributed]"),
+    ("pysail", "pysail"),
+    ("pyspark", "pyspark-client"),
+    ("ray", "ray[data]"),
+];
+
+fn engines_environment() -> Result<String, String> {
+    environment("engines", &ENGINES.map(|e| e.0).join(", "), &ENGINES.map(|e| e.1))
+}
+
+/// The wheel: built, installed into an environment of its own with nothing but what it asks for, and beside the packages of its users.
+fn wheel() -> Result<(), String> {
+    let python = engines_environment()?;
+    let wheels = target().join("wheels");
+    // One wheel, whatever earlier versions left.
+    if wheels.is_dir() {
+        std::fs::remove_dir_all(&wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
+    }
+    let out = wheels.display().to_string();
+    sh(&python, &["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--wheel-dir", &out, "./python"])?;
+    let found = std::fs::read_dir(&wheels).map_err(|e| e.to_string())?.flatten().map(|e| e.path().display().to_string()).find(|p| p.ends_with(".whl"));
+    let wheel = found.ok_or("maturin built no wheel")?;
+    sh(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", &wheel])?;
+    let clean = environment("clean", "pyarrow, numpy", &[&wheel])?;
+    sh(&clean, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", &wheel])?;
+    sh(&clean, &["-c", "import slipher; print(slipher.redshift(slipher.simulate(3, ['boss'])))"])?;
+    let binary = target().join("release/slipher").display().to_string();
+    sh(&python, &["python/tests/wheel.py", &binary])
+}
+
+/// Dask, Sail, Ray and shards, each with a worker killed.
+fn engines() -> Result<(), String> {
+    sh(&engines_environment()?, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
+}
+
+/// The function of DataFusion, in a build of its own.
+fn sql() -> Result<(), String> {
+    sh("cargo", &["clippy", "--release", "-p", "slipher-sql", "--features", "datafusion", "--", "-D", "warnings"])?;
+    sh("cargo", &["test", "--release", "-p", "slipher-sql", "--features", "datafusion"])
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.
