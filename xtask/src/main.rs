@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 const HELP: &str = "cargo xtask COMMAND
-  test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail, Ray and SQL (more
-                           than a gigabyte of Python packages, and DataFusion)
+  test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail and Ray, with
+                           workers killed
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times

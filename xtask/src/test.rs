@@ -22,7 +22,6 @@ pub fn run(all: bool) -> Result<(), String> {
     wheel()?;
     if all {
         engines()?;
-        sql()?;
     }
     if data().is_dir() {
         crate::readall::run(&data())?;
@@ -106,12 +105,6 @@ fn wheel() -> Result<(), String> {
 /// Dask, Sail, Ray and shards, each with a worker killed.
 fn engines() -> Result<(), String> {
     sh(&engines_environment()?, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
-}
-
-/// The function of DataFusion, in a build of its own.
-fn sql() -> Result<(), String> {
-    sh("cargo", &["clippy", "--release", "-p", "slipher-sql", "--features", "datafusion", "--", "-D", "warnings"])?;
-    sh("cargo", &["test", "--release", "-p", "slipher-sql", "--features", "datafusion"])
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.

@@ -42,8 +42,6 @@ enum Verb {
     Report(commands::predict::ReportArgs),
     /// Run the study of the talk again and write one page about it
     Reproduce(commands::reproduce::Args),
-    /// Query Parquet files with the function redshift(flux, ivar, wave); in builds with the feature sql
-    Sql(commands::sql::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -104,7 +102,6 @@ fn main() -> ExitCode {
         Verb::Predict(a) => commands::predict::run(&a, cli.quiet),
         Verb::Report(a) => commands::predict::report(&a, cli.quiet),
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
-        Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
     };
