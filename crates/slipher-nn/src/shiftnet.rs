@@ -503,12 +503,12 @@ mod tests {
     /// Short transforms give what the long one gives, for spectra of several windows together.
     #[test]
     fn prediction_agrees_with_the_forward_pass() {
-        let config = ShiftNetConfig { grid: 1200, min_lag: -4, lags: 300, nfft: 1500, ..small() };
+        let config = ShiftNetConfig { grid: 2400, min_lag: -4, lags: 300, nfft: 3000, ..small() };
         let mut net = random_net(config);
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let windows: Vec<(Vec<f32>, Vec<f32>, usize)> = (0..11)
             .map(|i| {
-                let (n, offset) = [(100, 10), (240, 5), (700, 300), (90, 1090), (1180, 3)][i / 2 % 5];
+                let (n, offset) = [(100, 10), (480, 5), (700, 600), (90, 2280), (2360, 3)][i / 2 % 5];
                 ((0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect(), vec![1.0; n], offset + i)
             })
             .collect();
