@@ -88,14 +88,14 @@ def _known(data):
         return pa.Table.from_batches([data])
     if isinstance(data, pa.Table):
         return data
+    if hasattr(data, "colnames"):  # astropy's Table and QTable
+        return _astropy(data)
     if hasattr(data, "iloc") and hasattr(data, "columns"):  # pandas and what is built on it
         return pa.Table.from_pandas(data, preserve_index=data.index.name is not None)
     if hasattr(data, "__arrow_c_stream__") or hasattr(data, "__arrow_c_array__"):
         return pa.table(data)
     if hasattr(data, "spectral_axis"):  # specutils' Spectrum, and Spectrum1D before version 2
         return _spectrum(data)
-    if hasattr(data, "colnames"):  # astropy's Table and QTable
-        return _astropy(data)
     if isinstance(data, (list, tuple)) and data and all(hasattr(s, "spectral_axis") for s in data):
         return pa.concat_tables([_spectrum(s) for s in data], promote_options="permissive")
     return None

@@ -112,7 +112,7 @@ from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertain
 from astropy.table import QTable
 from specutils import Spectrum
 
-unit = 1e-17 * u.erg / u.s / u.cm**2 / u.AA
+unit = u.Unit("1e-17 erg / (s cm2 AA)")
 agrees(slipher.redshift(flux * unit, ivar, wave * u.AA))
 q = slipher.redshift(flux * unit, ivar, (wave * u.AA).to(u.micron))
 assert np.allclose(q["z"], base["z"], atol=1e-6)
@@ -137,7 +137,7 @@ check("Quantity, Spectrum, QTable in and out")
 odd = flux.copy()
 odd[2] = np.nan
 found = slipher.redshift(odd, ivar, wave)
-agrees(slipher.Model().table(slipher.spectra.table(flux[3:], ivar[3:], wave)) if False else slipher.redshift(flux[3:], ivar[3:], wave), slice(3, None))
+agrees(slipher.redshift(flux[3:], ivar[3:], wave), slice(3, None))
 assert found["zwarn"][2] & slipher.ZWARN["NODATA"][0] and np.isnan(found["z"][2]) and len(found) == 24
 none = slipher.redshift(sky.slice(0, 0))
 assert len(none) == 0 and none.columns == base.columns and slipher.Model().schema(sky.schema).names == base.columns
