@@ -184,7 +184,15 @@ def ray(sky, truth, folder):
 
     import slipher.ray
 
-    ray_.init(num_cpus=4, include_dashboard=False, log_to_driver=False, _temp_dir=os.path.join(folder, "r"), object_store_memory=300 << 20)
+    # Ray gives its own processes little time to start; on a busy machine they need a second try.
+    for last in (False, False, True):
+        try:
+            ray_.init(num_cpus=4, include_dashboard=False, log_to_driver=False, _temp_dir=os.path.join(folder, "r"), object_store_memory=300 << 20)
+            break
+        except Exception:
+            ray_.shutdown()
+            if last:
+                raise
     try:
         ray_.data.DataContext.get_current().enable_progress_bars = False
 
