@@ -12,6 +12,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+import matplotlib.ticker
 import numpy as np
 import pyarrow as pa
 
@@ -49,6 +50,10 @@ def figure(spectra, found, path):
         right = np.abs(z - truth) < 0.0033 * (1 + truth)
         n = int(np.isfinite(truth[accepted]).sum())
         b.set(xscale="log", yscale="log", xlabel="$1+z$ given", ylabel="$1+z$ measured", title=f"{right[accepted].sum()} of {n} accepted agree", xlim=(0.95, 8), ylim=(0.95, 8))
+        for axis in (b.xaxis, b.yaxis):
+            axis.set_major_locator(matplotlib.ticker.FixedLocator([1, 1.5, 2, 3, 4, 6, 8]))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(matplotlib.ticker.NullLocator())
         b.legend(frameon=False)
 
     best = int(np.nanargmax(np.where(accepted, found["snr_med"], -1)))
