@@ -68,8 +68,13 @@ pub fn data() -> PathBuf {
 
 /// Runs a command in the repository; an error if it fails.
 pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
+    sh_in(&root(), program, args)
+}
+
+/// The same in another folder.
+pub fn sh_in(folder: &Path, program: &str, args: &[&str]) -> Result<(), String> {
     eprintln!("$ {program} {}", args.join(" "));
-    let status = Command::new(program).args(args).current_dir(root()).status().map_err(|e| format!("{program}: {e}"))?;
+    let status = Command::new(program).args(args).current_dir(folder).status().map_err(|e| format!("{program}: {e}"))?;
     if status.success() { Ok(()) } else { Err(format!("failed: {program} {}", args.join(" "))) }
 }
 

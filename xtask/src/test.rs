@@ -91,7 +91,9 @@ fn wheel() -> Result<(), String> {
         std::fs::remove_dir_all(&wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
     }
     let out = wheels.display().to_string();
-    sh(&python, &["-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--wheel-dir", &out, "./python"])?;
+    // maturin looks for pyproject.toml where it stands.
+    let maturin = target().join("engines/bin/maturin").display().to_string();
+    crate::sh_in(&root().join("python"), &maturin, &["build", "--release", "--locked", "--out", &out, "--interpreter", &python])?;
     let found = std::fs::read_dir(&wheels).map_err(|e| e.to_string())?.flatten().map(|e| e.path().display().to_string()).find(|p| p.ends_with(".whl"));
     let wheel = found.ok_or("maturin built no wheel")?;
     sh(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", &wheel])?;
