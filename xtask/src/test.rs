@@ -19,9 +19,9 @@ pub fn run(all: bool) -> Result<(), String> {
     sh("cargo", &["test", "--release", "-p", "slipher-gpu", "--features", "flex", "--lib", "--quiet"])?;
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     python()?;
-    wheel()?;
+    let wheel = wheel()?;
     if all {
-        engines()?;
+        engines(&wheel)?;
     }
     if data().is_dir() {
         crate::readall::run(&data())?;
@@ -62,14 +62,13 @@ fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, S
     Ok(text(&python))
 }
 
-/// Packages of the environment in which the wheel and the engines are tested: (module, package).
-const ENGINES: [(&str, &str); 12] = [
-    ("maturin", "maturin"),
+/// Packages of those who use the wheel: (module, package).
+const WHEEL: [(&str, &str); 6] =
+    [("maturin", "maturin"), ("numpy", "numpy"), ("pyarrow", "pyarrow"), ("pandas", "pandas"), ("astropy", "astropy"), ("specutils", "specutils")];
+/// And of the engines: more than a gigabyte.
+const ENGINES: [(&str, &str); 8] = [
     ("numpy", "numpy"),
     ("pyarrow", "pyarrow"),
-    ("pandas", "pandas"),
-    ("astropy", "astropy"),
-    ("specutils", "specutils"),
     ("psutil", "psutil"),
     ("lsdb", "lsdb"),
     ("distributed", "dask[distributed]"),
@@ -78,35 +77,43 @@ const ENGINES: [(&str, &str); 12] = [
     ("ray", "ray[data]"),
 ];
 
-fn engines_environment() -> Result<String, String> {
-    environment("engines", &ENGINES.map(|e| e.0).join(", "), &ENGINES.map(|e| e.1))
+fn with(name: &str, packages: &[(&str, &str)]) -> Result<String, String> {
+    let (modules, names): (Vec<&str>, Vec<&str>) = packages.iter().copied().unzip();
+    environment(name, &modules.join(", "), &names)
 }
 
-/// The wheel: built, installed into an environment of its own with nothing but what it asks for, and beside the packages of its users.
-fn wheel() -> Result<(), String> {
-    let python = engines_environment()?;
+/// Installs the wheel, and nothing else.
+fn install(python: &str, wheel: &str) -> Result<(), String> {
+    sh(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", wheel])
+}
+
+/// The wheel: built, installed into an environment of its own with nothing but what it asks for, and beside the packages of its users. Its path.
+fn wheel() -> Result<String, String> {
+    let python = with("wheel", &WHEEL)?;
     let wheels = target().join("wheels");
     // One wheel, whatever earlier versions left.
     if wheels.is_dir() {
         std::fs::remove_dir_all(&wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
     }
-    let out = wheels.display().to_string();
     // maturin looks for pyproject.toml where it stands.
-    let maturin = target().join("engines/bin/maturin").display().to_string();
+    let (out, maturin) = (wheels.display().to_string(), target().join("wheel/bin/maturin").display().to_string());
     crate::sh_in(&root().join("python"), &maturin, &["build", "--release", "--locked", "--out", &out, "--interpreter", &python])?;
     let found = std::fs::read_dir(&wheels).map_err(|e| e.to_string())?.flatten().map(|e| e.path().display().to_string()).find(|p| p.ends_with(".whl"));
     let wheel = found.ok_or("maturin built no wheel")?;
-    sh(&python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", &wheel])?;
-    let clean = environment("clean", "pyarrow, numpy", &[&wheel])?;
-    sh(&clean, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", &wheel])?;
+    install(&python, &wheel)?;
+    let clean = with("clean", &[("pyarrow", "pyarrow"), ("numpy", "numpy")])?;
+    install(&clean, &wheel)?;
     sh(&clean, &["-c", "import slipher; print(slipher.redshift(slipher.simulate(3, ['boss'])))"])?;
     let binary = target().join("release/slipher").display().to_string();
-    sh(&python, &["python/tests/wheel.py", &binary])
+    sh(&python, &["python/tests/wheel.py", &binary])?;
+    Ok(wheel)
 }
 
 /// Dask, Sail, Ray and shards, each with a worker killed.
-fn engines() -> Result<(), String> {
-    sh(&engines_environment()?, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
+fn engines(wheel: &str) -> Result<(), String> {
+    let python = with("engines", &ENGINES)?;
+    install(&python, wheel)?;
+    sh(&python, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.
