@@ -64,11 +64,8 @@ def simulate(n, instruments=("sdss", "boss", "desi", "euclid-red"), *, seed=1, t
     """
     weights = instruments.items() if isinstance(instruments, dict) else [(i, 1.0) for i in ([instruments] if isinstance(instruments, str) else instruments)]
     weights = [(str(k), float(v)) for k, v in weights]
-    parts = [
-        _slipher.simulate(start, min(start + 4096, n), weights, [os.fspath(t) for t in templates], blank_sky, peculiar, seed)
-        for start in range(0, n, 4096) or (0,)
-    ]
-    return pa.Table.from_batches(parts)
+    simulator = _slipher.Simulator(weights, [os.fspath(t) for t in templates], blank_sky, peculiar, seed)
+    return pa.Table.from_batches([simulator.draw(start, min(start + 4096, n)) for start in range(0, n, 4096) or (0,)])
 
 
 def table(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None, **columns):

@@ -9,7 +9,6 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,6 +18,8 @@ use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
+
+use crate::whole::{temporary, write_whole};
 
 /// Column of the position: HEALPix pixel of order 29, nested.
 pub const HEALPIX_29: &str = "_healpix_29";
@@ -152,13 +153,17 @@ fn files_below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), HatsError> {
     Ok(())
 }
 
+fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, HatsError> {
+    ParquetRecordBatchReaderBuilder::try_new(File::open(file).map_err(io(file))?).map_err(|e| content(file, e))
+}
+
 /// Batches of a Parquet file, from disk, `rows` at a time; of a file without rows, one without rows.
 ///
 /// # Errors
 /// No Parquet; later items fail where the file is damaged.
 pub fn batches(file: &Path, rows: usize) -> Result<impl Iterator<Item = Result<RecordBatch, HatsError>> + use<>, HatsError> {
     let path = file.to_owned();
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file).map_err(io(file))?).map_err(|e| content(file, e))?;
+    let builder = open(file)?;
     let none = (builder.metadata().file_metadata().num_rows() == 0).then(|| Ok(RecordBatch::new_empty(builder.schema().clone())));
     let reader = builder.with_batch_size(rows).build().map_err(|e| content(file, e))?;
     Ok(none.into_iter().chain(reader.map(move |b| b.map_err(|e| content(&path, e)))))
@@ -180,9 +185,7 @@ impl PartWriter {
     pub fn create(path: &Path, schema: &SchemaRef, keys: &[(&str, String)]) -> Result<Self, HatsError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(io(folder))?;
-        // Hidden from readers, and each process has its own.
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let temporary = folder.join(format!(".{name}.{}.tmp", std::process::id()));
+        let temporary = temporary(path);
         let file = File::create(&temporary).map_err(io(&temporary))?;
         let level = ZstdLevel::try_new(3).map_err(|e| content(path, e))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
@@ -220,8 +223,7 @@ impl PartWriter {
 /// # Errors
 /// No Parquet file.
 pub fn rows_of(file: &Path) -> Result<u64, HatsError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file).map_err(io(file))?).map_err(|e| content(file, e))?;
-    Ok(builder.metadata().file_metadata().num_rows().max(0) as u64)
+    Ok(open(file)?.metadata().file_metadata().num_rows().max(0) as u64)
 }
 
 /// Columns of a Parquet file.
@@ -229,24 +231,7 @@ pub fn rows_of(file: &Path) -> Result<u64, HatsError> {
 /// # Errors
 /// No Parquet file.
 pub fn schema_of(file: &Path) -> Result<SchemaRef, HatsError> {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(File::open(file).map_err(io(file))?).map_err(|e| content(file, e))?;
-    Ok(builder.schema().clone())
-}
-
-/// Writes text under its name at once.
-///
-/// # Errors
-/// The folder cannot be written.
-pub fn write_whole(path: &Path, text: &[u8]) -> Result<(), HatsError> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let temporary = path.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let write = || -> std::io::Result<()> {
-        let mut f = File::create(&temporary)?;
-        f.write_all(text)?;
-        f.sync_all()?;
-        std::fs::rename(&temporary, path)
-    };
-    write().map_err(io(path))
+    Ok(open(file)?.schema().clone())
 }
 
 /// What makes a folder of finished partitions a catalogue: properties, list of partitions, schema. `properties` are taken over from the
@@ -284,10 +269,11 @@ pub fn finish(folder: &Path, name: &str, properties: &BTreeMap<String, String>, 
     let mut parts = String::from("Norder,Npix\n");
     pixels.iter().for_each(|p| parts.push_str(&format!("{},{}\n", p.order, p.number)));
     PartWriter::create(&folder.join("dataset/_common_metadata"), schema, &[])?.finish()?;
-    write_whole(&folder.join("partition_info.csv"), parts.as_bytes())?;
+    let put = |name: &str, content: &str| write_whole(&folder.join(name), content).map_err(io(&folder.join(name)));
+    put("partition_info.csv", &parts)?;
     // Both names: older readers look for the second. The properties come last: they are what says that the catalogue is whole.
-    write_whole(&folder.join("properties"), text.as_bytes())?;
-    write_whole(&folder.join("hats.properties"), text.as_bytes())
+    put("properties", &text)?;
+    put("hats.properties", &text)
 }
 
 #[cfg(test)]

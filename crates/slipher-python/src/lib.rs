@@ -12,7 +12,7 @@ mod _slipher {
     #[pymodule_export]
     use super::predictor::Predictor;
     #[pymodule_export]
-    use super::spectra::{instruments, read, simulate};
+    use super::spectra::{Drawer, instruments, read};
 
     use pyo3::prelude::*;
 

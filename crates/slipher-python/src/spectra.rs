@@ -13,34 +13,34 @@ use slipher_systems::redshift::table::{example_columns, spectrum_columns};
 
 use crate::value_error;
 
-/// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be used. Rows that cannot be read are in
-/// `error`, with a null spectrum.
+/// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be used. Rows that cannot be read
+/// have empty lists, and the reason in `read_error`.
 #[pyfunction]
 pub fn read(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
     let found = py.detach(|| formats::read(&path, &ReadOptions::default())).map_err(value_error)?;
     arrow(py, &spectrum_columns(&path.display().to_string(), &found.rows))
 }
 
-/// Rows `start` to `stop` of the simulated spectra of a seed.
-#[pyfunction]
-#[pyo3(signature = (start, stop, instruments, templates, blank_sky, peculiar, seed))]
-pub fn simulate(
-    py: Python<'_>,
-    start: u64,
-    stop: u64,
-    instruments: Vec<(String, f64)>,
-    templates: Vec<PathBuf>,
-    blank_sky: f64,
-    peculiar: f64,
-    seed: u64,
-) -> PyResult<Bound<'_, PyAny>> {
-    let recipe = SimulationRecipe { instruments, templates, blank_sky, peculiar };
-    let columns = py.detach(|| {
-        let simulator = Simulator::new(&recipe, seed).map_err(|e| e.to_string())?;
-        let rows: Vec<Example> = (start..stop).into_par_iter().map(|row| simulator.draw(Split::Test, row)).collect();
-        Ok::<_, String>(example_columns(&rows, &simulator.names))
-    });
-    arrow(py, &columns.map_err(value_error)?)
+/// Draws spectra; the SEDs are built once.
+#[pyclass(frozen, module = "slipher._slipher", name = "Simulator")]
+pub struct Drawer(Simulator);
+
+#[pymethods]
+impl Drawer {
+    #[new]
+    fn new(py: Python<'_>, instruments: Vec<(String, f64)>, templates: Vec<PathBuf>, blank_sky: f64, peculiar: f64, seed: u64) -> PyResult<Self> {
+        let recipe = SimulationRecipe { instruments, templates, blank_sky, peculiar };
+        Ok(Drawer(py.detach(|| Simulator::new(&recipe, seed)).map_err(value_error)?))
+    }
+
+    /// Rows `start` to `stop` of the simulated spectra.
+    fn draw<'py>(&self, py: Python<'py>, start: u64, stop: u64) -> PyResult<Bound<'py, PyAny>> {
+        let columns = py.detach(|| {
+            let rows: Vec<Example> = (start..stop).into_par_iter().map(|row| self.0.draw(Split::Test, row)).collect();
+            example_columns(&rows, &self.0.names)
+        });
+        arrow(py, &columns)
+    }
 }
 
 /// Names of the instruments that come with the package.

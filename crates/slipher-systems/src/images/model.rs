@@ -35,8 +35,8 @@ pub struct Model {
 const SETS: usize = 200;
 
 impl Model {
-    /// Calibrates trained networks of one architecture on validation rows.
-    pub(super) fn fit(system: &dyn System, architecture: &Architecture, nets: Vec<Network>, recipe: &Recipe, id: &str, validation: &Set) -> Model {
+    /// Calibrates trained networks of one architecture, one or an ensemble, on validation rows.
+    pub fn fit(system: &dyn System, architecture: &Architecture, nets: Vec<Network>, recipe: &Recipe, id: &str, validation: &Set) -> Model {
         let members = nets.len() * architecture.views.len().max(1);
         let mut m = Model {
             id: id.to_owned(),
@@ -57,17 +57,6 @@ impl Model {
             }
         }
         m
-    }
-
-    /// An ensemble of models that differ in their weights, calibrated together.
-    ///
-    /// # Panics
-    /// Without a model.
-    pub fn together(models: Vec<Model>, recipe: &Recipe, id: &str, validation: &Set) -> Model {
-        let first = &models[0];
-        let (system, architecture) = (by_name(first.system.name()).expect("systems know their names"), first.architecture.clone());
-        let nets = models.into_iter().flat_map(|m| m.nets).collect();
-        Model::fit(&*system, &architecture, nets, recipe, id, validation)
     }
 
     /// Weights of all networks, those that are tied counted once.

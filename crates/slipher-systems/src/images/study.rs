@@ -54,13 +54,15 @@ pub fn shipped(system: &dyn System, labelled: Option<&Path>) -> Result<Recipe, T
 }
 
 fn adjusted(text: &str, share: f64, seed: u64, labelled: Option<&Path>) -> Result<Recipe, TrainError> {
-    let text = match labelled {
-        Some(p) => format!("labelled = {:?}\n{text}", p.display().to_string()),
+    let mut r = Recipe::read(text)?;
+    r.labelled = labelled.map(Path::to_owned);
+    r.labelled_share = match labelled {
         // Without labelled images their share is simulated.
-        None => text.lines().filter(|l| !l.starts_with("labelled_share")).collect::<Vec<_>>().join("\n"),
+        None => 0.0,
+        Some(_) if r.labelled_share == 0.0 => 0.7,
+        Some(_) => r.labelled_share,
     };
-    let text = if labelled.is_some() && !text.contains("labelled_share") { format!("labelled_share = 0.7\n{text}") } else { text };
-    let mut r = Recipe::parse(&text)?;
+    let mut r = r.checked()?;
     let scaled = |n: f64| (n * share).ceil().max(1.0);
     r.simulated = scaled(r.simulated as f64) as usize;
     r.shown = (scaled(r.shown as f64) as u64).max(2 * r.batch as u64);

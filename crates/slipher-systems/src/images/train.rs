@@ -13,7 +13,6 @@ use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
 use slipher_sim::random::Stream;
 
 use super::architecture::Architecture;
-use super::model::Model;
 use super::set::{Set, Split};
 use super::{Geometry, System};
 
@@ -86,12 +85,28 @@ pub enum TrainError {
 }
 
 impl Recipe {
-    /// Reads TOML.
+    /// Reads TOML and checks it.
     ///
     /// # Errors
     /// Names the field that is missing, unknown or out of range.
     pub fn parse(text: &str) -> Result<Recipe, TrainError> {
-        let r: Recipe = toml::from_str(text).map_err(|e| TrainError::Recipe(e.to_string()))?;
+        Recipe::read(text)?.checked()
+    }
+
+    /// Reads TOML, to be completed and then [`checked`](Recipe::checked): recipes leave the place of labelled images to the command line.
+    ///
+    /// # Errors
+    /// Names the field that is missing or unknown.
+    pub fn read(text: &str) -> Result<Recipe, TrainError> {
+        toml::from_str(text).map_err(|e| TrainError::Recipe(e.to_string()))
+    }
+
+    /// The recipe, if it can be followed.
+    ///
+    /// # Errors
+    /// Names the field that is out of range.
+    pub fn checked(self) -> Result<Recipe, TrainError> {
+        let r = self;
         let bad = |why: &str| Err(TrainError::Recipe(why.into()));
         match () {
             () if super::by_name(&r.system).is_none() => bad(&format!("system: expected one of {}", super::NAMES.join(", "))),
@@ -351,11 +366,6 @@ impl<'a> Trainer<'a> {
         Ok(true)
     }
 
-    /// The model, calibrated and with its views weighted on the validation rows.
-    pub fn export(&self, id: &str) -> Model {
-        Model::fit(self.system, &self.architecture, vec![self.net.clone()], &self.recipe, id, &self.data.validation)
-    }
-
     pub fn geometry(&self) -> Geometry {
         self.system.geometry()
     }
@@ -363,6 +373,7 @@ impl<'a> Trainer<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::model::Model;
     use super::*;
 
     fn recipe() -> Recipe {
@@ -389,7 +400,7 @@ mod tests {
                 }
                 assert!(t.run(&folder, |_| true).unwrap());
                 let path = folder.join("model.safetensors");
-                t.export("test").write(&path).unwrap();
+                Model::fit(&*system, &t.architecture, vec![t.net.clone()], &t.recipe, "test", &data.validation).write(&path).unwrap();
                 std::fs::read(&path).unwrap()
             })
         };
@@ -405,8 +416,8 @@ mod tests {
             assert!(Model::from_bytes("test", &a[..cut]).is_err());
         }
         // Two networks in one file answer as the weighted mean of both.
-        let second = Model::from_bytes("test", &a).unwrap();
-        let both = Model::together(vec![model, second], &Recipe { members: 2, ..recipe() }, "pair", &data.validation);
+        let nets = vec![model.nets[0].clone(), model.nets[0].clone()];
+        let both = Model::fit(&*system, &model.architecture, nets, &Recipe { members: 2, ..recipe() }, "pair", &data.validation);
         both.write(&dir.path().join("pair.safetensors")).unwrap();
         let read = Model::read(&dir.path().join("pair.safetensors")).unwrap();
         assert_eq!((read.nets.len(), read.combination.weights.len()), (2, 2));

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use slipher_data::catalogue::record;
 use slipher_data::formats::ReadOptions;
 use slipher_data::hats::{self, Catalogue, HatsError, PartWriter, Pixel, batches};
+use slipher_data::whole::write_whole;
 
 use super::catalogue::columns;
 use super::contract::{ContractError, predict};
@@ -115,7 +116,7 @@ impl Manifest {
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 let text = serde_json::to_string_pretty(self).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
-                Ok(hats::write_whole(&path, text.as_bytes())?)
+                write_whole(&path, text).map_err(|source| PartsError::Io { path, source })
             }
             Err(source) => Err(PartsError::Io { path, source }),
         }
@@ -191,16 +192,13 @@ pub struct Made {
 /// A Parquet file that cannot be read or holds no spectra; a disk that is full. The part is then not there.
 pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options: &ReadOptions, keys: &[(&str, String)]) -> Result<Made, PartsError> {
     let target = folder.join(&part.target);
-    let (to_measure, read) = sync_channel::<Result<RecordBatch, PartsError>>(2);
+    let tables = part.inputs.iter().any(|f| is_parquet(f));
     let (to_write, measured) = sync_channel::<RecordBatch>(2);
     std::thread::scope(|scope| {
-        if part.inputs.iter().any(|f| is_parquet(f)) {
-            scope.spawn(move || send_batches(&part.inputs, &to_measure));
-        } else {
-            drop(to_measure);
-        }
         let writer = scope.spawn(move || write(&measured, &target, keys));
-        let sent = if part.inputs.iter().any(|f| is_parquet(f)) {
+        let sent = if tables {
+            let (to_measure, read) = sync_channel::<Result<RecordBatch, PartsError>>(2);
+            scope.spawn(move || send_batches(&part.inputs, &to_measure));
             measure(read, &to_write, part, model, wanted, options)
         } else {
             measure_files(part, &to_write, model, wanted, options)

@@ -538,8 +538,7 @@ impl Study {
 
 /// Writes a file atomically.
 fn write_whole(path: &Path, text: &str) -> Result<(), StudyError> {
-    let tmp = path.with_extension("tmp");
-    std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, path)).map_err(|e| StudyError::File { path: path.to_owned(), why: e.to_string() })
+    slipher_data::whole::write_whole(path, text).map_err(|e| StudyError::File { path: path.to_owned(), why: e.to_string() })
 }
 
 /// Pools kept from cell to cell.

@@ -10,6 +10,8 @@ use rayon::prelude::*;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::cutouts::{CutoutOptions, ENDINGS, write};
 use slipher_data::input::expand_for;
+use slipher_data::whole::write_whole;
+use slipher_nn::network::Network;
 use slipher_sim::random::Stream;
 use slipher_systems::images::model::Model;
 use slipher_systems::images::pipeline::{Answer, UNSURE, columns, flag, run};
@@ -41,20 +43,16 @@ pub fn train(system: &dyn System, c: &Changes, quiet: bool) -> Result<Outcome> {
     let mut recipe = match c.recipe {
         Some(p) => {
             let text = std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?;
-            // Recipes leave the place of labelled images to the command line.
-            let given = c.labelled.filter(|_| !text.lines().any(|l| l.trim_start().starts_with("labelled ")));
-            let text = given.map_or(text.clone(), |l| format!("labelled = {:?}\n{text}", l.display().to_string()));
-            let mut r = Recipe::parse(&text).into_diagnostic()?;
-            if let (Some(folder), Some(l), None) = (p.parent(), &r.labelled, c.labelled) {
-                r.labelled = Some(folder.join(l));
-            }
-            r
+            let mut r = Recipe::read(&text).into_diagnostic()?;
+            r.labelled = match (c.labelled, p.parent(), r.labelled) {
+                (Some(given), _, _) => Some(given.to_owned()),
+                (None, Some(folder), Some(own)) => Some(folder.join(own)),
+                (None, _, own) => own,
+            };
+            r.checked().into_diagnostic()?
         }
         None => study::shipped(system, c.labelled).into_diagnostic()?,
     };
-    if let Some(l) = c.labelled {
-        recipe.labelled = Some(l.to_owned());
-    }
     recipe.shown = c.steps.map_or(recipe.shown, |s| s * recipe.batch as u64);
     recipe.seed = c.seed.unwrap_or(recipe.seed);
     if ["", "member-0"].iter().any(|m| c.output.join(m).join("checkpoint.safetensors").exists()) && !c.resume {
@@ -89,13 +87,13 @@ pub fn fit(recipe: Recipe, folder: &Path, id: &str, stop: &AtomicBool, quiet: bo
     if data.skipped.len() > 5 {
         eprintln!("left out: {} more", data.skipped.len() - 5);
     }
-    let mut members = Vec::new();
+    let mut nets = Vec::new();
     for k in 0..recipe.members {
         let (place, name) = if recipe.members == 1 { (folder.to_owned(), id.to_owned()) } else { (folder.join(format!("member-{k}")), format!("{id} {k}")) };
-        let Some(m) = one(recipe.member(k), &*own, &data, &place, &name, stop, quiet)? else { return Ok(None) };
-        members.push(m);
+        let Some(net) = one(recipe.member(k), &*own, &data, &place, &name, stop, quiet)? else { return Ok(None) };
+        nets.push(net);
     }
-    let model = if members.len() == 1 { members.remove(0) } else { Model::together(members, &recipe, id, &data.validation) };
+    let model = Model::fit(&*own, &recipe.architecture(&*own), nets, &recipe, id, &data.validation);
     if own.is_classifier() && !quiet && data.validation.rows() > 0 {
         let p = model.predict(&data.validation.images);
         let right = slipher_systems::images::score::accuracy(&p, &data.validation.truth, own.outputs().len());
@@ -105,7 +103,7 @@ pub fn fit(recipe: Recipe, folder: &Path, id: &str, stop: &AtomicBool, quiet: bo
 }
 
 /// Trains one network.
-fn one(recipe: Recipe, own: &dyn System, data: &Data, folder: &Path, id: &str, stop: &AtomicBool, quiet: bool) -> Result<Option<Model>> {
+fn one(recipe: Recipe, own: &dyn System, data: &Data, folder: &Path, id: &str, stop: &AtomicBool, quiet: bool) -> Result<Option<Network>> {
     let (steps, batch) = (recipe.steps(), recipe.batch as u64);
     let mut trainer = Trainer::new(recipe, own, data).into_diagnostic()?;
     trainer.resume(folder).into_diagnostic()?;
@@ -133,7 +131,7 @@ fn one(recipe: Recipe, own: &dyn System, data: &Data, folder: &Path, id: &str, s
         eprintln!("Stopped at step {}; the same command with --resume continues", trainer.step);
         return Ok(None);
     }
-    Ok(Some(trainer.export(id)))
+    Ok(Some(trainer.net))
 }
 
 /// A model file, or the one that comes with the program.
@@ -162,7 +160,7 @@ pub fn simulate(system: &dyn System, n: u64, seed: u64, output: &Path, quiet: bo
         .collect();
     if output.extension().is_some_and(|e| e == "fits") {
         let cutouts: Vec<_> = rows.into_iter().map(|r| r.0).collect();
-        report::write_whole(output, write::fits(&cutouts)).into_diagnostic()?;
+        write_whole(output, write::fits(&cutouts)).into_diagnostic()?;
     } else {
         write::parquet(output, &rows, system.outputs(), system.depth().0).map_err(|e| miette::miette!("{}: {e}", output.display()))?;
     }
@@ -232,7 +230,7 @@ pub fn predict(system: &dyn System, a: &PredictArgs, output: Option<&Path>, page
         w.finish().into_diagnostic()?;
     }
     if let Some(p) = page {
-        report::write_whole(p, report::images::answered(&model, &kept)).into_diagnostic()?;
+        write_whole(p, report::images::answered(&model, &kept)).into_diagnostic()?;
     }
     if !quiet {
         let seconds = start.elapsed().as_secs_f64();

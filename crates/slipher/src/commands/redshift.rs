@@ -9,6 +9,7 @@ use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::input::{ENDINGS, expand};
+use slipher_data::whole::write_whole;
 use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
 use slipher_systems::redshift::decode::lag_redshifts;
 use slipher_systems::redshift::layouts::Layout;
@@ -226,7 +227,7 @@ impl Common {
     }
 
     /// What changes the rows, for the manifest.
-    fn settings(&self, outputs: &Outputs) -> Result<BTreeMap<String, String>> {
+    fn settings(&self, outputs: &Outputs) -> BTreeMap<String, String> {
         let mut s = BTreeMap::from([("purity".to_owned(), self.purity.to_string()), ("pz".to_owned(), outputs.pz.to_string())]);
         if let Some(p) = &self.prior {
             s.insert("prior".into(), p.clone());
@@ -240,7 +241,7 @@ impl Common {
         if let Some(m) = self.medium.options().medium {
             s.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
         }
-        Ok(s)
+        s
     }
 }
 
@@ -270,7 +271,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
     let shard = common.shard.as_deref().map_or(Ok((1, 1)), parse_shard)?;
     let wanted = common.wanted(&model, outputs)?;
     if let Some(folder) = outputs.folder() {
-        let work = Work { folder, model: &model, wanted: &wanted, options: &options, shard, resume: common.resume, settings: common.settings(outputs)?, quiet };
+        let work = Work { folder, model: &model, wanted: &wanted, options: &options, shard, resume: common.resume, settings: common.settings(outputs), quiet };
         return work.run(arguments, || expand(arguments).into_diagnostic());
     }
     if common.resume {
@@ -322,7 +323,7 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         w.finish().into_diagnostic()?;
     }
     if let (Some(path), Some(layout)) = (outputs.catalogue, outputs.layout) {
-        report::write_whole(path, layout.bytes(&kept, &model)).into_diagnostic()?;
+        write_whole(path, layout.bytes(&kept, &model)).into_diagnostic()?;
     }
     if let Some(path) = outputs.page {
         let gallery = choose(&kept).into_iter().filter_map(|r| pipeline::keep(&model, &wanted, r, &options)).collect();

@@ -77,7 +77,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 /// Rows on the sky: as many in each pixel, up to one. Pixels that are there are not made again.
 fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcome> {
     let pixels = 12u64 << (2 * order);
-    let (bar, mut all, mut schema) = (progress::bar(a.n, "spectra", quiet), vec![], None);
+    let (bar, mut all) = (progress::bar(a.n, "spectra", quiet), vec![]);
     for number in 0..pixels {
         let pixel = Pixel { order, number };
         let (from, to) = (number * a.n / pixels, (number + 1) * a.n / pixels);
@@ -87,12 +87,12 @@ fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcom
             if !path.exists() {
                 partition(a, simulator, pixel, from..to, &path)?;
             }
-            schema = Some(hats::schema_of(&path).into_diagnostic()?);
         }
         bar.set_position(to);
     }
     bar.finish_and_clear();
-    let schema = schema.ok_or_else(|| miette::miette!("-n: expected at least one"))?;
+    let last = all.last().ok_or_else(|| miette::miette!("-n: expected at least one"))?;
+    let schema = hats::schema_of(&a.output.join(last.path())).into_diagnostic()?;
     let name = a.output.file_name().map_or_else(|| "spectra".into(), |n| n.to_string_lossy().into_owned());
     hats::finish(&a.output, &name, &BTreeMap::new(), &all, a.n, &schema).into_diagnostic()?;
     if !quiet {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result};
+use slipher_data::whole::write_whole;
 use slipher_systems::images::baseline::{Baseline, FORESTS, MACHINES};
 use slipher_systems::images::evaluate::{Answers, Line, by_depth, rows_of, table, turning};
 use slipher_systems::images::model::Model;
@@ -13,8 +14,8 @@ use slipher_systems::radio::fusion::fuse;
 use slipher_systems::radio::{CLASSES, PAIRS};
 
 use super::images::{fit, stopper};
+use crate::Outcome;
 use crate::report::images::{Judged, judged, markdown, page, table as html_table};
-use crate::{Outcome, report};
 
 /// A study of one system.
 pub struct Study<'a> {
@@ -125,9 +126,9 @@ impl Study<'_> {
         body.push_str("</table>");
         std::fs::create_dir_all(&self.folder).into_diagnostic()?;
         let html = self.folder.join("index.html");
-        report::write_whole(&html, page(s.title(), &body)).into_diagnostic()?;
-        report::write_whole(&self.folder.join("numbers.json"), serde_json::to_string_pretty(&numbers).into_diagnostic()?).into_diagnostic()?;
-        report::write_whole(&self.folder.join("tables.md"), tables).into_diagnostic()?;
+        write_whole(&html, page(s.title(), &body)).into_diagnostic()?;
+        write_whole(&self.folder.join("numbers.json"), serde_json::to_string_pretty(&numbers).into_diagnostic()?).into_diagnostic()?;
+        write_whole(&self.folder.join("tables.md"), tables).into_diagnostic()?;
         eprintln!("Wrote {}, and beside it numbers.json and tables.md", html.display());
         Ok(Outcome::Good)
     }

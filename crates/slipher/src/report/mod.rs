@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use figure::{Axis, COLOURS, Figure, GREY, escape};
+use slipher_data::whole::write_whole;
 use slipher_sim::sed::SpecType;
 use slipher_systems::redshift::catalogue::Row;
 use slipher_systems::redshift::measure::zwarn;
@@ -49,12 +50,6 @@ struct Pair<'a> {
 /// Writes the page atomically.
 pub fn write(path: &Path, s: &Subject) -> std::io::Result<()> {
     write_whole(path, page(s))
-}
-
-pub fn write_whole(path: &Path, content: impl AsRef<[u8]>) -> std::io::Result<()> {
-    let tmp = std::path::PathBuf::from(format!("{}.tmp", path.display()));
-    std::fs::write(&tmp, content)?;
-    std::fs::rename(&tmp, path)
 }
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1c2026;background:#fff}\

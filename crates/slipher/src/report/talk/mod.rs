@@ -6,11 +6,12 @@ mod tables;
 use std::fmt::Write;
 use std::path::Path;
 
+use slipher_data::whole::write_whole;
 use slipher_systems::redshift_classes::simulate::Setting;
 use slipher_systems::redshift_classes::study::{Cell, Finished, Kind, LADDER, Scale, Study, Tested, short};
 
+use super::STYLE;
 use super::figure::escape;
-use super::{STYLE, write_whole};
 
 /// All that is finished.
 pub struct Page<'a> {
