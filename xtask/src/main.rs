@@ -14,14 +14,14 @@ use std::process::{Command, ExitCode};
 
 const HELP: &str = "cargo xtask COMMAND
   test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail and Ray, with
-                           workers killed
+                           workers killed, and SQL (a gigabyte of Python packages; DataFusion)
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
   images                   the shipped image models on real images
   readall                  every file of the data folder is read or refused
   peers                    the programs that own a format open what Slipher writes: redrock, desispec, specutils, qp (installs them)
-  bench [PART | FOLDER]    (throughput, reading, networks, images) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
+  bench [PART | FOLDER]    (throughput, reading, networks, images, wheel) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
                            (installs them from the Python package index into FOLDER/peers: some gigabytes)
 The data folder is ../shared/data or $SLIPHER_DATA.";
 
@@ -43,7 +43,7 @@ fn main() -> ExitCode {
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
-        ["bench", part @ ("throughput" | "reading" | "networks" | "images")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
+        ["bench", part @ ("throughput" | "reading" | "networks" | "images" | "wheel")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
         ["bench", folder] => bench::run(Path::new(folder), &shipped, false, None),
         _ => Err(HELP.into()),
     };

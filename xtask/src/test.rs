@@ -22,6 +22,7 @@ pub fn run(all: bool) -> Result<(), String> {
     let wheel = wheel()?;
     if all {
         engines(&wheel)?;
+        sql()?;
     }
     if data().is_dir() {
         crate::readall::run(&data())?;
@@ -87,8 +88,8 @@ fn install(python: &str, wheel: &str) -> Result<(), String> {
     sh(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", wheel])
 }
 
-/// The wheel: built, installed into an environment of its own with nothing but what it asks for, and beside the packages of its users. Its path.
-fn wheel() -> Result<String, String> {
+/// The wheel, built and installed beside the packages of its users: its path, and that Python.
+pub fn wheel_installed() -> Result<(String, String), String> {
     let python = with("wheel", &WHEEL)?;
     let wheels = target().join("wheels");
     // One wheel, whatever earlier versions left.
@@ -101,6 +102,12 @@ fn wheel() -> Result<String, String> {
     let found = std::fs::read_dir(&wheels).map_err(|e| e.to_string())?.flatten().map(|e| e.path().display().to_string()).find(|p| p.ends_with(".whl"));
     let wheel = found.ok_or("maturin built no wheel")?;
     install(&python, &wheel)?;
+    Ok((wheel, python))
+}
+
+/// The wheel in an environment with nothing but what it asks for, and as its users have it. Its path.
+fn wheel() -> Result<String, String> {
+    let (wheel, python) = wheel_installed()?;
     let clean = with("clean", &[("pyarrow", "pyarrow"), ("numpy", "numpy")])?;
     install(&clean, &wheel)?;
     sh(&clean, &["-c", "import slipher; print(slipher.redshift(slipher.simulate(3, ['boss'])))"])?;
@@ -114,6 +121,12 @@ fn engines(wheel: &str) -> Result<(), String> {
     let python = with("engines", &ENGINES)?;
     install(&python, wheel)?;
     sh(&python, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
+}
+
+/// The function of DataFusion, in a build of its own.
+fn sql() -> Result<(), String> {
+    sh("cargo", &["clippy", "--release", "-p", "slipher", "-p", "slipher-sql", "--features", "slipher/sql", "--all-targets", "--", "-D", "warnings"])?;
+    sh("cargo", &["test", "--release", "-p", "slipher", "-p", "slipher-sql", "--features", "slipher/sql", "--test", "sql"])
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.

@@ -42,6 +42,8 @@ enum Verb {
     Report(commands::predict::ReportArgs),
     /// Run the study of the talk again and write one page about it
     Reproduce(commands::reproduce::Args),
+    /// Query Parquet files with the function redshift(flux, ivar, wave); in builds with the feature sql
+    Sql(commands::sql::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -79,6 +81,17 @@ impl System {
     }
 }
 
+/// A reader that has seen enough (`| head`) ends the program without a word.
+fn end_with_the_reader() {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |p| {
+        if p.to_string().contains("failed printing to stdout: Broken pipe") {
+            std::process::exit(0);
+        }
+        usual(p);
+    }));
+}
+
 /// How a run ended: all good, some rows failed, nothing done.
 pub enum Outcome {
     Good,
@@ -87,6 +100,7 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
+    end_with_the_reader();
     let cli = Cli::parse();
     let threads = cli.threads.unwrap_or(0);
     if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
@@ -102,6 +116,7 @@ fn main() -> ExitCode {
         Verb::Predict(a) => commands::predict::run(&a, cli.quiet),
         Verb::Report(a) => commands::predict::report(&a, cli.quiet),
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
+        Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
     };

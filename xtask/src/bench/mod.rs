@@ -5,6 +5,7 @@ mod images;
 mod networks;
 mod reading;
 mod throughput;
+mod wheel;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -22,11 +23,12 @@ pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Resu
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
     let rounds = if quick { 1 } else { 3 };
-    let parts: [(&str, &dyn Fn() -> Result<String, String>); 4] = [
+    let parts: [(&str, &dyn Fn() -> Result<String, String>); 5] = [
         ("throughput", &|| throughput::run(folder, model, quick)),
         ("reading", &|| reading::run(&python, rounds)),
         ("networks", &|| networks::run(&python, rounds)),
         ("images", &|| images::run(&python, rounds)),
+        ("wheel", &|| wheel::run(rounds, if quick { 10_000 } else { 100_000 })),
     ];
     for (name, part) in parts {
         if only.is_none_or(|o| o == name) {

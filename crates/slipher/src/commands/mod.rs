@@ -11,6 +11,7 @@ pub mod redshift;
 pub mod reproduce;
 pub mod show;
 pub mod simulate;
+pub mod sql;
 pub mod study;
 pub mod train;
 

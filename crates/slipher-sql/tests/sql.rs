@@ -1,0 +1,119 @@
+//! What SQL answers is what the contract answers, bit for bit.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
+use arrow_array::{ArrayRef, RecordBatch, StructArray};
+use slipher_data::catalogue::{Column, Values, record};
+use slipher_data::formats::ReadOptions;
+use slipher_data::hats::{PartWriter, batches};
+use slipher_sql::run;
+use slipher_systems::redshift::contract::predict;
+use slipher_systems::redshift::measure::Wanted;
+use slipher_systems::redshift::model::Model;
+use slipher_systems::shipped;
+
+/// Rows of flat columns; row 1 has three pixels.
+fn sky(rows: usize, first: usize) -> RecordBatch {
+    let c = |name, values| Column { name, unit: "", ucd: "", description: "", values };
+    let wave = |r: usize| (0..if r == 1 { 3 } else { 900 }).map(|i| 4000.0 + 3.0 * i as f64).collect::<Vec<f64>>();
+    let flux = |r: usize| wave(r).iter().map(|w| (1.0 + (w * 0.01 * (r + 1) as f64).sin()) as f32).collect::<Vec<f32>>();
+    let all = || first..first + rows;
+    record(&[
+        c("id", Values::I64(all().map(|r| r as i64 + (1 << 60)).collect())),
+        c("wave", Values::F64Lists(all().map(wave).collect())),
+        c("flux", Values::F32Lists(all().map(flux).collect())),
+        c("ivar", Values::F32Lists(all().map(|r| vec![100.0; wave(r).len()]).collect())),
+    ])
+    .unwrap()
+}
+
+fn write(path: &Path, batch: &RecordBatch) {
+    let mut w = PartWriter::create(path, batch.schema_ref(), &[]).unwrap();
+    w.write(batch).unwrap();
+    w.finish().unwrap();
+}
+
+fn model() -> Arc<Model> {
+    Arc::new(shipped::redshift().unwrap())
+}
+
+fn ask(query: &str, folder: &Path) -> Result<RecordBatch, String> {
+    let out = folder.join("answer.parquet");
+    run(model(), Wanted::default(), query, Some(&out)).map_err(|e| e.to_string())?;
+    let all: Vec<RecordBatch> = batches(&out, 100_000).unwrap().map(Result::unwrap).collect();
+    assert_eq!(all.len(), 1);
+    Ok(all[0].clone())
+}
+
+#[test]
+fn answers_are_those_of_the_contract() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("spectra");
+    for (k, first) in [0, 5, 10].into_iter().enumerate() {
+        write(&place.join(format!("{k}.parquet")), &sky(5, first));
+    }
+    let (m, wanted) = (model(), Wanted::default());
+    let want = predict(&m, &wanted, &ReadOptions::default(), &sky(15, 0)).unwrap();
+    let text = |what: &str| format!("select id, {what} from '{}/*.parquet' order by id", place.display());
+    // As the documents have it.
+    let got = ask(&text("redshift(flux, ivar, wave).z, redshift(flux, ivar, wave).p_correct as p"), folder.path()).unwrap();
+    assert_eq!(got.num_rows(), 15);
+    assert_eq!(got.schema().fields().iter().map(|f| f.name().as_str()).collect::<Vec<_>>(), ["id", "z", "p"]);
+    assert_eq!(got.column(1), want.column_by_name("z").unwrap());
+    assert_eq!(got.column(2), want.column_by_name("p_correct").unwrap());
+    assert_eq!(got.column(0).as_primitive::<Int64Type>().value(14), 14 + (1 << 60));
+    // The whole struct: the row of three pixels is flagged and says why.
+    let got = ask(&text("redshift(flux, ivar, wave) r"), folder.path()).unwrap();
+    let r = got.column(1).as_struct();
+    for f in r.fields() {
+        assert_eq!(r.column_by_name(f.name()).unwrap(), want.column_by_name(f.name()).unwrap(), "{}", f.name());
+    }
+    assert!(r.column_by_name("error").unwrap().as_string::<i32>().value(1).contains("3 pixels"));
+    // Conditions and sums.
+    let query = format!("select count(*) n from (select redshift(flux, ivar, wave) r from '{}/*.parquet') where r.error <> ''", place.display());
+    assert_eq!(ask(&query, folder.path()).unwrap().column(0).as_primitive::<Int64Type>().value(0), 1);
+}
+
+#[test]
+fn a_spectrum_may_be_one_struct() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = sky(4, 0);
+    let (fields, columns): (Vec<_>, Vec<ArrayRef>) = (1..4).map(|i| (flat.schema().fields()[i].clone(), flat.column(i).clone())).unzip();
+    let spectrum: ArrayRef = Arc::new(StructArray::try_new(fields.into(), columns, None).unwrap());
+    let nested = RecordBatch::try_from_iter([("id", flat.column(0).clone()), ("spectrum", spectrum)]).unwrap();
+    write(&folder.path().join("sky.parquet"), &nested);
+    let want = predict(&model(), &Wanted::default(), &ReadOptions::default(), &flat).unwrap();
+    let got = ask(&format!("select redshift(spectrum).z from '{}/sky.parquet' order by id", folder.path().display()), folder.path()).unwrap();
+    assert_eq!(got.column(0), want.column_by_name("z").unwrap());
+}
+
+#[test]
+fn what_is_wrong_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sky.parquet");
+    write(&path, &sky(3, 0));
+    let e = |query: String| ask(&query, folder.path()).unwrap_err();
+    let said = e(format!("select redshift(flux).z from '{}'", path.display()));
+    assert!(said.contains("expected redshift(flux, ivar, wave)"), "{said}");
+    let said = e(format!("select redshift(flux, ivar).z from '{}'", path.display()));
+    assert!(said.contains("expected redshift(flux, ivar, wave)"), "{said}");
+    let said = e(format!("select redshift(id, ivar, wave).z from '{}'", path.display()));
+    assert!(said.contains("flux"), "{said}");
+    let said = e("select id from 'no/such.parquet'".into());
+    assert!(said.starts_with("'no/such.parquet': no such file"), "{said}");
+    assert!(e("selekt 1".into()).contains("selekt"));
+    let said = e(format!("copy (select 1) to '{}'", folder.path().join("x.csv").display()));
+    assert!(said.contains("not supported") || said.contains("not allowed"), "{said}");
+    // No rows are fine; nothing is left beside the answer.
+    let none = folder.path().join("none.parquet");
+    write(&none, &sky(0, 0));
+    let out = folder.path().join("answer.parquet");
+    assert_eq!(run(model(), Wanted::default(), &format!("select redshift(flux, ivar, wave).z from '{}'", none.display()), Some(&out)).unwrap(), 0);
+    let csv = run(model(), Wanted::default(), "select 1", Some(Path::new("answer.csv"))).unwrap_err().to_string();
+    assert!(csv.contains(".parquet"), "{csv}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().flatten().map(|f| f.file_name()).filter(|n| n.to_string_lossy().contains("tmp")).collect();
+    assert!(left.is_empty(), "{left:?}");
+}
