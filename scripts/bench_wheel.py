@@ -1,9 +1,9 @@
 """Throughput of the wheel beside the program's, and its memory: cargo xtask bench wheel.
 
-usage: python bench_wheel.py PATH_TO_SLIPHER SPECTRA ROUNDS
+usage: python bench_wheel.py PATH_TO_SLIPHER TIMED_SPECTRA ROUNDS SPECTRA_IN_MEMORY
 
 Prints "wheel SECONDS", "program SECONDS" in turns (reading and writing Parquet, start of the process included), then "spectra BYTES",
-"answer BYTES" and "growth BYTES": how much more memory than before was resident at most during one call on all spectra.
+"answer BYTES" and "growth BYTES": how much more memory than before was resident at most during one call on SPECTRA_IN_MEMORY of them.
 """
 import os
 import subprocess
@@ -38,13 +38,15 @@ def timed(*command):
 
 
 def main():
-    program, n, rounds = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    program, n, rounds, many = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     with tempfile.TemporaryDirectory() as folder:
         sky, out = os.path.join(folder, "sky.parquet"), os.path.join(folder, "z.parquet")
-        subprocess.run([program, "simulate", "redshift", "-n", n, "-i", "euclid-red", "-s", "4", "-o", sky, "-q"], check=True)
+        simulate = lambda n: subprocess.run([program, "simulate", "redshift", "-n", n, "-i", "euclid-red", "-s", "4", "-o", sky, "-q"], check=True)
+        simulate(n)
         for _ in range(rounds):
             print("program", timed(program, "redshift", sky, "-o", out, "-q"))
             print("wheel", timed(sys.executable, "-c", WHOLE, sky, out))
+        simulate(many)
         print(subprocess.run([sys.executable, "-c", MEMORY, sky], check=True, capture_output=True, text=True).stdout, end="")
 
 
