@@ -1,5 +1,6 @@
 """A model with its options: the contract ``RecordBatch -> RecordBatch``."""
 
+import hashlib
 import os
 
 import pyarrow as pa
@@ -24,12 +25,13 @@ class Model:
     prior : str, optional
         As ``--prior`` of the command line: ``"0.9..1.8"``, or a CSV file of photometric redshifts.
     medium : {"air", "vacuum"}, optional
-        Of the wavelengths, where the data do not say. Default: vacuum.
+        What the wavelengths are measured in, whatever the data say. Default: as the data say, else vacuum. Tables of :func:`slipher.read` and
+        :func:`slipher.simulate` are in vacuum already and stay so.
 
     Notes
     -----
-    Pickles as (path, SHA-256, options), never as weights: Dask, Spark and Ray send a few hundred bytes. A worker that finds another file under the
-    path raises ``ValueError``.
+    Pickles as (path, SHA-256 of the model and of a prior's file, options), never as weights: Dask, Spark and Ray send a few hundred bytes. A worker
+    that finds another file under the path raises ``ValueError``.
 
     >>> import pickle, slipher
     >>> model = slipher.Model(purity=0.99)
@@ -41,12 +43,16 @@ class Model:
         self._set(None if path is None else os.fspath(path), (float(purity), bool(pz), None if prior is None else str(prior), medium))
         self.sha256 = self._predictor().sha256
 
-    def _set(self, path, options):
+    def _set(self, path, options, prior_sha256=None):
         self.path, self._options = path, options
+        self._prior_sha256 = prior_sha256 or _sha256(options[2])
 
     def _predictor(self):
-        key = (self.path, self._options)
+        # A file that was written anew is read anew.
+        key = (self.path, self._options, _stamp(self.path), _stamp(self._options[2]))
         if key not in _LOADED:
+            if self._prior_sha256 != _sha256(self._options[2]):
+                raise ValueError(f"prior {self._options[2]}: another file than the one that this model was made with; the same is needed on every worker")
             _LOADED[key] = _slipher.Predictor(self.path, *self._options)
         found = _LOADED[key]
         wanted = getattr(self, "sha256", found.sha256)
@@ -105,7 +111,7 @@ class Model:
 
         with Progress(table.num_rows, progress) as bar:
             found = []
-            for batch in self.batches(table.to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]):
+            for batch in self.batches(table.to_batches() or [_empty(table)]):
                 found.append(batch)
                 bar.add(batch.num_rows)
         return pa.Table.from_batches(found)
@@ -117,16 +123,37 @@ class Model:
         return hash(self.__reduce__()[1])
 
     def __reduce__(self):
-        return _restore, (self.path, self.sha256, self._options)
+        return _restore, (self.path, self.sha256, self._options, self._prior_sha256)
 
     def __repr__(self):
         purity, pz, prior, medium = self._options
         return f"slipher.Model({self.path!r}, purity={purity}, pz={pz}, prior={prior!r}, medium={medium!r})  # {self.id}, {self.sha256[:12]}"
 
 
-def _restore(path, sha256, options):
+def _empty(table):
+    return pa.RecordBatch.from_arrays([c.combine_chunks() for c in table.columns], schema=table.schema)
+
+
+def _stamp(path):
+    """Size and time of a file; None where there is none."""
+    try:
+        found = os.stat(path)
+    except (OSError, TypeError, ValueError):
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _sha256(path):
+    """Of a prior's file; "" where the prior is a range."""
+    if path is None or _stamp(path) is None:
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()
+
+
+def _restore(path, sha256, options, prior_sha256):
     model = Model.__new__(Model)
-    model._set(path, options)
+    model._set(path, options, prior_sha256)
     model.sha256 = sha256
     return model
 

@@ -9,13 +9,15 @@ import pyarrow as pa
 from . import _slipher
 
 
-def read(paths):
+def read(paths, *, medium=None):
     """Spectra of files, as ``slipher redshift`` sees them.
 
     Parameters
     ----------
     paths : str, path, or a list of them
         Survey files of any format in ``slipher formats``; patterns with ``*`` are expanded.
+    medium : {"air", "vacuum"}, optional
+        What their wavelengths are measured in, whatever the files say.
 
     Returns
     -------
@@ -34,7 +36,7 @@ def read(paths):
         some = sorted(_glob.glob(path)) if any(c in path for c in "*?[") and not os.path.exists(path) else [path]
         if not some:
             raise ValueError(f"{path}: no file matches")
-        found += [_slipher.read(p) for p in some]
+        found += [_slipher.read(p, medium) for p in some]
     return pa.Table.from_batches(found)
 
 
@@ -70,13 +72,27 @@ def simulate(n, instruments=("sdss", "boss", "desi", "euclid-red"), *, seed=1, t
 
 def table(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None, **columns):
     """Whatever :func:`slipher.redshift` takes, as a ``pyarrow.Table``. Arrays of one row a spectrum are not copied."""
-    if wave is None and ivar is None and not columns:
+    noise = {"ivar": ivar, "sigma": sigma, "variance": variance, "mask": mask}
+    if wave is None:
         found = _known(flux)
+        beside = [k for k, v in noise.items() if v is not None]
+        if found is not None and beside:
+            raise ValueError(f"{beside[0]}= beside a {type(flux).__name__}: expected errors and masks in it (for a table, as columns), or arrays with wave=")
         if found is not None:
-            return found
+            return _with(found, columns)
     if wave is None:
         raise ValueError(f"wave is missing: expected wavelengths [Angstrom, vacuum] beside flux, got {type(flux).__name__} alone")
-    return _arrays(flux, wave, {"ivar": ivar, "sigma": sigma, "variance": variance, "mask": mask}, columns)
+    return _arrays(flux, wave, noise, columns)
+
+
+def _with(table, columns):
+    """More columns of one value a row."""
+    fields, arrays = [], []
+    _add_columns(columns, table.num_rows, fields, arrays)
+    for field, array in zip(fields, arrays):
+        at = table.schema.get_field_index(field.name)
+        table = table.append_column(field, array) if at < 0 else table.set_column(at, field, array)
+    return table
 
 
 def _known(data):
@@ -104,25 +120,29 @@ def _spectrum(s):
         from astropy.nddata import InverseVariance
 
         try:
-            noise["ivar"] = s.uncertainty.represent_as(InverseVariance).array
+            ivar = s.uncertainty.represent_as(InverseVariance)
+            noise["ivar"] = ivar.array if ivar.unit is None else ivar.array * ivar.unit
         except TypeError as e:
             raise ValueError(f"uncertainty {type(s.uncertainty).__name__}: expected a standard deviation, variance or inverse variance") from e
-    # The unit of the flux only says whether it is per wavelength or per frequency: both it and its errors keep their scale.
     return _arrays(s.flux, s.spectral_axis, {**noise, "mask": None if s.mask is None else np.broadcast_to(s.mask, s.flux.shape)}, {})
 
 
 def _astropy(t):
     names, columns = [], []
     for name in t.colnames:
-        values, unit = _plain(t[name])
-        if values.ndim <= 2 and values.dtype.kind in "fiub" or values.ndim == 1 and values.dtype.kind in "US":
-            array = _lists(values) if values.ndim == 2 else pa.array(values.tolist() if values.dtype.kind in "US" else _native(values))
+        if np.ndim(t[name]) == 1 and t[name].dtype.kind != "O":
+            array, unit = _column(t[name])
+        else:
+            values, unit = _plain(t[name])
+            array = _lists(values) if values.ndim == 2 and values.dtype.kind in "fiub" else None
+        if array is not None:
             names.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
             columns.append(array)
     return pa.Table.from_arrays(columns, schema=pa.schema(names))
 
 
 def _arrays(flux, wave, noise, columns):
+    noise = {k: v if v is None or k == "mask" else _as_flux(k, v, flux) for k, v in noise.items()}
     flux, flux_unit = _plain(flux)
     wave, _ = _plain(_angstrom(wave))
     one = flux.ndim == 1 and flux.dtype != object
@@ -153,8 +173,7 @@ def _arrays(flux, wave, noise, columns):
     add("flux", flux, flux_unit)
     for name, values in noise.items():
         if values is not None:
-            # The unit of an error follows from that of the flux.
-            add(name, np.asarray(getattr(values, "value", values)))
+            add(name, values)
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
@@ -175,24 +194,69 @@ def _ragged(flux, flux_unit, wave, noise, columns):
 
 def _add_columns(columns, n, fields, arrays):
     for name, values in columns.items():
-        values, unit = _plain(values)
-        values = np.atleast_1d(values)
-        if len(values) != n:
-            raise ValueError(f"{name} has {len(values)} rows: expected {n} as flux")
-        array = pa.array(values.tolist() if values.dtype.kind in "OUS" else _native(values))
+        array, unit = _column(values)
+        if len(array) != n:
+            raise ValueError(f"{name} has {len(array)} rows: expected {n} as flux")
         fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
         arrays.append(array)
 
 
+def _column(values):
+    """One value a row, and its unit as text: identifiers keep all digits, text of FITS (bytes) becomes text, what is masked is null."""
+    unit = getattr(values, "unit", None)
+    mask = getattr(values, "mask", None)
+    values = getattr(values, "unmasked", values)
+    if hasattr(values, "value") and unit is not None:
+        values = values.value
+    values = np.atleast_1d(np.ma.getdata(values))
+    if mask is not None:
+        mask = np.broadcast_to(mask, values.shape)
+    if values.dtype.kind in "OUS":
+        text = [v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in values.tolist()]
+        array = pa.array(text if mask is None else [None if m else v for v, m in zip(text, mask)])
+    else:
+        array = pa.array(_native(values), mask=mask)
+    return array, "" if unit is None else str(unit)
+
+
+def _unit(values):
+    """The unit of an array, or that of the first array of a list."""
+    unit = getattr(values, "unit", None)
+    if unit is None and isinstance(values, (list, tuple)) and values:
+        unit = getattr(values[0], "unit", None)
+    return unit
+
+
+def _to(values, unit, **equivalencies):
+    """A Quantity, or a list of them, in a unit."""
+    import astropy.units as u
+
+    if isinstance(values, (list, tuple)):
+        return [u.Quantity(v).to(unit, **equivalencies) for v in values]
+    return u.Quantity(values).to(unit, **equivalencies)
+
+
+def _as_flux(name, noise, flux):
+    """Noise in the unit of the flux, to its power; numbers without a unit are taken to be."""
+    own, unit = _unit(noise), _unit(flux)
+    if own is None:
+        return noise
+    if unit is not None:
+        noise = _to(noise, unit ** {"sigma": 1, "variance": 2, "ivar": -2}[name])
+    return [v.value for v in noise] if isinstance(noise, (list, tuple)) else noise.value
+
+
 def _plain(values):
     """An array, and its unit as text."""
-    unit = getattr(values, "unit", None)
+    unit = _unit(values)
+    if isinstance(values, (list, tuple)) and unit is not None:
+        values = [v.value for v in _to(values, unit)]
     if hasattr(values, "value") and unit is not None:
         values = values.value
     if isinstance(values, (list, tuple)) and values and np.ndim(values[0]) == 1 and len({len(v) for v in values}) > 1:
         out = np.empty(len(values), dtype=object)
         out[:] = [np.asarray(getattr(v, "value", v)) for v in values]
-        return out, ""
+        return out, "" if unit is None else str(unit)
     mask = getattr(values, "mask", None)
     values = np.asarray(values) if mask is None or not np.any(mask) else np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
     return values, "" if unit is None else str(unit)
@@ -200,11 +264,11 @@ def _plain(values):
 
 def _angstrom(wave):
     """Quantities of any spectral unit; plain numbers are Angstrom."""
-    if not hasattr(wave, "unit") or wave.unit is None:
+    if _unit(wave) is None:
         return wave
     import astropy.units as u
 
-    return u.Quantity(wave).to(u.AA, equivalencies=u.spectral())
+    return _to(wave, u.AA, equivalencies=u.spectral())
 
 
 def _native(values):

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::whole::{temporary, write_whole};
+use crate::whole::{Unfinished, temporary, write_whole};
 
 /// Column of the position: HEALPix pixel of order 29, nested.
 pub const HEALPIX_29: &str = "_healpix_29";
@@ -144,7 +144,9 @@ fn files_below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), HatsError> {
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for e in entries {
         let (path, name) = (e.path(), e.file_name().to_string_lossy().into_owned());
-        if path.is_dir() {
+        // Of links alone the file system is asked.
+        let kind = e.file_type().map_err(io(&path))?;
+        if kind.is_dir() || kind.is_symlink() && path.is_dir() {
             files_below(&path, out)?;
         } else if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
             out.push(path);
@@ -172,7 +174,7 @@ pub fn batches(file: &Path, rows: usize) -> Result<impl Iterator<Item = Result<R
 /// A Parquet file that appears whole or not at all. The same batches give the same bytes.
 pub struct PartWriter {
     path: PathBuf,
-    temporary: PathBuf,
+    temporary: Unfinished,
     writer: ArrowWriter<File>,
     rows: u64,
 }
@@ -185,8 +187,8 @@ impl PartWriter {
     pub fn create(path: &Path, schema: &SchemaRef, keys: &[(&str, String)]) -> Result<Self, HatsError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(io(folder))?;
-        let temporary = temporary(path);
-        let file = File::create(&temporary).map_err(io(&temporary))?;
+        let temporary = Unfinished(temporary(path));
+        let file = File::create_new(&temporary.0).map_err(io(&temporary.0))?;
         let level = ZstdLevel::try_new(3).map_err(|e| content(path, e))?;
         let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).build();
         let meta = keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
@@ -212,8 +214,8 @@ impl PartWriter {
     /// As [`PartWriter::write`].
     pub fn finish(self) -> Result<u64, HatsError> {
         let file = self.writer.into_inner().map_err(|e| content(&self.path, e))?;
-        file.sync_all().map_err(io(&self.temporary))?;
-        std::fs::rename(&self.temporary, &self.path).map_err(io(&self.path))?;
+        file.sync_all().map_err(io(&self.temporary.0))?;
+        std::fs::rename(&self.temporary.0, &self.path).map_err(io(&self.path))?;
         Ok(self.rows)
     }
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 /// An argument that names nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum InputError {
+    #[error("{0}")]
+    Hats(String),
     #[error("{0}: no such file, folder or pattern")]
     Missing(String),
     #[error("{pattern}: not a valid pattern: {why}")]
@@ -21,7 +23,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
     expand_for(arguments, &ENDINGS)
 }
 
-/// Expands arguments: a file is itself, a folder all files below it with one of the endings, `@list` the lines of a file,
+/// Expands arguments: a file is itself, a folder all files below it with one of the endings, a HATS catalogue its partitions, `@list` the lines of a file,
 /// anything else a glob. Sorted within each argument, duplicates dropped.
 ///
 /// # Errors
@@ -34,6 +36,9 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
         if let Some(list) = a.strip_prefix('@') {
             let text = std::fs::read_to_string(list).map_err(|source| InputError::Io { path: list.into(), source })?;
             found.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(PathBuf::from));
+        } else if crate::hats::is_catalogue(path) {
+            let c = crate::hats::Catalogue::open(path).map_err(|e| InputError::Hats(e.to_string()))?;
+            found.extend(c.partitions.into_iter().flat_map(|p| p.files));
         } else if path.is_dir() {
             walk(path, endings, &mut found)?;
             found.sort();

@@ -5,14 +5,14 @@ use std::path::Path;
 use pyo3::prelude::*;
 use pyo3::types::PyAny;
 use pyo3_arrow::{PyRecordBatch, PySchema};
-use slipher_data::formats::{Medium, ReadOptions};
+use slipher_data::formats::ReadOptions;
 use slipher_systems::redshift::contract;
 use slipher_systems::redshift::decode::lag_redshifts;
 use slipher_systems::redshift::measure::Wanted;
 use slipher_systems::redshift::model::Model;
 use slipher_systems::shipped;
 
-use crate::value_error;
+use crate::{medium_of, value_error};
 
 /// A model in memory with what is wanted of it. Python never pickles it: `slipher.Model` holds the path, the hash and the options.
 #[pyclass(frozen, module = "slipher._slipher")]
@@ -31,13 +31,7 @@ impl Predictor {
     fn new(py: Python<'_>, path: Option<String>, purity: f64, pz: bool, prior: Option<String>, medium: Option<String>) -> PyResult<Self> {
         let model = py.detach(|| path.map_or_else(shipped::redshift, |p| Model::read(Path::new(&p)))).map_err(value_error)?;
         let wanted = Wanted::new(&model, purity, pz, prior.as_deref()).map_err(value_error)?;
-        let medium = match medium.as_deref() {
-            None => None,
-            Some("air") => Some(Medium::Air),
-            Some("vacuum") => Some(Medium::Vacuum),
-            Some(other) => return Err(value_error(format!("medium {other:?}: expected 'air', 'vacuum' or None"))),
-        };
-        Ok(Predictor { model, wanted, options: ReadOptions { medium } })
+        Ok(Predictor { model, wanted, options: ReadOptions { medium: medium_of(medium.as_deref())? } })
     }
 
     #[getter]

@@ -11,13 +11,15 @@ use slipher_data::formats::{self, ReadOptions};
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::table::{example_columns, spectrum_columns};
 
-use crate::value_error;
+use crate::{medium_of, value_error};
 
 /// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be used. Rows that cannot be read
 /// have empty lists, and the reason in `read_error`.
 #[pyfunction]
-pub fn read(py: Python<'_>, path: PathBuf) -> PyResult<Bound<'_, PyAny>> {
-    let found = py.detach(|| formats::read(&path, &ReadOptions::default())).map_err(value_error)?;
+#[pyo3(signature = (path, medium=None))]
+pub fn read(py: Python<'_>, path: PathBuf, medium: Option<String>) -> PyResult<Bound<'_, PyAny>> {
+    let options = ReadOptions { medium: medium_of(medium.as_deref())? };
+    let found = py.detach(|| formats::read(&path, &options)).map_err(value_error)?;
     arrow(py, &spectrum_columns(&path.display().to_string(), &found.rows))
 }
 

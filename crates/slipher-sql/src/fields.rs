@@ -39,14 +39,28 @@ fn field(step: &AccessExpr) -> Option<&Ident> {
     if let AccessExpr::Dot(Expr::Identifier(name)) = step { Some(name) } else { None }
 }
 
+/// The name of a column; none of `*`, which may have any.
+fn name_of(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::UnnamedExpr(Expr::Identifier(i)) | SelectItem::ExprWithAlias { alias: i, .. } => Some(i.value.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(all)) => all.last().map(|i| i.value.clone()),
+        SelectItem::UnnamedExpr(_) => Some(String::new()),
+        _ => None,
+    }
+}
+
 fn name_columns(body: &mut SetExpr) {
     match body {
         SetExpr::Select(select) => {
+            // `select z, redshift(…).z`: the second keeps its long name, for two of one name are refused.
+            let mut taken: Vec<Option<String>> = select.projection.iter().map(name_of).collect();
             for item in &mut select.projection {
                 if let SelectItem::UnnamedExpr(expr @ Expr::CompoundFieldAccess { .. }) = item
                     && let Expr::CompoundFieldAccess { access_chain, .. } = &*expr
                     && let Some(alias) = access_chain.last().and_then(field).cloned()
+                    && !taken.iter().any(|t| t.as_ref().is_none_or(|t| t.eq_ignore_ascii_case(&alias.value)))
                 {
+                    taken.push(Some(alias.value.clone()));
                     *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
                 }
             }

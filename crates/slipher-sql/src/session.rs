@@ -34,7 +34,9 @@ pub fn run(model: Arc<Model>, wanted: Wanted, query: &str, output: Option<&Path>
     let runtime = tokio::runtime::Builder::new_multi_thread().build().map_err(|e| SqlError::Query(e.to_string()))?;
     runtime.block_on(async {
         // The function works on all threads; one partition reads while another is measured.
-        let config = SessionConfig::new().with_batch_size(ROWS).with_target_partitions(2);
+        let mut config = SessionConfig::new().with_batch_size(ROWS).with_target_partitions(2);
+        // Units of columns are metadata.
+        config.options_mut().execution.parquet.skip_metadata = false;
         let context = SessionContext::new_with_config(config).enable_url_table();
         context.register_udf(crate::redshift(model, wanted));
         let frame = plan(&context, query).await.map_err(failed)?;

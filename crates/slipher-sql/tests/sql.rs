@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
-use arrow_array::types::Int64Type;
+use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use slipher_data::catalogue::{Column, Values, record};
 use slipher_data::formats::ReadOptions;
@@ -26,6 +26,7 @@ fn sky(rows: usize, first: usize) -> RecordBatch {
         c("wave", Values::F64Lists(all().map(wave).collect())),
         c("flux", Values::F32Lists(all().map(flux).collect())),
         c("ivar", Values::F32Lists(all().map(|r| vec![100.0; wave(r).len()]).collect())),
+        c("z", Values::F64(vec![0.5; rows])),
     ])
     .unwrap()
 }
@@ -72,6 +73,9 @@ fn answers_are_those_of_the_contract() {
         assert_eq!(r.column_by_name(f.name()).unwrap(), want.column_by_name(f.name()).unwrap(), "{}", f.name());
     }
     assert!(r.column_by_name("error").unwrap().as_string::<i32>().value(1).contains("3 pixels"));
+    // The truth beside the answer: two columns z.
+    let got = ask(&text("z, redshift(flux, ivar, wave).z"), folder.path()).unwrap();
+    assert_eq!((got.schema().field(1).name().as_str(), got.column(2)), ("z", want.column_by_name("z").unwrap()));
     // Conditions and sums.
     let query = format!("select count(*) n from (select redshift(flux, ivar, wave) r from '{}/*.parquet') where r.error <> ''", place.display());
     assert_eq!(ask(&query, folder.path()).unwrap().column(0).as_primitive::<Int64Type>().value(0), 1);
@@ -90,6 +94,47 @@ fn a_spectrum_may_be_one_struct() {
     assert_eq!(got.column(0), want.column_by_name("z").unwrap());
 }
 
+/// Units, and what stands beside the lists of a struct, count as for the program.
+#[test]
+fn units_masks_and_priors_by_object_count() {
+    let folder = tempfile::tempdir().unwrap();
+    let flat = sky(4, 2);
+    let c = |name, unit, values| Column { name, unit, ucd: "", description: "", values };
+    let lists = |name: &str| flat.column_by_name(name).unwrap().as_list::<i32>().clone();
+    let micron = (0..4).map(|r| lists("wave").value(r).as_primitive::<Float64Type>().values().iter().map(|w| w * 1e-4).collect()).collect();
+    let flux = (0..4).map(|r| lists("flux").value(r).as_primitive::<Float32Type>().values().to_vec()).collect::<Vec<_>>();
+    let masked = flux.iter().map(|f| (0..f.len()).map(|i| f32::from(u8::from(i < 300))).collect()).collect();
+    let ids = (0..4).map(|r| format!("o{r}")).collect();
+    let unusual = record(&[
+        c("object_id", "", Values::Text(ids)),
+        c("wave", "um", Values::F64Lists(micron)),
+        c("flux", "", Values::F32Lists(flux.clone())),
+        c("ivar", "", Values::F32Lists(flux.iter().map(|f| vec![100.0; f.len()]).collect())),
+        c("mask", "", Values::F32Lists(masked)),
+    ]);
+    let path = folder.path().join("sky.parquet");
+    write(&path, &unusual.unwrap());
+    let read: Vec<RecordBatch> = batches(&path, 100).unwrap().map(Result::unwrap).collect();
+    let prior = folder.path().join("prior.csv");
+    std::fs::write(&prior, "object_id,z,sigma\no0,2.5,0.01\no1,0.3,0.01\no2,1.2,0.01\no3,0.8,0.01\n").unwrap();
+    let m = model();
+    let wanted = Wanted::new(&m, 0.98, false, prior.to_str()).unwrap();
+    let want = predict(&m, &wanted, &ReadOptions::default(), &read[0]).unwrap();
+    let out = folder.path().join("answer.parquet");
+    let of = "named_struct('object_id', object_id, 'wave', wave, 'flux', flux, 'ivar', ivar, 'mask', mask)";
+    let query = format!("select redshift({of}).z, redshift({of}).p_correct from '{}'", path.display());
+    run(m.clone(), wanted.clone(), &query, Some(&out)).unwrap();
+    let got = batches(&out, 100).unwrap().next().unwrap().unwrap();
+    assert_eq!((got.column(0), got.column(1)), (want.column_by_name("z").unwrap(), want.column_by_name("p_correct").unwrap()));
+    // By arguments: no mask, but the identifier.
+    let names: Vec<usize> = (0..4).collect();
+    let want = predict(&m, &wanted, &ReadOptions::default(), &read[0].project(&names).unwrap()).unwrap();
+    run(m.clone(), wanted.clone(), &format!("select redshift(flux, ivar, wave, object_id).z from '{}'", path.display()), Some(&out)).unwrap();
+    assert_eq!(batches(&out, 100).unwrap().next().unwrap().unwrap().column(0), want.column_by_name("z").unwrap());
+    let said = run(m, wanted, &format!("select redshift(flux, ivar, wave).z from '{}'", path.display()), Some(&out)).unwrap_err().to_string();
+    assert!(said.contains("object_id"), "{said}");
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let folder = tempfile::tempdir().unwrap();
@@ -102,6 +147,11 @@ fn what_is_wrong_is_said() {
     assert!(said.contains("expected redshift(flux, ivar, wave)"), "{said}");
     let said = e(format!("select redshift(id, ivar, wave).z from '{}'", path.display()));
     assert!(said.contains("flux"), "{said}");
+    let said = e(format!("select redshift(flux, 100.0, wave).z from '{}'", path.display()));
+    assert!(said.contains("three lists"), "{said}");
+    // What fails half-way leaves nothing.
+    let said = e(format!("select 1 / (id - id) from '{}'", path.display()));
+    assert!(said.to_lowercase().contains("divide by zero"), "{said}");
     let said = e("select id from 'no/such.parquet'".into());
     assert!(said.starts_with("'no/such.parquet': no such file"), "{said}");
     assert!(e("selekt 1".into()).contains("selekt"));

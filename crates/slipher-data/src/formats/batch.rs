@@ -8,15 +8,19 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
 use super::ReadOptions;
 use super::desi::join;
-use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, role, wave_names};
+use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, power_of_ten, role, wave_names};
 use crate::spectrum::{Spectrum, Truth};
+
+/// What Slipher writes of its own wavelengths: they were brought to vacuum, whatever a user says of the files they came from.
+pub const VACUUM: &str = "vacuum wavelength";
 
 /// A batch whose columns hold spectra: rows are taken from it in any order, on any thread.
 pub struct Spectra<'a> {
@@ -31,7 +35,7 @@ impl<'a> Spectra<'a> {
     /// # Errors
     /// Columns without wavelengths and fluxes: the message names those that are there.
     pub fn of(batch: &'a RecordBatch, options: &'a ReadOptions) -> Result<Self, String> {
-        let arms = arms(batch);
+        let arms = arms(batch)?;
         if arms.is_empty() {
             let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
             return Err(format!(
@@ -64,25 +68,30 @@ struct Numbers {
     values: ArrayRef,
     /// Of a dictionary, the entry of each row: spectra on one grid share one list of wavelengths.
     keys: Option<Vec<Option<usize>>>,
+    /// Rows in which the struct around it is null.
+    around: Option<NullBuffer>,
     unit: String,
+    /// What its field says of itself.
+    description: String,
 }
 
 impl Numbers {
-    fn new(values: &ArrayRef, unit: String) -> Option<Numbers> {
+    fn new(values: &ArrayRef, field: &Field, around: Option<&NullBuffer>) -> Option<Numbers> {
+        let said = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
         if let Some(d) = values.as_any_dictionary_opt() {
-            let of = Numbers::new(d.values(), unit)?;
+            let of = Numbers::new(d.values(), field, around)?;
             let keys = if d.values().is_empty() { vec![None; d.len()] } else { d.normalized_keys().into_iter().map(Some).collect() };
             let keys = keys.into_iter().enumerate().map(|(i, k)| k.filter(|_| d.keys().is_valid(i))).collect();
             return of.keys.is_none().then_some(Numbers { keys: Some(keys), ..of });
         }
-        let item = match values.data_type() {
-            DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::ListView(f) | DataType::LargeListView(f) => f,
-            _ => return None,
-        };
-        (item.data_type().is_numeric() || *item.data_type() == DataType::Boolean).then(|| Numbers { values: values.clone(), keys: None, unit })
+        let none = arrow_array::new_empty_array(item(values.data_type())?);
+        numbers(&none).map(|_| Numbers { values: values.clone(), keys: None, around: around.cloned(), unit: said("unit"), description: said("description") })
     }
 
     fn row(&self, row: usize) -> Option<Vec<f64>> {
+        if self.around.as_ref().is_some_and(|n| n.is_null(row)) {
+            return None;
+        }
         let row = self.keys.as_ref().map_or(Some(row), |k| k[row])?;
         if self.values.is_null(row) {
             return None;
@@ -98,6 +107,15 @@ impl Numbers {
     }
 }
 
+/// What a list holds.
+fn item(list: &DataType) -> Option<&DataType> {
+    match list {
+        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::ListView(f) | DataType::LargeListView(f) => Some(f.data_type()),
+        DataType::Dictionary(_, of) => item(of),
+        _ => None,
+    }
+}
+
 /// Numbers of an array, NaN where it is null; none if it holds none.
 fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
     fn of<T: ArrowPrimitiveType>(a: &ArrayRef, f: impl Fn(T::Native) -> f64) -> Vec<f64> {
@@ -106,6 +124,7 @@ fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
     Some(match a.data_type() {
         DataType::Float64 => of::<Float64Type>(a, |v| v),
         DataType::Float32 => of::<Float32Type>(a, f64::from),
+        DataType::Float16 => of::<Float16Type>(a, f64::from),
         DataType::Int64 => of::<Int64Type>(a, |v| v as f64),
         DataType::Int32 => of::<Int32Type>(a, f64::from),
         DataType::Int16 => of::<Int16Type>(a, f64::from),
@@ -120,13 +139,17 @@ fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
 }
 
 /// Arms of a batch, in the order of their columns: those that have wavelength and flux. Top-level lists are one arm.
-fn arms(batch: &RecordBatch) -> Vec<Arm> {
+fn arms(batch: &RecordBatch) -> Result<Vec<Arm>, String> {
     let mut out = vec![Arm::new()];
-    let add = |arm: usize, out: &mut Vec<Arm>, field: &arrow_schema::Field, values: &ArrayRef| {
-        let unit = field.metadata().get("unit").cloned().unwrap_or_default();
-        if let (Some(r), Some(n)) = (role(field.name()), Numbers::new(values, unit.clone())) {
-            out[arm].entry(r as u8).or_insert((field.name().clone(), unit, n));
+    let add = |arm: usize, out: &mut Vec<Arm>, field: &Field, values: &ArrayRef, around: Option<&NullBuffer>| -> Result<(), String> {
+        let Some(r) = role(field.name()) else { return Ok(()) };
+        if let Some(n) = Numbers::new(values, field, around) {
+            out[arm].entry(r as u8).or_insert((field.name().clone(), n.unit.clone(), n));
+        } else if let Some(i) = item(values.data_type()).filter(|i| !i.is_nested()) {
+            // To leave out errors or a mask without a word would change the answer.
+            return Err(format!("column {} holds lists of {i}: expected floats or integers; cast it", field.name()));
         }
+        Ok(())
     };
     for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
         let fields: Vec<(Arc<Field>, ArrayRef)> = match values.data_type() {
@@ -138,13 +161,15 @@ fn arms(batch: &RecordBatch) -> Vec<Arm> {
         if !fields.is_empty() {
             out.push(Arm::new());
             let arm = out.len() - 1;
-            fields.iter().for_each(|(f, v)| add(arm, &mut out, f, v));
+            // Children of a null struct may look valid.
+            let around = values.nulls().filter(|_| matches!(values.data_type(), DataType::Struct(_)));
+            fields.iter().try_for_each(|(f, v)| add(arm, &mut out, f, v, around))?;
         } else {
-            add(0, &mut out, field, values);
+            add(0, &mut out, field, values, None)?;
         }
     }
     out.retain(|a| a.contains_key(&(Role::Wave as u8)) && a.contains_key(&(Role::Flux as u8)));
-    out
+    Ok(out)
 }
 
 /// A list of structs as lists of their fields, over the same memory.
@@ -161,6 +186,10 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
     for arm in arms {
         let get = |r: Role| arm.get(&(r as u8)).and_then(|a| a.2.row(row));
         let (Some(wave), Some(flux)) = (get(Role::Wave), get(Role::Flux)) else { continue };
+        // A camera that was not read out.
+        if wave.is_empty() && arms.len() > 1 {
+            continue;
+        }
         let noise = [(Role::Ivar, 0), (Role::Sigma, 1), (Role::Variance, 2)].into_iter().find_map(|(r, k)| Some((k, get(r)?)));
         let noise = match noise {
             Some((0, v)) => Noise::Ivar(v),
@@ -178,10 +207,18 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             flux_unit: arm[&(Role::Flux as u8)].1.clone(),
             noise,
             bad,
-            medium: (Medium::Vacuum, "assumed: the file does not say; --air changes it".into()),
+            medium: if named.0.to_lowercase().contains("air") {
+                (Medium::Air, format!("column {}", named.0))
+            } else {
+                (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
+            },
         });
     }
-    let mut each: Vec<Spectrum> = parts.into_iter().map(|p| p.into_spectrum(options)).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    // One scale for all arms: a step between them would look like a feature.
+    let power = power_of_ten(&parts.iter().flat_map(|p| p.flux.iter().copied()).collect::<Vec<f64>>());
+    let ours = arms.iter().all(|a| a[&(Role::Wave as u8)].2.description == VACUUM);
+    let options = if ours { &ReadOptions { medium: None } } else { options };
+    let mut each: Vec<Spectrum> = parts.into_iter().map(|p| p.into_spectrum_of(power, options)).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
     if each.len() < 2 {
         return each.pop().ok_or("wavelength or flux is null".into());
     }
@@ -208,10 +245,16 @@ fn text(values: &ArrayRef, row: usize) -> Option<String> {
     if values.is_null(row) {
         return None;
     }
+    if let Some(d) = values.as_any_dictionary_opt() {
+        let key = numbers(&d.keys().slice(row, 1))?.first().copied()?;
+        return text(d.values(), key as usize);
+    }
     let t = match values.data_type() {
         DataType::Utf8 => values.as_string::<i32>().value(row).to_owned(),
         DataType::LargeUtf8 => values.as_string::<i64>().value(row).to_owned(),
         DataType::Utf8View => values.as_string_view().value(row).to_owned(),
+        DataType::Binary => String::from_utf8_lossy(values.as_binary::<i32>().value(row)).into_owned(),
+        DataType::LargeBinary => String::from_utf8_lossy(values.as_binary::<i64>().value(row)).into_owned(),
         // Identifiers have more digits than a double.
         DataType::Int64 => values.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::UInt64 => values.as_primitive::<UInt64Type>().value(row).to_string(),
@@ -235,4 +278,93 @@ fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {
         s.truth = Some(Truth { z, spectype: spectype.to_uppercase(), zwarn: if zwarn.is_nan() { 0 } else { zwarn as i64 } });
     }
     s
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow_array::{Decimal128Array, Float32Array, ListArray, StructArray};
+    use arrow_buffer::OffsetBuffer;
+
+    use super::*;
+
+    fn lists<T>(rows: &[Vec<T::Native>]) -> ArrayRef
+    where
+        T: ArrowPrimitiveType,
+    {
+        let values: arrow_array::PrimitiveArray<T> = rows.iter().flatten().copied().map(Some).collect();
+        let field = Arc::new(Field::new_list_field(T::DATA_TYPE, true));
+        Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(rows.iter().map(Vec::len)), Arc::new(values), None))
+    }
+
+    /// An arm of two rows at this flux.
+    fn arm(from: f64, flux: f64, n: usize) -> StructArray {
+        let wave = lists::<Float64Type>(&[(0..n).map(|i| from + i as f64).collect(), (0..n).map(|i| from + i as f64).collect()]);
+        let f = lists::<Float64Type>(&[vec![flux; n], vec![flux; n]]);
+        let ivar = lists::<Float64Type>(&[vec![(10.0 / flux).powi(2); n], vec![(10.0 / flux).powi(2); n]]);
+        StructArray::from(
+            ["wavelength", "flux", "ivar"]
+                .into_iter()
+                .zip([wave, f, ivar])
+                .map(|(n, a)| (Arc::new(Field::new(n, a.data_type().clone(), true)), a))
+                .collect::<Vec<_>>(),
+        )
+    }
+
+    fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
+    }
+
+    /// Arms in erg/s/cm²/Å, one a little above a power of ten and one below, are one spectrum without a step.
+    #[test]
+    fn arms_share_one_scale() {
+        let b = batch(vec![("spectra_b", Arc::new(arm(4000.0, 9e-18, 300))), ("spectra_r", Arc::new(arm(5000.0, 1.1e-17, 300)))]);
+        let options = ReadOptions::default();
+        let s = Spectra::of(&b, &options).unwrap().row(0).unwrap();
+        assert!((f64::from(s.flux[599] / s.flux[0]) - 11.0 / 9.0).abs() < 1e-4, "{} {}", s.flux[0], s.flux[599]);
+        assert!((s.flux[0] * s.ivar[0].sqrt() - 10.0).abs() < 1e-2);
+    }
+
+    /// A camera without pixels is left out; a null struct is no spectrum, whatever its children hold.
+    #[test]
+    fn missing_arms_and_null_structs() {
+        let b = batch(vec![("spectra_b", Arc::new(arm(4000.0, 1.0, 0))), ("spectra_r", Arc::new(arm(5000.0, 1.0, 300)))]);
+        let options = ReadOptions::default();
+        assert_eq!(Spectra::of(&b, &options).unwrap().row(1).unwrap().wave.len(), 300);
+        let (fields, columns, _) = arm(5000.0, 1.0, 300).into_parts();
+        let nulls = StructArray::new(fields, columns, Some(NullBuffer::from(vec![true, false])));
+        let b = batch(vec![("spectrum", Arc::new(nulls))]);
+        let s = Spectra::of(&b, &options).unwrap();
+        assert!(s.row(0).is_ok());
+        assert!(s.row(1).unwrap_err().contains("null"));
+    }
+
+    #[test]
+    fn air_is_read_from_the_name_and_own_tables_stay_in_vacuum() {
+        let row = |name: &str, description: &str, medium| {
+            let (wave, flux) = (lists::<Float64Type>(&[(0..300).map(|i| 5000.0 + f64::from(i)).collect()]), lists::<Float32Type>(&[vec![1.0; 300]]));
+            let field =
+                |n: &str, a: &ArrayRef, d: &str| Field::new(n, a.data_type().clone(), true).with_metadata([("description".to_owned(), d.to_owned())].into());
+            let schema = arrow_schema::Schema::new(vec![field(name, &wave, description), field("flux", &flux, "")]);
+            let b = RecordBatch::try_new(Arc::new(schema), vec![wave, flux]).unwrap();
+            Spectra::of(&b, &ReadOptions { medium }).unwrap().row(0).unwrap().wave[0]
+        };
+        assert!((row("wave_air", "", None) - 5001.4).abs() < 0.05);
+        assert_eq!(row("wave", "", None), 5000.0);
+        assert!((row("wave", "", Some(Medium::Air)) - 5001.4).abs() < 0.05);
+        assert_eq!(row("wave", VACUUM, Some(Medium::Air)), 5000.0);
+    }
+
+    #[test]
+    fn errors_of_a_type_that_cannot_be_read_are_refused() {
+        let values = Decimal128Array::from(vec![1i128; 300]);
+        let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
+        let ivar: ArrayRef = Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([300]), Arc::new(values), None));
+        let wave = lists::<Float64Type>(&[(0..300).map(|i| 5000.0 + f64::from(i)).collect()]);
+        let b = batch(vec![("wave", wave), ("flux", lists::<Float32Type>(&[vec![1.0; 300]])), ("ivar", ivar)]);
+        assert!(Spectra::of(&b, &ReadOptions::default()).err().unwrap().contains("column ivar holds lists of Decimal128"));
+        // Single numbers are no errors of pixels.
+        let b = b.project(&[0, 1]).unwrap();
+        let more = batch(vec![("wave", b.column(0).clone()), ("flux", b.column(1).clone()), ("noise", Arc::new(Float32Array::from(vec![1.0])) as ArrayRef)]);
+        assert!(Spectra::of(&more, &ReadOptions::default()).unwrap().row(0).unwrap().ivar_estimated);
+    }
 }

@@ -50,7 +50,16 @@ impl Pixels {
     ///
     /// # Errors
     /// As [`Spectrum::new`].
-    pub fn into_spectrum(mut self, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
+    pub fn into_spectrum(self, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
+        let power = power_of_ten(&self.flux);
+        self.into_spectrum_of(power, options)
+    }
+
+    /// The same with fluxes brought near 1 by a power of ten that is known: arms of one spectrum share it.
+    ///
+    /// # Errors
+    /// As [`Spectrum::new`].
+    pub fn into_spectrum_of(mut self, power: i32, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
         let mut steps = Vec::new();
         self.convert_to_angstrom(&mut steps)?;
         let (medium, evidence) = match options.medium {
@@ -70,7 +79,7 @@ impl Pixels {
             steps.push(format!("flux: '{}' per frequency to per wavelength, × (5000 Å/λ)²", self.flux_unit));
             self.flux_unit = format!("{} × (5000 Angstrom/lambda)^2", self.flux_unit);
         }
-        self.rescale(&mut steps);
+        self.rescale(power, &mut steps);
         let n = self.flux.len();
         let flux: Vec<f32> = self.flux.iter().map(|f| *f as f32).collect();
         let estimated = self.noise == Noise::Missing;
@@ -130,14 +139,8 @@ impl Pixels {
     }
 
     /// Brings fluxes near 1 so that inverse variances fit single precision.
-    fn rescale(&mut self, steps: &mut Vec<String>) {
-        let mut size: Vec<f64> = self.flux.iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
-        if size.is_empty() {
-            return;
-        }
-        let middle = size.len() / 2;
-        let power = size.select_nth_unstable_by(middle, f64::total_cmp).1.log10().floor() as i32;
-        if (-6..=6).contains(&power) {
+    fn rescale(&mut self, power: i32, steps: &mut Vec<String>) {
+        if power == 0 {
             return;
         }
         let factor = vec![10f64.powi(-power); self.flux.len()];
@@ -146,6 +149,17 @@ impl Pixels {
         steps.push(format!("flux: × 1e{} ", -power));
         self.flux_unit = format!("1e{power} {unit}");
     }
+}
+
+/// Power of ten of the typical flux; 0 where single precision takes it as it is.
+pub fn power_of_ten(flux: &[f64]) -> i32 {
+    let mut size: Vec<f64> = flux.iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
+    if size.is_empty() {
+        return 0;
+    }
+    let middle = size.len() / 2;
+    let power = size.select_nth_unstable_by(middle, f64::total_cmp).1.log10().floor() as i32;
+    if (-6..=6).contains(&power) { 0 } else { power }
 }
 
 fn is_per_hertz(unit: &str) -> bool {

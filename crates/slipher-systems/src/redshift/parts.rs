@@ -33,8 +33,9 @@ pub struct Part {
     /// Below the folder of the catalogue.
     pub target: PathBuf,
     pub inputs: Vec<PathBuf>,
-    /// Of all inputs together: other files under the same names are noticed.
+    /// Of all inputs together, with the times (ns) of their last change added up: other files under the same names are noticed.
     pub bytes: u64,
+    pub modified: u64,
 }
 
 /// What is to be made; the same for every process that works on it.
@@ -64,8 +65,10 @@ pub enum PartsError {
     Other { path: PathBuf, what: &'static str },
     #[error("{}: no manifest that this version wrote: {why}", path.display())]
     Manifest { path: PathBuf, why: String },
-    #[error("{}: Slipher failed on this file; please report it", .0.display())]
+    #[error("{}: Slipher failed on this part (a damaged file can do that); its rows are not written", .0.display())]
     Failed(PathBuf),
+    #[error("{}: {read} of {there} rows could be read: a damaged file; write it anew", path.display())]
+    Rows { path: PathBuf, read: u64, there: u64 },
 }
 
 impl Manifest {
@@ -75,20 +78,17 @@ impl Manifest {
     /// It cannot be read.
     pub fn of_hats(folder: &Path, model: &Model, settings: BTreeMap<String, String>) -> Result<Manifest, PartsError> {
         let c = Catalogue::open(folder)?;
-        let parts = c.partitions.into_iter().map(|p| Part::new(p.pixel.path(), p.files)).collect::<Result<_, _>>()?;
+        let parts = c.partitions.into_iter().map(|p| Part::new(p.pixel.path(), p.files)).collect();
         Ok(Manifest { hats: Some(c.properties), ..Manifest::new(model, settings, parts) })
     }
 
     /// Cuts a list of files: each Parquet file a part, of others some thousand together.
-    ///
-    /// # Errors
-    /// A file is missing.
-    pub fn of_files(files: &[PathBuf], model: &Model, settings: BTreeMap<String, String>) -> Result<Manifest, PartsError> {
+    pub fn of_files(files: &[PathBuf], model: &Model, settings: BTreeMap<String, String>) -> Manifest {
         let tables = files.iter().filter(|f| is_parquet(f)).map(|f| vec![f.clone()]);
         let others: Vec<PathBuf> = files.iter().filter(|f| !is_parquet(f)).cloned().collect();
         let groups = tables.chain(others.chunks(FILES).map(<[PathBuf]>::to_vec)).enumerate();
-        let parts = groups.map(|(i, inputs)| Part::new(PathBuf::from(format!("part-{i:06}.parquet")), inputs)).collect::<Result<_, _>>()?;
-        Ok(Manifest::new(model, settings, parts))
+        let parts = groups.map(|(i, inputs)| Part::new(PathBuf::from(format!("part-{i:06}.parquet")), inputs)).collect();
+        Manifest::new(model, settings, parts)
     }
 
     fn new(model: &Model, settings: BTreeMap<String, String>, parts: Vec<Part>) -> Manifest {
@@ -96,25 +96,33 @@ impl Manifest {
         Manifest { slipher, model: model.id.clone(), model_sha256: model.sha256.clone(), settings, parts, hats: None }
     }
 
-    /// Puts the manifest into the folder, or finds it there.
+    /// Puts the manifest into the folder, or finds it there: then the names of all inputs are compared, and size and time of a shard's own, so that
+    /// a thousand shards do not ask the file system about everything.
     ///
     /// # Errors
-    /// The folder belongs to another catalogue.
-    pub fn claim(&self, folder: &Path) -> Result<(), PartsError> {
+    /// The folder belongs to another catalogue; an input is missing.
+    pub fn claim(&mut self, folder: &Path, shard: (usize, usize)) -> Result<(), PartsError> {
         let path = folder.join(MANIFEST);
         std::fs::create_dir_all(folder).map_err(|source| PartsError::Io { path: folder.to_owned(), source })?;
         match std::fs::read(&path) {
             Ok(text) => {
                 let old: Manifest = serde_json::from_slice(&text).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
+                self.parts.iter_mut().skip(shard.0 - 1).step_by(shard.1).try_for_each(Part::weigh)?;
+                let own = |i: usize| i % shard.1 == shard.0 - 1;
+                let same = |(i, (a, b)): (usize, (&Part, &Part))| {
+                    a.target == b.target && a.inputs == b.inputs && (!own(i) || (a.bytes, a.modified) == (b.bytes, b.modified))
+                };
+                let inputs = old.parts.len() == self.parts.len() && old.parts.iter().zip(&self.parts).enumerate().all(same);
                 let what = [
                     (old.slipher != self.slipher, "the version of slipher"),
                     (old.model_sha256 != self.model_sha256 || old.model != self.model, "the model"),
                     (old.settings != self.settings, "a setting"),
-                    (old.parts != self.parts || old.hats != self.hats, "the input"),
+                    (!inputs || old.hats != self.hats, "the input"),
                 ];
                 what.into_iter().find(|w| w.0).map_or(Ok(()), |w| Err(PartsError::Other { path, what: w.1 }))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                self.parts.iter_mut().try_for_each(Part::weigh)?;
                 let text = serde_json::to_string_pretty(self).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
                 write_whole(&path, text).map_err(|source| PartsError::Io { path, source })
             }
@@ -167,10 +175,20 @@ fn is_parquet(file: &Path) -> bool {
 }
 
 impl Part {
-    fn new(target: PathBuf, inputs: Vec<PathBuf>) -> Result<Part, PartsError> {
-        let size = |p: &PathBuf| std::fs::metadata(p).map(|m| m.len()).map_err(|source| PartsError::Io { path: p.clone(), source });
-        let bytes = inputs.iter().map(size).sum::<Result<u64, _>>()?;
-        Ok(Part { target, inputs, bytes })
+    fn new(target: PathBuf, inputs: Vec<PathBuf>) -> Part {
+        Part { target, inputs, bytes: 0, modified: 0 }
+    }
+
+    /// Finds size and time of the inputs.
+    fn weigh(&mut self) -> Result<(), PartsError> {
+        (self.bytes, self.modified) = (0, 0);
+        for p in &self.inputs {
+            let m = std::fs::metadata(p).map_err(|source| PartsError::Io { path: p.clone(), source })?;
+            let time = m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+            self.bytes += m.len();
+            self.modified = self.modified.wrapping_add(time.as_nanos() as u64);
+        }
+        Ok(())
     }
 
     /// Whether it was made.
@@ -196,10 +214,13 @@ pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options:
     let (to_write, measured) = sync_channel::<RecordBatch>(2);
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || write(&measured, &target, keys));
+        let failed = || PartsError::Failed(part.inputs[0].clone());
         let sent = if tables {
             let (to_measure, read) = sync_channel::<Result<RecordBatch, PartsError>>(2);
-            scope.spawn(move || send_batches(&part.inputs, &to_measure));
-            measure(read, &to_write, part, model, wanted, options)
+            let reader = scope.spawn(move || send_batches(&part.inputs, &to_measure));
+            let sent = measure(read, &to_write, part, model, wanted, options);
+            // A reader that broke down must not look like the end of its file.
+            reader.join().map_err(|_| failed()).and(sent)
         } else {
             measure_files(part, &to_write, model, wanted, options)
         };
@@ -208,6 +229,12 @@ pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options:
         // The first cause is the reason; without one the part gets its name.
         sent?;
         let (writer, made) = written?;
+        if tables {
+            let there = part.inputs.iter().map(|f| hats::rows_of(f)).sum::<Result<u64, _>>()?;
+            if there != made.rows {
+                return Err(PartsError::Rows { path: part.inputs[0].clone(), read: made.rows, there });
+            }
+        }
         writer.ok_or_else(|| PartsError::Failed(part.target.clone()))?.finish()?;
         Ok(made)
     })
@@ -271,4 +298,74 @@ fn write(from: &std::sync::mpsc::Receiver<RecordBatch>, target: &Path, keys: &[(
 fn without_redshift(batch: &RecordBatch) -> u64 {
     let bits = batch.column_by_name("zwarn").and_then(|c| c.as_primitive_opt::<Int64Type>());
     bits.map_or(0, |b| b.values().iter().filter(|v| **v & zwarn::NODATA != 0).count() as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redshift::model::NetworkRecipe;
+    use crate::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
+    use crate::redshift::table::example_columns;
+
+    fn sky(path: &Path, rows: u64) {
+        let recipe = SimulationRecipe { instruments: vec![("vimos".into(), 1.0)], templates: vec![], blank_sky: 0.0, peculiar: 0.0 };
+        let simulator = Simulator::new(&recipe, 1).unwrap();
+        let rows: Vec<Example> = (0..rows).map(|r| simulator.draw(Split::Test, r)).collect();
+        let batch = record(&example_columns(&rows, &simulator.names)).unwrap();
+        let mut w = PartWriter::create(path, batch.schema_ref(), &[]).unwrap();
+        w.write(&batch).unwrap();
+        w.finish().unwrap();
+    }
+
+    fn model() -> Model {
+        Model::new(NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1)
+    }
+
+    /// A part of a damaged file is whole or not there, also where the reader of Parquet panics.
+    #[test]
+    fn damaged_files_lose_no_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let (good, bad) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+        sky(&good, 2);
+        let bytes = std::fs::read(&good).unwrap();
+        let (model, wanted) = (model(), Wanted::default());
+        let mut refused = 0;
+        for k in 0..120usize {
+            let mut damaged = bytes.clone();
+            let at = k * (bytes.len() - 8) / 120;
+            damaged[at] ^= 0x55;
+            std::fs::write(&bad, damaged).unwrap();
+            let part = Part::new(PathBuf::from(format!("part-{k}.parquet")), vec![good.clone(), bad.clone()]);
+            let made = make(&part, folder.path(), &model, &wanted, &ReadOptions::default(), &[]);
+            let target = folder.path().join(&part.target);
+            match made {
+                Ok(m) => assert_eq!((m.rows, hats::rows_of(&target).unwrap()), (4, 4), "byte {at}"),
+                Err(_) => {
+                    refused += 1;
+                    assert!(!target.exists(), "byte {at}");
+                }
+            }
+        }
+        assert!(refused > 20, "{refused}");
+        let left = folder.path().read_dir().unwrap().flatten().filter(|e| e.file_name().to_string_lossy().ends_with(".tmp")).count();
+        assert_eq!(left, 0);
+    }
+
+    #[test]
+    fn other_input_under_the_same_names_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let (a, b) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+        [&a, &b].into_iter().for_each(|p| std::fs::write(p, "same size").unwrap());
+        let z = folder.path().join("z");
+        let (m, settings) = (model(), BTreeMap::new());
+        let claim = |shard| Manifest::of_files(&[a.clone(), b.clone()], &m, settings.clone()).claim(&z, shard);
+        claim((1, 1)).unwrap();
+        claim((2, 2)).unwrap();
+        let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+        std::fs::File::options().write(true).open(&b).unwrap().set_modified(later).unwrap();
+        // Each shard looks at its own.
+        claim((1, 2)).unwrap();
+        assert!(claim((2, 2)).unwrap_err().to_string().contains("the input differs"));
+        assert!(Manifest::of_files(std::slice::from_ref(&a), &m, settings.clone()).claim(&z, (1, 2)).is_err());
+    }
 }

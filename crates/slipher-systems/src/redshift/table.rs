@@ -3,6 +3,7 @@
 
 use slipher_data::catalogue::{Column, Values};
 use slipher_data::formats::Row;
+use slipher_data::formats::batch::VACUUM;
 use slipher_data::spectrum::Spectrum;
 
 use super::simulate::Example;
@@ -17,7 +18,7 @@ fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> [Column; 3]
     let wave = Values::F64Lists(spectra.iter().map(|s| s.map_or(vec![], |s| s.wave.clone())).collect());
     let ivar_unit = if flux_unit.is_empty() { "" } else { "1e34 s2.cm4.Angstrom2/erg2" };
     [
-        column("wave", "Angstrom", "em.wl", "vacuum wavelength", wave),
+        column("wave", "Angstrom", "em.wl", VACUUM, wave),
         column("flux", flux_unit, "phot.flux.density;em.wl", "flux density", lists(&|s| &s.flux)),
         column("ivar", ivar_unit, "stat.weight;phot.flux.density", "inverse variance, 0 = bad", lists(&|s| &s.ivar)),
     ]

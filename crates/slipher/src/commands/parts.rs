@@ -25,9 +25,9 @@ pub struct Work<'a> {
     pub quiet: bool,
 }
 
-/// Whether an output is a folder of parts: HATS in, or a name that is no catalogue's.
+/// Whether an output is a folder of parts: a name without an ending, or with that of HATS, or a folder that is there.
 pub fn wants_folder(output: &Path) -> bool {
-    output.extension().is_none_or(|e| !["parquet", "fits", "fit", "csv", "mz"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+    output.extension().is_none_or(|e| e.eq_ignore_ascii_case("hats")) || output.is_dir()
 }
 
 impl Work<'_> {
@@ -37,14 +37,14 @@ impl Work<'_> {
         let manifest = match hats {
             Some(_) if inputs.len() > 1 => return Err(miette::miette!("a HATS catalogue is read alone: give one folder")),
             Some(folder) => Manifest::of_hats(folder, self.model, self.settings.clone()),
-            None => Manifest::of_files(&files()?, self.model, self.settings.clone()),
+            None => Ok(Manifest::of_files(&files()?, self.model, self.settings.clone())),
         };
-        let manifest = manifest.into_diagnostic()?;
+        let mut manifest = manifest.into_diagnostic()?;
         if manifest.parts.is_empty() {
             eprintln!("slipher: no files to read");
             return Ok(Outcome::Nothing);
         }
-        manifest.claim(self.folder).into_diagnostic()?;
+        manifest.claim(self.folder, self.shard).into_diagnostic()?;
         let mine: Vec<&Part> = manifest.shard(self.shard).collect();
         let missing: Vec<&Part> = mine.iter().copied().filter(|p| !p.is_done(self.folder)).collect();
         if missing.len() < mine.len() && !self.resume {

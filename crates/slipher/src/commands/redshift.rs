@@ -197,6 +197,16 @@ impl Outputs<'_> {
                 folder.display()
             ));
         }
+        if let Some(p) = self.catalogue
+            && self.folder().is_none()
+            && self.layout.is_none()
+            && !p.extension().is_some_and(|e| ["parquet", "fits", "fit", "csv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+        {
+            return Err(miette::miette!(
+                "{}: expected a name that ends in .parquet, .fits or .csv, or one without ending (or .hats) for a folder of parts",
+                p.display()
+            ));
+        }
         for p in self.files() {
             let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
             if !parent.is_dir() {
@@ -227,7 +237,7 @@ impl Common {
     }
 
     /// What changes the rows, for the manifest.
-    fn settings(&self, outputs: &Outputs) -> BTreeMap<String, String> {
+    fn settings(&self, outputs: &Outputs, precision: slipher_nn::predictor::Precision, device: &str) -> BTreeMap<String, String> {
         let mut s = BTreeMap::from([("purity".to_owned(), self.purity.to_string()), ("pz".to_owned(), outputs.pz.to_string())]);
         if let Some(p) = &self.prior {
             s.insert("prior".into(), p.clone());
@@ -235,19 +245,14 @@ impl Common {
                 s.insert("prior_sha256".into(), slipher_systems::shipped::sha256(&bytes));
             }
         }
-        // Another arithmetic rounds otherwise, and parts would not be the same bytes.
-        s.insert("precision".into(), word(self.precision));
-        s.insert("device".into(), word(self.device));
+        // Another arithmetic rounds otherwise, and parts would not be the same bytes: what runs here, not what was asked for.
+        s.insert("precision".into(), format!("{precision:?}").to_lowercase());
+        s.insert("device".into(), device.to_owned());
         if let Some(m) = self.medium.options().medium {
             s.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
         }
         s
     }
-}
-
-/// The word on the command line.
-fn word(v: impl clap::ValueEnum) -> String {
-    v.to_possible_value().map_or_else(String::new, |p| p.get_name().to_owned())
 }
 
 /// Spectra drawn in the report.
@@ -258,21 +263,40 @@ const REPORT_ROWS: usize = 200_000;
 fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool) -> Result<Outcome> {
     outputs.check()?;
     let mut model = super::model(common.model.as_deref())?;
-    if model.net.set_precision(common.precision.into()) != common.precision.into() && !quiet {
+    let precision = model.net.set_precision(common.precision.into());
+    if precision != common.precision.into() && !quiet {
         eprintln!("slipher: this processor has no bf16; using f32");
     }
+    let mut device = "cpu".to_owned();
     if let Some((name, engine)) = slipher_gpu::open(common.device.into(), &model.net).into_diagnostic()? {
         if !quiet {
             eprintln!("slipher: the network runs on {name}");
         }
         model.engine = Some(engine);
+        device = name;
     }
     let options = common.medium.options();
     let shard = common.shard.as_deref().map_or(Ok((1, 1)), parse_shard)?;
     let wanted = common.wanted(&model, outputs)?;
     if let Some(folder) = outputs.folder() {
-        let work = Work { folder, model: &model, wanted: &wanted, options: &options, shard, resume: common.resume, settings: common.settings(outputs), quiet };
-        return work.run(arguments, || expand(arguments).into_diagnostic());
+        let work = Work {
+            folder,
+            model: &model,
+            wanted: &wanted,
+            options: &options,
+            shard,
+            resume: common.resume,
+            settings: common.settings(outputs, precision, &device),
+            quiet,
+        };
+        return work.run(arguments, || {
+            let mut files = expand(arguments).into_diagnostic()?;
+            // What earlier shards wrote is no input.
+            if let Ok(own) = folder.canonicalize() {
+                files.retain(|f| f.canonicalize().map_or(true, |f| !f.starts_with(&own)));
+            }
+            Ok(files)
+        });
     }
     if common.resume {
         return Err(miette::miette!("--resume works on a folder of parts: give --output a name without ending"));
