@@ -28,7 +28,7 @@ pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Resu
         ("reading", &|| reading::run(&python, rounds)),
         ("networks", &|| networks::run(&python, rounds)),
         ("images", &|| images::run(&python, rounds)),
-        ("wheel", &|| wheel::run(rounds, 20_000, if quick { 20_000 } else { 100_000 })),
+        ("wheel", &|| if quick { wheel::run(1, 10_000, 20_000) } else { wheel::run(9, 10_000, 100_000) }),
     ];
     for (name, part) in parts {
         if only.is_none_or(|o| o == name) {
