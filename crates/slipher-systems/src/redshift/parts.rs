@@ -242,17 +242,14 @@ pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options:
 
 fn send_batches(files: &[PathBuf], to: &SyncSender<Result<RecordBatch, PartsError>>) {
     for f in files {
-        match batches(f, ROWS) {
-            Ok(all) => {
-                for b in all {
-                    if to.send(b.map_err(PartsError::from)).is_err() {
-                        return;
-                    }
-                }
-            }
-            Err(e) => {
-                let _ = to.send(Err(e.into()));
-            }
+        let read = || match batches(f, ROWS) {
+            Ok(all) => all.map(|b| to.send(b.map_err(PartsError::from))).all(|sent| sent.is_ok()),
+            Err(e) => to.send(Err(e.into())).is_ok(),
+        };
+        // The reader of Parquet panics on some damaged files.
+        let went_on = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+        if !went_on.unwrap_or_else(|_| to.send(Err(PartsError::Failed(f.clone()))).is_ok()) {
+            return;
         }
     }
 }
