@@ -78,12 +78,16 @@ const SIDE: usize = 45;
 pub struct Camera {
     /// Seeing, pixels: full width at half maximum, least and most.
     pub fwhm: (f64, f64),
+    /// Shares of the transients in the light of a galaxy, and of the others that are stars which vary.
+    pub hosts: f64,
+    pub varying: f64,
 }
 
-/// From ZTF's pixels of 1″ to DECam's of 0.26″.
-pub const ANY: Camera = Camera { fwhm: (1.7, 5.5) };
-/// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016).
-pub const HITS: Camera = Camera { fwhm: (3.0, 6.0) };
+/// From ZTF's pixels of 1″ to DECam's of 0.26″; what nature shows: supernovae, active nuclei, variable stars.
+pub const ANY: Camera = Camera { fwhm: (1.7, 5.5), hosts: 0.6, varying: 0.4 };
+/// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016). Its transients are stamps of stars, put at other places of the same
+/// image (Cabrera-Vives et al. 2017): nearly all on empty sky.
+pub const HITS: Camera = Camera { fwhm: (3.0, 6.0), hosts: 0.05, varying: 0.0 };
 
 fn conditions(camera: Camera, rng: &mut Stream) -> Conditions {
     let fwhm = rng.log_uniform(camera.fwhm.0, camera.fwhm.1);
@@ -108,7 +112,7 @@ pub fn draw(real: bool, camera: Camera, rng: &mut Stream) -> Triplet {
         let c = conditions(camera, rng);
         let cause = if real { Cause::Transient } else { ARTEFACTS[rng.weighted(&ARTEFACTS.map(|a| a.1))].0 };
         for _ in 0..20 {
-            if let Some(t) = attempt(cause, &c, rng) {
+            if let Some(t) = attempt(cause, camera, &c, rng) {
                 return t;
             }
         }
@@ -122,13 +126,13 @@ struct Scene {
     galaxies: Vec<Sersic>,
 }
 
-fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
+fn scene(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Scene {
     let mid = 0.5 * (SIDE as f64 - 1.0);
     // Flux of a point source of S/N 1.
     let unit = noise_flux(&c.psf);
     let mut s = Scene { stars: vec![], galaxies: vec![] };
     let host = match cause {
-        Cause::Transient => rng.chance(0.6),
+        Cause::Transient => rng.chance(camera.hosts),
         Cause::Noise | Cause::CosmicRay | Cause::BadPixels | Cause::BadColumn | Cause::Trail | Cause::Edge => rng.chance(0.25),
         Cause::Dipole | Cause::Residual => rng.chance(0.3),
         _ => false,
@@ -147,7 +151,7 @@ fn scene(cause: Cause, c: &Conditions, rng: &mut Stream) -> Scene {
             x: mid + rng.normal(0.0, spread),
             y: mid + rng.normal(0.0, spread),
         });
-    } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(0.4)) {
+    } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(camera.varying)) {
         // A star that varies is a transient too, at its own place.
         let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 5000.0) } else { rng.log_uniform(300.0, 9000.0) };
         s.stars.push((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), bright * unit));
@@ -181,10 +185,10 @@ fn render(s: &Scene, psf: &Psf, offset: (f64, f64)) -> Plane {
     out
 }
 
-fn attempt(cause: Cause, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
+fn attempt(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Option<Triplet> {
     let mid = 0.5 * (SIDE as f64 - 1.0);
     let unit = noise_flux(&c.psf);
-    let s = scene(cause, c, rng);
+    let s = scene(cause, camera, c, rng);
     let now = render(&s, &c.psf, (0.0, 0.0));
     // What the subtraction takes away: the template through a kernel that is nearly right.
     let (mut shift, mut scale, mut psf) = (c.shift, c.scale, c.psf.clone());
