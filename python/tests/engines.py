@@ -121,6 +121,10 @@ def lsdb(sky, truth, folder):
         back = lsdb_.open_catalog(out).compute()
         plain = slipher.lsdb.redshift(catalog, model).partitions[0].compute()
         assert len(plain) > 0 and "z" in plain.columns
+        # Spectra in one nested column, as LSDB likes them.
+        nested = catalog.nest_lists(list_columns=["wave", "flux", "ivar"], name="spectrum")
+        same = slipher.lsdb.redshift(nested, model).partitions[0].compute()
+        assert same["z"].tolist() == plain["z"].tolist() and same["p_correct"].tolist() == plain["p_correct"].tolist()
     assert back.index.name == "_healpix_29"
     return pa.Table.from_pandas(back, preserve_index=False)
 
