@@ -195,7 +195,9 @@ stop.set()
 thread.join()
 assert beats[0] > 20 * (time.monotonic() - start), beats
 code = "import slipher, numpy as np, sys\nprint('go', flush=True)\nslipher.redshift(np.ones((200000, 500), 'f4'), np.ones(500), np.linspace(4000, 9000, 500))"
-p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+# Jobs in the background of a shell are born deaf to Ctrl-C.
+hears = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+p = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=hears)
 assert p.stdout.readline() == "go\n"
 time.sleep(3)
 p.send_signal(signal.SIGINT)
