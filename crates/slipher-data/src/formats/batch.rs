@@ -61,7 +61,7 @@ impl<'a> Spectra<'a> {
 }
 
 /// One array of numbers of an arm: by role.
-type Arm = BTreeMap<u8, (String, String, Numbers)>;
+type Arm = BTreeMap<u8, (String, Numbers)>;
 
 /// A column of lists of numbers.
 struct Numbers {
@@ -144,7 +144,7 @@ fn arms(batch: &RecordBatch) -> Result<Vec<Arm>, String> {
     let add = |arm: usize, out: &mut Vec<Arm>, field: &Field, values: &ArrayRef, around: Option<&NullBuffer>| -> Result<(), String> {
         let Some(r) = role(field.name()) else { return Ok(()) };
         if let Some(n) = Numbers::new(values, field, around) {
-            out[arm].entry(r as u8).or_insert((field.name().clone(), n.unit.clone(), n));
+            out[arm].entry(r as u8).or_insert((field.name().clone(), n));
         } else if let Some(i) = item(values.data_type()).filter(|i| !i.is_nested()) {
             // To leave out errors or a mask without a word would change the answer.
             return Err(format!("column {} holds lists of {i}: expected floats or integers; cast it", field.name()));
@@ -184,7 +184,7 @@ fn turned<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Vec<(Arc<Field>, A
 fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum, String> {
     let mut parts = Vec::new();
     for arm in arms {
-        let get = |r: Role| arm.get(&(r as u8)).and_then(|a| a.2.row(row));
+        let get = |r: Role| arm.get(&(r as u8)).and_then(|a| a.1.row(row));
         let (Some(wave), Some(flux)) = (get(Role::Wave), get(Role::Flux)) else { continue };
         // A camera that was not read out.
         if wave.is_empty() && arms.len() > 1 {
@@ -201,10 +201,10 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
         let named = &arm[&(Role::Wave as u8)];
         parts.push(Pixels {
             wave,
-            wave_unit: named.2.unit.clone(),
+            wave_unit: named.1.unit.clone(),
             wave_name: named.0.clone(),
             flux,
-            flux_unit: arm[&(Role::Flux as u8)].1.clone(),
+            flux_unit: arm[&(Role::Flux as u8)].1.unit.clone(),
             noise,
             bad,
             medium: if named.0.to_lowercase().contains("air") {
@@ -215,8 +215,8 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
         });
     }
     // One scale for all arms: a step between them would look like a feature.
-    let power = power_of_ten(&parts.iter().flat_map(|p| p.flux.iter().copied()).collect::<Vec<f64>>());
-    let ours = arms.iter().all(|a| a[&(Role::Wave as u8)].2.description == VACUUM);
+    let power = power_of_ten(parts.iter().flat_map(|p| &p.flux));
+    let ours = arms.iter().all(|a| a[&(Role::Wave as u8)].1.description == VACUUM);
     let options = if ours { &ReadOptions { medium: None } } else { options };
     let mut each: Vec<Spectrum> = parts.into_iter().map(|p| p.into_spectrum_of(power, options)).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
     if each.len() < 2 {

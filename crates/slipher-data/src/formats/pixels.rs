@@ -152,8 +152,8 @@ impl Pixels {
 }
 
 /// Power of ten of the typical flux; 0 where single precision takes it as it is.
-pub fn power_of_ten(flux: &[f64]) -> i32 {
-    let mut size: Vec<f64> = flux.iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
+pub fn power_of_ten<'a>(flux: impl IntoIterator<Item = &'a f64>) -> i32 {
+    let mut size: Vec<f64> = flux.into_iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
     if size.is_empty() {
         return 0;
     }
