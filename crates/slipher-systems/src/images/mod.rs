@@ -70,6 +70,10 @@ pub trait System: Send + Sync {
     fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String>;
     /// Names of the features that classical methods see.
     fn feature_names(&self) -> Vec<String>;
+    /// Simulated rows that a study's forest learns from: as many as its networks.
+    fn classical_rows(&self) -> usize {
+        20_000
+    }
     /// Features of a cutout and what was encoded from it.
     fn features(&self, c: &Cutout, encoded: &[f32]) -> Vec<f32>;
     /// The network of the paper.

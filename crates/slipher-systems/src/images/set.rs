@@ -84,6 +84,19 @@ impl Set {
         self.images.len()
     }
 
+    /// The first rows, for classical methods: their images are left out.
+    pub fn first(&self, rows: usize) -> Set {
+        let n = rows.min(self.rows());
+        let of = |v: &[f32]| v[..v.len() / self.rows().max(1) * n].to_vec();
+        Set {
+            images: vec![vec![]; n],
+            truth: of(&self.truth),
+            depth: self.depth[..n].to_vec(),
+            features: of(&self.features),
+            names: self.names[..n].to_vec(),
+        }
+    }
+
     /// Appends another set.
     pub fn extend(&mut self, other: Set) {
         self.images.extend(other.images);

@@ -16,11 +16,13 @@ pub struct Cell {
 }
 
 /// (system, name, title, recipe); the first of each system is the one that ships.
-const CELLS: [(&str, &str, &str, &str); 11] = [
+const CELLS: [(&str, &str, &str, &str); 13] = [
     ("star-galaxy", "star-galaxy", "ours: turns with the image", include_str!("../../../../recipes/images/star-galaxy.toml")),
     ("star-galaxy", "star-galaxy-published", "Kim & Brunner's network, 64 views", include_str!("../../../../recipes/images/star-galaxy-published.toml")),
     ("transients", "transients", "ours: turns with the image", include_str!("../../../../recipes/images/transients.toml")),
     ("transients", "transients-published", "Deep-HiTS", include_str!("../../../../recipes/images/transients-published.toml")),
+    ("transients", "transients-hits", "ours, trained on HiTS' sky", include_str!("../../../../recipes/images/transients-hits.toml")),
+    ("transients", "transients-published-hits", "Deep-HiTS, trained on HiTS' sky", include_str!("../../../../recipes/images/transients-published-hits.toml")),
     ("radio", "radio", "ours: turns with the image", include_str!("../../../../recipes/images/radio.toml")),
     ("radio", "radio-fri-frii", "AlexNet FRI/FRII", include_str!("../../../../recipes/images/radio-fri-frii.toml")),
     ("radio", "radio-fri-bent", "AlexNet FRI/Bent", include_str!("../../../../recipes/images/radio-fri-bent.toml")),

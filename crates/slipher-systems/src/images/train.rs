@@ -32,6 +32,17 @@ pub enum Choice {
     },
 }
 
+/// Which simulated sky.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sky {
+    /// The room's own.
+    #[default]
+    Own,
+    /// Of the paper's survey, where the room's own is wider.
+    Published,
+}
+
 /// A training run as TOML.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -40,6 +51,8 @@ pub struct Recipe {
     pub network: Choice,
     /// Simulated examples; each epoch shows all of them, in a new view.
     pub simulated: usize,
+    #[serde(default, skip_serializing_if = "is_own")]
+    pub sky: Sky,
     /// Folder or archive of labelled examples beside them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labelled: Option<PathBuf>,
@@ -69,6 +82,11 @@ fn one() -> usize {
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 fn is_one(n: &usize) -> bool {
     *n == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_own(s: &Sky) -> bool {
+    *s == Sky::Own
 }
 
 /// Why a recipe or a run fails.
@@ -157,9 +175,16 @@ impl Data {
     /// Simulates and reads. Validation is half of labelled, half of simulated examples where there are both.
     ///
     /// # Errors
-    /// Nothing readable where labelled examples should be.
+    /// Nothing readable where labelled examples should be, or a sky that the room does not have.
     pub fn new(r: &Recipe, system: &dyn System) -> Result<Data, TrainError> {
-        let simulated = Set::simulated(system, Split::Train, r.seed, r.simulated, false);
+        let sky = |split, rows| match r.sky {
+            Sky::Own => Set::simulated(system, split, r.seed, rows, false),
+            Sky::Published => Set::published(system, split, r.seed, rows, false),
+        };
+        if r.sky == Sky::Published && Set::published(system, Split::Train, r.seed, 1, false).rows() == 0 {
+            return Err(TrainError::Recipe(format!("sky = \"published\": {} has one sky only; leave this line out", system.name())));
+        }
+        let simulated = sky(Split::Train, r.simulated);
         let (mut labelled, mut validation, mut skipped) = (Set::default(), Set::default(), vec![]);
         if let Some(path) = &r.labelled {
             let c = system.labelled(path).map_err(TrainError::Recipe)?;
@@ -168,7 +193,7 @@ impl Data {
             (labelled, validation) = (train.0, valid.0);
         }
         if validation.rows() == 0 || r.labelled_share < 0.5 {
-            validation.extend(Set::simulated(system, Split::Validation, r.seed, r.validation, false));
+            validation.extend(sky(Split::Validation, r.validation));
         }
         Ok(Data { simulated, labelled, validation, skipped })
     }
@@ -447,5 +472,12 @@ mod tests {
             let e = Recipe::parse(&text.replace(from, to)).unwrap_err().to_string();
             assert!(e.contains(word), "{e}");
         }
+        let text = text.replace("seed = 1", "seed = 1\nsky = \"published\"").replace("simulated = 100000", "simulated = 20");
+        let r = Recipe { validation: 20, ..Recipe::parse(&text).unwrap() };
+        let system = super::super::by_name("transients").unwrap();
+        let (theirs, ours) = (Data::new(&r, &*system).unwrap(), Data::new(&Recipe { sky: Sky::Own, ..r.clone() }, &*system).unwrap());
+        assert!(theirs.simulated.rows() > 10 && theirs.simulated.images[0] != ours.simulated.images[0] && theirs.validation.images[0] != ours.validation.images[0]);
+        let e = Data::new(&r, &*super::super::by_name("radio").unwrap()).err().unwrap().to_string();
+        assert!(e.contains("one sky"), "{e}");
     }
 }

@@ -49,6 +49,9 @@ impl System for Transients {
     fn feature_names(&self) -> Vec<String> {
         features::names()
     }
+    fn classical_rows(&self) -> usize {
+        100_000
+    }
     fn features(&self, _: &Cutout, encoded: &[f32]) -> Vec<f32> {
         features::of(encoded)
     }

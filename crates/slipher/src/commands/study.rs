@@ -29,7 +29,7 @@ pub struct Study<'a> {
 
 /// Simulated test rows of a whole study.
 const TEST: f64 = 10_000.0;
-/// Rows that classical methods learn from.
+/// Rows on which the dials of classical methods are chosen, and from which machines learn; the forest learns from [`System::classical_rows`].
 const CLASSICAL: f64 = 20_000.0;
 
 /// The sets that methods learn from and are judged on.
@@ -64,8 +64,9 @@ impl Study<'_> {
     fn sets(&self) -> Result<Sets> {
         let n = |most: f64| ((most * self.share) as usize).max(400);
         let s = &*self.system;
+        let many = n(s.classical_rows() as f64);
         let mut sets = Sets {
-            train: Set::simulated(s, Split::Train, self.seed, n(CLASSICAL), true),
+            train: Set::simulated(s, Split::Train, self.seed, many, true),
             validation: Set::simulated(s, Split::Validation, self.seed, n(4000.0), true),
             tests: vec![],
             published: None,
@@ -79,8 +80,8 @@ impl Study<'_> {
         let published = Set::published(s, Split::Test, self.seed, n(TEST), true);
         if published.rows() > 0 {
             sets.tests.push((PUBLISHED.into(), published));
-            let of = |split, most| Set::published(s, split, self.seed, n(most), true);
-            sets.published = Some((of(Split::Train, CLASSICAL), of(Split::Validation, 4000.0)));
+            let of = |split, rows| Set::published(s, split, self.seed, rows, true);
+            sets.published = Some((of(Split::Train, many), of(Split::Validation, n(4000.0))));
         }
         Ok(sets)
     }
@@ -95,7 +96,10 @@ impl Study<'_> {
         };
         say("classical methods");
         let fitted = |train: &Set, validation: &Set| -> Vec<Baseline> {
-            [&FORESTS, &MACHINES].into_iter().filter_map(|grid| Baseline::search(s, grid, train, validation, self.seed)).collect()
+            let some = train.first(CLASSICAL as usize);
+            let [forest, machine] = [&FORESTS, &MACHINES].map(|grid| Baseline::search(s, grid, &some, validation, self.seed));
+            let forest = forest.map(|f| if train.rows() > some.rows() { Baseline::fit(s, f.method, train, validation, self.seed) } else { f });
+            forest.into_iter().chain(machine).collect()
         };
         let usual = fitted(&sets.train, &sets.validation);
         // On the sky of the paper's survey they learn from that sky, as the paper's did: how hard it is shows in them.
