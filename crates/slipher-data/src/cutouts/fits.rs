@@ -2,7 +2,7 @@
 
 use super::{CutoutOptions, Row, named};
 use crate::cutout::Cutout;
-use crate::fits::{Fits, Header};
+use crate::fits::{Fits, Hdu, Header, Kind};
 
 /// Most planes of a cube that are taken for bands of one object.
 const MOST_BANDS: usize = 12;
@@ -28,6 +28,15 @@ fn role(h: &Header) -> Role {
         "MASK" | "DQ" | "FLAGS" => Role::Mask,
         "PSF" => Role::Psf,
         _ => Role::Pixels,
+    }
+}
+
+/// Images, also damaged and compressed ones; not tables, nor spectra beside the images.
+fn may_hold_image(h: &Hdu) -> bool {
+    match h.kind {
+        Kind::Image => h.header.int("NAXIS").unwrap_or(0) > 1,
+        Kind::Other(_) => h.header.bool("ZIMAGE") == Some(true) || h.truncated,
+        Kind::Empty | Kind::BinTable => false,
     }
 }
 
@@ -68,19 +77,21 @@ pub(super) fn read(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: 
     let f = Fits::parse(bytes).map_err(|e| e.to_string())?;
     let mut blocks = Vec::new();
     let mut besides: Vec<(Role, Block)> = Vec::new();
-    let mut why = "no HDU holds an image".to_owned();
-    for hdu in 0..f.hdus.len() {
-        if f.image(hdu).is_err() {
-            continue;
-        }
+    let mut bad: Vec<(usize, String)> = Vec::new();
+    for hdu in (0..f.hdus.len()).filter(|hdu| may_hold_image(&f.hdus[*hdu])) {
         match (role(&f.hdus[hdu].header), block(&f, hdu, options)) {
             (Role::Pixels, Ok(b)) => blocks.push(b),
             (r, Ok(b)) => besides.push((r, b)),
-            (_, Err(e)) => why = e,
+            (_, Err(e)) => bad.push((hdu, e)),
         }
     }
     if blocks.is_empty() {
-        return Err(why);
+        return Err(bad.into_iter().next().map_or_else(|| "no HDU holds an image".to_owned(), |b| b.1));
+    }
+    for (row, why) in bad {
+        if !each(Row { source: source.to_owned(), row, cutout: Err(why) }) {
+            return Ok(false);
+        }
     }
     let filters: Vec<Option<String>> = blocks.iter().map(|b| filter(&f.hdus[b.hdu].header)).collect();
     let distinct: std::collections::HashSet<_> = filters.iter().flatten().collect();

@@ -31,10 +31,17 @@ fn fits_round_trip_one_and_many() {
     assert!((c.ra - 150.25).abs() < 1e-6 && (c.pixel_scale - 0.187).abs() < 1e-9);
     assert_eq!(rows[1].cutout.as_ref().unwrap().bands.len(), 1);
     let bytes = std::fs::read(&path).unwrap();
-    for cut in [10, 2000, 2880, 3000, 5800] {
+    for cut in [10, 2000, 2880, 3000] {
         std::fs::write(&path, &bytes[..cut]).unwrap();
-        let _ = all(&path, &CutoutOptions::default());
+        let why = all(&path, &CutoutOptions::default()).unwrap_err();
+        assert!(cut < 2880 || why.contains("end early"), "{cut}: {why}");
     }
+    // The first image is whole, the second is not: a row each.
+    std::fs::write(&path, &bytes[..2 * 2880 + 2880 + 10]).unwrap();
+    let rows = all(&path, &CutoutOptions::default()).unwrap();
+    let (good, bad): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|r| r.cutout.is_ok());
+    assert_eq!((good.len(), bad.len(), bad[0].row), (1, 1, 1));
+    assert!(bad[0].cutout.as_ref().unwrap_err().contains("HDU 1"));
 }
 
 #[test]

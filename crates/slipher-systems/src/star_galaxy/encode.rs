@@ -29,6 +29,9 @@ pub fn sky(v: &[f32]) -> (f32, f32) {
 /// # Errors
 /// Other than five bands u, g, r, i, z, or a band without data.
 pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
+    if c.bands.iter().all(String::is_empty) && c.bands.len() != BANDS.len() {
+        return Err(format!("{} bands without names: expected five, u, g, r, i and z; name the planes with --bands, for example --bands u,g,r,i,z", c.bands.len()));
+    }
     let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b)).collect();
     let missing: Vec<&str> = BANDS.iter().zip(&places).filter(|(_, p)| p.is_none_or(|p| p >= c.bands.len())).map(|(b, _)| *b).collect();
     if !missing.is_empty() {
@@ -69,6 +72,8 @@ mod tests {
         assert!(encode(&c).unwrap_err().contains("--bands"));
         c.bands.iter_mut().for_each(String::clear);
         assert!(encode(&c).is_ok(), "unnamed bands are taken in order");
+        let three = Cutout::new(&["", "", ""], 50, 50, c.pixels[..7500].to_vec()).unwrap();
+        assert!(encode(&three).unwrap_err().starts_with("3 bands without names"));
         c.pixels.fill(1.0);
         assert!(encode(&c).unwrap_err().contains("noise"));
     }

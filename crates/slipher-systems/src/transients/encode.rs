@@ -31,7 +31,8 @@ fn middle(cut: &[f32]) -> f32 {
 /// A stamp that is missing or empty.
 pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     let find = |name: &str| c.bands.iter().position(|b| b.eq_ignore_ascii_case(name));
-    let unnamed = c.bands.len() >= 3 && STAMPS.iter().all(|s| find(s).is_none());
+    // Three planes, or Deep-HiTS' four with the difference over its noise, in this order.
+    let unnamed = [3, 4].contains(&c.bands.len()) && STAMPS.iter().all(|s| find(s).is_none());
     let place = |i: usize| if unnamed { Some(i) } else { find(STAMPS[i]) };
     let missing: Vec<&str> = (0..3).filter(|i| place(*i).is_none()).map(|i| STAMPS[i]).collect();
     if !missing.is_empty() {
@@ -111,5 +112,7 @@ mod tests {
         assert!(brighter[..625] == a[625..1250] && brighter[625..1250] == a[..625], "template and new image change places");
         c.bands[0] = "other".into();
         assert!(encode(&c).unwrap_err().contains("template"));
+        let five = Cutout::new(&[""; 5], 25, 25, vec![1.0; 5 * 625]).unwrap();
+        assert!(encode(&five).unwrap_err().contains("--bands"), "five bands are no candidate");
     }
 }

@@ -237,12 +237,12 @@ pub fn predict(system: &dyn System, a: &PredictArgs, output: Option<&Path>, page
         let good = tally.rows - tally.failed;
         let classes: Vec<String> = system.outputs().iter().zip(&counts).map(|(n, c)| format!("{c} {n}")).collect();
         let classes = if system.is_classifier() { format!(": {}", classes.join(", ")) } else { String::new() };
-        eprintln!("{good} images in {} files, {seconds:.1} s ({:.0} a second){classes}.", files.len(), good as f64 / seconds.max(1e-9));
+        eprintln!("{good} image(s) in {} file(s), {seconds:.1} s ({:.0} a second){classes}.", files.len(), good as f64 / seconds.max(1e-9));
         if unsure > 0 {
             eprintln!("{unsure} answers are less likely than {UNSURE} (flags, bit 2).");
         }
         if tally.failed > 0 {
-            eprintln!("{} rows have no answer: see the column error.", tally.failed);
+            eprintln!("{} of {} rows without an answer: see the column error.", tally.failed, tally.rows);
         }
         [output, page].into_iter().flatten().for_each(|p| eprintln!("Wrote {}", p.display()));
     }

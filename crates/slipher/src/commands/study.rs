@@ -10,7 +10,7 @@ use slipher_systems::images::model::Model;
 use slipher_systems::images::set::{Set, Split};
 use slipher_systems::images::study::{Cell, cells, folder};
 use slipher_systems::images::{System, by_name};
-use slipher_systems::radio::fusion::fuse;
+use slipher_systems::radio::fusion::{Fused, fuse};
 use slipher_systems::radio::{CLASSES, PAIRS};
 
 use super::images::{fit, stopper};
@@ -149,7 +149,7 @@ impl Study<'_> {
         Ok(Outcome::Good)
     }
 
-    /// The paper's fusion of three networks; none unless all three are there.
+    /// The paper's fusion of three networks beside our own on the same rows; none unless all three are there.
     fn fused(&self, models: &[(Cell, Model)], set: &Set) -> Option<Vec<Line>> {
         let names = ["radio-fri-frii", "radio-fri-bent", "radio-frii-bent"];
         let three: Vec<&Model> = names.iter().filter_map(|n| models.iter().find(|m| m.1.system.name() == *n).map(|m| &m.1)).collect();
@@ -159,26 +159,39 @@ impl Study<'_> {
         let labels = set.labels(CLASSES.len());
         let rows: Vec<usize> = (0..set.rows()).filter(|r| labels[*r] != 2).collect();
         let images: Vec<Vec<f32>> = rows.iter().map(|r| set.images[*r].clone()).collect();
+        let truth: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
         let given: Vec<Vec<f32>> = three.iter().map(|m| m.predict(&images)).collect();
         let fused: Vec<_> = (0..rows.len()).map(|i| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]))).collect();
-        let line = |figure: String, good: usize, n: usize, published: Option<f64>| {
-            let (low, high) = slipher_systems::redshift::score::wilson(good, n);
-            let value = good as f64 / n.max(1) as f64;
-            Line { method: "three AlexNets, fused".into(), figure, value, low, high, n, higher_is_better: true, published: (published, None) }
-        };
-        let right = |i: usize| fused[i].class() == Some(labels[rows[i]]);
-        let mut out = vec![line("accuracy".into(), (0..rows.len()).filter(|i| right(*i)).count(), rows.len(), None)];
-        for (k, precision, recall) in [(0, 0.91, 0.91), (1, 0.75, 0.91), (3, 0.95, 0.79)] {
-            let said: Vec<usize> = (0..rows.len()).filter(|i| fused[*i].class() == Some(k)).collect();
-            let is: Vec<usize> = (0..rows.len()).filter(|i| labels[rows[*i]] == k).collect();
-            let good = said.iter().filter(|i| right(**i)).count();
-            out.push(line(format!("precision {}", CLASSES[k]), good, said.len(), Some(precision)));
-            out.push(line(format!("recall {}", CLASSES[k]), good, is.len(), Some(recall)));
+        let said: Vec<Option<usize>> = fused.iter().map(Fused::class).collect();
+        let mut out = three_classes("three AlexNets, fused", &said, &truth);
+        let doubtful = fused.iter().filter(|f| !matches!(f, Fused::Sure(..))).count();
+        out.push(Line { higher_is_better: false, ..share("three AlexNets, fused", "share with a ? or strange", doubtful, rows.len()) });
+        for (c, m) in models.iter().filter(|m| m.1.system.name() == self.system.name()) {
+            let p = m.predict(&images);
+            let likeliest = |row: &[f32]| [0, 1, 3].into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]));
+            out.extend(three_classes(&format!("{}, likeliest of the three", c.title), &p.chunks_exact(CLASSES.len()).map(likeliest).collect::<Vec<_>>(), &truth));
         }
-        let doubtful = fused.iter().filter(|f| !matches!(f, slipher_systems::radio::fusion::Fused::Sure(..))).count();
-        out.push(Line { higher_is_better: false, ..line("share with a ? or strange".into(), doubtful, rows.len(), None) });
         Some(out)
     }
+}
+
+fn share(method: &str, figure: &str, good: usize, n: usize) -> Line {
+    let (low, high) = slipher_systems::redshift::score::wilson(good, n);
+    let value = good as f64 / n.max(1) as f64;
+    Line { method: method.into(), figure: figure.into(), value, low, high, n, higher_is_better: true, published: (None, None) }
+}
+
+/// Accuracy, precision and recall over FRI, FRII and Bent, beside those that Aniyan & Thorat print for theirs.
+fn three_classes(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line> {
+    let count = |f: &dyn Fn(Option<usize>, usize) -> bool| said.iter().zip(truth).filter(|(s, t)| f(**s, **t)).count();
+    let mut out = vec![share(method, "accuracy", count(&|s, t| s == Some(t)), truth.len())];
+    for (k, precision, recall) in [(0, 0.91, 0.91), (1, 0.75, 0.91), (3, 0.95, 0.79)] {
+        let good = count(&|s, t| s == Some(k) && t == k);
+        for (figure, of, published) in [("precision", count(&|s, _| s == Some(k)), precision), ("recall", count(&|_, t| t == k), recall)] {
+            out.push(Line { published: (Some(published), None), ..share(method, &format!("{figure} {}", CLASSES[k]), good, of) });
+        }
+    }
+    out
 }
 
 /// `slipher evaluate`: one model on test rows, beside the classical methods.
