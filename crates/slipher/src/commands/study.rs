@@ -63,11 +63,13 @@ impl Study<'_> {
 
     fn sets(&self) -> Result<Sets> {
         let n = |most: f64| ((most * self.share) as usize).max(400);
+        // More rows to be judged on are no more rows to learn from.
+        let learn = |most: f64| ((most * self.share.min(1.0)) as usize).max(400);
         let s = &*self.system;
-        let many = n(s.classical_rows() as f64);
+        let many = learn(s.classical_rows() as f64);
         let mut sets = Sets {
             train: Set::simulated(s, Split::Train, self.seed, many, true),
-            validation: Set::simulated(s, Split::Validation, self.seed, n(4000.0), true),
+            validation: Set::simulated(s, Split::Validation, self.seed, learn(4000.0), true),
             tests: vec![],
             published: None,
         };
@@ -81,7 +83,7 @@ impl Study<'_> {
         if published.rows() > 0 {
             sets.tests.push((PUBLISHED.into(), published));
             let of = |split, rows| Set::published(s, split, self.seed, rows, true);
-            sets.published = Some((of(Split::Train, many), of(Split::Validation, n(4000.0))));
+            sets.published = Some((of(Split::Train, many), of(Split::Validation, learn(4000.0))));
         }
         Ok(sets)
     }
