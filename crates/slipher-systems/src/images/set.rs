@@ -88,13 +88,7 @@ impl Set {
     pub fn first(&self, rows: usize) -> Set {
         let n = rows.min(self.rows());
         let of = |v: &[f32]| v[..v.len() / self.rows().max(1) * n].to_vec();
-        Set {
-            images: vec![vec![]; n],
-            truth: of(&self.truth),
-            depth: self.depth[..n].to_vec(),
-            features: of(&self.features),
-            names: self.names[..n].to_vec(),
-        }
+        Set { images: vec![vec![]; n], truth: of(&self.truth), depth: self.depth[..n].to_vec(), features: of(&self.features), names: self.names[..n].to_vec() }
     }
 
     /// Appends another set.

@@ -476,7 +476,9 @@ mod tests {
         let r = Recipe { validation: 20, ..Recipe::parse(&text).unwrap() };
         let system = super::super::by_name("transients").unwrap();
         let (theirs, ours) = (Data::new(&r, &*system).unwrap(), Data::new(&Recipe { sky: Sky::Own, ..r.clone() }, &*system).unwrap());
-        assert!(theirs.simulated.rows() > 10 && theirs.simulated.images[0] != ours.simulated.images[0] && theirs.validation.images[0] != ours.validation.images[0]);
+        assert!(
+            theirs.simulated.rows() > 10 && theirs.simulated.images[0] != ours.simulated.images[0] && theirs.validation.images[0] != ours.validation.images[0]
+        );
         let e = Data::new(&r, &*super::super::by_name("radio").unwrap()).err().unwrap().to_string();
         assert!(e.contains("one sky"), "{e}");
     }

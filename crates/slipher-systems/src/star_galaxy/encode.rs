@@ -30,7 +30,10 @@ pub fn sky(v: &[f32]) -> (f32, f32) {
 /// Other than five bands u, g, r, i, z, or a band without data.
 pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     if c.bands.iter().all(String::is_empty) && c.bands.len() != BANDS.len() {
-        return Err(format!("{} bands without names: expected five, u, g, r, i and z; name the planes with --bands, for example --bands u,g,r,i,z", c.bands.len()));
+        return Err(format!(
+            "{} bands without names: expected five, u, g, r, i and z; name the planes with --bands, for example --bands u,g,r,i,z",
+            c.bands.len()
+        ));
     }
     let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b)).collect();
     let missing: Vec<&str> = BANDS.iter().zip(&places).filter(|(_, p)| p.is_none_or(|p| p >= c.bands.len())).map(|(b, _)| *b).collect();

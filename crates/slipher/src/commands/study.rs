@@ -171,7 +171,11 @@ impl Study<'_> {
         for (c, m) in models.iter().filter(|m| m.1.system.name() == self.system.name()) {
             let p = m.predict(&images);
             let likeliest = |row: &[f32]| [0, 1, 3].into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]));
-            out.extend(three_classes(&format!("{}, likeliest of the three", c.title), &p.chunks_exact(CLASSES.len()).map(likeliest).collect::<Vec<_>>(), &truth));
+            out.extend(three_classes(
+                &format!("{}, likeliest of the three", c.title),
+                &p.chunks_exact(CLASSES.len()).map(likeliest).collect::<Vec<_>>(),
+                &truth,
+            ));
         }
         Some(out)
     }
