@@ -61,7 +61,7 @@ def load(o):
     names = sorted(n for n in z.namelist() if n.endswith(".png") and "/all/" not in n)
     x = torch.tensor(np.stack([image(z.read(n), o.mask) for n in names]))[:, None]
     parts, labels = ([n.split("/")[k] for n in names] for k in (-3, -2))
-    catalogues = ["_".join(n[:-4].split("_")[-1:]) for n in names]
+    catalogues = [n[:-4].rsplit("_", 1)[1] for n in names]
     return x.to(DEVICE), torch.tensor([CLASSES.index(k) for k in labels], device=DEVICE), np.array(parts), np.array(catalogues)
 
 

@@ -84,11 +84,23 @@ impl Set {
         self.images.len()
     }
 
-    /// The first rows, for classical methods: their images are left out.
+    /// For classical methods, which see features only.
+    pub fn without_images(mut self) -> Set {
+        self.images.iter_mut().for_each(|i| *i = vec![]);
+        self
+    }
+
+    /// The first rows.
     pub fn first(&self, rows: usize) -> Set {
         let n = rows.min(self.rows());
         let of = |v: &[f32]| v[..v.len() / self.rows().max(1) * n].to_vec();
-        Set { images: vec![vec![]; n], truth: of(&self.truth), depth: self.depth[..n].to_vec(), features: of(&self.features), names: self.names[..n].to_vec() }
+        Set {
+            images: self.images[..n].to_vec(),
+            truth: of(&self.truth),
+            depth: self.depth[..n].to_vec(),
+            features: of(&self.features),
+            names: self.names[..n].to_vec(),
+        }
     }
 
     /// Appends another set.

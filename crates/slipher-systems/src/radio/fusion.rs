@@ -1,6 +1,13 @@
 //! How the paper makes one answer of three networks for pairs of classes (fusion-classify.py of its repository).
 
 use super::{CLASSES, PAIRS};
+use crate::images::evaluate::Line;
+use crate::redshift::score::wilson;
+
+/// Classes that the three networks know.
+pub const KNOWN: [usize; 3] = [0, 1, 3];
+/// Precision and recall of each, as Aniyan & Thorat print them for theirs.
+const PUBLISHED: [(f64, f64); 3] = [(0.91, 0.91), (0.75, 0.91), (0.95, 0.79)];
 
 /// An answer, or none.
 #[derive(Clone, Debug, PartialEq)]
@@ -46,6 +53,33 @@ impl Fused {
             Fused::Strange => "Strange".into(),
         }
     }
+}
+
+fn share(method: &str, figure: &str, good: usize, n: usize) -> Line {
+    let (low, high) = wilson(good, n);
+    let value = good as f64 / n.max(1) as f64;
+    Line { method: method.into(), figure: figure.into(), value, low, high, n, higher_is_better: true, published: (None, None) }
+}
+
+/// Accuracy, precision and recall over the three classes.
+pub fn lines(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line> {
+    let count = |f: &dyn Fn(Option<usize>, usize) -> bool| said.iter().zip(truth).filter(|(s, t)| f(**s, **t)).count();
+    let mut out = vec![share(method, "accuracy", count(&|s, t| s == Some(t)), truth.len())];
+    for (k, (precision, recall)) in KNOWN.into_iter().zip(PUBLISHED) {
+        let good = count(&|s, t| s == Some(k) && t == k);
+        for (figure, of, published) in [("precision", count(&|s, _| s == Some(k)), precision), ("recall", count(&|_, t| t == k), recall)] {
+            out.push(Line { published: (Some(published), None), ..share(method, &format!("{figure} {}", CLASSES[k]), good, of) });
+        }
+    }
+    out
+}
+
+/// The same of fused answers, and how many of them have a "?" or no class.
+pub fn judged(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
+    let mut out = lines(method, &answers.iter().map(Fused::class).collect::<Vec<_>>(), truth);
+    let doubtful = answers.iter().filter(|f| !matches!(f, Fused::Sure(..))).count();
+    out.push(Line { higher_is_better: false, ..share(method, "share with a ? or strange", doubtful, answers.len()) });
+    out
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use slipher_systems::images::model::Model;
 use slipher_systems::images::set::{Set, Split};
 use slipher_systems::images::study::{Cell, cells, folder};
 use slipher_systems::images::{System, by_name};
-use slipher_systems::radio::fusion::{Fused, fuse};
-use slipher_systems::radio::{CLASSES, PAIRS};
+use slipher_systems::radio::fusion::{self, Fused, KNOWN, fuse};
+use slipher_systems::radio::{CLASSES, PAIRS, Pair};
 
 use super::images::{fit, stopper};
 use crate::Outcome;
@@ -67,25 +67,25 @@ impl Study<'_> {
         let learn = |most: f64| ((most * self.share.min(1.0)) as usize).max(400);
         let s = &*self.system;
         let many = learn(s.classical_rows() as f64);
-        let mut sets = Sets {
-            train: Set::simulated(s, Split::Train, self.seed, many, true),
-            validation: Set::simulated(s, Split::Validation, self.seed, learn(4000.0), true),
-            tests: vec![],
-            published: None,
+        let (train, validation, mut tests) = match self.labelled {
+            Some(path) => {
+                let c = s.labelled(path).map_err(|e| miette::miette!("{e}"))?;
+                let of = |examples| Set::of(s, examples, true).0;
+                (of(c.train), of(c.validation), vec![("Real images".into(), of(c.test))])
+            }
+            None => {
+                let of = |split, rows| Set::simulated(s, split, self.seed, rows, true);
+                (of(Split::Train, many), of(Split::Validation, learn(4000.0)), vec![])
+            }
         };
-        if let Some(path) = self.labelled {
-            let c = s.labelled(path).map_err(|e| miette::miette!("{e}"))?;
-            (sets.train, sets.validation) = (Set::of(s, c.train, true).0, Set::of(s, c.validation, true).0);
-            sets.tests.push(("Real images".into(), Set::of(s, c.test, true).0));
+        tests.push(("Simulated sky".into(), Set::simulated(s, Split::Test, self.seed, n(TEST), true)));
+        let theirs = |split, rows| Set::published(s, split, self.seed, rows, true);
+        let test = theirs(Split::Test, n(TEST));
+        let published = (test.rows() > 0).then(|| (theirs(Split::Train, many).without_images(), theirs(Split::Validation, learn(4000.0)).without_images()));
+        if published.is_some() {
+            tests.push((PUBLISHED.into(), test));
         }
-        sets.tests.push(("Simulated sky".into(), Set::simulated(s, Split::Test, self.seed, n(TEST), true)));
-        let published = Set::published(s, Split::Test, self.seed, n(TEST), true);
-        if published.rows() > 0 {
-            sets.tests.push((PUBLISHED.into(), published));
-            let of = |split, rows| Set::published(s, split, self.seed, rows, true);
-            sets.published = Some((of(Split::Train, many), of(Split::Validation, learn(4000.0))));
-        }
-        Ok(sets)
+        Ok(Sets { train: train.without_images(), validation: validation.without_images(), tests, published })
     }
 
     fn judge(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
@@ -126,7 +126,7 @@ impl Study<'_> {
             tables.push_str(&format!("{title}, n = {}\n\n{}\n", set.rows(), markdown(&lines)));
             lines.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}", l.method, l.figure, l.value, l.low, l.high, l.n)));
             body.push_str(&judged(&Judged { title, system: s, set, answers: &answers, lines, parts }));
-            if let Some(fused) = self.fused(models, set) {
+            if let Some(fused) = fused(models, set, &answers[..own.len()]) {
                 body.push_str(&format!("<h3>Three networks and their fusion, as published, on FRI, FRII and Bent</h3>{}", html_table(&fused)));
                 fused.iter().for_each(|l| say(&format!("{title}: {}: {} {:.4}, n = {}", l.method, l.figure, l.value, l.n)));
                 tables.push_str(&format!("{title}, FRI, FRII and Bent only\n\n{}\n", markdown(&fused)));
@@ -150,54 +150,26 @@ impl Study<'_> {
         eprintln!("Wrote {}, and beside it numbers.json and tables.md", html.display());
         Ok(Outcome::Good)
     }
-
-    /// The paper's fusion of three networks beside our own on the same rows; none unless all three are there.
-    fn fused(&self, models: &[(Cell, Model)], set: &Set) -> Option<Vec<Line>> {
-        let names = ["radio-fri-frii", "radio-fri-bent", "radio-frii-bent"];
-        let three: Vec<&Model> = names.iter().filter_map(|n| models.iter().find(|m| m.1.system.name() == *n).map(|m| &m.1)).collect();
-        if three.len() != PAIRS.len() {
-            return None;
-        }
-        let labels = set.labels(CLASSES.len());
-        let rows: Vec<usize> = (0..set.rows()).filter(|r| labels[*r] != 2).collect();
-        let images: Vec<Vec<f32>> = rows.iter().map(|r| set.images[*r].clone()).collect();
-        let truth: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
-        let given: Vec<Vec<f32>> = three.iter().map(|m| m.predict(&images)).collect();
-        let fused: Vec<_> = (0..rows.len()).map(|i| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]))).collect();
-        let said: Vec<Option<usize>> = fused.iter().map(Fused::class).collect();
-        let mut out = three_classes("three AlexNets, fused", &said, &truth);
-        let doubtful = fused.iter().filter(|f| !matches!(f, Fused::Sure(..))).count();
-        out.push(Line { higher_is_better: false, ..share("three AlexNets, fused", "share with a ? or strange", doubtful, rows.len()) });
-        for (c, m) in models.iter().filter(|m| m.1.system.name() == self.system.name()) {
-            let p = m.predict(&images);
-            let likeliest = |row: &[f32]| [0, 1, 3].into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]));
-            out.extend(three_classes(
-                &format!("{}, likeliest of the three", c.title),
-                &p.chunks_exact(CLASSES.len()).map(likeliest).collect::<Vec<_>>(),
-                &truth,
-            ));
-        }
-        Some(out)
-    }
 }
 
-fn share(method: &str, figure: &str, good: usize, n: usize) -> Line {
-    let (low, high) = slipher_systems::redshift::score::wilson(good, n);
-    let value = good as f64 / n.max(1) as f64;
-    Line { method: method.into(), figure: figure.into(), value, low, high, n, higher_is_better: true, published: (None, None) }
-}
-
-/// Accuracy, precision and recall over FRI, FRII and Bent, beside those that Aniyan & Thorat print for theirs.
-fn three_classes(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line> {
-    let count = |f: &dyn Fn(Option<usize>, usize) -> bool| said.iter().zip(truth).filter(|(s, t)| f(**s, **t)).count();
-    let mut out = vec![share(method, "accuracy", count(&|s, t| s == Some(t)), truth.len())];
-    for (k, precision, recall) in [(0, 0.91, 0.91), (1, 0.75, 0.91), (3, 0.95, 0.79)] {
-        let good = count(&|s, t| s == Some(k) && t == k);
-        for (figure, of, published) in [("precision", count(&|s, _| s == Some(k)), precision), ("recall", count(&|_, t| t == k), recall)] {
-            out.push(Line { published: (Some(published), None), ..share(method, &format!("{figure} {}", CLASSES[k]), good, of) });
-        }
+/// The paper's fusion of three networks beside `own` answers to all classes, on the rows of the classes that the three know; none unless all three are there.
+fn fused(models: &[(Cell, Model)], set: &Set, own: &[Answers]) -> Option<Vec<Line>> {
+    let find = |k: usize| models.iter().find(|m| m.1.system.name() == Pair(k).name()).map(|m| &m.1);
+    let three: Vec<&Model> = (0..PAIRS.len()).map(find).collect::<Option<_>>()?;
+    let labels = set.labels(CLASSES.len());
+    let rows: Vec<usize> = (0..set.rows()).filter(|r| KNOWN.contains(&labels[*r])).collect();
+    let images: Vec<Vec<f32>> = rows.iter().map(|r| set.images[*r].clone()).collect();
+    let truth: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
+    let given: Vec<Vec<f32>> = three.iter().map(|m| m.predict(&images)).collect();
+    let answers: Vec<Fused> = (0..rows.len()).map(|i| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]))).collect();
+    let mut out = fusion::judged("three AlexNets, fused", &answers, &truth);
+    for a in own {
+        let p = rows_of(&a.values, CLASSES.len(), &rows);
+        let likeliest = |row: &[f32]| KNOWN.into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]));
+        let said: Vec<Option<usize>> = p.chunks_exact(CLASSES.len()).map(likeliest).collect();
+        out.extend(fusion::lines(&format!("{}, likeliest of the three", a.method), &said, &truth));
     }
-    out
+    Some(out)
 }
 
 /// `slipher evaluate`: one model on test rows, beside the classical methods.
