@@ -49,7 +49,10 @@ pub fn check(data: &Path) -> Result<(), String> {
 /// Alerts of ZTF and DECam, beside the survey's own deep score.
 fn alerts(data: &Path) -> Result<(), String> {
     let model = shipped("transients")?;
-    let paths: Vec<String> = ALERTS.iter().map(|p| data.join(p).display().to_string()).collect();
+    let paths: Vec<String> = ALERTS
+        .iter()
+        .map(|p| data.join(p).display().to_string())
+        .collect();
     let rows = answers(&model, &paths, false)?;
     let mut agreed = Tally::default();
     println!("| alert | real | drb or reliability | rb | mag |\n| --- | --- | --- | --- | --- |");
@@ -68,7 +71,9 @@ fn alerts(data: &Path) -> Result<(), String> {
         // ZTF's alerts of 2018 have no deep score yet (0.0); then its first score decides, where it is sure.
         let verdict = match deep.filter(|d| *d > 0.0) {
             Some(d) => (!(0.1..0.9).contains(&d)).then_some(d > 0.5),
-            None => survey("rb").filter(|rb| !(0.5..0.75).contains(rb)).map(|rb| rb > 0.5),
+            None => survey("rb")
+                .filter(|rb| !(0.5..0.75).contains(rb))
+                .map(|rb| rb > 0.5),
         };
         if let Some(v) = verdict {
             agreed.add((r.values.get(1).copied().unwrap_or(f32::NAN) > 0.5) == v);
@@ -94,11 +99,24 @@ fn radio(data: &Path) -> Result<(), String> {
     let n = system.outputs().len();
     let labels = set.labels(n);
     let mut all = Tally::default();
-    p.chunks_exact(n).zip(&labels).for_each(|(row, l)| all.add(largest(row) == *l));
+    p.chunks_exact(n)
+        .zip(&labels)
+        .for_each(|(row, l)| all.add(largest(row) == *l));
     println!("radio, {} could not be read: {all}", skipped.len());
-    println!("| is \\ says | {} |\n| --- |{}", system.outputs().join(" | "), " --- |".repeat(n));
+    println!(
+        "| is \\ says | {} |\n| --- |{}",
+        system.outputs().join(" | "),
+        " --- |".repeat(n)
+    );
     for (k, row) in confusion(&p, &set.truth, n).iter().enumerate() {
-        println!("| {} | {} |", system.outputs()[k], row.iter().map(ToString::to_string).collect::<Vec<_>>().join(" | "));
+        println!(
+            "| {} | {} |",
+            system.outputs()[k],
+            row.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join(" | ")
+        );
     }
     println!();
     bar("radio", &all, RADIO_BAR)
@@ -122,5 +140,9 @@ fn galaxies(data: &Path) -> Result<(), String> {
 }
 
 fn bar(what: &str, t: &Tally, least: f64) -> Result<(), String> {
-    if t.n > 0 && t.percent() >= least { Ok(()) } else { Err(format!("{what}: {t}, the bar is {least} %")) }
+    if t.n > 0 && t.percent() >= least {
+        Ok(())
+    } else {
+        Err(format!("{what}: {t}, the bar is {least} %"))
+    }
 }

@@ -43,7 +43,10 @@ fn main() -> ExitCode {
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
-        ["bench", part @ ("throughput" | "reading" | "networks" | "images" | "wheel")] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
+        [
+            "bench",
+            part @ ("throughput" | "reading" | "networks" | "images" | "wheel"),
+        ] => bench::run(&root().join("target/bench"), &shipped, false, Some(part)),
         ["bench", folder] => bench::run(Path::new(folder), &shipped, false, None),
         _ => Err(HELP.into()),
     };
@@ -58,7 +61,9 @@ fn main() -> ExitCode {
 
 /// The repository.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map_or_else(|| PathBuf::from("."), Path::to_owned)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
 /// The folder of real data.
@@ -74,14 +79,43 @@ pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
 /// The same in another folder.
 pub fn sh_in(folder: &Path, program: &str, args: &[&str]) -> Result<(), String> {
     eprintln!("$ {program} {}", args.join(" "));
-    let status = Command::new(program).args(args).current_dir(folder).status().map_err(|e| format!("{program}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("failed: {program} {}", args.join(" "))) }
+    let status = Command::new(program)
+        .args(args)
+        .current_dir(folder)
+        .status()
+        .map_err(|e| format!("{program}: {e}"))?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("failed: {program} {}", args.join(" ")))
+    }
 }
 
 fn train(folder: &str) -> Result<(), String> {
-    sh("cargo", &["run", "--release", "-p", "slipher", "--", "train", "redshift", "--recipe", "recipes/redshift.toml", "--output", folder, "--resume"])?;
+    sh(
+        "cargo",
+        &[
+            "run",
+            "--release",
+            "-p",
+            "slipher",
+            "--",
+            "train",
+            "redshift",
+            "--recipe",
+            "recipes/redshift.toml",
+            "--output",
+            folder,
+            "--resume",
+        ],
+    )?;
     let model = root().join(folder).join("model.safetensors");
-    let (tmp, shipped) = (root().join("models/redshift.tmp"), root().join("models/redshift.safetensors"));
-    std::fs::copy(&model, &tmp).and_then(|_| std::fs::rename(&tmp, &shipped)).map_err(|e| format!("{}: {e}", model.display()))?;
+    let (tmp, shipped) = (
+        root().join("models/redshift.tmp"),
+        root().join("models/redshift.safetensors"),
+    );
+    std::fs::copy(&model, &tmp)
+        .and_then(|_| std::fs::rename(&tmp, &shipped))
+        .map_err(|e| format!("{}: {e}", model.display()))?;
     real::run(&data(), &model, false).map(drop)
 }

@@ -9,7 +9,9 @@ pub struct Array {
 }
 
 fn u16_at(b: &[u8], i: usize) -> Option<usize> {
-    Some(usize::from(u16::from_le_bytes(b.get(i..i + 2)?.try_into().ok()?)))
+    Some(usize::from(u16::from_le_bytes(
+        b.get(i..i + 2)?.try_into().ok()?,
+    )))
 }
 fn u32_at(b: &[u8], i: usize) -> Option<usize> {
     usize::try_from(u32::from_le_bytes(b.get(i..i + 4)?.try_into().ok()?)).ok()
@@ -23,14 +25,22 @@ pub fn array(zip: &[u8], name: &str) -> Option<Array> {
     let end = zip.windows(4).rposition(|w| w == b"PK\x05\x06")?;
     let mut at = u32_at(zip, end + 16)?;
     while zip.get(at..at + 4)? == b"PK\x01\x02" {
-        let (names, extra, comment) = (u16_at(zip, at + 28)?, u16_at(zip, at + 30)?, u16_at(zip, at + 32)?);
+        let (names, extra, comment) = (
+            u16_at(zip, at + 28)?,
+            u16_at(zip, at + 30)?,
+            u16_at(zip, at + 32)?,
+        );
         let entry = zip.get(at + 46..at + 46 + names)?;
         if entry == format!("{name}.npy").as_bytes() {
             let mut size = u32_at(zip, at + 20)?;
             let mut offset = u32_at(zip, at + 42)?;
             // Zip64: 8-byte values for each field that is all ones, in order (uncompressed, compressed, offset).
             let mut field = at + 46 + names + 4;
-            for (slot, value) in [(at + 24, None), (at + 20, Some(&mut size)), (at + 42, Some(&mut offset))] {
+            for (slot, value) in [
+                (at + 24, None),
+                (at + 20, Some(&mut size)),
+                (at + 42, Some(&mut offset)),
+            ] {
                 if u32_at(zip, slot)? == 0xffff_ffff {
                     if let Some(v) = value {
                         *v = u64_at(zip, field)?;
@@ -44,7 +54,10 @@ pub fn array(zip: &[u8], name: &str) -> Option<Array> {
             match u16_at(zip, at + 10)? {
                 0 => bytes.extend_from_slice(raw),
                 _ => {
-                    flate2::read::DeflateDecoder::new(raw).take(1 << 30).read_to_end(&mut bytes).ok()?;
+                    flate2::read::DeflateDecoder::new(raw)
+                        .take(1 << 30)
+                        .read_to_end(&mut bytes)
+                        .ok()?;
                 }
             }
             return npy(&bytes);
@@ -63,7 +76,14 @@ fn npy(b: &[u8]) -> Option<Array> {
         return None;
     }
     let shape = text.split('(').nth(1)?.split(')').next()?;
-    let shape = shape.split(',').filter_map(|n| n.trim().parse().ok()).collect();
-    let values = b.get(start + header..)?.chunks_exact(4).map(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]])).collect();
+    let shape = shape
+        .split(',')
+        .filter_map(|n| n.trim().parse().ok())
+        .collect();
+    let values = b
+        .get(start + header..)?
+        .chunks_exact(4)
+        .map(|v| f32::from_le_bytes([v[0], v[1], v[2], v[3]]))
+        .collect();
     Some(Array { shape, values })
 }

@@ -8,7 +8,11 @@ use slipher_data::formats::{ReadOptions, read};
 fn walk(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), String> {
     for entry in std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))? {
         let path = entry.map_err(|e| e.to_string())?.path();
-        if path.is_dir() { walk(&path, out)? } else { out.push(path) }
+        if path.is_dir() {
+            walk(&path, out)?
+        } else {
+            out.push(path)
+        }
     }
     Ok(())
 }
@@ -41,11 +45,26 @@ pub fn run(data: &Path) -> Result<(), String> {
                 spectra += f.rows.iter().filter(|r| r.spectrum.is_ok()).count();
                 for r in f.rows.iter().filter(|r| r.spectrum.is_err()) {
                     bad_rows += 1;
-                    println!("row: {} HDU {} row {}: {:?}", path.display(), r.hdu, r.row, r.spectrum.as_ref().err());
+                    println!(
+                        "row: {} HDU {} row {}: {:?}",
+                        path.display(),
+                        r.hdu,
+                        r.row,
+                        r.spectrum.as_ref().err()
+                    );
                 }
-                let named = path.strip_prefix(data).unwrap_or(path).display().to_string();
+                let named = path
+                    .strip_prefix(data)
+                    .unwrap_or(path)
+                    .display()
+                    .to_string();
                 if !named.starts_with("templates") {
-                    println!("read: {named}: {} ({}), {} spectra", f.format, f.because, f.rows.len());
+                    println!(
+                        "read: {named}: {} ({}), {} spectra",
+                        f.format,
+                        f.because,
+                        f.rows.len()
+                    );
                 }
             }
             Err(e) => {
@@ -55,8 +74,14 @@ pub fn run(data: &Path) -> Result<(), String> {
         }
     }
     if read_files < 120 {
-        return Err(format!("only {read_files} files of {} could be read", data.display()));
+        return Err(format!(
+            "only {read_files} files of {} could be read",
+            data.display()
+        ));
     }
-    println!("{} files: {read_files} read ({spectra} spectra, {bad_rows} bad rows), {refused} refused", files.len());
+    println!(
+        "{} files: {read_files} read ({spectra} spectra, {bad_rows} bad rows), {refused} refused",
+        files.len()
+    );
     Ok(())
 }

@@ -54,9 +54,22 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     let known = load(data)?;
     let accept = model.dial.threshold(PURITY).unwrap_or(1.0);
     let start = Instant::now();
-    let answers = measure_all(&model, &Wanted { lines: false, accept, ..Wanted::default() }, &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>());
-    let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64 / known.len().max(1) as f64;
-    let baseline = if classical { Some(crate::classical::run(data, &known)?) } else { None };
+    let answers = measure_all(
+        &model,
+        &Wanted {
+            lines: false,
+            accept,
+            ..Wanted::default()
+        },
+        &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>(),
+    );
+    let ours = 1e3 * start.elapsed().as_secs_f64() * rayon::current_num_threads() as f64
+        / known.len().max(1) as f64;
+    let baseline = if classical {
+        Some(crate::classical::run(data, &known)?)
+    } else {
+        None
+    };
     let (mut judged, mut sound) = (Vec::new(), Vec::new());
     let mut table: BTreeMap<&'static str, Line> = BTreeMap::new();
     for (i, (k, m)) in known.iter().zip(&answers).enumerate() {
@@ -64,7 +77,8 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         let right = best.is_some_and(|b| success(k.truth, b.class, b.z));
         let line = table.entry(k.set).or_default();
         line.all.add(right);
-        line.z.add(best.is_some_and(|b| redshift_right(k.truth, b.z)));
+        line.z
+            .add(best.is_some_and(|b| redshift_right(k.truth, b.z)));
         if m.accepted() {
             line.accepted.add(right);
         }
@@ -80,11 +94,20 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
             line.said += b.probability;
         }
         if let Some((b, ..)) = &baseline {
-            line.classical.add(b[i].is_some_and(|b| success(k.truth, b.class, b.z)));
+            line.classical
+                .add(b[i].is_some_and(|b| success(k.truth, b.class, b.z)));
         }
         if !right {
-            let got = best.map_or("nothing".into(), |b| format!("{} {:.4} (p {:.2})", b.class.name(), b.z, b.probability));
-            println!("missed {}: {} {:.4}, got {got}; S/N {:.1}", k.name, k.truth.0.name(), k.truth.1, m.snr_median);
+            let got = best.map_or("nothing".into(), |b| {
+                format!("{} {:.4} (p {:.2})", b.class.name(), b.z, b.probability)
+            });
+            println!(
+                "missed {}: {} {:.4}, got {got}; S/N {:.1}",
+                k.name,
+                k.truth.0.name(),
+                k.truth.1,
+                m.snr_median
+            );
         }
         if m.zwarn & (zwarn::UNFAMILIAR | zwarn::ERRORS_UNLIKELY) != 0 {
             println!("strange {}: {:?}", k.name, m.familiarity);
@@ -95,16 +118,27 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     );
     let tallies = table.iter().map(|(k, l)| (*k, l.all)).collect();
     for (set, l) in table {
-        let theirs = if classical { l.classical.to_string() } else { "--classical".into() };
+        let theirs = if classical {
+            l.classical.to_string()
+        } else {
+            "--classical".into()
+        };
         let said = 100.0 * l.said / l.all.n.max(1) as f64;
-        println!("| {set} | {} | {said:.0} % | {} | {} | {} | {}, {} of {} | {theirs} |", l.all, l.z, l.accepted, l.kept, l.unfamiliar, l.errors, l.all.n);
+        println!(
+            "| {set} | {} | {said:.0} % | {} | {} | {} | {}, {} of {} | {theirs} |",
+            l.all, l.z, l.accepted, l.kept, l.unfamiliar, l.errors, l.all.n
+        );
     }
     println!();
     calibration("all sets", &judged);
     calibration("without the mangled DESI EDR", &sound);
     println!("\nper spectrum and core, in memory: network {ours:.2} ms");
     if let Some((_, fft, direct)) = baseline {
-        println!("template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)", fft / ours, direct / ours);
+        println!(
+            "template χ²: {fft:.0} ms by FFT ({:.0} ×), {direct:.0} ms scanned as Redrock does ({:.0} ×)",
+            fft / ours,
+            direct / ours
+        );
     }
     Ok(tallies)
 }
@@ -124,7 +158,10 @@ fn calibration(name: &str, judged: &[(f64, bool)]) {
         })
         .collect();
     let chance = by_chance.iter().sum::<f64>() / 200.0;
-    let share = |f: &dyn Fn(&(f64, bool)) -> f64| 100.0 * judged.iter().map(f).sum::<f64>() / n as f64;
+    let share =
+        |f: &dyn Fn(&(f64, bool)) -> f64| 100.0 * judged.iter().map(f).sum::<f64>() / n as f64;
     let (said, was) = (share(&|j| j.0), share(&|j| f64::from(u8::from(j.1))));
-    println!("calibration, {name}: n = {n}, p_correct says {said:.1} %, right {was:.1} %, calibration error {found:.1} % ({chance:.1} % by chance alone)");
+    println!(
+        "calibration, {name}: n = {n}, p_correct says {said:.1} %, right {was:.1} %, calibration error {found:.1} % ({chance:.1} % by chance alone)"
+    );
 }

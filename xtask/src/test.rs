@@ -7,16 +7,64 @@ use crate::{data, root, sh};
 
 pub fn run(all: bool) -> Result<(), String> {
     sh("cargo", &["fmt", "--all", "--check"])?;
-    sh("cargo", &["clippy", "--workspace", "--all-targets", "--release", "--", "-D", "warnings"])?;
-    let nextest = Command::new("cargo").args(["nextest", "--version"]).output().is_ok_and(|o| o.status.success());
+    sh(
+        "cargo",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--release",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    let nextest = Command::new("cargo")
+        .args(["nextest", "--version"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     if nextest {
-        sh("cargo", &["nextest", "run", "--workspace", "--release", "--no-fail-fast"])?;
+        sh(
+            "cargo",
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--release",
+                "--no-fail-fast",
+            ],
+        )?;
     } else {
-        sh("cargo", &["test", "--workspace", "--release", "--lib", "--bins", "--tests"])?;
+        sh(
+            "cargo",
+            &[
+                "test",
+                "--workspace",
+                "--release",
+                "--lib",
+                "--bins",
+                "--tests",
+            ],
+        )?;
     }
-    sh("cargo", &["test", "--workspace", "--release", "--doc", "--quiet"])?;
+    sh(
+        "cargo",
+        &["test", "--workspace", "--release", "--doc", "--quiet"],
+    )?;
     // The tensors of the graphics processors, on the framework's own path for the processor.
-    sh("cargo", &["test", "--release", "-p", "slipher-gpu", "--features", "flex", "--lib", "--quiet"])?;
+    sh(
+        "cargo",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "slipher-gpu",
+            "--features",
+            "flex",
+            "--lib",
+            "--quiet",
+        ],
+    )?;
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     python()?;
     let wheel = wheel()?;
@@ -40,8 +88,18 @@ pub fn run(all: bool) -> Result<(), String> {
 /// Redrock, desispec, specutils and qp read what Slipher writes; half a gigabyte of packages, so no part of the tests.
 pub fn peers() -> Result<(), String> {
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
-    let python = environment("peers", "redrock, desispec, specutils, qp, pyarrow", &["redrock", "desispec", "specutils", "qp-prob", "pyarrow"])?;
-    sh(&python, &["python/tests/peers.py", &target().join("release/slipher").display().to_string()])
+    let python = environment(
+        "peers",
+        "redrock, desispec, specutils, qp, pyarrow",
+        &["redrock", "desispec", "specutils", "qp-prob", "pyarrow"],
+    )?;
+    sh(
+        &python,
+        &[
+            "python/tests/peers.py",
+            &target().join("release/slipher").display().to_string(),
+        ],
+    )
 }
 
 fn target() -> PathBuf {
@@ -56,16 +114,38 @@ fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, S
     if !python.exists() {
         sh("python3", &["-m", "venv", &text(&venv)])?;
     }
-    let have = Command::new(&python).args(["-c", &format!("import {modules}")]).output().is_ok_and(|o| o.status.success());
+    let have = Command::new(&python)
+        .args(["-c", &format!("import {modules}")])
+        .output()
+        .is_ok_and(|o| o.status.success());
     if !have {
-        sh(&text(&python), &[&["-m", "pip", "install", "--quiet", "--disable-pip-version-check"], packages].concat())?;
+        sh(
+            &text(&python),
+            &[
+                &[
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--disable-pip-version-check",
+                ],
+                packages,
+            ]
+            .concat(),
+        )?;
     }
     Ok(text(&python))
 }
 
 /// Packages of those who use the wheel: (module, package).
-const WHEEL: [(&str, &str); 6] =
-    [("maturin", "maturin"), ("numpy", "numpy"), ("pyarrow", "pyarrow"), ("pandas", "pandas"), ("astropy", "astropy"), ("specutils", "specutils")];
+const WHEEL: [(&str, &str); 6] = [
+    ("maturin", "maturin"),
+    ("numpy", "numpy"),
+    ("pyarrow", "pyarrow"),
+    ("pandas", "pandas"),
+    ("astropy", "astropy"),
+    ("specutils", "specutils"),
+];
 /// And of the engines: more than a gigabyte.
 const ENGINES: [(&str, &str); 8] = [
     ("numpy", "numpy"),
@@ -85,7 +165,19 @@ fn with(name: &str, packages: &[(&str, &str)]) -> Result<String, String> {
 
 /// Installs the wheel, and nothing else.
 fn install(python: &str, wheel: &str) -> Result<(), String> {
-    sh(python, &["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--force-reinstall", "--no-deps", wheel])
+    sh(
+        python,
+        &[
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--force-reinstall",
+            "--no-deps",
+            wheel,
+        ],
+    )
 }
 
 /// The wheel, built and installed beside the packages of its users: its path, and that Python.
@@ -97,9 +189,28 @@ pub fn wheel_installed() -> Result<(String, String), String> {
         std::fs::remove_dir_all(&wheels).map_err(|e| format!("{}: {e}", wheels.display()))?;
     }
     // maturin looks for pyproject.toml where it stands.
-    let (out, maturin) = (wheels.display().to_string(), target().join("wheel/bin/maturin").display().to_string());
-    crate::sh_in(&root().join("python"), &maturin, &["build", "--release", "--locked", "--out", &out, "--interpreter", &python])?;
-    let found = std::fs::read_dir(&wheels).map_err(|e| e.to_string())?.flatten().map(|e| e.path().display().to_string()).find(|p| p.ends_with(".whl"));
+    let (out, maturin) = (
+        wheels.display().to_string(),
+        target().join("wheel/bin/maturin").display().to_string(),
+    );
+    crate::sh_in(
+        &root().join("python"),
+        &maturin,
+        &[
+            "build",
+            "--release",
+            "--locked",
+            "--out",
+            &out,
+            "--interpreter",
+            &python,
+        ],
+    )?;
+    let found = std::fs::read_dir(&wheels)
+        .map_err(|e| e.to_string())?
+        .flatten()
+        .map(|e| e.path().display().to_string())
+        .find(|p| p.ends_with(".whl"));
     let wheel = found.ok_or("maturin built no wheel")?;
     install(&python, &wheel)?;
     Ok((wheel, python))
@@ -110,7 +221,13 @@ fn wheel() -> Result<String, String> {
     let (wheel, python) = wheel_installed()?;
     let clean = with("clean", &[("pyarrow", "pyarrow"), ("numpy", "numpy")])?;
     install(&clean, &wheel)?;
-    sh(&clean, &["-c", "import slipher; print(slipher.redshift(slipher.simulate(3, ['boss'])))"])?;
+    sh(
+        &clean,
+        &[
+            "-c",
+            "import slipher; print(slipher.redshift(slipher.simulate(3, ['boss'])))",
+        ],
+    )?;
     let binary = target().join("release/slipher").display().to_string();
     sh(&python, &["python/tests/wheel.py", &binary])?;
     Ok(wheel)
@@ -120,18 +237,58 @@ fn wheel() -> Result<String, String> {
 fn engines(wheel: &str) -> Result<(), String> {
     let python = with("engines", &ENGINES)?;
     install(&python, wheel)?;
-    sh(&python, &["python/tests/engines.py", &target().join("release/slipher").display().to_string()])
+    sh(
+        &python,
+        &[
+            "python/tests/engines.py",
+            &target().join("release/slipher").display().to_string(),
+        ],
+    )
 }
 
 /// The function of DataFusion, in a build of its own.
 fn sql() -> Result<(), String> {
-    sh("cargo", &["clippy", "--release", "-p", "slipher", "-p", "slipher-sql", "--features", "slipher/sql", "--all-targets", "--", "-D", "warnings"])?;
-    sh("cargo", &["test", "--release", "-p", "slipher", "-p", "slipher-sql", "--features", "slipher/sql", "--test", "sql"])
+    sh(
+        "cargo",
+        &[
+            "clippy",
+            "--release",
+            "-p",
+            "slipher",
+            "-p",
+            "slipher-sql",
+            "--features",
+            "slipher/sql",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
+    sh(
+        "cargo",
+        &[
+            "test",
+            "--release",
+            "-p",
+            "slipher",
+            "-p",
+            "slipher-sql",
+            "--features",
+            "slipher/sql",
+            "--test",
+            "sql",
+        ],
+    )
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.
 fn python() -> Result<(), String> {
-    let python = environment("venv", "astropy, pyarrow, numpy, h5py, fastavro", &["numpy", "astropy", "pyarrow", "h5py", "fastavro"])?;
+    let python = environment(
+        "venv",
+        "astropy, pyarrow, numpy, h5py, fastavro",
+        &["numpy", "astropy", "pyarrow", "h5py", "fastavro"],
+    )?;
     let binary = target().join("release/slipher").display().to_string();
     sh(&python, &["python/tests/formats.py", &binary])?;
     sh(&python, &["python/tests/images.py", &binary])?;

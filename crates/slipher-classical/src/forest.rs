@@ -55,11 +55,16 @@ impl Binned {
             .into_par_iter()
             .map(|f| {
                 let step = (n / 4096).max(1);
-                let mut values: Vec<f32> = (0..n).step_by(step).map(|i| data.x[i * d + f]).collect();
+                let mut values: Vec<f32> =
+                    (0..n).step_by(step).map(|i| data.x[i * d + f]).collect();
                 values.sort_by(f32::total_cmp);
-                let mut cuts: Vec<f32> = (1..256).map(|q| values[(q * values.len() / 256).min(values.len() - 1)]).collect();
+                let mut cuts: Vec<f32> = (1..256)
+                    .map(|q| values[(q * values.len() / 256).min(values.len() - 1)])
+                    .collect();
                 cuts.dedup();
-                let bins = (0..n).map(|i| cuts.partition_point(|c| *c < data.x[i * d + f]) as u8).collect();
+                let bins = (0..n)
+                    .map(|i| cuts.partition_point(|c| *c < data.x[i * d + f]) as u8)
+                    .collect();
                 (cuts, bins)
             })
             .collect();
@@ -82,27 +87,49 @@ impl Forest {
     pub fn fit(p: &ForestParams, data: &Labelled) -> Forest {
         assert!(data.classes < 1 << SHIFT);
         let binned = Binned::new(data);
-        let trees = (0..p.trees).into_par_iter().map(|t| grow(p, data, &binned, t as u64)).collect();
-        Forest { trees, features: data.features, classes: data.classes }
+        let trees = (0..p.trees)
+            .into_par_iter()
+            .map(|t| grow(p, data, &binned, t as u64))
+            .collect();
+        Forest {
+            trees,
+            features: data.features,
+            classes: data.classes,
+        }
     }
 
     /// Mean of the trees' shares, `[row][class]`.
     pub fn predict(&self, x: &[f32]) -> Vec<f32> {
         let mut out = vec![0.0; x.len() / self.features * self.classes];
-        x.par_chunks_exact(self.features).zip(out.par_chunks_exact_mut(self.classes)).for_each(|(row, out)| {
-            for tree in &self.trees {
-                let mut at = 0;
-                loop {
-                    match &tree[at] {
-                        Node::Split { feature, threshold, left, right } => at = if row[*feature as usize] <= *threshold { *left } else { *right } as usize,
-                        Node::Leaf(shares) => {
-                            shares.iter().for_each(|(c, s)| out[*c as usize] += s / self.trees.len() as f32);
-                            break;
+        x.par_chunks_exact(self.features)
+            .zip(out.par_chunks_exact_mut(self.classes))
+            .for_each(|(row, out)| {
+                for tree in &self.trees {
+                    let mut at = 0;
+                    loop {
+                        match &tree[at] {
+                            Node::Split {
+                                feature,
+                                threshold,
+                                left,
+                                right,
+                            } => {
+                                at = if row[*feature as usize] <= *threshold {
+                                    *left
+                                } else {
+                                    *right
+                                } as usize
+                            }
+                            Node::Leaf(shares) => {
+                                shares.iter().for_each(|(c, s)| {
+                                    out[*c as usize] += s / self.trees.len() as f32
+                                });
+                                break;
+                            }
                         }
                     }
                 }
-            }
-        });
+            });
         out
     }
 }
@@ -112,7 +139,12 @@ fn grow(p: &ForestParams, data: &Labelled, binned: &Binned, tree: u64) -> Vec<No
     rng.set_stream(tree);
     let n = data.rows();
     let mut rows: Vec<u32> = (0..n).map(|_| rng.random_range(0..n as u32)).collect();
-    let mut work = Work { left: vec![0; data.classes], right: vec![0; data.classes], labels: vec![], sorted: vec![] };
+    let mut work = Work {
+        left: vec![0; data.classes],
+        right: vec![0; data.classes],
+        labels: vec![],
+        sorted: vec![],
+    };
     let mut nodes = vec![Node::Leaf(vec![])];
     let mut open = vec![(0usize, 0usize, n)];
     while let Some((at, from, to)) = open.pop() {
@@ -128,7 +160,12 @@ fn grow(p: &ForestParams, data: &Labelled, binned: &Binned, tree: u64) -> Vec<No
                     }
                 }
                 let (left, right) = (nodes.len() as u32, nodes.len() as u32 + 1);
-                nodes[at] = Node::Split { feature: feature as u32, threshold: binned.cuts[feature][bin as usize], left, right };
+                nodes[at] = Node::Split {
+                    feature: feature as u32,
+                    threshold: binned.cuts[feature][bin as usize],
+                    left,
+                    right,
+                };
                 nodes.extend([Node::Leaf(vec![]), Node::Leaf(vec![])]);
                 open.extend([(left as usize, from, middle), (right as usize, middle, to)]);
             }
@@ -139,23 +176,43 @@ fn grow(p: &ForestParams, data: &Labelled, binned: &Binned, tree: u64) -> Vec<No
 
 fn leaf(data: &Labelled, rows: &[u32]) -> Node {
     let mut counts = std::collections::BTreeMap::<u32, u32>::new();
-    rows.iter().for_each(|r| *counts.entry(data.labels[*r as usize] as u32).or_default() += 1);
-    Node::Leaf(counts.into_iter().map(|(c, k)| (c, k as f32 / rows.len() as f32)).collect())
+    rows.iter()
+        .for_each(|r| *counts.entry(data.labels[*r as usize] as u32).or_default() += 1);
+    Node::Leaf(
+        counts
+            .into_iter()
+            .map(|(c, k)| (c, k as f32 / rows.len() as f32))
+            .collect(),
+    )
 }
 
 /// Rows below which a node is sorted by comparison: a scan of all bins would cost more.
 const FEW: usize = 128;
 
 /// Feature and last bin of the left side of the best split, `None` if the rows stay together.
-fn best_split(p: &ForestParams, data: &Labelled, binned: &Binned, rows: &[u32], rng: &mut ChaCha8Rng, work: &mut Work) -> Option<(usize, u8)> {
+fn best_split(
+    p: &ForestParams,
+    data: &Labelled,
+    binned: &Binned,
+    rows: &[u32],
+    rng: &mut ChaCha8Rng,
+    work: &mut Work,
+) -> Option<(usize, u8)> {
     let n = rows.len();
     work.labels.clear();
-    work.labels.extend(rows.iter().map(|r| data.labels[*r as usize] as u32));
+    work.labels
+        .extend(rows.iter().map(|r| data.labels[*r as usize] as u32));
     if n < 2 * p.leaf || n < 2 || work.labels.iter().all(|l| *l == work.labels[0]) {
         return None;
     }
-    work.labels.iter().for_each(|l| work.right[*l as usize] += 1);
-    let square: f64 = work.labels.iter().map(|l| f64::from(work.right[*l as usize])).sum();
+    work.labels
+        .iter()
+        .for_each(|l| work.right[*l as usize] += 1);
+    let square: f64 = work
+        .labels
+        .iter()
+        .map(|l| f64::from(work.right[*l as usize]))
+        .sum();
     let whole = square / n as f64;
     let least = p.leaf.max((p.balance * n as f64) as usize).max(1);
     let mut best = (0.0f64, None);
@@ -194,7 +251,10 @@ const SHIFT: u32 = 20;
 
 /// Keys (bin, label) of the rows by rising bin.
 fn sort_by_bin(rows: &[u32], bins: &[u8], labels: &[u32], sorted: &mut Vec<u32>) {
-    let keys = rows.iter().zip(labels).map(|(r, l)| u32::from(bins[*r as usize]) << SHIFT | l);
+    let keys = rows
+        .iter()
+        .zip(labels)
+        .map(|(r, l)| u32::from(bins[*r as usize]) << SHIFT | l);
     sorted.clear();
     if rows.len() < FEW {
         sorted.extend(keys);
@@ -202,7 +262,8 @@ fn sort_by_bin(rows: &[u32], bins: &[u8], labels: &[u32], sorted: &mut Vec<u32>)
         return;
     }
     let mut next = [0u32; 257];
-    rows.iter().for_each(|r| next[bins[*r as usize] as usize + 1] += 1);
+    rows.iter()
+        .for_each(|r| next[bins[*r as usize] as usize + 1] += 1);
     for b in 0..256 {
         next[b + 1] += next[b];
     }
@@ -225,11 +286,28 @@ mod tests {
     fn agrees_with_scikit_learn() {
         let (x, labels) = spiral(1500, 7);
         let data = Labelled::new(&x, 4, &labels, 5);
-        let forest = Forest::fit(&ForestParams { trees: 100, features: 2, leaf: 1, balance: 0.0, seed: 1 }, &data);
+        let forest = Forest::fit(
+            &ForestParams {
+                trees: 100,
+                features: 2,
+                leaf: 1,
+                balance: 0.0,
+                seed: 1,
+            },
+            &data,
+        );
         let (tx, tl) = spiral(1500, 8);
         let p = forest.predict(&tx);
-        assert!(p.chunks_exact(5).all(|v| (v.iter().sum::<f32>() - 1.0).abs() < 1e-4));
-        let right = p.chunks_exact(5).zip(&tl).filter(|(v, l)| v.iter().all(|o| *o <= v[**l])).count() as f64 / 1500.0;
+        assert!(
+            p.chunks_exact(5)
+                .all(|v| (v.iter().sum::<f32>() - 1.0).abs() < 1e-4)
+        );
+        let right = p
+            .chunks_exact(5)
+            .zip(&tl)
+            .filter(|(v, l)| v.iter().all(|o| *o <= v[**l]))
+            .count() as f64
+            / 1500.0;
         assert!((right - SKLEARN).abs() < 0.03, "{right}");
     }
     const SKLEARN: f64 = 0.872_4;

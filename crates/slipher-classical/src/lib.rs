@@ -31,8 +31,16 @@ impl<'a> Labelled<'a> {
     /// If the lengths do not fit or a label is too large.
     pub fn new(x: &'a [f32], features: usize, labels: &'a [usize], classes: usize) -> Self {
         assert_eq!(x.len(), features * labels.len(), "a label for each row");
-        assert!(labels.iter().all(|l| *l < classes), "labels below {classes}");
-        Labelled { x, features, labels, classes }
+        assert!(
+            labels.iter().all(|l| *l < classes),
+            "labels below {classes}"
+        );
+        Labelled {
+            x,
+            features,
+            labels,
+            classes,
+        }
     }
     pub fn rows(&self) -> usize {
         self.labels.len()
@@ -48,7 +56,9 @@ pub(crate) mod tests {
     pub fn spiral(n: usize, seed: u64) -> (Vec<f32>, Vec<usize>) {
         let mut state = seed;
         let mut uniform = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (state >> 40) as f32 / (1u64 << 24) as f32
         };
         let (mut x, mut labels) = (Vec::new(), Vec::new());
@@ -56,7 +66,12 @@ pub(crate) mod tests {
             let (class, t) = (i % 5, uniform());
             let angle = 2.0 * std::f32::consts::PI * (class as f32 / 5.0 + 0.7 * t);
             let mut noise = |s: f32| s * (uniform() + uniform() + uniform() - 1.5);
-            x.extend([t * angle.cos() + noise(0.12), t * angle.sin() + noise(0.12), noise(1.0), noise(1.0)]);
+            x.extend([
+                t * angle.cos() + noise(0.12),
+                t * angle.sin() + noise(0.12),
+                noise(1.0),
+                noise(1.0),
+            ]);
             labels.push(class);
         }
         (x, labels)

@@ -17,7 +17,12 @@ pub struct PcaParams {
 
 impl PcaParams {
     pub fn new(components: usize) -> Self {
-        PcaParams { components, centred: true, iterations: 8, seed: 1 }
+        PcaParams {
+            components,
+            centred: true,
+            iterations: 8,
+            seed: 1,
+        }
     }
 }
 
@@ -39,14 +44,23 @@ impl Pca {
         let k = p.components.min(features).min(rows);
         let mut mean = vec![0.0f64; features];
         if p.centred {
-            x.chunks_exact(features).for_each(|r| mean.iter_mut().zip(r).for_each(|(m, v)| *m += f64::from(*v) / rows as f64));
+            x.chunks_exact(features).for_each(|r| {
+                mean.iter_mut()
+                    .zip(r)
+                    .for_each(|(m, v)| *m += f64::from(*v) / rows as f64)
+            });
         }
         let mean: Vec<f32> = mean.iter().map(|m| *m as f32).collect();
-        let centred: Vec<f32> = x.chunks_exact(features).flat_map(|r| r.iter().zip(&mean).map(|(v, m)| v - m)).collect();
+        let centred: Vec<f32> = x
+            .chunks_exact(features)
+            .flat_map(|r| r.iter().zip(&mean).map(|(v, m)| v - m))
+            .collect();
         // A few more directions than asked make the last ones converge.
         let wide = (k + 8).min(features).min(rows);
         let mut rng = ChaCha8Rng::seed_from_u64(p.seed);
-        let mut basis: Vec<f32> = (0..wide * features).map(|_| rng.random::<f32>() - 0.5).collect();
+        let mut basis: Vec<f32> = (0..wide * features)
+            .map(|_| rng.random::<f32>() - 0.5)
+            .collect();
         orthonormalise(&mut basis, features);
         for _ in 0..p.iterations {
             let scores = with_transposed(&centred, &basis, features);
@@ -54,7 +68,10 @@ impl Pca {
             orthonormalise(&mut basis, features);
         }
         let scores = with_transposed(&centred, &basis, features);
-        let gram: Vec<f64> = transposed_with(&scores, wide, &scores, wide).iter().map(|v| f64::from(*v) / rows as f64).collect();
+        let gram: Vec<f64> = transposed_with(&scores, wide, &scores, wide)
+            .iter()
+            .map(|v| f64::from(*v) / rows as f64)
+            .collect();
         let (values, vectors) = symmetric_eigen(&gram, wide);
         let mut components = vec![0.0f32; k * features];
         for (c, out) in components.chunks_exact_mut(features).enumerate() {
@@ -63,19 +80,29 @@ impl Pca {
                 out.iter_mut().zip(b).for_each(|(o, b)| *o += v * b);
             }
         }
-        Pca { features, mean, components, variance: values[..k].to_vec() }
+        Pca {
+            features,
+            mean,
+            components,
+            variance: values[..k].to_vec(),
+        }
     }
 
     /// Coefficients `[row][component]`.
     pub fn transform(&self, x: &[f32]) -> Vec<f32> {
-        let centred: Vec<f32> = x.chunks_exact(self.features).flat_map(|r| r.iter().zip(&self.mean).map(|(v, m)| v - m)).collect();
+        let centred: Vec<f32> = x
+            .chunks_exact(self.features)
+            .flat_map(|r| r.iter().zip(&self.mean).map(|(v, m)| v - m))
+            .collect();
         with_transposed(&centred, &self.components, self.features)
     }
 }
 
 fn transpose(m: &[f32], columns: usize) -> Vec<f32> {
     let rows = m.len() / columns;
-    (0..columns).flat_map(|c| (0..rows).map(move |r| m[r * columns + c])).collect()
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| m[r * columns + c]))
+        .collect()
 }
 
 /// Gram–Schmidt, twice. What lies in the span of those before becomes zero.
@@ -104,7 +131,10 @@ pub fn symmetric_eigen(m: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     (0..n).for_each(|i| v[i * n + i] = 1.0);
     let scale: f64 = a.iter().map(|x| x * x).sum::<f64>().max(1e-300);
     for _ in 0..60 {
-        let off: f64 = (0..n).flat_map(|i| (0..i).map(move |j| (i, j))).map(|(i, j)| a[i * n + j] * a[i * n + j]).sum();
+        let off: f64 = (0..n)
+            .flat_map(|i| (0..i).map(move |j| (i, j)))
+            .map(|(i, j)| a[i * n + j] * a[i * n + j])
+            .sum();
         if off <= 1e-24 * scale {
             break;
         }
@@ -117,7 +147,10 @@ pub fn symmetric_eigen(m: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut order: Vec<usize> = (0..n).collect();
     order.sort_by(|i, j| a[j * n + j].total_cmp(&a[i * n + i]));
     let values = order.iter().map(|i| a[i * n + i]).collect();
-    let vectors = order.iter().flat_map(|i| v[i * n..(i + 1) * n].to_vec()).collect();
+    let vectors = order
+        .iter()
+        .flat_map(|i| v[i * n..(i + 1) * n].to_vec())
+        .collect();
     (values, vectors)
 }
 
@@ -162,7 +195,11 @@ mod tests {
         let p = Pca::fit(&PcaParams::new(3), &x, 10);
         for (c, (axis, variance)) in [(1usize, 9.0), (4, 4.0), (7, 1.0)].into_iter().enumerate() {
             assert!(p.components[c * 10 + axis].abs() > 0.99);
-            assert!((p.variance[c] / variance - 1.0).abs() < 0.1, "{:?}", p.variance);
+            assert!(
+                (p.variance[c] / variance - 1.0).abs() < 0.1,
+                "{:?}",
+                p.variance
+            );
         }
         let t = p.transform(&x);
         let back: f32 = (0..3).map(|c| t[c] * p.components[c * 10 + 4]).sum::<f32>() + p.mean[4];
@@ -172,7 +209,9 @@ mod tests {
     #[test]
     fn eigenvectors_solve_their_equation() {
         let n = 9;
-        let m: Vec<f64> = (0..n * n).map(|i| (((i / n).min(i % n) * 7 + (i / n).max(i % n) * 3) as f64).sin()).collect();
+        let m: Vec<f64> = (0..n * n)
+            .map(|i| (((i / n).min(i % n) * 7 + (i / n).max(i % n) * 3) as f64).sin())
+            .collect();
         let (values, vectors) = symmetric_eigen(&m, n);
         for k in 0..n {
             for i in 0..n {

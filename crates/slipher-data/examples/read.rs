@@ -11,8 +11,13 @@ fn main() {
     let files: Vec<PathBuf> = args.map(PathBuf::from).collect();
     let once = || {
         let t = Instant::now();
-        let pixels: usize =
-            files.iter().filter_map(|f| read(f, &ReadOptions::default()).ok()).flat_map(|f| f.rows).filter_map(|r| r.spectrum.ok()).map(|s| s.wave.len()).sum();
+        let pixels: usize = files
+            .iter()
+            .filter_map(|f| read(f, &ReadOptions::default()).ok())
+            .flat_map(|f| f.rows)
+            .filter_map(|r| r.spectrum.ok())
+            .map(|s| s.wave.len())
+            .sum();
         assert!(pixels > 0, "no spectra");
         t.elapsed().as_secs_f64()
     };

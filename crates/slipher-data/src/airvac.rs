@@ -22,7 +22,11 @@ pub fn air_to_vacuum(air: f64) -> f64 {
 
 /// Air wavelength of a vacuum wavelength, Å; below 2000 Å there is no air.
 pub fn vacuum_to_air(vacuum: f64) -> f64 {
-    if vacuum < 2000.0 { vacuum } else { vacuum / refractive_index(vacuum) }
+    if vacuum < 2000.0 {
+        vacuum
+    } else {
+        vacuum / refractive_index(vacuum)
+    }
 }
 
 #[cfg(test)]
@@ -32,7 +36,12 @@ mod tests {
     #[test]
     fn known_lines() {
         // NIST air and vacuum wavelengths.
-        for (air, vac) in [(4861.333, 4862.691), (5006.843, 5008.240), (6562.819, 6564.632), (8542.09, 8544.44)] {
+        for (air, vac) in [
+            (4861.333, 4862.691),
+            (5006.843, 5008.240),
+            (6562.819, 6564.632),
+            (8542.09, 8544.44),
+        ] {
             assert!((air_to_vacuum(air) - vac).abs() < 0.01, "{air}");
             assert!((vacuum_to_air(air_to_vacuum(air)) - air).abs() < 1e-9);
         }

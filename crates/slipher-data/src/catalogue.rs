@@ -6,7 +6,10 @@ use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray, StructArray};
+use arrow_array::{
+    ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
+    StringArray, StructArray,
+};
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
 use parquet::arrow::ArrowWriter;
@@ -57,7 +60,10 @@ pub struct Column {
 #[derive(Debug, thiserror::Error)]
 pub enum CatalogueError {
     #[error("cannot write {}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("cannot write {}: {source}", path.display())]
     Parquet { path: PathBuf, source: ParquetError },
     #[error("cannot write {}: {source}", path.display())]
@@ -88,7 +94,12 @@ impl CatalogueWriter {
     pub fn create(path: &Path, keys: &[(&str, String)]) -> Result<Self, CatalogueError> {
         let name = path.to_string_lossy().to_lowercase();
         let temporary = PathBuf::from(format!("{}.tmp", path.display()));
-        let create = || File::create(&temporary).map_err(|source| CatalogueError::Io { path: path.to_owned(), source });
+        let create = || {
+            File::create(&temporary).map_err(|source| CatalogueError::Io {
+                path: path.to_owned(),
+                source,
+            })
+        };
         let sink = if name.ends_with(".parquet") {
             create()?;
             Sink::Parquet(None)
@@ -100,8 +111,16 @@ impl CatalogueWriter {
         } else {
             return Err(CatalogueError::Kind(path.to_owned()));
         };
-        let keys = keys.iter().map(|(k, v)| ((*k).to_owned(), v.clone())).collect();
-        Ok(CatalogueWriter { path: path.to_owned(), temporary, sink, keys })
+        let keys = keys
+            .iter()
+            .map(|(k, v)| ((*k).to_owned(), v.clone()))
+            .collect();
+        Ok(CatalogueWriter {
+            path: path.to_owned(),
+            temporary,
+            sink,
+            keys,
+        })
     }
 
     /// Appends rows; every batch has the same columns. FITS is held in memory until the end (about 250 bytes a row).
@@ -110,21 +129,49 @@ impl CatalogueWriter {
     /// Disk full and the like.
     pub fn write(&mut self, batch: Vec<Column>) -> Result<(), CatalogueError> {
         let path = self.path.clone();
-        let io = |source| CatalogueError::Io { path: path.clone(), source };
+        let io = |source| CatalogueError::Io {
+            path: path.clone(),
+            source,
+        };
         match &mut self.sink {
             Sink::Parquet(writer) => {
-                let record = record(&batch).map_err(|source| CatalogueError::Arrow { path: path.clone(), source })?;
-                let bad = |source| CatalogueError::Parquet { path: path.clone(), source };
+                let record = record(&batch).map_err(|source| CatalogueError::Arrow {
+                    path: path.clone(),
+                    source,
+                })?;
+                let bad = |source| CatalogueError::Parquet {
+                    path: path.clone(),
+                    source,
+                };
                 if writer.is_none() {
                     let file = File::create(&self.temporary).map_err(io)?;
-                    let mut keys: Vec<KeyValue> = self.keys.iter().map(|(k, v)| KeyValue::new(k.clone(), v.clone())).collect();
-                    keys.push(KeyValue::new("IVOA.VOTable-Parquet.version".into(), "1.0".to_owned()));
-                    keys.push(KeyValue::new("IVOA.VOTable-Parquet.content".into(), votable(&batch)));
+                    let mut keys: Vec<KeyValue> = self
+                        .keys
+                        .iter()
+                        .map(|(k, v)| KeyValue::new(k.clone(), v.clone()))
+                        .collect();
+                    keys.push(KeyValue::new(
+                        "IVOA.VOTable-Parquet.version".into(),
+                        "1.0".to_owned(),
+                    ));
+                    keys.push(KeyValue::new(
+                        "IVOA.VOTable-Parquet.content".into(),
+                        votable(&batch),
+                    ));
                     let level = ZstdLevel::try_new(3).map_err(bad)?;
-                    let properties = WriterProperties::builder().set_compression(Compression::ZSTD(level)).set_key_value_metadata(Some(keys)).build();
+                    let properties = WriterProperties::builder()
+                        .set_compression(Compression::ZSTD(level))
+                        .set_key_value_metadata(Some(keys))
+                        .build();
                     // Keys in the Arrow schema too: pyarrow shows only those.
-                    let schema = Schema::new_with_metadata(record.schema().fields().clone(), self.keys.iter().cloned().collect());
-                    *writer = Some(Box::new(ArrowWriter::try_new(file, Arc::new(schema), Some(properties)).map_err(bad)?));
+                    let schema = Schema::new_with_metadata(
+                        record.schema().fields().clone(),
+                        self.keys.iter().cloned().collect(),
+                    );
+                    *writer = Some(Box::new(
+                        ArrowWriter::try_new(file, Arc::new(schema), Some(properties))
+                            .map_err(bad)?,
+                    ));
                 }
                 if let Some(w) = writer {
                     w.write(&record).map_err(bad)?;
@@ -151,7 +198,9 @@ impl CatalogueWriter {
                 if all.is_empty() {
                     *all = batch;
                 } else {
-                    all.iter_mut().zip(batch).for_each(|(a, b)| a.values.append(b.values));
+                    all.iter_mut()
+                        .zip(batch)
+                        .for_each(|(a, b)| a.values.append(b.values));
                 }
                 Ok(())
             }
@@ -163,18 +212,29 @@ impl CatalogueWriter {
     /// # Errors
     /// As [`CatalogueWriter::write`].
     pub fn finish(self) -> Result<(), CatalogueError> {
-        let io = |source| CatalogueError::Io { path: self.path.clone(), source };
+        let io = |source| CatalogueError::Io {
+            path: self.path.clone(),
+            source,
+        };
         match self.sink {
             Sink::Parquet(writer) => {
                 if let Some(w) = writer {
-                    w.close().map_err(|source| CatalogueError::Parquet { path: self.path.clone(), source })?;
+                    w.close().map_err(|source| CatalogueError::Parquet {
+                        path: self.path.clone(),
+                        source,
+                    })?;
                 }
             }
             Sink::Csv(mut out, _) => out.flush().map_err(io)?,
             Sink::Fits(columns) => {
                 let mut t = TableWriter::new("CATALOGUE");
                 for (k, v) in &self.keys {
-                    let short: String = k.to_uppercase().chars().filter(char::is_ascii_alphanumeric).take(8).collect();
+                    let short: String = k
+                        .to_uppercase()
+                        .chars()
+                        .filter(char::is_ascii_alphanumeric)
+                        .take(8)
+                        .collect();
                     t.keyword(&short, v);
                 }
                 for c in columns {
@@ -213,20 +273,68 @@ impl Values {
     /// Cells as CSV text (RFC 4180); NaN is empty.
     fn texts(&self) -> Vec<String> {
         fn number(x: f64) -> String {
-            if x.is_nan() { String::new() } else { x.to_string() }
+            if x.is_nan() {
+                String::new()
+            } else {
+                x.to_string()
+            }
         }
         match self {
             Values::F64(v) => v.iter().map(|x| number(*x)).collect(),
-            Values::F32(v) => v.iter().map(|x| if x.is_nan() { String::new() } else { x.to_string() }).collect(),
+            Values::F32(v) => v
+                .iter()
+                .map(|x| {
+                    if x.is_nan() {
+                        String::new()
+                    } else {
+                        x.to_string()
+                    }
+                })
+                .collect(),
             Values::I64(v) => v.iter().map(ToString::to_string).collect(),
             Values::I32(v) => v.iter().map(ToString::to_string).collect(),
-            Values::Text(v) => v.iter().map(|s| if s.contains([',', '"', '\n']) { format!("\"{}\"", s.replace('"', "\"\"")) } else { s.clone() }).collect(),
+            Values::Text(v) => v
+                .iter()
+                .map(|s| {
+                    if s.contains([',', '"', '\n']) {
+                        format!("\"{}\"", s.replace('"', "\"\""))
+                    } else {
+                        s.clone()
+                    }
+                })
+                .collect(),
             Values::Solutions(v) => v
                 .iter()
-                .map(|row| row.iter().map(|s| format!("{}:{:.6}:{:.6}:{:.4}:{}", s.spectype, s.z, s.z_err, s.prob, s.line_id)).collect::<Vec<_>>().join(";"))
+                .map(|row| {
+                    row.iter()
+                        .map(|s| {
+                            format!(
+                                "{}:{:.6}:{:.6}:{:.4}:{}",
+                                s.spectype, s.z, s.z_err, s.prob, s.line_id
+                            )
+                        })
+                        .collect::<Vec<_>>()
+                        .join(";")
+                })
                 .collect(),
-            Values::F64Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
-            Values::F32Lists(v) => v.iter().map(|l| l.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")).collect(),
+            Values::F64Lists(v) => v
+                .iter()
+                .map(|l| {
+                    l.iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
+                .collect(),
+            Values::F32Lists(v) => v
+                .iter()
+                .map(|l| {
+                    l.iter()
+                        .map(ToString::to_string)
+                        .collect::<Vec<_>>()
+                        .join(" ")
+                })
+                .collect(),
         }
     }
 }
@@ -240,7 +348,8 @@ pub fn record(batch: &[Column]) -> Result<RecordBatch, ArrowError> {
     let mut arrays: Vec<ArrayRef> = Vec::new();
     for c in batch {
         let array = array(&c.values)?;
-        let mut meta = std::collections::HashMap::from([("description".to_owned(), c.description.to_owned())]);
+        let mut meta =
+            std::collections::HashMap::from([("description".to_owned(), c.description.to_owned())]);
         for (k, v) in [("unit", c.unit), ("ucd", c.ucd)] {
             if !v.is_empty() {
                 meta.insert(k.to_owned(), v.to_owned());
@@ -253,24 +362,51 @@ pub fn record(batch: &[Column]) -> Result<RecordBatch, ArrowError> {
 }
 
 fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
-    fn list(lengths: impl Iterator<Item = usize>, item: Field, flat: ArrayRef) -> Result<ArrayRef, ArrowError> {
+    fn list(
+        lengths: impl Iterator<Item = usize>,
+        item: Field,
+        flat: ArrayRef,
+    ) -> Result<ArrayRef, ArrowError> {
         let lengths: Vec<usize> = lengths.collect();
-        Ok(Arc::new(ListArray::try_new(Arc::new(item), OffsetBuffer::from_lengths(lengths), flat, None)?))
+        Ok(Arc::new(ListArray::try_new(
+            Arc::new(item),
+            OffsetBuffer::from_lengths(lengths),
+            flat,
+            None,
+        )?))
     }
-    let optional = |v: &[f64]| Float64Array::from(v.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>());
+    let optional = |v: &[f64]| {
+        Float64Array::from(
+            v.iter()
+                .map(|x| (!x.is_nan()).then_some(*x))
+                .collect::<Vec<_>>(),
+        )
+    };
     Ok(match values {
         Values::F64(v) => Arc::new(optional(v)),
-        Values::F32(v) => Arc::new(Float32Array::from(v.iter().map(|x| (!x.is_nan()).then_some(*x)).collect::<Vec<_>>())),
+        Values::F32(v) => Arc::new(Float32Array::from(
+            v.iter()
+                .map(|x| (!x.is_nan()).then_some(*x))
+                .collect::<Vec<_>>(),
+        )),
         Values::I64(v) => Arc::new(Int64Array::from(v.clone())),
         Values::I32(v) => Arc::new(Int32Array::from(v.clone())),
         Values::Text(v) => Arc::new(StringArray::from_iter_values(v)),
         Values::F64Lists(v) => {
             let flat = Arc::new(Float64Array::from_iter_values(v.iter().flatten().copied()));
-            list(v.iter().map(Vec::len), Field::new("item", DataType::Float64, true), flat)?
+            list(
+                v.iter().map(Vec::len),
+                Field::new("item", DataType::Float64, true),
+                flat,
+            )?
         }
         Values::F32Lists(v) => {
             let flat = Arc::new(Float32Array::from_iter_values(v.iter().flatten().copied()));
-            list(v.iter().map(Vec::len), Field::new("item", DataType::Float32, true), flat)?
+            list(
+                v.iter().map(Vec::len),
+                Field::new("item", DataType::Float32, true),
+                flat,
+            )?
         }
         Values::Solutions(v) => {
             let all: Vec<&SolutionCell> = v.iter().flatten().collect();
@@ -288,8 +424,12 @@ fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
                 Arc::new(Float64Array::from_iter_values(all.iter().map(|s| s.z))),
                 Arc::new(Float64Array::from_iter_values(all.iter().map(|s| s.z_err))),
                 Arc::new(Float32Array::from_iter_values(all.iter().map(|s| s.prob))),
-                Arc::new(StringArray::from_iter_values(all.iter().map(|s| s.spectype))),
-                Arc::new(StringArray::from_iter_values(all.iter().map(|s| s.line_id.as_str()))),
+                Arc::new(StringArray::from_iter_values(
+                    all.iter().map(|s| s.spectype),
+                )),
+                Arc::new(StringArray::from_iter_values(
+                    all.iter().map(|s| s.line_id.as_str()),
+                )),
             ];
             let item = Field::new("item", DataType::Struct(fields.clone()), true);
             let flat = Arc::new(StructArray::try_new(fields, columns, None)?);
@@ -300,7 +440,11 @@ fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
 
 /// A VOTable without data that describes the columns (VOParquet 1.0 note).
 fn votable(batch: &[Column]) -> String {
-    let escape = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    let escape = |s: &str| {
+        s.replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('"', "&quot;")
+    };
     let mut fields = String::new();
     for c in batch {
         let kind = match &c.values {
@@ -313,9 +457,21 @@ fn votable(batch: &[Column]) -> String {
             Values::F32Lists(_) => "datatype=\"float\" arraysize=\"*\"",
             Values::Solutions(_) => continue,
         };
-        let unit = if c.unit.is_empty() { String::new() } else { format!(" unit=\"{}\"", escape(c.unit)) };
-        let ucd = if c.ucd.is_empty() { String::new() } else { format!(" ucd=\"{}\"", escape(c.ucd)) };
-        fields.push_str(&format!("<FIELD name=\"{}\" {kind}{unit}{ucd}><DESCRIPTION>{}</DESCRIPTION></FIELD>", c.name, escape(c.description)));
+        let unit = if c.unit.is_empty() {
+            String::new()
+        } else {
+            format!(" unit=\"{}\"", escape(c.unit))
+        };
+        let ucd = if c.ucd.is_empty() {
+            String::new()
+        } else {
+            format!(" ucd=\"{}\"", escape(c.ucd))
+        };
+        fields.push_str(&format!(
+            "<FIELD name=\"{}\" {kind}{unit}{ucd}><DESCRIPTION>{}</DESCRIPTION></FIELD>",
+            c.name,
+            escape(c.description)
+        ));
     }
     format!(
         "<?xml version=\"1.0\"?><VOTABLE version=\"1.5\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\"><RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>"
@@ -327,15 +483,36 @@ mod tests {
     use super::*;
 
     fn batch() -> Vec<Column> {
-        let c = |name, unit, values| Column { name, unit, ucd: "src.redshift", description: "a & b", values };
-        let s = SolutionCell { rank: 1, z: 0.5, z_err: 1e-4, prob: 0.9, spectype: "GALAXY", line_id: "Halpha".into() };
+        let c = |name, unit, values| Column {
+            name,
+            unit,
+            ucd: "src.redshift",
+            description: "a & b",
+            values,
+        };
+        let s = SolutionCell {
+            rank: 1,
+            z: 0.5,
+            z_err: 1e-4,
+            prob: 0.9,
+            spectype: "GALAXY",
+            line_id: "Halpha".into(),
+        };
         vec![
-            c("object_id", "", Values::Text(vec!["a,\"b".into(), "c".into()])),
+            c(
+                "object_id",
+                "",
+                Values::Text(vec!["a,\"b".into(), "c".into()]),
+            ),
             c("z", "", Values::F64(vec![0.5, f64::NAN])),
             c("snr", "", Values::F32(vec![1.5, 2.0])),
             c("zwarn", "", Values::I64(vec![0, 4])),
             c("n", "", Values::I32(vec![1, 2])),
-            c("solutions", "", Values::Solutions(vec![vec![s.clone(), s], vec![]])),
+            c(
+                "solutions",
+                "",
+                Values::Solutions(vec![vec![s.clone(), s], vec![]]),
+            ),
         ]
     }
 
@@ -350,11 +527,24 @@ mod tests {
             assert!(!path.exists());
             w.finish().unwrap();
             assert!(path.exists());
-            assert_eq!(std::fs::read_dir(dir.path()).unwrap().filter(|e| e.as_ref().unwrap().file_name().to_string_lossy().ends_with("tmp")).count(), 0);
+            assert_eq!(
+                std::fs::read_dir(dir.path())
+                    .unwrap()
+                    .filter(|e| e
+                        .as_ref()
+                        .unwrap()
+                        .file_name()
+                        .to_string_lossy()
+                        .ends_with("tmp"))
+                    .count(),
+                0
+            );
         }
         let text = std::fs::read_to_string(dir.path().join("c.csv")).unwrap();
         assert_eq!(text.lines().count(), 5);
-        assert!(text.contains("\"a,\"\"b\",0.5,1.5,0,1,GALAXY:0.500000:0.000100:0.9000:Halpha;GALAXY"));
+        assert!(
+            text.contains("\"a,\"\"b\",0.5,1.5,0,1,GALAXY:0.500000:0.000100:0.9000:Halpha;GALAXY")
+        );
         let f = crate::fits::Fits::open(&dir.path().join("c.fits")).unwrap();
         let t = f.table(1).unwrap();
         assert_eq!((t.rows(), t.integer("ZWARN", 3)), (4, Some(4)));

@@ -26,7 +26,11 @@ impl LogGrid {
         let mut out = Vec::with_capacity(len + 1);
         let mut at = 0.0;
         for i in 0..=len {
-            at = if i % 64 == 0 { self.wave((first + i) as f64 - 0.5) } else { at * ratio };
+            at = if i % 64 == 0 {
+                self.wave((first + i) as f64 - 0.5)
+            } else {
+                at * ratio
+            };
             out.push(at);
         }
         out
@@ -53,11 +57,25 @@ fn bridge_gaps(s: &Spectrum) -> (Vec<f64>, Option<(Vec<f32>, Vec<f32>)>) {
     let step = |i: usize| w[i + 1] - w[i];
     let wide = |i: usize| {
         let before = if i > 0 { step(i - 1) } else { f64::INFINITY };
-        let after = if i + 2 < w.len() { step(i + 1) } else { f64::INFINITY };
-        let near = if before.min(after).is_finite() { before.min(after) } else { step(i) };
-        (step(i) > 1.6 * near).then_some((if before.is_finite() { before } else { near }, if after.is_finite() { after } else { near }, near))
+        let after = if i + 2 < w.len() {
+            step(i + 1)
+        } else {
+            f64::INFINITY
+        };
+        let near = if before.min(after).is_finite() {
+            before.min(after)
+        } else {
+            step(i)
+        };
+        (step(i) > 1.6 * near).then_some((
+            if before.is_finite() { before } else { near },
+            if after.is_finite() { after } else { near },
+            near,
+        ))
     };
-    let gaps: Vec<(usize, f64, f64)> = (0..w.len().saturating_sub(1)).filter_map(|i| wide(i).map(|(b, a, n)| (i, b.min(1.6 * n), a.min(1.6 * n)))).collect();
+    let gaps: Vec<(usize, f64, f64)> = (0..w.len().saturating_sub(1))
+        .filter_map(|i| wide(i).map(|(b, a, n)| (i, b.min(1.6 * n), a.min(1.6 * n))))
+        .collect();
     let plain = edges(w);
     if gaps.is_empty() {
         return (plain, None);
@@ -88,7 +106,14 @@ fn bridge_gaps(s: &Spectrum) -> (Vec<f64>, Option<(Vec<f32>, Vec<f32>)>) {
 /// and variance is propagated. (Neighbouring outputs that share an input pixel are
 /// correlated, as in every resampling.) Where good pixels cover less than half of an output pixel
 /// its inverse variance and flux are 0.
-pub fn rebin(from: &[f64], flux: &[f32], ivar: &[f32], to: &[f64], out_flux: &mut Vec<f32>, out_ivar: &mut Vec<f32>) {
+pub fn rebin(
+    from: &[f64],
+    flux: &[f32],
+    ivar: &[f32],
+    to: &[f64],
+    out_flux: &mut Vec<f32>,
+    out_ivar: &mut Vec<f32>,
+) {
     let n = flux.len();
     debug_assert!(from.len() == n + 1 && ivar.len() == n);
     out_flux.clear();
@@ -145,12 +170,18 @@ pub fn resample_into(s: &Spectrum, grid: &LogGrid, align: usize, out: &mut Resam
     out.ivar.clear();
     (out.first, out.native_width) = (0, 0.0);
     let good = |v: &f32| *v > 0.0;
-    let (Some(a), Some(b)) = (s.ivar.iter().position(good), s.ivar.iter().rposition(good)) else { return };
+    let (Some(a), Some(b)) = (s.ivar.iter().position(good), s.ivar.iter().rposition(good)) else {
+        return;
+    };
     let (from, bridged) = bridge_gaps(s);
     let (flux, ivar) = bridged.as_ref().map_or((&s.flux, &s.ivar), |(f, v)| (f, v));
-    let (Some(p), Some(q)) = (ivar.iter().position(good), ivar.iter().rposition(good)) else { return };
+    let (Some(p), Some(q)) = (ivar.iter().position(good), ivar.iter().rposition(good)) else {
+        return;
+    };
     let lo = grid.position(from[p].max(1e-3)).max(-0.5);
-    let hi = grid.position(from[q + 1].max(1e-3)).min(grid.len as f64 - 0.5);
+    let hi = grid
+        .position(from[q + 1].max(1e-3))
+        .min(grid.len as f64 - 0.5);
     if hi - lo < 1.0 {
         return;
     }
@@ -158,8 +189,16 @@ pub fn resample_into(s: &Spectrum, grid: &LogGrid, align: usize, out: &mut Resam
     let last = ((hi + 0.5 - 1e-3).ceil() as usize).min(grid.len);
     let len = (last - first).next_multiple_of(align).min(grid.len - first);
     out.first = first;
-    rebin(&from, flux, ivar, &grid.edges(first, len), &mut out.flux, &mut out.ivar);
-    out.native_width = ((grid.position(s.wave[b]) - grid.position(s.wave[a])) / (b - a).max(1) as f64) as f32;
+    rebin(
+        &from,
+        flux,
+        ivar,
+        &grid.edges(first, len),
+        &mut out.flux,
+        &mut out.ivar,
+    );
+    out.native_width =
+        ((grid.position(s.wave[b]) - grid.position(s.wave[a])) / (b - a).max(1) as f64) as f32;
 }
 
 /// Each value x to 10^x, for |x| below 300: 2^n by its bits, the rest by a Taylor series. Relative error below
@@ -172,7 +211,21 @@ pub fn exp10(values: &mut [f64]) {
         let n = (y + ROUND) - ROUND;
         let r = (y - n) * std::f64::consts::LN_2;
         let mut p = 1.0 / 6_227_020_800.0;
-        for factorial in [479_001_600.0, 39_916_800.0, 3_628_800.0, 362_880.0, 40_320.0, 5040.0, 720.0, 120.0, 24.0, 6.0, 2.0, 1.0, 1.0] {
+        for factorial in [
+            479_001_600.0,
+            39_916_800.0,
+            3_628_800.0,
+            362_880.0,
+            40_320.0,
+            5040.0,
+            720.0,
+            120.0,
+            24.0,
+            6.0,
+            2.0,
+            1.0,
+            1.0,
+        ] {
             p = p * r + 1.0 / factorial;
         }
         *v = p * f64::from_bits(((n as i64 + 1023) as u64) << 52);
@@ -227,32 +280,62 @@ mod tests {
 
     #[test]
     fn powers_of_ten() {
-        let x: Vec<f64> = (-2900..2900).map(|i| f64::from(i) * 0.1034).chain([0.0, 3.6, 3.987_654_321]).collect();
+        let x: Vec<f64> = (-2900..2900)
+            .map(|i| f64::from(i) * 0.1034)
+            .chain([0.0, 3.6, 3.987_654_321])
+            .collect();
         let mut y = x.clone();
         exp10(&mut y);
         for (x, y) in x.iter().zip(y) {
             let want = 10f64.powf(*x);
-            assert!((y - want).abs() <= 2e-15 * (1.0 + x.abs()) * want, "{x}: {y} {want}");
+            assert!(
+                (y - want).abs() <= 2e-15 * (1.0 + x.abs()) * want,
+                "{x}: {y} {want}"
+            );
         }
     }
 
     /// Pixels beside a gap keep their own width.
     #[test]
     fn gaps_have_no_coverage() {
-        let grid = LogGrid { start: 3.4, step: 1e-4, len: 13000 };
-        let wave: Vec<f64> = (0..30).map(|i| 5000.0 + f64::from(i)).chain((0..30).map(|i| 8000.0 + f64::from(i))).collect();
+        let grid = LogGrid {
+            start: 3.4,
+            step: 1e-4,
+            len: 13000,
+        };
+        let wave: Vec<f64> = (0..30)
+            .map(|i| 5000.0 + f64::from(i))
+            .chain((0..30).map(|i| 8000.0 + f64::from(i)))
+            .collect();
         let s = Spectrum::new(wave, vec![1.0; 60], vec![1.0; 60], &[]).unwrap();
         let r = resample(&s, &grid, 2);
         let good = r.ivar.iter().filter(|v| **v > 0.0).count();
-        assert!((38..=46).contains(&good), "{good}: 30 Å at 5000 Å and 30 Å at 8000 Å of 69 km/s");
-        let single: Vec<f64> = (0..60).filter(|i| *i != 20).map(|i| 5000.0 + 2.0 * f64::from(i)).collect();
+        assert!(
+            (38..=46).contains(&good),
+            "{good}: 30 Å at 5000 Å and 30 Å at 8000 Å of 69 km/s"
+        );
+        let single: Vec<f64> = (0..60)
+            .filter(|i| *i != 20)
+            .map(|i| 5000.0 + 2.0 * f64::from(i))
+            .collect();
         let s = Spectrum::new(single, vec![1.0; 59], vec![1.0; 59], &[]).unwrap();
-        assert!(resample(&s, &grid, 2).ivar.iter().filter(|v| **v == 0.0).count() >= 1);
+        assert!(
+            resample(&s, &grid, 2)
+                .ivar
+                .iter()
+                .filter(|v| **v == 0.0)
+                .count()
+                >= 1
+        );
     }
 
     #[test]
     fn the_same_grid_is_the_identity() {
-        let grid = LogGrid { start: 3.4, step: 1e-4, len: 13000 };
+        let grid = LogGrid {
+            start: 3.4,
+            step: 1e-4,
+            len: 13000,
+        };
         let wave: Vec<f64> = (2000..3000).map(|i| grid.wave(f64::from(i))).collect();
         let flux: Vec<f32> = (0..1000).map(|i| (i as f32 * 0.7).sin()).collect();
         let s = Spectrum::new(wave, flux.clone(), vec![2.0; 1000], &[]).unwrap();

@@ -12,7 +12,10 @@ pub enum InputError {
     #[error("{pattern}: not a valid pattern: {why}")]
     Pattern { pattern: String, why: String },
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
 }
 
 /// [`expand_for`] files of spectra.
@@ -34,10 +37,19 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
         let path = Path::new(a);
         let mut found = Vec::new();
         if let Some(list) = a.strip_prefix('@') {
-            let text = std::fs::read_to_string(list).map_err(|source| InputError::Io { path: list.into(), source })?;
-            found.extend(text.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with('#')).map(PathBuf::from));
+            let text = std::fs::read_to_string(list).map_err(|source| InputError::Io {
+                path: list.into(),
+                source,
+            })?;
+            found.extend(
+                text.lines()
+                    .map(str::trim)
+                    .filter(|l| !l.is_empty() && !l.starts_with('#'))
+                    .map(PathBuf::from),
+            );
         } else if crate::hats::is_catalogue(path) {
-            let c = crate::hats::Catalogue::open(path).map_err(|e| InputError::Hats(e.to_string()))?;
+            let c =
+                crate::hats::Catalogue::open(path).map_err(|e| InputError::Hats(e.to_string()))?;
             found.extend(c.partitions.into_iter().flat_map(|p| p.files));
         } else if path.is_dir() {
             walk(path, endings, &mut found)?;
@@ -45,7 +57,10 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
         } else if path.is_file() {
             found.push(path.to_owned());
         } else {
-            let entries = glob::glob(a).map_err(|e| InputError::Pattern { pattern: a.clone(), why: e.to_string() })?;
+            let entries = glob::glob(a).map_err(|e| InputError::Pattern {
+                pattern: a.clone(),
+                why: e.to_string(),
+            })?;
             found.extend(entries.filter_map(Result::ok).filter(|p| p.is_file()));
             if found.is_empty() {
                 return Err(InputError::Missing(a.clone()));
@@ -63,10 +78,16 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
 }
 
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
-pub const ENDINGS: [&str; 13] = ["fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5", "hdf5"];
+pub const ENDINGS: [&str; 13] = [
+    "fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5",
+    "hdf5",
+];
 
 fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), InputError> {
-    let io = |source| InputError::Io { path: folder.to_owned(), source };
+    let io = |source| InputError::Io {
+        path: folder.to_owned(),
+        source,
+    };
     for entry in std::fs::read_dir(folder).map_err(io)? {
         let entry = entry.map_err(io)?;
         let path = entry.path();
@@ -76,7 +97,11 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), I
             if !name.starts_with('.') && !path.is_symlink() {
                 walk(&path, endings, out)?;
             }
-        } else if endings.iter().any(|e| name.strip_suffix(".gz").unwrap_or(&name).ends_with(&format!(".{e}"))) {
+        } else if endings.iter().any(|e| {
+            name.strip_suffix(".gz")
+                .unwrap_or(&name)
+                .ends_with(&format!(".{e}"))
+        }) {
             out.push(path);
         }
     }
@@ -96,9 +121,21 @@ mod tests {
             std::fs::write(p, "x").unwrap();
         }
         let d = dir.path().display().to_string();
-        let names = |args: &[String]| expand(args).unwrap().iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect::<Vec<_>>();
-        assert_eq!(names(std::slice::from_ref(&d)), ["a.fits.gz", "b.fits", "d.h5", "c.dat"]);
-        assert_eq!(names(&[format!("{d}/*.fits"), format!("{d}/b.fits")]), ["b.fits"]);
+        let names = |args: &[String]| {
+            expand(args)
+                .unwrap()
+                .iter()
+                .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            names(std::slice::from_ref(&d)),
+            ["a.fits.gz", "b.fits", "d.h5", "c.dat"]
+        );
+        assert_eq!(
+            names(&[format!("{d}/*.fits"), format!("{d}/b.fits")]),
+            ["b.fits"]
+        );
         std::fs::write(dir.path().join("list"), format!("# all\n{d}/README\n")).unwrap();
         assert_eq!(names(&[format!("@{d}/list")]), ["README"]);
         assert!(expand(&[format!("{d}/nope*")]).is_err());

@@ -68,7 +68,11 @@ pub struct Spectrum {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum BadSpectrum {
     #[error("wavelength has {wave} pixels, flux {flux}, error {ivar}: expected equal numbers")]
-    Lengths { wave: usize, flux: usize, ivar: usize },
+    Lengths {
+        wave: usize,
+        flux: usize,
+        ivar: usize,
+    },
     #[error("{0} pixels with a wavelength: expected at least 10")]
     TooShort(usize),
     #[error("wavelength unit '{0}': expected Angstrom, nm, micron, m or a logarithm of Angstrom")]
@@ -83,11 +87,22 @@ impl Spectrum {
     ///
     /// # Errors
     /// Unequal lengths, fewer than 10 pixels, or an impossible wavelength range.
-    pub fn new(wave: Vec<f64>, flux: Vec<f32>, ivar: Vec<f32>, survey_mask: &[bool]) -> Result<Self, BadSpectrum> {
+    pub fn new(
+        wave: Vec<f64>,
+        flux: Vec<f32>,
+        ivar: Vec<f32>,
+        survey_mask: &[bool],
+    ) -> Result<Self, BadSpectrum> {
         if wave.len() != flux.len() || wave.len() != ivar.len() {
-            return Err(BadSpectrum::Lengths { wave: wave.len(), flux: flux.len(), ivar: ivar.len() });
+            return Err(BadSpectrum::Lengths {
+                wave: wave.len(),
+                flux: flux.len(),
+                ivar: ivar.len(),
+            });
         }
-        let mut order: Vec<usize> = (0..wave.len()).filter(|&i| wave[i].is_finite() && wave[i] > 0.0).collect();
+        let mut order: Vec<usize> = (0..wave.len())
+            .filter(|&i| wave[i].is_finite() && wave[i] > 0.0)
+            .collect();
         if !order.is_sorted_by(|&a, &b| wave[a] < wave[b]) {
             order.sort_by(|&a, &b| wave[a].total_cmp(&wave[b]));
             order.dedup_by(|a, b| wave[*a] == wave[*b]);
@@ -101,7 +116,11 @@ impl Spectrum {
         if wave[first] < 100.0 || wave[last] > 1e7 {
             return Err(BadSpectrum::Range(wave[first], wave[last]));
         }
-        let mut out = Spectrum { ra: f64::NAN, dec: f64::NAN, ..Spectrum::default() };
+        let mut out = Spectrum {
+            ra: f64::NAN,
+            dec: f64::NAN,
+            ..Spectrum::default()
+        };
         for i in order {
             let mut bits = 0;
             if !flux[i].is_finite() || !ivar[i].is_finite() {
@@ -127,7 +146,9 @@ impl Spectrum {
         for run in self.flux.chunk_by(|a, b| *a == 0.0 && *b == 0.0) {
             let to = from + run.len();
             if run[0] == 0.0 && run.len() >= ZERO_RUN {
-                self.mask[from..to].iter_mut().for_each(|m| *m |= mask::ZERO_RUN);
+                self.mask[from..to]
+                    .iter_mut()
+                    .for_each(|m| *m |= mask::ZERO_RUN);
                 self.ivar[from..to].fill(0.0);
             }
             from = to;
@@ -161,17 +182,33 @@ pub fn median(v: &mut [f32]) -> f32 {
 /// σ·√1.5, its median absolute value 0.674 of that).
 pub fn estimate_ivar(flux: &[f32]) -> Vec<f32> {
     let n = flux.len();
-    let diff: Vec<f32> = (0..n).map(|i| if i == 0 || i + 1 == n { f32::NAN } else { (flux[i] - 0.5 * (flux[i - 1] + flux[i + 1])).abs() }).collect();
+    let diff: Vec<f32> = (0..n)
+        .map(|i| {
+            if i == 0 || i + 1 == n {
+                f32::NAN
+            } else {
+                (flux[i] - 0.5 * (flux[i - 1] + flux[i + 1])).abs()
+            }
+        })
+        .collect();
     let mut ivar = vec![0.0; n];
     let mut start = 0;
     while start < n {
         let end = (start + 100).min(n);
         let window = start.saturating_sub(50)..(end + 50).min(n);
-        let mut d: Vec<f32> = diff[window].iter().copied().filter(|d| d.is_finite() && *d > 0.0).collect();
+        let mut d: Vec<f32> = diff[window]
+            .iter()
+            .copied()
+            .filter(|d| d.is_finite() && *d > 0.0)
+            .collect();
         let sigma = median(&mut d) / 0.826;
         if sigma > 0.0 {
             for i in start..end {
-                ivar[i] = if flux[i].is_finite() && flux[i] != 0.0 { 1.0 / (sigma * sigma) } else { 0.0 };
+                ivar[i] = if flux[i].is_finite() && flux[i] != 0.0 {
+                    1.0 / (sigma * sigma)
+                } else {
+                    0.0
+                };
             }
         }
         start = end;
@@ -196,16 +233,42 @@ mod tests {
         let s = Spectrum::new(wave, flux, ivar, &bad).unwrap();
         assert!(s.wave.is_sorted());
         assert_eq!(s.good_pixels(), 16);
-        assert_eq!((s.mask[16], s.mask[15], s.mask[14], s.mask[13]), (1, 2, 1, 4));
+        assert_eq!(
+            (s.mask[16], s.mask[15], s.mask[14], s.mask[13]),
+            (1, 2, 1, 4)
+        );
         assert!((s.median_snr() - 2.0).abs() < 1e-6);
         // A dead camera; a few zeros may be chance.
         let mut flux = vec![1.0f32; 100];
         flux[3..8].fill(0.0);
         flux[50..75].fill(0.0);
-        let s = Spectrum::new((0..100).map(|i| 4000.0 + f64::from(i)).collect(), flux, vec![1.0; 100], &[]).unwrap();
-        assert_eq!((s.good_pixels(), s.mask[3], s.mask[50], s.mask[74], s.mask[75]), (75, 0, mask::ZERO_RUN, mask::ZERO_RUN, 0));
+        let s = Spectrum::new(
+            (0..100).map(|i| 4000.0 + f64::from(i)).collect(),
+            flux,
+            vec![1.0; 100],
+            &[],
+        )
+        .unwrap();
+        assert_eq!(
+            (
+                s.good_pixels(),
+                s.mask[3],
+                s.mask[50],
+                s.mask[74],
+                s.mask[75]
+            ),
+            (75, 0, mask::ZERO_RUN, mask::ZERO_RUN, 0)
+        );
         assert!(Spectrum::new(vec![1.0; 3], vec![1.0; 3], vec![1.0; 2], &[]).is_err());
-        assert!(Spectrum::new((0..20).map(|i| 0.4 + f64::from(i)).collect(), vec![1.0; 20], vec![1.0; 20], &[]).is_err());
+        assert!(
+            Spectrum::new(
+                (0..20).map(|i| 0.4 + f64::from(i)).collect(),
+                vec![1.0; 20],
+                vec![1.0; 20],
+                &[]
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -213,10 +276,14 @@ mod tests {
         // A cheap Gaussian: the sum of 12 uniforms.
         let mut s = 1u64;
         let mut uniform = || {
-            s = s.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            s = s
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
             (s >> 40) as f32 / (1u64 << 24) as f32
         };
-        let flux: Vec<f32> = (0..4000).map(|i| 10.0 + i as f32 * 1e-3 + 2.0 * ((0..12).map(|_| uniform()).sum::<f32>() - 6.0)).collect();
+        let flux: Vec<f32> = (0..4000)
+            .map(|i| 10.0 + i as f32 * 1e-3 + 2.0 * ((0..12).map(|_| uniform()).sum::<f32>() - 6.0))
+            .collect();
         let ivar = estimate_ivar(&flux);
         let mut sigma: Vec<f32> = ivar.iter().map(|v| 1.0 / v.sqrt()).collect();
         assert!((median(&mut sigma) - 2.0).abs() < 0.15);

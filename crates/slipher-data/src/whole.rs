@@ -9,8 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// have the number 1, so the time is in it).
 pub fn temporary(path: &Path) -> PathBuf {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    path.with_file_name(format!(".{name}.{}-{}.tmp", std::process::id(), now.as_nanos()))
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    path.with_file_name(format!(
+        ".{name}.{}-{}.tmp",
+        std::process::id(),
+        now.as_nanos()
+    ))
 }
 
 /// A temporary file, removed when it is let go under this name.

@@ -20,7 +20,9 @@ pub enum Choice {
 /// A device that was asked for by name and is not to be had.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum NoDevice {
-    #[error("this slipher was built without {name}; build it with: cargo build --release --features {name}")]
+    #[error(
+        "this slipher was built without {name}; build it with: cargo build --release --features {name}"
+    )]
     NotBuilt { name: &'static str },
     #[error("{name}: no device found ({why}); use --device cpu")]
     NotFound { name: &'static str, why: String },
@@ -53,9 +55,24 @@ fn wgpu(net: &ShiftNet, software: bool) -> Opened {
     if !real && !(software && found.iter().any(|d| *d == cpu)) {
         return Err(not_found("no Vulkan, Metal or DirectX adapter".into()));
     }
-    let kind = if real { DeviceKind::DefaultDevice } else { DeviceKind::Cpu };
-    let device = Device::wgpu_options().device_kind(kind).init().map_err(|e| not_found(e.to_string()))?;
-    Ok(Some((if real { "wgpu" } else { "wgpu (software renderer)" }.into(), Arc::new(crate::shiftnet::OnDevice::new(net, device)))))
+    let kind = if real {
+        DeviceKind::DefaultDevice
+    } else {
+        DeviceKind::Cpu
+    };
+    let device = Device::wgpu_options()
+        .device_kind(kind)
+        .init()
+        .map_err(|e| not_found(e.to_string()))?;
+    Ok(Some((
+        if real {
+            "wgpu"
+        } else {
+            "wgpu (software renderer)"
+        }
+        .into(),
+        Arc::new(crate::shiftnet::OnDevice::new(net, device)),
+    )))
 }
 
 #[cfg(not(feature = "wgpu"))]
@@ -67,8 +84,14 @@ fn wgpu(_: &ShiftNet, _: bool) -> Opened {
 fn cuda(net: &ShiftNet) -> Opened {
     use burn::tensor::{Device, DeviceType};
     let found = Device::enumerate(DeviceType::Cuda);
-    let device = found.iter().next().cloned().ok_or(NoDevice::NotFound { name: "cuda", why: "no NVIDIA driver or device".into() })?;
-    Ok(Some(("cuda".into(), Arc::new(crate::shiftnet::OnDevice::new(net, device)))))
+    let device = found.iter().next().cloned().ok_or(NoDevice::NotFound {
+        name: "cuda",
+        why: "no NVIDIA driver or device".into(),
+    })?;
+    Ok(Some((
+        "cuda".into(),
+        Arc::new(crate::shiftnet::OnDevice::new(net, device)),
+    )))
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -78,7 +101,13 @@ fn cuda(_: &ShiftNet) -> Opened {
 
 #[cfg(feature = "flex")]
 fn flex(net: &ShiftNet) -> Opened {
-    Ok(Some(("flex".into(), Arc::new(crate::shiftnet::OnDevice::new(net, burn::tensor::Device::flex())))))
+    Ok(Some((
+        "flex".into(),
+        Arc::new(crate::shiftnet::OnDevice::new(
+            net,
+            burn::tensor::Device::flex(),
+        )),
+    )))
 }
 
 #[cfg(not(feature = "flex"))]

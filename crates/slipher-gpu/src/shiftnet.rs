@@ -48,15 +48,32 @@ impl OnDevice {
         let (re, im) = rfft(w, 2, None);
         let turn = |t: Tensor<3>| t.permute([2, 1, 0]);
         let bias = tensor(net.pattern_bias().to_vec(), [1, p, 1], &device);
-        OnDevice { layers, patterns: (turn(re), turn(im)), bias, inputs: c.inputs, nfft, lags: c.lags, min_lag: c.min_lag, device }
+        OnDevice {
+            layers,
+            patterns: (turn(re), turn(im)),
+            bias,
+            inputs: c.inputs,
+            nfft,
+            lags: c.lags,
+            min_lag: c.min_lag,
+            device,
+        }
     }
 
     /// Logits `[spectrum, pattern, lag]`.
     fn run(&self, inputs: &[Input]) -> Tensor<3> {
         let b = inputs.len();
         let first = inputs.iter().map(|i| i.offset).min().unwrap_or(0);
-        let n = inputs.iter().map(|i| i.offset - first + i.coverage.len()).max().unwrap_or(1);
-        let (mut x, mut inside, mut coverage) = (vec![0.0f32; b * self.inputs * n], vec![0.0f32; b * n], vec![0.0f32; b * n]);
+        let n = inputs
+            .iter()
+            .map(|i| i.offset - first + i.coverage.len())
+            .max()
+            .unwrap_or(1);
+        let (mut x, mut inside, mut coverage) = (
+            vec![0.0f32; b * self.inputs * n],
+            vec![0.0f32; b * n],
+            vec![0.0f32; b * n],
+        );
         for (r, i) in inputs.iter().enumerate() {
             let at = i.offset - first;
             for (j, row) in i.channels.chunks_exact(self.inputs).enumerate() {
@@ -80,10 +97,14 @@ impl OnDevice {
     }
 
     fn trunk(&self, x: Tensor<3>, inside: &Tensor<3>, coverage: Tensor<3>) -> Tensor<3> {
-        let conv = |l: &Layer, x| conv1d(x, l.weight.clone(), Some(l.bias.clone()), l.options.clone());
+        let conv =
+            |l: &Layer, x| conv1d(x, l.weight.clone(), Some(l.bias.clone()), l.options.clone());
         // Beyond the window there is nothing, as on the processor, whatever the biases make of it.
         let active = |h: &Tensor<3>| leaky_relu(h.clone(), f64::from(SLOPE)) * inside.clone();
-        let (last, blocks) = self.layers.split_last().expect("a projection ends the trunk");
+        let (last, blocks) = self
+            .layers
+            .split_last()
+            .expect("a projection ends the trunk");
         let mut h = conv(&blocks[0], x);
         for l in &blocks[1..] {
             h = h.clone() + conv(l, active(&h));
@@ -106,9 +127,17 @@ impl OnDevice {
         let turn = |t: Tensor<3>| t.permute([1, 2, 0]);
         let c = irfft(turn(product_re), turn(product_im), 2, None);
         let n = self.nfft as i64;
-        let (lo, hi) = (i64::from(self.min_lag), i64::from(self.min_lag) + self.lags as i64);
+        let (lo, hi) = (
+            i64::from(self.min_lag),
+            i64::from(self.min_lag) + self.lags as i64,
+        );
         let cut = |a: i64, b: i64| c.clone().narrow(2, a as usize, (b - a) as usize);
-        let lags = if lo < 0 { Tensor::cat(vec![cut(n + lo, n + hi.min(0)), cut(0, hi.max(1))], 2).narrow(2, 0, self.lags) } else { cut(lo, hi) };
+        let lags = if lo < 0 {
+            Tensor::cat(vec![cut(n + lo, n + hi.min(0)), cut(0, hi.max(1))], 2)
+                .narrow(2, 0, self.lags)
+        } else {
+            cut(lo, hi)
+        };
         lags + self.bias.clone()
     }
 }
@@ -118,9 +147,14 @@ impl Engine for OnDevice {
         if inputs.is_empty() {
             return;
         }
-        let values = self.run(inputs).into_data().try_into_vec::<f32>().unwrap_or_default();
+        let values = self
+            .run(inputs)
+            .into_data()
+            .try_into_vec::<f32>()
+            .unwrap_or_default();
         let size = values.len() / inputs.len();
-        out.logits.resize_with(inputs.len().max(out.logits.len()), Vec::new);
+        out.logits
+            .resize_with(inputs.len().max(out.logits.len()), Vec::new);
         for (l, v) in out.logits.iter_mut().zip(values.chunks_exact(size.max(1))) {
             l.clear();
             l.extend_from_slice(v);
@@ -146,20 +180,45 @@ mod tests {
     /// Every device of this build and machine gives what our kernels give.
     #[test]
     fn devices_agree_with_the_processor() {
-        let config = ShiftNetConfig { inputs: 16, width: 32, depth: 4, taps: 5, patterns: 3, grid: 700, min_lag: -4, lags: 300, nfft: 1080 };
+        let config = ShiftNetConfig {
+            inputs: 16,
+            width: 32,
+            depth: 4,
+            taps: 5,
+            patterns: 3,
+            grid: 700,
+            min_lag: -4,
+            lags: 300,
+            nfft: 1080,
+        };
         let mut net = ShiftNet::new(config, 3);
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
-        net.patterns.iter_mut().for_each(|w| *w = rng.random::<f32>() - 0.5);
-        net.trunk.iter_mut().for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
+        net.patterns
+            .iter_mut()
+            .for_each(|w| *w = rng.random::<f32>() - 0.5);
+        net.trunk
+            .iter_mut()
+            .for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
         net.refresh();
         let windows: Vec<(Vec<f32>, Vec<f32>, usize)> = [(120, 30), (400, 0), (90, 600)]
             .into_iter()
             .map(|(n, offset)| {
                 let x = (0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect();
-                (x, (0..n).map(|i| f32::from(u8::from(i % 9 != 0))).collect(), offset)
+                (
+                    x,
+                    (0..n).map(|i| f32::from(u8::from(i % 9 != 0))).collect(),
+                    offset,
+                )
             })
             .collect();
-        let inputs: Vec<Input> = windows.iter().map(|(x, c, o)| Input { channels: x, coverage: c, offset: *o }).collect();
+        let inputs: Vec<Input> = windows
+            .iter()
+            .map(|(x, c, o)| Input {
+                channels: x,
+                coverage: c,
+                offset: *o,
+            })
+            .collect();
         let (mut want, mut got) = (Prediction::default(), Prediction::default());
         net.predict(&inputs, &mut want);
         let mut seen = 0;
@@ -169,11 +228,22 @@ mod tests {
                     seen += 1;
                     for some in [&inputs[..], &inputs[1..2]] {
                         engine.predict(some, &mut got);
-                        let reference = if some.len() == 1 { &want.logits[1..2] } else { &want.logits[..3] };
+                        let reference = if some.len() == 1 {
+                            &want.logits[1..2]
+                        } else {
+                            &want.logits[..3]
+                        };
                         for (a, e) in got.logits.iter().zip(reference) {
                             let size = e.iter().map(|v| v.abs()).fold(1.0, f32::max);
-                            let worst = a.iter().zip(e).map(|(a, e)| (a - e).abs()).fold(0.0, f32::max);
-                            assert!(a.len() == e.len() && worst < 1e-4 * size, "{name}: {worst} of {size}");
+                            let worst = a
+                                .iter()
+                                .zip(e)
+                                .map(|(a, e)| (a - e).abs())
+                                .fold(0.0, f32::max);
+                            assert!(
+                                a.len() == e.len() && worst < 1e-4 * size,
+                                "{name}: {worst} of {size}"
+                            );
                         }
                     }
                 }

@@ -11,17 +11,57 @@ use slipher_nn::predictor::{Precision, Predictor};
 /// W1: three convolutions of 16 filters of size 8 and a dense layer of 800 classes.
 fn w1() -> Network {
     let conv = Layer::conv(16, (1, 8), false, 0.0);
-    Network::new(Shape::line(1, 1800), &[conv, conv, conv, Layer::Dense { units: 800, slope: 1.0 }], 1).expect("it fits")
+    Network::new(
+        Shape::line(1, 1800),
+        &[
+            conv,
+            conv,
+            conv,
+            Layer::Dense {
+                units: 800,
+                slope: 1.0,
+            },
+        ],
+        1,
+    )
+    .expect("it fits")
 }
 
 /// W2: the star/galaxy network of Kim & Brunner (2017), table 1.
 fn w2() -> Network {
     let conv = |filters, k, same| Layer::conv(filters, (k, k), same, 0.01);
-    let pool = Layer::MaxPool { size: 2, stride: 2, same: false };
+    let pool = Layer::MaxPool {
+        size: 2,
+        stride: 2,
+        same: false,
+    };
     let mut layers = vec![conv(32, 5, false), conv(32, 3, true), pool];
-    layers.extend([conv(64, 3, true), conv(64, 3, true), conv(64, 3, true), pool]);
-    layers.extend([conv(128, 3, true), conv(128, 3, true), conv(128, 3, true), pool]);
-    layers.extend([Layer::Dense { units: 2048, slope: 0.01 }, Layer::Dense { units: 2048, slope: 0.01 }, Layer::Dense { units: 2, slope: 1.0 }]);
+    layers.extend([
+        conv(64, 3, true),
+        conv(64, 3, true),
+        conv(64, 3, true),
+        pool,
+    ]);
+    layers.extend([
+        conv(128, 3, true),
+        conv(128, 3, true),
+        conv(128, 3, true),
+        pool,
+    ]);
+    layers.extend([
+        Layer::Dense {
+            units: 2048,
+            slope: 0.01,
+        },
+        Layer::Dense {
+            units: 2048,
+            slope: 0.01,
+        },
+        Layer::Dense {
+            units: 2,
+            slope: 1.0,
+        },
+    ]);
     Network::new(Shape::new(5, 44, 44), &layers, 1).expect("it fits")
 }
 
@@ -42,18 +82,42 @@ fn show(what: &str, name: &str, seconds: &[f64]) {
 }
 
 fn main() {
-    let args: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
-    let (threads, reps) = (args.first().copied().unwrap_or(2), args.get(1).copied().unwrap_or(5));
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("set once");
+    let args: Vec<usize> = std::env::args()
+        .skip(1)
+        .filter_map(|a| a.parse().ok())
+        .collect();
+    let (threads, reps) = (
+        args.first().copied().unwrap_or(2),
+        args.get(1).copied().unwrap_or(5),
+    );
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+        .expect("set once");
     for (name, mut net) in [("W1", w1()), ("W2", w2())] {
         let n = net.input.len();
         let x: Vec<f32> = (0..128 * n).map(|i| (0.618 * i as f32).fract()).collect();
         let labels: Vec<usize> = (0..128).map(|i| i % net.outputs()).collect();
-        eprintln!("{name}: {:.1} MFLOP forward, {} weights", net.flop() as f64 * 1e-6, net.weights.len());
-        for (what, precision) in [("infer f32", Precision::F32), ("infer bf16", Precision::Bf16)] {
+        eprintln!(
+            "{name}: {:.1} MFLOP forward, {} weights",
+            net.flop() as f64 * 1e-6,
+            net.weights.len()
+        );
+        for (what, precision) in [
+            ("infer f32", Precision::F32),
+            ("infer bf16", Precision::Bf16),
+        ] {
             let p = Predictor::new(&net, precision);
-            show(&format!("{what} 128"), name, &times(2 * reps, || assert!(p.predict(&x)[0].is_finite())));
-            show(&format!("{what} 1"), name, &times(10 * reps, || assert!(p.predict(&x[..n])[0].is_finite())));
+            show(
+                &format!("{what} 128"),
+                name,
+                &times(2 * reps, || assert!(p.predict(&x)[0].is_finite())),
+            );
+            show(
+                &format!("{what} 1"),
+                name,
+                &times(10 * reps, || assert!(p.predict(&x[..n])[0].is_finite())),
+            );
         }
         let (mut tape, mut grad) = (Tape::default(), vec![]);
         let mut adam = Optimiser::new(Rule::adam(), 0.0, net.weights.len());

@@ -41,11 +41,23 @@ pub struct Epilogue<'a> {
 impl Conv {
     /// A convolution that keeps the size of the maps ("same"; an even kernel has its extra zero after).
     pub fn same(channels: usize, filters: usize, kernel: (usize, usize)) -> Self {
-        Conv { channels, filters, kernel, dilation: 1, before: ((kernel.0 - 1) / 2, (kernel.1 - 1) / 2) }
+        Conv {
+            channels,
+            filters,
+            kernel,
+            dilation: 1,
+            before: ((kernel.0 - 1) / 2, (kernel.1 - 1) / 2),
+        }
     }
     /// A convolution without padding.
     pub fn valid(channels: usize, filters: usize, kernel: (usize, usize)) -> Self {
-        Conv { channels, filters, kernel, dilation: 1, before: (0, 0) }
+        Conv {
+            channels,
+            filters,
+            kernel,
+            dilation: 1,
+            before: (0, 0),
+        }
     }
 
     fn input(&self) -> Shape {
@@ -56,7 +68,11 @@ impl Conv {
     }
     /// Runs of adjoining words under a row of the kernel, and their length: one where columns touch.
     fn runs(&self, lanes: usize) -> (usize, usize) {
-        if self.dilation == 1 { (1, self.kernel.1 * lanes) } else { (self.kernel.1, lanes) }
+        if self.dilation == 1 {
+            (1, self.kernel.1 * lanes)
+        } else {
+            (self.kernel.1, lanes)
+        }
     }
     /// Length of the packed weights.
     pub fn weights(&self) -> usize {
@@ -68,7 +84,11 @@ impl Conv {
     }
     /// Index in the packed weights of filter `o`, channel `c`, row and column of the kernel.
     pub fn index(&self, o: usize, c: usize, ky: usize, kx: usize) -> usize {
-        let (g, l, s) = (group(self.filters), self.input().lanes(), self.input().blocks());
+        let (g, l, s) = (
+            group(self.filters),
+            self.input().lanes(),
+            self.input().blocks(),
+        );
         ((((o / g * s + c / l) * self.kernel.0 + ky) * self.kernel.1 + kx) * l + c % l) * g + o % g
     }
     fn each(&self, mut f: impl FnMut(usize, usize)) {
@@ -86,7 +106,10 @@ impl Conv {
     }
     /// PyTorch's `[filter][channel][row][column]` to packed.
     pub fn pack(&self, w: &[f32]) -> Vec<f32> {
-        assert_eq!(w.len(), self.filters * self.channels * self.kernel.0 * self.kernel.1);
+        assert_eq!(
+            w.len(),
+            self.filters * self.channels * self.kernel.0 * self.kernel.1
+        );
         let mut out = vec![0.0; self.weights()];
         self.each(|i, at| out[at] = w[i]);
         out
@@ -101,7 +124,12 @@ impl Conv {
     /// The convolution that carries the gradient back.
     pub fn adjoint(&self) -> Conv {
         let reach = (self.kernel.0 - 1, (self.kernel.1 - 1) * self.dilation);
-        Conv { channels: self.filters, filters: self.channels, before: (reach.0 - self.before.0, reach.1 - self.before.1), ..*self }
+        Conv {
+            channels: self.filters,
+            filters: self.channels,
+            before: (reach.0 - self.before.0, reach.1 - self.before.1),
+            ..*self
+        }
     }
     /// Packed weights of [`Conv::adjoint`], written to `out`.
     pub fn transpose(&self, w: &[f32], out: &mut Vec<f32>) {
@@ -111,7 +139,8 @@ impl Conv {
             for c in 0..self.channels {
                 for ky in 0..self.kernel.0 {
                     for kx in 0..self.kernel.1 {
-                        out[back.index(c, o, self.kernel.0 - 1 - ky, self.kernel.1 - 1 - kx)] = w[self.index(o, c, ky, kx)];
+                        out[back.index(c, o, self.kernel.0 - 1 - ky, self.kernel.1 - 1 - kx)] =
+                            w[self.index(o, c, ky, kx)];
                     }
                 }
             }
@@ -119,38 +148,77 @@ impl Conv {
     }
     /// Zeros that the input needs on either side for this output.
     pub fn border(&self, input: Shape, output: Shape) -> (usize, usize) {
-        let after = |out: usize, before: usize, reach: usize, n: usize| (out + reach).saturating_sub(before + n);
+        let after = |out: usize, before: usize, reach: usize, n: usize| {
+            (out + reach).saturating_sub(before + n)
+        };
         let reach = (self.kernel.0 - 1, (self.kernel.1 - 1) * self.dilation);
         (
-            self.before.0.max(after(output.height, self.before.0, reach.0, input.height)),
-            self.before.1.max(after(output.width, self.before.1, reach.1, input.width)),
+            self.before
+                .0
+                .max(after(output.height, self.before.0, reach.0, input.height)),
+            self.before
+                .1
+                .max(after(output.width, self.before.1, reach.1, input.width)),
         )
     }
 
     fn check(&self, x: (Shape, (usize, usize)), y: Shape, weights: usize) {
-        assert_eq!((x.0.channels, y.channels), (self.channels, self.filters), "channels");
+        assert_eq!(
+            (x.0.channels, y.channels),
+            (self.channels, self.filters),
+            "channels"
+        );
         assert_eq!(weights, self.weights(), "weights");
         let need = self.border(x.0, y);
-        assert!(need.0 <= x.1.0 && need.1 <= x.1.1, "a border of {need:?} is needed, {:?} is there", x.1);
+        assert!(
+            need.0 <= x.1.0 && need.1 <= x.1.1,
+            "a border of {need:?} is needed, {:?} is there",
+            x.1
+        );
         assert!(y.channels >= WIDTH || y.channels == y.lanes());
     }
 
     /// `y = conv(x) + bias`, then what `then` says. `parallel` shares the work among threads.
-    pub fn forward(&self, isa: Isa, x: &Maps, w: &[f32], bias: &[f32], y: &mut Maps, then: Epilogue, parallel: bool) {
+    pub fn forward(
+        &self,
+        isa: Isa,
+        x: &Maps,
+        w: &[f32],
+        bias: &[f32],
+        y: &mut Maps,
+        then: Epilogue,
+        parallel: bool,
+    ) {
         self.check((x.shape(), x.border()), y.shape(), w.len());
         assert!(y.shape().lanes() == WIDTH, "outputs come in sixteens");
-        let job = Job::new::<Single<crate::lanes::Portable>>(self, x, w.as_ptr(), bias, y, then, isa);
-        job.share(parallel, |group, rows, tiles| run_single(isa, &job, group, rows, tiles));
+        let job =
+            Job::new::<Single<crate::lanes::Portable>>(self, x, w.as_ptr(), bias, y, then, isa);
+        job.share(parallel, |group, rows, tiles| {
+            run_single(isa, &job, group, rows, tiles)
+        });
     }
 
     /// As [`Conv::forward`] in `bf16`, sums in single precision; `w` from [`Conv::pack_bf16`].
     #[cfg(target_arch = "x86_64")]
-    pub fn forward_bf16(&self, x: &Maps<u16>, w: &[u32], bias: &[f32], y: &mut Maps<u16>, then: Epilogue, parallel: bool) {
+    pub fn forward_bf16(
+        &self,
+        x: &Maps<u16>,
+        w: &[u32],
+        bias: &[f32],
+        y: &mut Maps<u16>,
+        then: Epilogue,
+        parallel: bool,
+    ) {
         assert!(crate::tile::has_bf16(), "the processor has no bf16");
         self.check((x.shape(), x.border()), y.shape(), 2 * w.len());
-        assert!(y.shape().lanes() == WIDTH && x.shape().lanes() == WIDTH, "channels come in sixteens");
+        assert!(
+            y.shape().lanes() == WIDTH && x.shape().lanes() == WIDTH,
+            "channels come in sixteens"
+        );
         let job = Job::new::<crate::tile::Brain>(self, x, w.as_ptr(), bias, y, then, Isa::Avx512);
-        job.share(parallel, |group, rows, tiles| run_bf16(&job, group, rows, tiles));
+        job.share(parallel, |group, rows, tiles| {
+            run_bf16(&job, group, rows, tiles)
+        });
     }
 
     /// Packed weights as pairs of channels in `bf16`.
@@ -162,7 +230,11 @@ impl Conv {
     pub fn grad_weights(&self, isa: Isa, x: &Maps, dy: &Maps, dw: &mut [f32], db: &mut [f32]) {
         self.check((x.shape(), x.border()), dy.shape(), dw.len());
         assert_eq!((db.len(), dy.shape().lanes()), (self.biases(), WIDTH));
-        let b = if isa == Isa::Avx512 { group(self.filters) / WIDTH } else { 1 };
+        let b = if isa == Isa::Avx512 {
+            group(self.filters) / WIDTH
+        } else {
+            1
+        };
         let lanes = x.shape().lanes();
         let (taps, run) = self.runs(lanes);
         let max = match (isa, b) {
@@ -210,7 +282,9 @@ impl Conv {
 /// Rows of `[word][output]` weights to pairs of rows in `bf16`.
 pub(crate) fn pairs(w: &[f32], group: usize) -> Vec<u32> {
     let half = |x: f32| u32::from(crate::tile::to_bf16(x));
-    w.chunks_exact(2 * group).flat_map(|two| (0..group).map(|o| half(two[o]) | half(two[group + o]) << 16)).collect()
+    w.chunks_exact(2 * group)
+        .flat_map(|two| (0..group).map(|o| half(two[o]) | half(two[group + o]) << 16))
+        .collect()
 }
 
 /// Addresses and strides of one convolution; lengths in words (input) and elements (output).
@@ -244,7 +318,15 @@ struct Job<W, E> {
 unsafe impl<W, E> Sync for Job<W, E> {}
 
 impl<W: Copy, E: Copy + Default> Job<W, E> {
-    fn new<M: Mac<Word = W, Element = E>>(c: &Conv, x: &Maps<E>, w: *const W, bias: &[f32], y: &mut Maps<E>, then: Epilogue, isa: Isa) -> Self {
+    fn new<M: Mac<Word = W, Element = E>>(
+        c: &Conv,
+        x: &Maps<E>,
+        w: *const W,
+        bias: &[f32],
+        y: &mut Maps<E>,
+        then: Epilogue,
+        isa: Isa,
+    ) -> Self {
         assert_eq!(bias.len(), c.biases());
         let s = y.shape();
         let same = |m: Shape| assert_eq!(m, s, "maps of the epilogue");
@@ -290,13 +372,21 @@ impl<W: Copy, E: Copy + Default> Job<W, E> {
             keep: then.keep.map(|m| {
                 same(m.shape());
                 let at = m.at(0, 0, 0);
-                (m.as_mut_ptr().wrapping_add(at), m.block_step(), m.row_step())
+                (
+                    m.as_mut_ptr().wrapping_add(at),
+                    m.block_step(),
+                    m.row_step(),
+                )
             }),
         }
     }
 
     /// Calls `work(group, rows, tiles)` for all of the output, on all threads if `parallel`.
-    fn share(&self, parallel: bool, work: impl Fn(usize, std::ops::Range<usize>, std::ops::Range<usize>) + Sync) {
+    fn share(
+        &self,
+        parallel: bool,
+        work: impl Fn(usize, std::ops::Range<usize>, std::ops::Range<usize>) + Sync,
+    ) {
         let tiles = self.columns.div_ceil(self.tile);
         if !parallel {
             (0..self.groups).for_each(|g| work(g, 0..self.rows, 0..tiles));
@@ -340,11 +430,21 @@ fn run_single(isa: Isa, job: &Job<f32, f32>, group: usize, rows: Span, tiles: Sp
         type M = Single<crate::lanes::Avx512>;
         unsafe {
             match (job.group, job.step) {
-                (32, 16) => choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 16>(job, g, rows, tiles)),
-                (32, _) => choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 0>(job, g, rows, tiles)),
-                (_, 16) => choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 16>(job, g, rows, tiles)),
-                (_, 1) => choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 1>(job, g, rows, tiles)),
-                _ => choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 0>(job, g, rows, tiles)),
+                (32, 16) => {
+                    choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 16>(job, g, rows, tiles))
+                }
+                (32, _) => {
+                    choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 0>(job, g, rows, tiles))
+                }
+                (_, 16) => {
+                    choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 16>(job, g, rows, tiles))
+                }
+                (_, 1) => {
+                    choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 1>(job, g, rows, tiles))
+                }
+                _ => {
+                    choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 0>(job, g, rows, tiles))
+                }
             }
         }
     }
@@ -366,7 +466,9 @@ fn run_single(isa: Isa, job: &Job<f32, f32>, group: usize, rows: Span, tiles: Sp
             Isa::Avx512 => avx512(job, group, rows, tiles),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2(job, group, rows, tiles),
-            _ => choose!(job.tile, [1 4], forward::<Single<crate::lanes::Portable>, 1, 0>(job, group, rows, tiles)),
+            _ => {
+                choose!(job.tile, [1 4], forward::<Single<crate::lanes::Portable>, 1, 0>(job, group, rows, tiles))
+            }
         }
     }
 }
@@ -378,8 +480,12 @@ fn run_bf16(job: &Job<u32, u16>, group: usize, rows: Span, tiles: Span) {
         type M = crate::tile::Brain;
         unsafe {
             match job.group {
-                32 => choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 8>(job, g, rows, tiles)),
-                _ => choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 8>(job, g, rows, tiles)),
+                32 => {
+                    choose!(job.tile, [1 2 3 4 5 6 7 8 10 12 13 14], forward::<M, 2, 8>(job, g, rows, tiles))
+                }
+                _ => {
+                    choose!(job.tile, [1 2 3 4 5 6 8 12 16 20 24], forward::<M, 1, 8>(job, g, rows, tiles))
+                }
             }
         }
     }
@@ -390,14 +496,23 @@ fn run_bf16(job: &Job<u32, u16>, group: usize, rows: Span, tiles: Span) {
 /// # Safety
 /// The instruction set of `M`; `job` describes valid memory.
 #[inline(always)]
-unsafe fn forward<M: Mac, const B: usize, const STEP: usize, const T: usize>(job: &Job<M::Word, M::Element>, group: usize, rows: Span, tiles: Span) {
+unsafe fn forward<M: Mac, const B: usize, const STEP: usize, const T: usize>(
+    job: &Job<M::Word, M::Element>,
+    group: usize,
+    rows: Span,
+    tiles: Span,
+) {
     let step = if STEP == 0 { job.step } else { STEP };
     unsafe {
         // Narrow registers take a group of 32 outputs in two passes.
         for part in 0..job.group / (B * WIDTH) {
             let first = group * (job.group / WIDTH) + part * B;
-            let bias: [M::Sum; B] = std::array::from_fn(|b| M::Sum::load(job.bias.add((first + b) * WIDTH)));
-            let start = job.w.add(group * job.blocks * job.kernel_rows * job.taps * job.run * job.group + part * B * WIDTH);
+            let bias: [M::Sum; B] =
+                std::array::from_fn(|b| M::Sum::load(job.bias.add((first + b) * WIDTH)));
+            let start = job.w.add(
+                group * job.blocks * job.kernel_rows * job.taps * job.run * job.group
+                    + part * B * WIDTH,
+            );
             for y in rows.clone() {
                 for tile in tiles.clone() {
                     let column = (tile * T).min(job.columns - T);
@@ -405,9 +520,18 @@ unsafe fn forward<M: Mac, const B: usize, const STEP: usize, const T: usize>(job
                     let mut w = start;
                     for block in 0..job.blocks {
                         for ky in 0..job.kernel_rows {
-                            let x = job.x.add(block * job.x_block + (y + ky) * job.x_row + column * step);
+                            let x = job
+                                .x
+                                .add(block * job.x_block + (y + ky) * job.x_row + column * step);
                             for tap in 0..job.taps {
-                                multiply::<M, B, T>(&mut sum, x.add(tap * job.tap_step), (step, 1), job.run, w, job.group);
+                                multiply::<M, B, T>(
+                                    &mut sum,
+                                    x.add(tap * job.tap_step),
+                                    (step, 1),
+                                    job.run,
+                                    w,
+                                    job.group,
+                                );
                                 w = w.add(job.run * job.group);
                             }
                         }
@@ -424,11 +548,20 @@ unsafe fn forward<M: Mac, const B: usize, const STEP: usize, const T: usize>(job
 /// # Safety
 /// As [`forward`].
 #[inline(always)]
-unsafe fn finish<M: Mac, const B: usize, const T: usize>(job: &Job<M::Word, M::Element>, sum: &[M::Sum; T], block: usize, y: usize, column: usize) {
+unsafe fn finish<M: Mac, const B: usize, const T: usize>(
+    job: &Job<M::Word, M::Element>,
+    sum: &[M::Sum; T],
+    block: usize,
+    y: usize,
+    column: usize,
+) {
     unsafe {
         let mut v = *sum;
         if let Some((m, step, row, slope)) = job.mask {
-            let (m, slope) = (m.add(block * step + y * row + column * WIDTH), M::Sum::splat(slope));
+            let (m, slope) = (
+                m.add(block * step + y * row + column * WIDTH),
+                M::Sum::splat(slope),
+            );
             for t in 0..T {
                 v[t] = v[t].leaky(M::Sum::load(m.add(t * WIDTH)), slope);
             }
@@ -451,7 +584,9 @@ unsafe fn finish<M: Mac, const B: usize, const T: usize>(job: &Job<M::Word, M::E
                 v[t] = v[t].leaky(v[t], slope);
             }
         }
-        let out = job.y.add(block * job.y_block + y * job.y_row + column * WIDTH);
+        let out = job
+            .y
+            .add(block * job.y_block + y * job.y_row + column * WIDTH);
         for t in 0..T {
             M::store(v[t], out.add(t * WIDTH));
         }
@@ -498,7 +633,11 @@ fn grad_weights(isa: Isa, job: &GradJob) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(job: &GradJob) {
-        unsafe { grad_all::<1>(job, |j, p, n| choose_grad_small::<crate::lanes::Avx2, 1>(j, p, n)) }
+        unsafe {
+            grad_all::<1>(job, |j, p, n| {
+                choose_grad_small::<crate::lanes::Avx2, 1>(j, p, n)
+            })
+        }
     }
     // SAFETY: the set was detected on this machine; shapes were checked by the caller.
     unsafe {
@@ -507,7 +646,9 @@ fn grad_weights(isa: Isa, job: &GradJob) {
             Isa::Avx512 => avx512(job),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2(job),
-            _ => grad_all::<1>(job, |j, p, n| choose_grad_small::<crate::lanes::Portable, 1>(j, p, n)),
+            _ => grad_all::<1>(job, |j, p, n| {
+                choose_grad_small::<crate::lanes::Portable, 1>(j, p, n)
+            }),
         }
     }
 }
@@ -550,8 +691,16 @@ unsafe fn grad_all<const B: usize>(job: &GradJob, run: impl Fn(&GradJob, Place, 
                         for j in (0..job.run).step_by(job.per) {
                             for part in (0..job.group / WIDTH).step_by(B) {
                                 let place = Place {
-                                    x: job.x.add(job.x_at + block * job.x_block + ky * job.x_row + tap * job.tap_step + j),
-                                    dy: job.dy.add(job.dy_at + (g * job.group / WIDTH + part) * job.dy_block),
+                                    x: job.x.add(
+                                        job.x_at
+                                            + block * job.x_block
+                                            + ky * job.x_row
+                                            + tap * job.tap_step
+                                            + j,
+                                    ),
+                                    dy: job.dy.add(
+                                        job.dy_at + (g * job.group / WIDTH + part) * job.dy_block,
+                                    ),
                                     dw: job.dw.add((row + j) * job.group + part * WIDTH),
                                 };
                                 run(job, place, job.per.min(job.run - j));
@@ -621,12 +770,18 @@ mod tests {
                 for ch in 0..c.channels {
                     for ky in 0..c.kernel.0 {
                         for kx in 0..c.kernel.1 {
-                            let (r, q) = ((i + ky) as isize - c.before.0 as isize, (j + kx * c.dilation) as isize - c.before.1 as isize);
+                            let (r, q) = (
+                                (i + ky) as isize - c.before.0 as isize,
+                                (j + kx * c.dilation) as isize - c.before.1 as isize,
+                            );
                             if r < 0 || q < 0 || r >= s.height as isize || q >= s.width as isize {
                                 continue;
                             }
                             let v = x[(ch * s.height + r as usize) * s.width + q as usize];
-                            sum += f64::from(v) * f64::from(w[((o * c.channels + ch) * c.kernel.0 + ky) * c.kernel.1 + kx]);
+                            sum += f64::from(v)
+                                * f64::from(
+                                    w[((o * c.channels + ch) * c.kernel.0 + ky) * c.kernel.1 + kx],
+                                );
                         }
                     }
                 }
@@ -637,7 +792,10 @@ mod tests {
     }
 
     fn dot(a: &[f32], b: &[f32]) -> f64 {
-        a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum()
     }
 
     proptest! {
@@ -687,8 +845,18 @@ mod tests {
     /// Golden values of torch.nn.functional.conv1d (dilation 3, "same") and its gradients, written by scripts/golden.py.
     #[test]
     fn agrees_with_pytorch() {
-        let wave = |k: usize| (0..k).map(|i| (0.37 * i as f64 + 0.11 * k as f64).sin() as f32).collect::<Vec<_>>();
-        let c = Conv { channels: 16, filters: 16, kernel: (1, 5), dilation: 3, before: (0, 6) };
+        let wave = |k: usize| {
+            (0..k)
+                .map(|i| (0.37 * i as f64 + 0.11 * k as f64).sin() as f32)
+                .collect::<Vec<_>>()
+        };
+        let c = Conv {
+            channels: 16,
+            filters: 16,
+            kernel: (1, 5),
+            dilation: 3,
+            before: (0, 6),
+        };
         let s = Shape::line(16, 20);
         let (mut x, mut g) = (Maps::zeros(s, (0, 6)), Maps::zeros(s, (0, 6)));
         x.row_mut(0, 0).copy_from_slice(&wave(320));
@@ -700,12 +868,30 @@ mod tests {
         for isa in Isa::available() {
             let (mut y, mut dx) = (Maps::zeros(s, (0, 0)), Maps::zeros(s, (0, 0)));
             c.forward(isa, &x, &w, &b, &mut y, Epilogue::default(), false);
-            c.adjoint().forward(isa, &g, &wt, &[0.0; 16], &mut dx, Epilogue::default(), false);
+            c.adjoint().forward(
+                isa,
+                &g,
+                &wt,
+                &[0.0; 16],
+                &mut dx,
+                Epilogue::default(),
+                false,
+            );
             let (mut dw, mut db) = (vec![0.0; w.len()], vec![0.0; 16]);
             c.grad_weights(isa, &x, &g, &mut dw, &mut db);
             let (y, dx) = (y.row(0, 0), dx.row(0, 0));
-            let got = [y[3 * 16 + 2], y[19 * 16 + 15], dx[1], dx[10 * 16 + 7], dw[0], dw[4 * 256 + 15 * 16 + 3]];
-            for (a, e) in got.iter().zip([-22.1941f32, -19.2524, 18.7133, 24.508, -0.3573, -1.3991]) {
+            let got = [
+                y[3 * 16 + 2],
+                y[19 * 16 + 15],
+                dx[1],
+                dx[10 * 16 + 7],
+                dw[0],
+                dw[4 * 256 + 15 * 16 + 3],
+            ];
+            for (a, e) in got
+                .iter()
+                .zip([-22.1941f32, -19.2524, 18.7133, 24.508, -0.3573, -1.3991])
+            {
                 assert!((a - e).abs() < 2e-3, "{isa:?}: {got:?}");
             }
         }
@@ -716,18 +902,34 @@ mod tests {
         let c = Conv::same(16, 32, (3, 3));
         let s = Shape::new(16, 5, 9);
         let out = Shape { channels: 32, ..s };
-        let (x, act, old) = (maps(s, (1, 1), 1), maps(out, (2, 0), 2), maps(out, (0, 1), 3));
+        let (x, act, old) = (
+            maps(s, (1, 1), 1),
+            maps(out, (2, 0), 2),
+            maps(out, (0, 1), 3),
+        );
         let w = c.pack(&noise(16 * 32 * 9, 4));
         let bias = noise(32, 5);
         for isa in Isa::available() {
-            let (mut plain, mut y, mut kept) = (Maps::zeros(out, (0, 0)), Maps::zeros(out, (0, 0)), Maps::zeros(out, (1, 1)));
+            let (mut plain, mut y, mut kept) = (
+                Maps::zeros(out, (0, 0)),
+                Maps::zeros(out, (0, 0)),
+                Maps::zeros(out, (1, 1)),
+            );
             c.forward(isa, &x, &w, &bias, &mut plain, Epilogue::default(), false);
-            let then = Epilogue { mask: Some((&act, 0.25)), add: Some(&old), slope: Some(0.5), keep: Some(&mut kept) };
+            let then = Epilogue {
+                mask: Some((&act, 0.25)),
+                add: Some(&old),
+                slope: Some(0.5),
+                keep: Some(&mut kept),
+            };
             c.forward(isa, &x, &w, &bias, &mut y, then, true);
             let leaky = |v: f32, s: f32| if v > 0.0 { v } else { s * v };
             for (i, p) in plain.planes().iter().enumerate() {
                 let v = p * if act.planes()[i] > 0.0 { 1.0 } else { 0.25 } + old.planes()[i];
-                assert!((y.planes()[i] - leaky(v, 0.5)).abs() < 1e-5 && (kept.planes()[i] - v).abs() < 1e-5);
+                assert!(
+                    (y.planes()[i] - leaky(v, 0.5)).abs() < 1e-5
+                        && (kept.planes()[i] - v).abs() < 1e-5
+                );
             }
         }
     }
@@ -746,11 +948,37 @@ mod tests {
         let w = c.pack(&noise(32 * 48 * 15, 2));
         let bias = noise(48, 3);
         let mut want = Maps::zeros(out, (0, 0));
-        c.forward(Isa::best(), &x, &w, &bias, &mut want, Epilogue { slope: Some(0.1), ..Epilogue::default() }, false);
+        c.forward(
+            Isa::best(),
+            &x,
+            &w,
+            &bias,
+            &mut want,
+            Epilogue {
+                slope: Some(0.1),
+                ..Epilogue::default()
+            },
+            false,
+        );
         let mut half = Maps::<u16>::zeros(s, (1, 2));
-        half.fill_planes(&x.planes().iter().map(|v| crate::tile::to_bf16(*v)).collect::<Vec<_>>());
+        half.fill_planes(
+            &x.planes()
+                .iter()
+                .map(|v| crate::tile::to_bf16(*v))
+                .collect::<Vec<_>>(),
+        );
         let mut y = Maps::<u16>::zeros(out, (0, 0));
-        c.forward_bf16(&half, &c.pack_bf16(&w), &bias, &mut y, Epilogue { slope: Some(0.1), ..Epilogue::default() }, true);
+        c.forward_bf16(
+            &half,
+            &c.pack_bf16(&w),
+            &bias,
+            &mut y,
+            Epilogue {
+                slope: Some(0.1),
+                ..Epilogue::default()
+            },
+            true,
+        );
         for (a, e) in y.planes().iter().zip(want.planes()) {
             let a = crate::tile::from_bf16(*a);
             assert!((a - e).abs() < 0.02 * (1.0 + e.abs()), "{a} {e}");

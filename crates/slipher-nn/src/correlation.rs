@@ -60,7 +60,12 @@ impl Correlation {
     /// If `nfft` is shorter than grid + lags, or not 2 · 2^a 3^b 5^c.
     pub fn new(nfft: usize, grid: usize, min_lag: i32, lags: usize, patterns: usize) -> Self {
         assert!(grid + lags <= nfft, "transform shorter than grid + lags");
-        Correlation { plan: LaneFft::new(nfft), min_lag, lags, patterns }
+        Correlation {
+            plan: LaneFft::new(nfft),
+            min_lag,
+            lags,
+            patterns,
+        }
     }
 
     fn nfft(&self) -> usize {
@@ -89,10 +94,20 @@ impl Correlation {
 
     /// The same correlation for windows that lie in grid positions `first .. first + grid`: a shorter transform, with
     /// `first` as its position 0; and the part of the pattern weights it needs. None if it would not be much shorter.
-    pub fn windowed(&self, w: &[f32], first: usize, grid: usize) -> Option<(Correlation, Vec<f32>)> {
+    pub fn windowed(
+        &self,
+        w: &[f32],
+        first: usize,
+        grid: usize,
+    ) -> Option<(Correlation, Vec<f32>)> {
         assert_eq!(w.len(), self.weights());
         let nfft = (grid + self.lags..self.nfft() * 9 / 10).find(|n| LaneFft::fits(*n))?;
-        let short = Correlation { plan: LaneFft::new(nfft), min_lag: self.min_lag, lags: self.lags, patterns: self.patterns };
+        let short = Correlation {
+            plan: LaneFft::new(nfft),
+            min_lag: self.min_lag,
+            lags: self.lags,
+            patterns: self.patterns,
+        };
         let cut = self.cut(w, first, grid, nfft);
         Some((short, cut))
     }
@@ -102,17 +117,28 @@ impl Correlation {
     pub fn cut(&self, w: &[f32], first: usize, grid: usize, nfft: usize) -> Vec<f32> {
         assert!(grid + self.lags <= nfft && w.len() == self.weights());
         let mut cut = vec![0.0; self.patterns * WIDTH * nfft];
-        let (lo, hi) = (1 - i64::from(self.min_lag) - self.lags as i64, grid as i64 - i64::from(self.min_lag));
+        let (lo, hi) = (
+            1 - i64::from(self.min_lag) - self.lags as i64,
+            grid as i64 - i64::from(self.min_lag),
+        );
         for (to, from) in cut.chunks_exact_mut(nfft).zip(w.chunks_exact(self.nfft())) {
             for j in lo..hi {
-                to[j.rem_euclid(nfft as i64) as usize] = from[(first as i64 + j).rem_euclid(self.nfft() as i64) as usize];
+                to[j.rem_euclid(nfft as i64) as usize] =
+                    from[(first as i64 + j).rem_euclid(self.nfft() as i64) as usize];
             }
         }
         cut
     }
 
     /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position `offset`.
-    pub fn rows_spectrum(&self, isa: Isa, rows: &Maps, offset: usize, out: &mut Vec<f32>, s: &mut Scratch) {
+    pub fn rows_spectrum(
+        &self,
+        isa: Isa,
+        rows: &Maps,
+        offset: usize,
+        out: &mut Vec<f32>,
+        s: &mut Scratch,
+    ) {
         let len = rows.shape().width;
         assert_eq!((rows.shape().channels, rows.shape().height), (WIDTH, 1));
         assert!(offset + len + self.lags <= self.nfft());
@@ -132,7 +158,11 @@ impl Correlation {
             .map_init(Scratch::default, |s, planes| {
                 s.series.resize(n * WIDTH, 0.0);
                 for (k, plane) in planes.chunks_exact(n).enumerate() {
-                    s.series[k..].iter_mut().step_by(WIDTH).zip(plane).for_each(|(o, v)| *o = *v);
+                    s.series[k..]
+                        .iter_mut()
+                        .step_by(WIDTH)
+                        .zip(plane)
+                        .for_each(|(o, v)| *o = *v);
                 }
                 let mut out = vec![];
                 self.plan.forward(isa, &mut s.series, &mut out, &mut s.fft);
@@ -140,34 +170,53 @@ impl Correlation {
             })
             .collect();
         let mut by_channel = vec![0.0; nf * np * PAIR];
-        by_channel.par_chunks_mut(np * PAIR).enumerate().for_each(|(f, o)| {
-            for (p, spectrum) in spectra.iter().enumerate() {
-                o[p * PAIR..(p + 1) * PAIR].copy_from_slice(&spectrum[f * PAIR..(f + 1) * PAIR]);
-            }
-        });
-        let mut by_pattern = vec![0.0; self.blocks() * nf * WIDTH * PAIR];
-        by_pattern.par_chunks_mut(WIDTH * PAIR).enumerate().for_each(|(i, o)| {
-            let (block, f) = (i / nf, i % nf);
-            for (lane, spectrum) in spectra[block * WIDTH..].iter().take(WIDTH).enumerate() {
-                for k in 0..WIDTH {
-                    o[k * PAIR + lane] = spectrum[f * PAIR + k];
-                    o[k * PAIR + WIDTH + lane] = spectrum[f * PAIR + WIDTH + k];
+        by_channel
+            .par_chunks_mut(np * PAIR)
+            .enumerate()
+            .for_each(|(f, o)| {
+                for (p, spectrum) in spectra.iter().enumerate() {
+                    o[p * PAIR..(p + 1) * PAIR]
+                        .copy_from_slice(&spectrum[f * PAIR..(f + 1) * PAIR]);
                 }
-            }
-        });
-        PatternSpectra { by_pattern, by_channel }
+            });
+        let mut by_pattern = vec![0.0; self.blocks() * nf * WIDTH * PAIR];
+        by_pattern
+            .par_chunks_mut(WIDTH * PAIR)
+            .enumerate()
+            .for_each(|(i, o)| {
+                let (block, f) = (i / nf, i % nf);
+                for (lane, spectrum) in spectra[block * WIDTH..].iter().take(WIDTH).enumerate() {
+                    for k in 0..WIDTH {
+                        o[k * PAIR + lane] = spectrum[f * PAIR + k];
+                        o[k * PAIR + WIDTH + lane] = spectrum[f * PAIR + WIDTH + k];
+                    }
+                }
+            });
+        PatternSpectra {
+            by_pattern,
+            by_channel,
+        }
     }
 
     /// Correlations `[pattern][lag]` of each of the feature spectra, into `outs`.
-    pub fn correlate(&self, isa: Isa, features: &[&[f32]], patterns: &PatternSpectra, outs: &mut [&mut Vec<f32>], s: &mut Scratch) {
+    pub fn correlate(
+        &self,
+        isa: Isa,
+        features: &[&[f32]],
+        patterns: &PatternSpectra,
+        outs: &mut [&mut Vec<f32>],
+        s: &mut Scratch,
+    ) {
         assert_eq!(features.len(), outs.len());
         let (nf, size) = (self.frequencies(), self.frequencies() * PAIR);
         for (together, outs) in features.chunks(TOGETHER).zip(outs.chunks_mut(TOGETHER)) {
             assert!(together.iter().all(|f| f.len() == size));
             s.products.resize(together.len() * size, 0.0);
-            outs.iter_mut().for_each(|o| o.resize(self.patterns * self.lags, 0.0));
+            outs.iter_mut()
+                .for_each(|o| o.resize(self.patterns * self.lags, 0.0));
             for block in 0..self.blocks() {
-                let w = &patterns.by_pattern[block * nf * WIDTH * PAIR..(block + 1) * nf * WIDTH * PAIR];
+                let w = &patterns.by_pattern
+                    [block * nf * WIDTH * PAIR..(block + 1) * nf * WIDTH * PAIR];
                 products(isa, together, w, &mut s.products);
                 for (product, out) in s.products.chunks_exact(size).zip(outs.iter_mut()) {
                     self.plan.inverse(isa, product, &mut s.series, &mut s.fft);
@@ -197,25 +246,46 @@ impl Correlation {
         for block in 0..self.blocks() {
             s.series.clear();
             s.series.resize(self.nfft() * WIDTH, 0.0);
-            for (p, row) in grad.chunks_exact(self.lags).skip(block * WIDTH).take(WIDTH).enumerate() {
+            for (p, row) in grad
+                .chunks_exact(self.lags)
+                .skip(block * WIDTH)
+                .take(WIDTH)
+                .enumerate()
+            {
                 for (l, g) in row.iter().enumerate() {
                     s.series[self.wrap(l) * WIDTH + p] = *g;
                 }
             }
-            self.plan.forward(isa, &mut s.series, &mut s.spectrum, &mut s.fft);
+            self.plan
+                .forward(isa, &mut s.series, &mut s.spectrum, &mut s.fft);
             out.extend_from_slice(&s.spectrum);
         }
     }
 
     /// Gradient of the feature maps, df[i][k] = Σ_p Σ_ℓ g[p][ℓ] w[p][k][i − ℓ].
-    pub fn grad_rows(&self, isa: Isa, grad: &[f32], patterns: &PatternSpectra, offset: usize, rows: &mut Maps, s: &mut Scratch) {
+    pub fn grad_rows(
+        &self,
+        isa: Isa,
+        grad: &[f32],
+        patterns: &PatternSpectra,
+        offset: usize,
+        rows: &mut Maps,
+        s: &mut Scratch,
+    ) {
         let (nf, np) = (self.frequencies(), self.patterns);
-        assert_eq!((grad.len(), patterns.by_channel.len()), (self.blocks() * nf * PAIR, nf * np * PAIR));
+        assert_eq!(
+            (grad.len(), patterns.by_channel.len()),
+            (self.blocks() * nf * PAIR, nf * np * PAIR)
+        );
         s.products.resize(nf * PAIR, 0.0);
         back_products(isa, nf, np, grad, &patterns.by_channel, &mut s.products);
-        self.plan.inverse(isa, &s.products[..nf * PAIR], &mut s.series, &mut s.fft);
+        self.plan
+            .inverse(isa, &s.products[..nf * PAIR], &mut s.series, &mut s.fft);
         let (scale, n) = (1.0 / self.nfft() as f32, rows.shape().width * WIDTH);
-        rows.row_mut(0, 0).iter_mut().zip(&s.series[offset * WIDTH..][..n]).for_each(|(o, v)| *o = v * scale);
+        rows.row_mut(0, 0)
+            .iter_mut()
+            .zip(&s.series[offset * WIDTH..][..n])
+            .for_each(|(o, v)| *o = v * scale);
     }
 
     /// Gradient of the patterns summed over a batch, in the order of the batch.
@@ -223,22 +293,34 @@ impl Correlation {
         let (n, nf, np) = (self.nfft(), self.frequencies(), self.patterns);
         let mut spec = vec![0.0f32; nf * np * PAIR];
         const CHUNK: usize = 64;
-        spec.par_chunks_mut(np * PAIR * CHUNK).enumerate().for_each(|(chunk, out)| {
-            for (f, g) in features.iter().zip(grads) {
-                assert_eq!((f.len(), g.len()), (nf * PAIR, self.blocks() * nf * PAIR));
-                outer_products(isa, chunk * CHUNK, nf, np, f, g, out);
-            }
-        });
+        spec.par_chunks_mut(np * PAIR * CHUNK)
+            .enumerate()
+            .for_each(|(chunk, out)| {
+                for (f, g) in features.iter().zip(grads) {
+                    assert_eq!((f.len(), g.len()), (nf * PAIR, self.blocks() * nf * PAIR));
+                    outer_products(isa, chunk * CHUNK, nf, np, f, g, out);
+                }
+            });
         let mut dw = vec![0.0f32; self.weights()];
-        dw.par_chunks_mut(n * WIDTH).enumerate().for_each_init(Scratch::default, |s, (p, planes)| {
-            s.spectrum.clear();
-            (0..nf).for_each(|f| s.spectrum.extend_from_slice(&spec[(f * np + p) * PAIR..][..PAIR]));
-            self.plan.inverse(isa, &s.spectrum, &mut s.series, &mut s.fft);
-            let scale = 1.0 / n as f32;
-            for (k, plane) in planes.chunks_exact_mut(n).enumerate() {
-                plane.iter_mut().zip(s.series[k..].iter().step_by(WIDTH)).for_each(|(o, v)| *o = v * scale);
-            }
-        });
+        dw.par_chunks_mut(n * WIDTH).enumerate().for_each_init(
+            Scratch::default,
+            |s, (p, planes)| {
+                s.spectrum.clear();
+                (0..nf).for_each(|f| {
+                    s.spectrum
+                        .extend_from_slice(&spec[(f * np + p) * PAIR..][..PAIR])
+                });
+                self.plan
+                    .inverse(isa, &s.spectrum, &mut s.series, &mut s.fft);
+                let scale = 1.0 / n as f32;
+                for (k, plane) in planes.chunks_exact_mut(n).enumerate() {
+                    plane
+                        .iter_mut()
+                        .zip(s.series[k..].iter().step_by(WIDTH))
+                        .for_each(|(o, v)| *o = v * scale);
+                }
+            },
+        );
         dw
     }
 }
@@ -280,10 +362,19 @@ unsafe fn products_of<L: Lanes, const B: usize>(features: &[&[f32]], w: &[f32], 
             let zero = L::splat(0.0);
             let mut sum = [(zero, zero); B];
             for k in 0..WIDTH {
-                let (wr, wi) = (L::load(w.as_ptr().add(k * PAIR)), L::load(w.as_ptr().add(k * PAIR + WIDTH)));
+                let (wr, wi) = (
+                    L::load(w.as_ptr().add(k * PAIR)),
+                    L::load(w.as_ptr().add(k * PAIR + WIDTH)),
+                );
                 for b in 0..B {
-                    let (fr, fi) = (L::splat(*f[b].add(at + k)), L::splat(*f[b].add(at + WIDTH + k)));
-                    sum[b] = (sum[b].0.fma(fr, wr).fma(fi, wi), sum[b].1.fma(fi, wr).nfma(fr, wi));
+                    let (fr, fi) = (
+                        L::splat(*f[b].add(at + k)),
+                        L::splat(*f[b].add(at + WIDTH + k)),
+                    );
+                    sum[b] = (
+                        sum[b].0.fma(fr, wr).fma(fi, wi),
+                        sum[b].1.fma(fi, wr).nfma(fr, wi),
+                    );
                 }
             }
             for b in 0..B {
@@ -304,14 +395,21 @@ fn back_products(isa: Isa, nf: usize, np: usize, g: &[f32], w: &[f32], out: &mut
 /// The instruction set of `L`.
 #[inline(always)]
 unsafe fn back_products_of<L: Lanes>(nf: usize, np: usize, g: &[f32], w: &[f32], out: &mut [f32]) {
-    for (i, (w, o)) in w.chunks_exact(np * PAIR).zip(out.chunks_exact_mut(PAIR)).enumerate() {
+    for (i, (w, o)) in w
+        .chunks_exact(np * PAIR)
+        .zip(out.chunks_exact_mut(PAIR))
+        .enumerate()
+    {
         // SAFETY: slices of the lengths named.
         unsafe {
             let (mut re, mut im) = (L::splat(0.0), L::splat(0.0));
             for p in 0..np {
                 let at = (p / WIDTH * nf + i) * PAIR + p % WIDTH;
                 let (gr, gi) = (L::splat(g[at]), L::splat(g[at + WIDTH]));
-                let (wr, wi) = (L::load(w.as_ptr().add(p * PAIR)), L::load(w.as_ptr().add(p * PAIR + WIDTH)));
+                let (wr, wi) = (
+                    L::load(w.as_ptr().add(p * PAIR)),
+                    L::load(w.as_ptr().add(p * PAIR + WIDTH)),
+                );
                 re = re.fma(gr, wr).nfma(gi, wi);
                 im = im.fma(gr, wi).fma(gi, wr);
             }
@@ -322,14 +420,29 @@ unsafe fn back_products_of<L: Lanes>(nf: usize, np: usize, g: &[f32], w: &[f32],
 }
 
 /// dW[p][k] += F[k] · conj(G[p]) for the frequencies from `first` that `out` has room for.
-fn outer_products(isa: Isa, first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]) {
+fn outer_products(
+    isa: Isa,
+    first: usize,
+    nf: usize,
+    np: usize,
+    f: &[f32],
+    g: &[f32],
+    out: &mut [f32],
+) {
     on!(isa, outer_products_of, (first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]));
 }
 
 /// # Safety
 /// The instruction set of `L`.
 #[inline(always)]
-unsafe fn outer_products_of<L: Lanes>(first: usize, nf: usize, np: usize, f: &[f32], g: &[f32], out: &mut [f32]) {
+unsafe fn outer_products_of<L: Lanes>(
+    first: usize,
+    nf: usize,
+    np: usize,
+    f: &[f32],
+    g: &[f32],
+    out: &mut [f32],
+) {
     for (n, o) in out.chunks_exact_mut(np * PAIR).enumerate() {
         let i = first + n;
         let f = &f[i * PAIR..(i + 1) * PAIR];

@@ -78,40 +78,67 @@ struct Work<W> {
 impl<W: Copy + Default + Send + Sync> Product<'_, W> {
     /// Runs `task(tiles, groups, work)` for all of C.
     fn run(&self, task: impl Fn(Span, Span, &mut Work<W>) + Sync) {
-        let (tiles, groups) = (self.m.div_ceil(self.tile), self.n.next_multiple_of(WIDTH) / group(self.n));
+        let (tiles, groups) = (
+            self.m.div_ceil(self.tile),
+            self.n.next_multiple_of(WIDTH) / group(self.n),
+        );
         let parts = |n: usize, most: usize| n.div_ceil(n.div_ceil(most));
         let (by_tile, by_group) = match self.a {
             // A is small: parts of P, and two parts of A.
             Left::Tiles(_) | Left::Rows(_) if tiles == 1 => (1, 1),
-            Left::Tiles(_) | Left::Rows(_) => (parts(tiles, TILES.min(tiles.div_ceil(2))), parts(groups, GROUPS)),
+            Left::Tiles(_) | Left::Rows(_) => (
+                parts(tiles, TILES.min(tiles.div_ceil(2))),
+                parts(groups, GROUPS),
+            ),
             _ => (parts(tiles, TILES), groups),
         };
         let rows = tiles.div_ceil(by_tile);
-        (0..rows * groups.div_ceil(by_group)).into_par_iter().for_each_init(
-            || Work { sums: vec![], a: vec![] },
-            |work, i| {
-                let (t, g) = (i % rows * by_tile, i / rows * by_group);
-                task(t..(t + by_tile).min(tiles), g..(g + by_group).min(groups), work);
-            },
-        );
+        (0..rows * groups.div_ceil(by_group))
+            .into_par_iter()
+            .for_each_init(
+                || Work {
+                    sums: vec![],
+                    a: vec![],
+                },
+                |work, i| {
+                    let (t, g) = (i % rows * by_tile, i / rows * by_group);
+                    task(
+                        t..(t + by_tile).min(tiles),
+                        g..(g + by_group).min(groups),
+                        work,
+                    );
+                },
+            );
     }
 
     /// First row of A in tile `i`; where tiles are not filled up, the last reaches back.
     fn first_row(&self, i: usize) -> usize {
-        if matches!(self.a, Left::Tiles(_)) { i * self.tile } else { (i * self.tile).min(self.m - self.tile) }
+        if matches!(self.a, Left::Tiles(_)) {
+            i * self.tile
+        } else {
+            (i * self.tile).min(self.m - self.tile)
+        }
     }
 }
 
 /// # Safety
 /// The instruction set of `M`; `p` describes valid memory.
 #[inline(always)]
-unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, tiles: Span, groups: Span, work: &mut Work<M::Word>) {
+unsafe fn task<M: Mac, const B: usize, const T: usize>(
+    p: &Product<M::Word>,
+    tiles: Span,
+    groups: Span,
+    work: &mut Work<M::Word>,
+) {
     let (g, words, count) = (group(p.n), p.k, tiles.len());
     if let Left::Columns(x) = p.a {
         work.a.resize(count * words * T, M::Word::default());
         for (i, tile) in tiles.clone().enumerate() {
             let first = p.first_row(tile);
-            for (j, to) in work.a[i * words * T..(i + 1) * words * T].chunks_exact_mut(T).enumerate() {
+            for (j, to) in work.a[i * words * T..(i + 1) * words * T]
+                .chunks_exact_mut(T)
+                .enumerate()
+            {
                 to.copy_from_slice(&x[j * p.m + first..][..T]);
             }
         }
@@ -123,7 +150,10 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, til
         if let (Left::Rows(x), true) = (p.a, copied) {
             work.a.resize(count * T * COPY, M::Word::default());
             for (i, tile) in tiles.clone().enumerate() {
-                for (t, to) in work.a[i * T * COPY..(i + 1) * T * COPY].chunks_exact_mut(COPY).enumerate() {
+                for (t, to) in work.a[i * T * COPY..(i + 1) * T * COPY]
+                    .chunks_exact_mut(COPY)
+                    .enumerate()
+                {
                     to[..n].copy_from_slice(&x[(p.first_row(tile) + t) * words + first..][..n]);
                 }
             }
@@ -146,22 +176,70 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(p: &Product<M::Word>, til
                                 }
                             }
                         }
-                        let w = p.p.as_ptr().add((index * words + first) * g + part * B * WIDTH);
+                        let w =
+                            p.p.as_ptr()
+                                .add((index * words + first) * g + part * B * WIDTH);
                         match p.a {
-                            Left::Tiles(a) => multiply::<M, B, T>(&mut sum, a.as_ptr().add((tile * words + first) * T), (1, T), n, w, g),
-                            Left::Rows(_) if copied => multiply::<M, B, T>(&mut sum, work.a.as_ptr().add(i * T * COPY), (COPY, 1), n, w, g),
-                            Left::Rows(a) => multiply::<M, B, T>(&mut sum, a.as_ptr().add(p.first_row(tile) * words + first), (words, 1), n, w, g),
-                            Left::Columns(_) => multiply::<M, B, T>(&mut sum, work.a.as_ptr().add((i * words + first) * T), (1, T), n, w, g),
+                            Left::Tiles(a) => multiply::<M, B, T>(
+                                &mut sum,
+                                a.as_ptr().add((tile * words + first) * T),
+                                (1, T),
+                                n,
+                                w,
+                                g,
+                            ),
+                            Left::Rows(_) if copied => multiply::<M, B, T>(
+                                &mut sum,
+                                work.a.as_ptr().add(i * T * COPY),
+                                (COPY, 1),
+                                n,
+                                w,
+                                g,
+                            ),
+                            Left::Rows(a) => multiply::<M, B, T>(
+                                &mut sum,
+                                a.as_ptr().add(p.first_row(tile) * words + first),
+                                (words, 1),
+                                n,
+                                w,
+                                g,
+                            ),
+                            Left::Columns(_) => multiply::<M, B, T>(
+                                &mut sum,
+                                work.a.as_ptr().add((i * words + first) * T),
+                                (1, T),
+                                n,
+                                w,
+                                g,
+                            ),
                             Left::Panels(a, width) => {
-                                let a = |at: usize| a.as_ptr().add(((first + at) / width * p.m + p.first_row(tile)) * width);
+                                let a = |at: usize| {
+                                    a.as_ptr().add(
+                                        ((first + at) / width * p.m + p.first_row(tile)) * width,
+                                    )
+                                };
                                 // The width is a constant in either loop: sums stay in registers.
                                 if width == 2 * WIDTH {
                                     for at in (0..n).step_by(2 * WIDTH) {
-                                        multiply::<M, B, T>(&mut sum, a(at), (2 * WIDTH, 1), (2 * WIDTH).min(n - at), w.add(at * g), g);
+                                        multiply::<M, B, T>(
+                                            &mut sum,
+                                            a(at),
+                                            (2 * WIDTH, 1),
+                                            (2 * WIDTH).min(n - at),
+                                            w.add(at * g),
+                                            g,
+                                        );
                                     }
                                 } else {
                                     for at in (0..n).step_by(WIDTH) {
-                                        multiply::<M, B, T>(&mut sum, a(at), (WIDTH, 1), WIDTH.min(n - at), w.add(at * g), g);
+                                        multiply::<M, B, T>(
+                                            &mut sum,
+                                            a(at),
+                                            (WIDTH, 1),
+                                            WIDTH.min(n - at),
+                                            w.add(at * g),
+                                            g,
+                                        );
                                     }
                                 }
                             }
@@ -187,11 +265,15 @@ fn prefetch<W>(p: &Product<W>, first: usize, index: usize, t: usize) {
     #[cfg(target_arch = "x86_64")]
     if p.c_steps.2 == 1 {
         for r in 0..t {
-            let at = p.c.wrapping_add(index * p.c_steps.0 + (first + r) * p.c_steps.1).cast::<i8>();
+            let at =
+                p.c.wrapping_add(index * p.c_steps.0 + (first + r) * p.c_steps.1)
+                    .cast::<i8>();
             // SAFETY: a prefetch may name any address.
             unsafe {
                 std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at);
-                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(at.wrapping_add(64));
+                std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(
+                    at.wrapping_add(64),
+                );
             }
         }
     }
@@ -200,7 +282,13 @@ fn prefetch<W>(p: &Product<W>, first: usize, index: usize, t: usize) {
 }
 
 #[inline(always)]
-fn store<M: Mac, const T: usize>(p: &Product<M::Word>, sums: &[f32], first: usize, index: usize, g: usize) {
+fn store<M: Mac, const T: usize>(
+    p: &Product<M::Word>,
+    sums: &[f32],
+    first: usize,
+    index: usize,
+    g: usize,
+) {
     let columns = g.min(p.n - index * g);
     let (group, row, column) = p.c_steps;
     if column != 1 {
@@ -208,7 +296,9 @@ fn store<M: Mac, const T: usize>(p: &Product<M::Word>, sums: &[f32], first: usiz
         for o in 0..columns {
             for r in 0..T.min(p.m - first) {
                 // SAFETY: rows below m and columns below n lie in C.
-                unsafe { *p.c.add(index * group + (first + r) * row + o * column) = sums[r * g + o] };
+                unsafe {
+                    *p.c.add(index * group + (first + r) * row + o * column) = sums[r * g + o]
+                };
             }
         }
         return;
@@ -243,17 +333,21 @@ fn pack(from: &[f32], words: usize, columns: usize, turned: bool, out: &mut Vec<
     if words == 0 {
         return;
     }
-    out.par_chunks_mut(words * g).enumerate().for_each(|(i, part)| {
-        let mine = i * g..((i + 1) * g).min(columns);
-        for (j, to) in part.chunks_exact_mut(g).enumerate() {
-            if turned {
-                mine.clone().zip(to.iter_mut()).for_each(|(c, o)| *o = from[c * words + j]);
-            } else {
-                to[..mine.len()].copy_from_slice(&from[j * columns..][mine.clone()]);
+    out.par_chunks_mut(words * g)
+        .enumerate()
+        .for_each(|(i, part)| {
+            let mine = i * g..((i + 1) * g).min(columns);
+            for (j, to) in part.chunks_exact_mut(g).enumerate() {
+                if turned {
+                    mine.clone()
+                        .zip(to.iter_mut())
+                        .for_each(|(c, o)| *o = from[c * words + j]);
+                } else {
+                    to[..mine.len()].copy_from_slice(&from[j * columns..][mine.clone()]);
+                }
+                to[mine.len()..].fill(0.0);
             }
-            to[mine.len()..].fill(0.0);
-        }
-    });
+        });
 }
 
 macro_rules! choose {
@@ -274,7 +368,9 @@ fn run_single(isa: Isa, p: &Product<f32>) {
         type M = Single<crate::lanes::Avx512>;
         unsafe {
             match group(p.n) {
-                32 => choose!(p.tile, [1 2 3 4 5 6 7 8 10 12 13 14], M, 2, (p, tiles, groups, work)),
+                32 => {
+                    choose!(p.tile, [1 2 3 4 5 6 7 8 10 12 13 14], M, 2, (p, tiles, groups, work))
+                }
                 _ => choose!(p.tile, [1 2 3 4 5 6 8 12 16 20 24], M, 1, (p, tiles, groups, work)),
             }
         }
@@ -282,7 +378,9 @@ fn run_single(isa: Isa, p: &Product<f32>) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(p: &Product<f32>, tiles: Span, groups: Span, work: &mut Work<f32>) {
-        unsafe { choose!(p.tile, [1 2 3 4 5 6], Single<crate::lanes::Avx2>, 1, (p, tiles, groups, work)) }
+        unsafe {
+            choose!(p.tile, [1 2 3 4 5 6], Single<crate::lanes::Avx2>, 1, (p, tiles, groups, work))
+        }
     }
     // SAFETY: the set was detected on this machine; the callers checked all sizes.
     p.run(|tiles, groups, work| unsafe {
@@ -291,7 +389,9 @@ fn run_single(isa: Isa, p: &Product<f32>) {
             Isa::Avx512 => avx512(p, tiles, groups, work),
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => avx2(p, tiles, groups, work),
-            _ => choose!(p.tile, [1 4], Single<crate::lanes::Portable>, 1, (p, tiles, groups, work)),
+            _ => {
+                choose!(p.tile, [1 4], Single<crate::lanes::Portable>, 1, (p, tiles, groups, work))
+            }
         }
     });
 }
@@ -303,7 +403,9 @@ fn run_bf16(p: &Product<u32>) {
         type M = crate::tile::Brain;
         unsafe {
             match group(p.n) {
-                32 => choose!(p.tile, [1 2 3 4 5 6 7 8 10 12 13 14], M, 2, (p, tiles, groups, work)),
+                32 => {
+                    choose!(p.tile, [1 2 3 4 5 6 7 8 10 12 13 14], M, 2, (p, tiles, groups, work))
+                }
                 _ => choose!(p.tile, [1 2 3 4 5 6 8 12 16 20 24], M, 1, (p, tiles, groups, work)),
             }
         }
@@ -325,23 +427,61 @@ pub fn forward(isa: Isa, x: &[f32], w: &[f32], bias: &[f32], slope: f32, y: &mut
     let n = bias.len();
     let k = w.len() / n.next_multiple_of(WIDTH);
     let m = y.len() / n;
-    assert_eq!((w.len(), x.len(), y.len()), (panels_len(k, n), m * k, m * n));
+    assert_eq!(
+        (w.len(), x.len(), y.len()),
+        (panels_len(k, n), m * k, m * n)
+    );
     if m == 0 {
         return;
     }
     let tile = size(isa, m, n);
-    run_single(isa, &Product { m, n, k, a: Left::Rows(x), p: w, c: y.as_mut_ptr(), c_steps: (group(n), n, 1), bias: Some(bias), slope, tile });
+    run_single(
+        isa,
+        &Product {
+            m,
+            n,
+            k,
+            a: Left::Rows(x),
+            p: w,
+            c: y.as_mut_ptr(),
+            c_steps: (group(n), n, 1),
+            bias: Some(bias),
+            slope,
+            tile,
+        },
+    );
 }
 
 /// Gradients of weights (in panels) and bias, written, not added.
-pub fn grad_weights(isa: Isa, x: &[f32], dy: &[f32], dw: &mut [f32], db: &mut [f32], buffers: &mut Buffers) {
+pub fn grad_weights(
+    isa: Isa,
+    x: &[f32],
+    dy: &[f32],
+    dw: &mut [f32],
+    db: &mut [f32],
+    buffers: &mut Buffers,
+) {
     let n = db.len();
     let (k, m) = (dy.len() / n, dw.len() / n.next_multiple_of(WIDTH));
-    assert_eq!((x.len(), dy.len(), dw.len()), (k * m, k * n, panels_len(m, n)));
+    assert_eq!(
+        (x.len(), dy.len(), dw.len()),
+        (k * m, k * n, panels_len(m, n))
+    );
     pack(dy, k, n, false, &mut buffers.single);
     // The filled-up outputs are computed too: they are the zeros of the panels.
     let (full, g, tile) = (n.next_multiple_of(WIDTH), group(n), size(isa, m, n));
-    let p = Product { m, n: full, k, a: Left::Columns(x), p: &buffers.single, c: dw.as_mut_ptr(), c_steps: (m * g, g, 1), bias: None, slope: 1.0, tile };
+    let p = Product {
+        m,
+        n: full,
+        k,
+        a: Left::Columns(x),
+        p: &buffers.single,
+        c: dw.as_mut_ptr(),
+        c_steps: (m * g, g, 1),
+        bias: None,
+        slope: 1.0,
+        tile,
+    };
     run_single(isa, &p);
     db.fill(0.0);
     for row in dy.chunks_exact(n) {
@@ -350,16 +490,40 @@ pub fn grad_weights(isa: Isa, x: &[f32], dy: &[f32], dw: &mut [f32], db: &mut [f
 }
 
 /// Gradient of the data, dx[rows × inputs] = dy[rows × outputs] · wᵀ; `w` in panels.
-pub fn grad_data(isa: Isa, dy: &[f32], w: &[f32], outputs: usize, dx: &mut [f32], buffers: &mut Buffers) {
-    let (k, n, m) = (outputs, dy.len() / outputs, w.len() / outputs.next_multiple_of(WIDTH));
-    assert_eq!((dy.len(), w.len(), dx.len()), (n * k, panels_len(m, k), n * m));
+pub fn grad_data(
+    isa: Isa,
+    dy: &[f32],
+    w: &[f32],
+    outputs: usize,
+    dx: &mut [f32],
+    buffers: &mut Buffers,
+) {
+    let (k, n, m) = (
+        outputs,
+        dy.len() / outputs,
+        w.len() / outputs.next_multiple_of(WIDTH),
+    );
+    assert_eq!(
+        (dy.len(), w.len(), dx.len()),
+        (n * k, panels_len(m, k), n * m)
+    );
     if n == 0 {
         return;
     }
     pack(dy, k, n, true, &mut buffers.single);
     let tile = size(isa, m, n);
-    let p =
-        Product { m, n, k, a: Left::Panels(w, group(k)), p: &buffers.single, c: dx.as_mut_ptr(), c_steps: (group(n) * m, 1, m), bias: None, slope: 1.0, tile };
+    let p = Product {
+        m,
+        n,
+        k,
+        a: Left::Panels(w, group(k)),
+        p: &buffers.single,
+        c: dx.as_mut_ptr(),
+        c_steps: (group(n) * m, 1, m),
+        bias: None,
+        slope: 1.0,
+        tile,
+    };
     run_single(isa, &p);
 }
 
@@ -379,7 +543,12 @@ impl Packed {
         let inputs = w.len() / n.next_multiple_of(WIDTH);
         assert_eq!(w.len(), panels_len(inputs, n));
         if !half {
-            return Packed { inputs, bias: bias.to_vec(), single: w.to_vec(), half: vec![] };
+            return Packed {
+                inputs,
+                bias: bias.to_vec(),
+                single: w.to_vec(),
+                half: vec![],
+            };
         }
         // Pairs of inputs: an odd last one is paired with zeros.
         let pairs = w.chunks_exact(inputs * g).flat_map(|panel| {
@@ -387,7 +556,12 @@ impl Packed {
             panel.resize(inputs.next_multiple_of(2) * g, 0.0);
             crate::conv::pairs(&panel, g)
         });
-        Packed { inputs, bias: bias.to_vec(), half: pairs.collect(), single: vec![] }
+        Packed {
+            inputs,
+            bias: bias.to_vec(),
+            half: pairs.collect(),
+            single: vec![],
+        }
     }
 
     pub fn inputs(&self) -> usize {
@@ -411,29 +585,62 @@ impl Packed {
                 return;
             }
             let (tile, k) = (size(isa, m, n), inputs.div_ceil(2));
-            let at = |r: usize, j: usize| if j < inputs { u32::from(crate::tile::to_bf16(x[r * inputs + j])) } else { 0 };
-            pack_rows(m, k, tile, &mut buffers.half, |r, j| at(r, 2 * j) | at(r, 2 * j + 1) << 16);
+            let at = |r: usize, j: usize| {
+                if j < inputs {
+                    u32::from(crate::tile::to_bf16(x[r * inputs + j]))
+                } else {
+                    0
+                }
+            };
+            pack_rows(m, k, tile, &mut buffers.half, |r, j| {
+                at(r, 2 * j) | at(r, 2 * j + 1) << 16
+            });
             let a = Left::Tiles(buffers.half.as_slice());
-            run_bf16(&Product { m, n, k, a, p: &self.half, c: y.as_mut_ptr(), c_steps: (group(n), n, 1), bias: Some(&self.bias), slope, tile });
+            run_bf16(&Product {
+                m,
+                n,
+                k,
+                a,
+                p: &self.half,
+                c: y.as_mut_ptr(),
+                c_steps: (group(n), n, 1),
+                bias: Some(&self.bias),
+                slope,
+                tile,
+            });
         }
     }
 }
 
 /// Rows of A cut into tiles, `[tile][word][row of tile]`, the last filled up with zeros.
-fn pack_rows<W: Copy + Default + Send + Sync>(rows: usize, words: usize, tile: usize, out: &mut Vec<W>, at: impl Fn(usize, usize) -> W + Sync) {
+fn pack_rows<W: Copy + Default + Send + Sync>(
+    rows: usize,
+    words: usize,
+    tile: usize,
+    out: &mut Vec<W>,
+    at: impl Fn(usize, usize) -> W + Sync,
+) {
     out.resize(rows.div_ceil(tile) * tile * words, W::default());
     // Pieces of words, so that one row is shared by the threads too.
     const PIECE: usize = 1024;
-    out.par_chunks_mut(words * tile).enumerate().for_each(|(i, part)| {
-        let whole = tile.min(rows - i * tile);
-        part.par_chunks_mut(PIECE * tile).enumerate().for_each(|(p, piece)| {
-            for (j, to) in piece.chunks_exact_mut(tile).enumerate() {
-                for (t, o) in to.iter_mut().enumerate() {
-                    *o = if t < whole { at(i * tile + t, p * PIECE + j) } else { W::default() };
-                }
-            }
+    out.par_chunks_mut(words * tile)
+        .enumerate()
+        .for_each(|(i, part)| {
+            let whole = tile.min(rows - i * tile);
+            part.par_chunks_mut(PIECE * tile)
+                .enumerate()
+                .for_each(|(p, piece)| {
+                    for (j, to) in piece.chunks_exact_mut(tile).enumerate() {
+                        for (t, o) in to.iter_mut().enumerate() {
+                            *o = if t < whole {
+                                at(i * tile + t, p * PIECE + j)
+                            } else {
+                                W::default()
+                            };
+                        }
+                    }
+                });
         });
-    });
 }
 
 #[cfg(test)]

@@ -27,7 +27,16 @@ fn ln_one(x: f32) -> f32 {
     let e = (shifted as i32 >> 23) as f32;
     let m = f32::from_bits((shifted & 0x007F_FFFF).wrapping_add(0x3F35_04F3)) - 1.0;
     let mut p = 7.037_683_6e-2;
-    for c in [-0.115_146_1, 0.116_769_984, -0.124_201_41, 0.142_493_23, -0.166_680_57, 0.200_007_15, -0.249_999_94, 0.333_333_3] {
+    for c in [
+        -0.115_146_1,
+        0.116_769_984,
+        -0.124_201_41,
+        0.142_493_23,
+        -0.166_680_57,
+        0.200_007_15,
+        -0.249_999_94,
+        0.333_333_3,
+    ] {
         p = p * m + c;
     }
     let z = m * m;
@@ -81,14 +90,27 @@ mod tests {
             f(&mut y);
             for (x, y) in from.iter().zip(y) {
                 let w = want(f64::from(*x));
-                assert!((f64::from(y) - w).abs() <= 3e-7 * (w.abs() + 0.3f64.min(w.abs() + 1e-7)) + 2e-7 * f64::from(u8::from(w.abs() < 1.0)), "{x}: {y} {w}");
+                assert!(
+                    (f64::from(y) - w).abs()
+                        <= 3e-7 * (w.abs() + 0.3f64.min(w.abs() + 1e-7))
+                            + 2e-7 * f64::from(u8::from(w.abs() < 1.0)),
+                    "{x}: {y} {w}"
+                );
             }
         };
         let some: Vec<f32> = (-870..880).map(|i| i as f32 * 0.1).collect();
         check(exp, f64::exp, &some);
-        let positive: Vec<f32> = (-120..120).map(|i| 2f32.powf(i as f32 * 0.9)).chain([1.0, 0.999, 1.001, 1.414, 1.415]).collect();
+        let positive: Vec<f32> = (-120..120)
+            .map(|i| 2f32.powf(i as f32 * 0.9))
+            .chain([1.0, 0.999, 1.001, 1.414, 1.415])
+            .collect();
         check(ln, f64::ln, &positive);
-        let both: Vec<f32> = positive.iter().filter(|x| **x < 1e9).flat_map(|x| [*x, -x]).chain([0.0]).collect();
+        let both: Vec<f32> = positive
+            .iter()
+            .filter(|x| **x < 1e9)
+            .flat_map(|x| [*x, -x])
+            .chain([0.0])
+            .collect();
         check(asinh, f64::asinh, &both);
         let mut far = [-1e9f32, 1e9];
         exp(&mut far);

@@ -65,8 +65,15 @@ impl Small {
         let (mut m, mut s) = (n, 1);
         for radix in radices(n).expect("checked by LaneFft::fits") {
             m /= radix;
-            let twiddles = (0..m).flat_map(|p| (1..radix).map(move |j| turn(p * j, radix * m))).collect();
-            passes.push(Pass { radix, m, s, twiddles });
+            let twiddles = (0..m)
+                .flat_map(|p| (1..radix).map(move |j| turn(p * j, radix * m)))
+                .collect();
+            passes.push(Pass {
+                radix,
+                m,
+                s,
+                twiddles,
+            });
             s *= radix;
         }
         Small { n, passes }
@@ -91,13 +98,19 @@ impl LaneFft {
         assert!(LaneFft::fits(n), "a length of 2 · 2^a 3^b 5^c");
         let m = n / 2;
         // As square as can be.
-        let first = (1..=m).take_while(|d| d * d <= m).filter(|d| m.is_multiple_of(*d)).last().unwrap_or(1);
+        let first = (1..=m)
+            .take_while(|d| d * d <= m)
+            .filter(|d| m.is_multiple_of(*d))
+            .last()
+            .unwrap_or(1);
         let (n1, n2) = (first, m / first);
         LaneFft {
             n,
             columns: Small::new(n1),
             rows: Small::new(n2),
-            twiddles: (0..n2).flat_map(|b| (0..n1).map(move |k| turn(b * k, m))).collect(),
+            twiddles: (0..n2)
+                .flat_map(|b| (0..n1).map(move |k| turn(b * k, m)))
+                .collect(),
             turns: (0..=m / 2).map(|k| turn(k, n)).collect(),
         }
     }
@@ -119,7 +132,13 @@ impl LaneFft {
     }
 
     /// Series `[position][16]` to spectra `[frequency][re 16 | im 16]`; `series` is overwritten.
-    pub fn forward(&self, isa: Isa, series: &mut [f32], spectrum: &mut Vec<f32>, scratch: &mut Scratch) {
+    pub fn forward(
+        &self,
+        isa: Isa,
+        series: &mut [f32],
+        spectrum: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) {
         assert_eq!(series.len(), self.n * WIDTH);
         spectrum.resize(self.frequencies() * PAIR, 0.0);
         self.run(isa, Step::Forward, series, spectrum.as_mut_ptr(), scratch);
@@ -127,16 +146,42 @@ impl LaneFft {
 
     /// Spectra to series, without the factor 1/N; the imaginary parts at 0 and N/2 are ignored.
     /// `series` need not be set, only have its length.
-    pub fn inverse(&self, isa: Isa, spectrum: &[f32], series: &mut Vec<f32>, scratch: &mut Scratch) {
+    pub fn inverse(
+        &self,
+        isa: Isa,
+        spectrum: &[f32],
+        series: &mut Vec<f32>,
+        scratch: &mut Scratch,
+    ) {
         assert_eq!(spectrum.len(), self.frequencies() * PAIR);
         series.resize(self.n * WIDTH, 0.0);
         // The inverse only reads the spectrum.
-        self.run(isa, Step::Inverse, series, spectrum.as_ptr().cast_mut(), scratch);
+        self.run(
+            isa,
+            Step::Inverse,
+            series,
+            spectrum.as_ptr().cast_mut(),
+            scratch,
+        );
     }
 
-    fn run(&self, isa: Isa, step: Step, series: &mut [f32], spectrum: *mut f32, scratch: &mut Scratch) {
-        scratch.buffers.resize(2 * PAIR * self.rows.n.max(self.columns.n), 0.0);
-        let job = Job { plan: self, series: series.as_mut_ptr(), spectrum, buffers: scratch.buffers.as_mut_ptr() };
+    fn run(
+        &self,
+        isa: Isa,
+        step: Step,
+        series: &mut [f32],
+        spectrum: *mut f32,
+        scratch: &mut Scratch,
+    ) {
+        scratch
+            .buffers
+            .resize(2 * PAIR * self.rows.n.max(self.columns.n), 0.0);
+        let job = Job {
+            plan: self,
+            series: series.as_mut_ptr(),
+            spectrum,
+            buffers: scratch.buffers.as_mut_ptr(),
+        };
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn avx512(job: &Job, step: Step) {
@@ -238,7 +283,12 @@ impl<L: Lanes> C<L> {
     /// With SWAP real and imaginary parts change places: a forward transform becomes an inverse one.
     #[inline(always)]
     unsafe fn load<const SWAP: usize>(p: *const f32) -> Self {
-        unsafe { C(L::load(p.add(SWAP * WIDTH)), L::load(p.add((1 - SWAP) * WIDTH))) }
+        unsafe {
+            C(
+                L::load(p.add(SWAP * WIDTH)),
+                L::load(p.add((1 - SWAP) * WIDTH)),
+            )
+        }
     }
     #[inline(always)]
     unsafe fn store<const SWAP: usize>(self, p: *mut f32) {
@@ -307,7 +357,13 @@ struct Place {
 /// # Safety
 /// As [`work`].
 #[inline(always)]
-unsafe fn small<L: Lanes, const SWAP: usize>(plan: &Small, from: Place, to: Place, buffers: *mut f32, last: Option<&[[f32; 2]]>) {
+unsafe fn small<L: Lanes, const SWAP: usize>(
+    plan: &Small,
+    from: Place,
+    to: Place,
+    buffers: *mut f32,
+    last: Option<&[[f32; 2]]>,
+) {
     let count = plan.passes.len();
     if count == 0 {
         // Length 1.
@@ -317,7 +373,10 @@ unsafe fn small<L: Lanes, const SWAP: usize>(plan: &Small, from: Place, to: Plac
     for (i, pass) in plan.passes.iter().enumerate() {
         // SAFETY: each half of the buffers holds the longer of both lengths.
         unsafe {
-            let half = |k: usize| Place { at: buffers.add(k % 2 * PAIR * plan.n), step: PAIR };
+            let half = |k: usize| Place {
+                at: buffers.add(k % 2 * PAIR * plan.n),
+                step: PAIR,
+            };
             let x = if i == 0 { from } else { half(i) };
             let y = if i + 1 == count { to } else { half(i + 1) };
             let last = if i + 1 == count { last } else { None };
@@ -334,13 +393,20 @@ unsafe fn small<L: Lanes, const SWAP: usize>(plan: &Small, from: Place, to: Plac
 /// # Safety
 /// As [`work`].
 #[inline(always)]
-unsafe fn run_pass<L: Lanes, const SWAP: usize, const R: usize>(pass: &Pass, x: Place, y: Place, last: Option<&[[f32; 2]]>) {
+unsafe fn run_pass<L: Lanes, const SWAP: usize, const R: usize>(
+    pass: &Pass,
+    x: Place,
+    y: Place,
+    last: Option<&[[f32; 2]]>,
+) {
     let (m, s) = (pass.m, pass.s);
     unsafe {
         for p in 0..m {
             let w = &pass.twiddles[p * (R - 1)..(p + 1) * (R - 1)];
             for q in 0..s {
-                let v: [C<L>; R] = std::array::from_fn(|j| C::load::<SWAP>(x.at.add((q + s * (p + m * j)) * x.step)));
+                let v: [C<L>; R] = std::array::from_fn(|j| {
+                    C::load::<SWAP>(x.at.add((q + s * (p + m * j)) * x.step))
+                });
                 let mut v = butterfly(v);
                 for j in 1..R {
                     if p > 0 {
@@ -367,8 +433,17 @@ unsafe fn columns<L: Lanes, const SWAP: usize>(job: &Job) {
     for b in 0..n2 {
         // SAFETY: column b of n₁ × n₂ complex numbers.
         unsafe {
-            let place = Place { at: job.series.add(b * PAIR), step: n2 * PAIR };
-            small::<L, SWAP>(&job.plan.columns, place, place, job.buffers, Some(&job.plan.twiddles[b * n1..(b + 1) * n1]));
+            let place = Place {
+                at: job.series.add(b * PAIR),
+                step: n2 * PAIR,
+            };
+            small::<L, SWAP>(
+                &job.plan.columns,
+                place,
+                place,
+                job.buffers,
+                Some(&job.plan.twiddles[b * n1..(b + 1) * n1]),
+            );
         }
     }
 }
@@ -381,7 +456,10 @@ unsafe fn rows<L: Lanes, const SWAP: usize>(job: &Job) {
     for k in 0..n1 {
         // SAFETY: row k of n₁ × n₂ complex numbers.
         unsafe {
-            let place = Place { at: job.series.add(k * n2 * PAIR), step: PAIR };
+            let place = Place {
+                at: job.series.add(k * n2 * PAIR),
+                step: PAIR,
+            };
             small::<L, SWAP>(&job.plan.rows, place, place, job.buffers, None);
         }
     }
@@ -407,9 +485,14 @@ unsafe fn inverse_columns<L: Lanes>(job: &Job) {
             let at = job.series.add(b * PAIR);
             for k in 0..n1 {
                 let p = at.add(k * n2 * PAIR);
-                C::<L>::load::<0>(p).turned_back(job.plan.twiddles[b * n1 + k]).store::<0>(p);
+                C::<L>::load::<0>(p)
+                    .turned_back(job.plan.twiddles[b * n1 + k])
+                    .store::<0>(p);
             }
-            let place = Place { at, step: n2 * PAIR };
+            let place = Place {
+                at,
+                step: n2 * PAIR,
+            };
             small::<L, 1>(&job.plan.columns, place, place, job.buffers, None);
         }
     }
@@ -455,10 +538,12 @@ unsafe fn entangle<L: Lanes>(job: &Job) {
             }
             let even = C(a.0.add(b.0), a.1.sub(b.1));
             let odd = C(a.0.sub(b.0), a.1.add(b.1)).turned_back(job.plan.turns[k]);
-            even.plus_i(odd).store::<0>(job.series.add(job.plan.slot(k % m) * PAIR));
+            even.plus_i(odd)
+                .store::<0>(job.series.add(job.plan.slot(k % m) * PAIR));
             if k > 0 {
                 // conj(even) + i conj(odd)
-                C(even.0.add(odd.1), odd.0.sub(even.1)).store::<0>(job.series.add(job.plan.slot(m - k) * PAIR));
+                C(even.0.add(odd.1), odd.0.sub(even.1))
+                    .store::<0>(job.series.add(job.plan.slot(m - k) * PAIR));
             }
         }
     }
@@ -503,6 +588,8 @@ mod tests {
 
     #[test]
     fn lengths_are_checked() {
-        assert!(LaneFft::fits(11_250) && !LaneFft::fits(14) && !LaneFft::fits(9) && !LaneFft::fits(2));
+        assert!(
+            LaneFft::fits(11_250) && !LaneFft::fits(14) && !LaneFft::fits(9) && !LaneFft::fits(2)
+        );
     }
 }

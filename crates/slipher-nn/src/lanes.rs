@@ -100,7 +100,13 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn leaky(self, a: Self, slope: Self) -> Self {
-        Portable(std::array::from_fn(|i| if a.0[i] > 0.0 { self.0[i] } else { self.0[i] * slope.0[i] }))
+        Portable(std::array::from_fn(|i| {
+            if a.0[i] > 0.0 {
+                self.0[i]
+            } else {
+                self.0[i] * slope.0[i]
+            }
+        }))
     }
 }
 
@@ -183,7 +189,12 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
-            unsafe { Avx2(_mm256_fmadd_ps(a.0, b.0, self.0), _mm256_fmadd_ps(a.1, b.1, self.1)) }
+            unsafe {
+                Avx2(
+                    _mm256_fmadd_ps(a.0, b.0, self.0),
+                    _mm256_fmadd_ps(a.1, b.1, self.1),
+                )
+            }
         }
         #[inline(always)]
         unsafe fn add(self, a: Self) -> Self {
@@ -195,7 +206,12 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn nfma(self, a: Self, b: Self) -> Self {
-            unsafe { Avx2(_mm256_fnmadd_ps(a.0, b.0, self.0), _mm256_fnmadd_ps(a.1, b.1, self.1)) }
+            unsafe {
+                Avx2(
+                    _mm256_fnmadd_ps(a.0, b.0, self.0),
+                    _mm256_fnmadd_ps(a.1, b.1, self.1),
+                )
+            }
         }
         #[inline(always)]
         unsafe fn mul(self, a: Self) -> Self {
@@ -205,7 +221,9 @@ mod x86 {
         unsafe fn leaky(self, a: Self, slope: Self) -> Self {
             unsafe {
                 let zero = _mm256_setzero_ps();
-                let half = |v, a, s| _mm256_blendv_ps(_mm256_mul_ps(v, s), v, _mm256_cmp_ps::<_CMP_GT_OQ>(a, zero));
+                let half = |v, a, s| {
+                    _mm256_blendv_ps(_mm256_mul_ps(v, s), v, _mm256_cmp_ps::<_CMP_GT_OQ>(a, zero))
+                };
                 Avx2(half(self.0, a.0, slope.0), half(self.1, a.1, slope.1))
             }
         }

@@ -52,7 +52,9 @@ impl Loss {
 /// The largest output beside the label's, and its place.
 fn rival(row: &[f32], label: usize) -> (usize, f32) {
     let others = row.iter().enumerate().filter(|(k, _)| *k != label);
-    others.fold((0, f32::NEG_INFINITY), |best, (k, v)| if *v > best.1 { (k, *v) } else { best })
+    others.fold((0, f32::NEG_INFINITY), |best, (k, v)| {
+        if *v > best.1 { (k, *v) } else { best }
+    })
 }
 
 fn hinge(row: &mut [f32], label: usize, rival: usize) -> f64 {
@@ -158,15 +160,28 @@ mod tests {
     #[test]
     fn other_losses_agree_with_pytorch() {
         let cases: [(Loss, f64, [f32; 8]); 3] = [
-            (Loss::Logistic, 4.490_74, [0.39662, -0.43186, 0.51284, 0.37869, 0.18015, 0.41437, -0.27234, 0.43186]),
+            (
+                Loss::Logistic,
+                4.490_74,
+                [
+                    0.39662, -0.43186, 0.51284, 0.37869, 0.18015, 0.41437, -0.27234, 0.43186,
+                ],
+            ),
             (Loss::Hinge, 1.6, [0.0, -0.5, 0.5, 0.0, 0.0, 0.0, -0.5, 0.5]),
-            (Loss::Squared, 1.1325, [0.1, -0.7, 0.45, 0.05, -0.55, 0.15, -0.25, 0.2]),
+            (
+                Loss::Squared,
+                1.1325,
+                [0.1, -0.7, 0.45, 0.05, -0.55, 0.15, -0.25, 0.2],
+            ),
         ];
         for (loss, value, gradient) in cases {
             let mut l = [0.2f32, -0.4, 0.9, 0.1, -1.1, 0.3, 0.5, 0.4];
             let (v, right) = loss.gradient(&mut l, 4, &[1, 2]);
             assert!((v - value).abs() < 1e-4 && right == 1, "{loss:?} {v}");
-            assert!(l.iter().zip(gradient).all(|(a, b)| (a - b).abs() < 1e-4), "{loss:?} {l:?}");
+            assert!(
+                l.iter().zip(gradient).all(|(a, b)| (a - b).abs() < 1e-4),
+                "{loss:?} {l:?}"
+            );
         }
     }
 
@@ -177,7 +192,10 @@ mod tests {
         let (loss, right) = cross_entropy(&mut l, 3, &[1, 0]);
         assert!((loss - 1.486_442_6).abs() < 1e-5 && right == 1, "{loss}");
         let want = [0.1297f32, -0.1473, 0.0176, -0.4637, 0.0220, 0.4417];
-        assert!(l.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-4), "{l:?}");
+        assert!(
+            l.iter().zip(want).all(|(a, b)| (a - b).abs() < 1e-4),
+            "{l:?}"
+        );
         let mut p = [1000.0f32, 1000.0, -1000.0, 0.0];
         softmax(&mut p, 2);
         assert_eq!(p, [0.5, 0.5, 0.0, 1.0]);

@@ -17,11 +17,19 @@ pub struct Shape {
 impl Shape {
     /// Maps in two dimensions.
     pub fn new(channels: usize, height: usize, width: usize) -> Self {
-        Shape { channels, height, width }
+        Shape {
+            channels,
+            height,
+            width,
+        }
     }
     /// Maps in one dimension.
     pub fn line(channels: usize, width: usize) -> Self {
-        Shape { channels, height: 1, width }
+        Shape {
+            channels,
+            height: 1,
+            width,
+        }
     }
     /// Channels of one block: 16, or all of them if there are fewer.
     pub fn lanes(&self) -> usize {
@@ -73,7 +81,8 @@ impl<E: Copy + Default> Maps<E> {
         }
         (self.shape, self.border) = (shape, border);
         self.data.clear();
-        self.data.resize(shape.blocks() * self.block_step(), E::default());
+        self.data
+            .resize(shape.blocks() * self.block_step(), E::default());
     }
 
     pub fn shape(&self) -> Shape {
@@ -94,7 +103,9 @@ impl<E: Copy + Default> Maps<E> {
     pub fn at(&self, block: usize, y: isize, x: isize) -> usize {
         let (by, bx) = (self.border.0 as isize, self.border.1 as isize);
         debug_assert!(y >= -by && x >= -bx && block < self.shape.blocks());
-        block * self.block_step() + (y + by) as usize * self.row_step() + (x + bx) as usize * self.shape.lanes()
+        block * self.block_step()
+            + (y + by) as usize * self.row_step()
+            + (x + bx) as usize * self.shape.lanes()
     }
     /// One row of a block, `[column][lanes]`, without borders.
     pub fn row(&self, block: usize, y: usize) -> &[E] {
@@ -117,7 +128,8 @@ impl<E: Copy + Default> Maps<E> {
         assert_eq!(values.len(), self.shape.stored());
         let n = self.shape.width * self.shape.lanes();
         for (i, v) in values.chunks_exact(n).enumerate() {
-            self.row_mut(i / self.shape.height, i % self.shape.height).copy_from_slice(v);
+            self.row_mut(i / self.shape.height, i % self.shape.height)
+                .copy_from_slice(v);
         }
     }
     /// Copies the maps out in the stored order.
@@ -155,7 +167,14 @@ impl<E: Copy + Default> Maps<E> {
 /// Copies `x` into the middle of `y`, which is larger by `border` on either side.
 pub fn pad(x: &Maps, border: usize, y: &mut Maps) {
     let (from, to) = (x.shape(), y.shape());
-    assert_eq!((to.channels, to.height, to.width), (from.channels, from.height + 2 * border, from.width + 2 * border));
+    assert_eq!(
+        (to.channels, to.height, to.width),
+        (
+            from.channels,
+            from.height + 2 * border,
+            from.width + 2 * border
+        )
+    );
     for block in 0..from.blocks() {
         for r in 0..from.height {
             let row = x.row(block, r);
@@ -167,13 +186,20 @@ pub fn pad(x: &Maps, border: usize, y: &mut Maps) {
 /// Squares of `size × size` pixels of `x` to channels of `y`: channel `(c · size + y) · size + x`.
 pub fn unfold(x: &Maps, size: usize, y: &mut Maps) {
     let (from, to) = (x.shape(), y.shape());
-    assert_eq!((to.channels, to.height * size, to.width * size), (from.channels * size * size, from.height, from.width));
+    assert_eq!(
+        (to.channels, to.height * size, to.width * size),
+        (from.channels * size * size, from.height, from.width)
+    );
     let (lanes, wide) = (from.lanes(), to.lanes());
     for c in 0..to.channels {
         let (source, dy, dx) = (c / (size * size), c / size % size, c % size);
         for r in 0..to.height {
             let row = &x.row(source / lanes, r * size + dy)[dx * lanes + source % lanes..];
-            y.row_mut(c / wide, r)[c % wide..].iter_mut().step_by(wide).zip(row.iter().step_by(size * lanes)).for_each(|(o, v)| *o = *v);
+            y.row_mut(c / wide, r)[c % wide..]
+                .iter_mut()
+                .step_by(wide)
+                .zip(row.iter().step_by(size * lanes))
+                .for_each(|(o, v)| *o = *v);
         }
     }
 }
@@ -202,7 +228,10 @@ mod tests {
             let mut stored = vec![0.0; shape.stored()];
             m.copy_stored(&mut stored);
             let (c, y, x) = (shape.channels - 1, shape.height - 1, 2);
-            assert_eq!(stored[shape.index(c, y, x)], planes[(c * shape.height + y) * shape.width + x]);
+            assert_eq!(
+                stored[shape.index(c, y, x)],
+                planes[(c * shape.height + y) * shape.width + x]
+            );
             let mut n = Maps::zeros(shape, (1, 0));
             n.fill_stored(&stored);
             assert_eq!(n.planes(), planes);

@@ -28,7 +28,11 @@ pub enum Rule {
 impl Rule {
     /// Adam with the settings of its paper.
     pub fn adam() -> Rule {
-        Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 }
+        Rule::Adam {
+            beta1: 0.9,
+            beta2: 0.999,
+            eps: 1e-8,
+        }
     }
 }
 
@@ -52,7 +56,12 @@ impl Optimiser {
             Rule::Adagrad { .. } => (0, n),
             Rule::Adam { .. } | Rule::AdamW { .. } => (n, n),
         };
-        Optimiser { rule, decay, first: vec![0.0; first], second: vec![0.0; second] }
+        Optimiser {
+            rule,
+            decay,
+            first: vec![0.0; first],
+            second: vec![0.0; second],
+        }
     }
 
     /// One step at learning rate `lr`; `t` counts from 1.
@@ -63,9 +72,21 @@ impl Optimiser {
         let (rule, decay) = (self.rule, self.decay);
         let chunks = |v: &mut Vec<f32>| -> Vec<*mut f32> {
             let n = v.len();
-            (0..w.len().div_ceil(CHUNK)).map(|i| if n == 0 { std::ptr::null_mut() } else { v[i * CHUNK..].as_mut_ptr() }).collect()
+            (0..w.len().div_ceil(CHUNK))
+                .map(|i| {
+                    if n == 0 {
+                        std::ptr::null_mut()
+                    } else {
+                        v[i * CHUNK..].as_mut_ptr()
+                    }
+                })
+                .collect()
         };
-        let state: Vec<State> = chunks(&mut self.first).into_iter().zip(chunks(&mut self.second)).map(|(first, second)| State { first, second }).collect();
+        let state: Vec<State> = chunks(&mut self.first)
+            .into_iter()
+            .zip(chunks(&mut self.second))
+            .map(|(first, second)| State { first, second })
+            .collect();
         w.par_chunks_mut(CHUNK).zip(grad.par_chunks(CHUNK)).zip(state).for_each(|((w, g), s)| {
             let n = w.len();
             // SAFETY: each chunk has its own part of the memory, `n` values or none.
@@ -90,12 +111,25 @@ impl State {
     /// # Safety
     /// `p` is null or valid for `n` values that nobody else uses.
     unsafe fn slice<'a>(self, p: *mut f32, n: usize) -> &'a mut [f32] {
-        if p.is_null() { &mut [] } else { unsafe { std::slice::from_raw_parts_mut(p, n) } }
+        if p.is_null() {
+            &mut []
+        } else {
+            unsafe { std::slice::from_raw_parts_mut(p, n) }
+        }
     }
 }
 
 #[inline(always)]
-fn update(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], first: &mut [f32], second: &mut [f32]) {
+fn update(
+    rule: Rule,
+    decay: f32,
+    lr: f32,
+    t: u64,
+    w: &mut [f32],
+    g: &[f32],
+    first: &mut [f32],
+    second: &mut [f32],
+) {
     let (n, t) = (w.len(), t.min(1_000_000) as i32);
     let g = &g[..n];
     match rule {
@@ -124,7 +158,11 @@ fn update(rule: Rule, decay: f32, lr: f32, t: u64, w: &mut [f32], g: &[f32], fir
         Rule::Adam { beta1, beta2, eps } | Rule::AdamW { beta1, beta2, eps } => {
             let (m, v) = (&mut first[..n], &mut second[..n]);
             let (c1, c2) = (1.0 / (1.0 - beta1.powi(t)), 1.0 / (1.0 - beta2.powi(t)));
-            let (coupled, apart) = if matches!(rule, Rule::Adam { .. }) { (decay, 0.0) } else { (0.0, decay) };
+            let (coupled, apart) = if matches!(rule, Rule::Adam { .. }) {
+                (decay, 0.0)
+            } else {
+                (0.0, decay)
+            };
             for i in 0..n {
                 let g = g[i] + coupled * w[i];
                 m[i] += (1.0 - beta1) * (g - m[i]);
@@ -154,11 +192,43 @@ mod tests {
     fn agrees_with_pytorch() {
         let b = (0.9, 0.99, 1e-8);
         for (rule, golden) in [
-            (Rule::AdamW { beta1: b.0, beta2: b.1, eps: b.2 }, [0.969_827f32, -2.023_882, 0.525_451]),
-            (Rule::Adam { beta1: b.0, beta2: b.1, eps: b.2 }, ADAM),
-            (Rule::Sgd { momentum: 0.0, nesterov: false }, SGD),
-            (Rule::Sgd { momentum: 0.9, nesterov: false }, MOMENTUM),
-            (Rule::Sgd { momentum: 0.9, nesterov: true }, NESTEROV),
+            (
+                Rule::AdamW {
+                    beta1: b.0,
+                    beta2: b.1,
+                    eps: b.2,
+                },
+                [0.969_827f32, -2.023_882, 0.525_451],
+            ),
+            (
+                Rule::Adam {
+                    beta1: b.0,
+                    beta2: b.1,
+                    eps: b.2,
+                },
+                ADAM,
+            ),
+            (
+                Rule::Sgd {
+                    momentum: 0.0,
+                    nesterov: false,
+                },
+                SGD,
+            ),
+            (
+                Rule::Sgd {
+                    momentum: 0.9,
+                    nesterov: false,
+                },
+                MOMENTUM,
+            ),
+            (
+                Rule::Sgd {
+                    momentum: 0.9,
+                    nesterov: true,
+                },
+                NESTEROV,
+            ),
             (Rule::Adagrad { eps: 1e-10 }, ADAGRAD),
         ] {
             let mut w = vec![1.0f32, -2.0, 0.5];

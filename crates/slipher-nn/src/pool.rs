@@ -47,11 +47,19 @@ impl Value for u16 {
 
 impl MaxPool {
     fn side(&self, n: usize) -> usize {
-        if self.same { n.div_ceil(self.stride) } else { (n.max(self.size) - self.size) / self.stride + 1 }
+        if self.same {
+            n.div_ceil(self.stride)
+        } else {
+            (n.max(self.size) - self.size) / self.stride + 1
+        }
     }
     /// First row or column of window `i` along a side of `n`.
     fn first(&self, i: usize, n: usize) -> isize {
-        let before = if self.same { (((self.side(n) - 1) * self.stride + self.size).saturating_sub(n)) / 2 } else { 0 };
+        let before = if self.same {
+            (((self.side(n) - 1) * self.stride + self.size).saturating_sub(n)) / 2
+        } else {
+            0
+        };
         (i * self.stride) as isize - before as isize
     }
     fn window(&self, i: usize, n: usize) -> std::ops::Range<usize> {
@@ -60,15 +68,30 @@ impl MaxPool {
     }
     /// Shape after pooling.
     pub fn output(&self, s: Shape) -> Shape {
-        Shape { height: if s.height == 1 { 1 } else { self.side(s.height) }, width: self.side(s.width), ..s }
+        Shape {
+            height: if s.height == 1 {
+                1
+            } else {
+                self.side(s.height)
+            },
+            width: self.side(s.width),
+            ..s
+        }
     }
     fn rows(&self, i: usize, s: Shape) -> std::ops::Range<usize> {
-        if s.height == 1 { 0..1 } else { self.window(i, s.height) }
+        if s.height == 1 {
+            0..1
+        } else {
+            self.window(i, s.height)
+        }
     }
 
     /// `y` = maximum of each window of `x`, in `f32` or `bf16`; both of sixteen lanes.
     pub fn forward<E: Value>(&self, x: &Maps<E>, y: &mut Maps<E>) {
-        assert_eq!((y.shape(), x.shape().lanes()), (self.output(x.shape()), WIDTH));
+        assert_eq!(
+            (y.shape(), x.shape().lanes()),
+            (self.output(x.shape()), WIDTH)
+        );
         let pool = *self;
         vectorised!(forward_all<E: Value>(pool: MaxPool, x: &Maps<E>, y: &mut Maps<E>));
     }
@@ -76,7 +99,10 @@ impl MaxPool {
     /// `dx` = gradient of the data: each window's gradient goes to its first maximum, times the
     /// gradient of the leaky ReLU of slope `slope` that made `x` (1 if none did).
     pub fn backward(&self, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps) {
-        assert_eq!((y.shape(), dy.shape(), dx.shape()), (self.output(x.shape()), y.shape(), x.shape()));
+        assert_eq!(
+            (y.shape(), dy.shape(), dx.shape()),
+            (self.output(x.shape()), y.shape(), x.shape())
+        );
         let pool = *self;
         vectorised!(backward_all(pool: MaxPool, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps));
     }
@@ -94,7 +120,11 @@ fn forward_all<E: Value>(pool: MaxPool, x: &Maps<E>, y: &mut Maps<E>) {
                     for c in pool.window(j, s.width) {
                         let v: [E; WIDTH] = array(&row[c * WIDTH..]);
                         for k in 0..WIDTH {
-                            best[k] = if v[k].wide() > best[k].wide() { v[k] } else { best[k] };
+                            best[k] = if v[k].wide() > best[k].wide() {
+                                v[k]
+                            } else {
+                                best[k]
+                            };
                         }
                     }
                 }
@@ -153,7 +183,11 @@ mod tests {
     fn maps(shape: Shape, seed: u64) -> Maps {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
         let mut m = Maps::zeros(shape, (1, 2));
-        m.fill_planes(&(0..shape.len()).map(|_| rng.random::<f32>() - 0.5).collect::<Vec<_>>());
+        m.fill_planes(
+            &(0..shape.len())
+                .map(|_| rng.random::<f32>() - 0.5)
+                .collect::<Vec<_>>(),
+        );
         m
     }
 
@@ -161,12 +195,27 @@ mod tests {
     #[test]
     fn sizes_are_those_of_the_peers() {
         let p = |size, stride, same| MaxPool { size, stride, same };
-        assert_eq!(p(2, 2, false).output(Shape::new(16, 41, 40)), Shape::new(16, 20, 20));
-        assert_eq!(p(3, 2, false).output(Shape::line(16, 890)), Shape::line(16, 444));
-        assert_eq!(p(3, 2, true).output(Shape::line(16, 1780)), Shape::line(16, 890));
-        assert_eq!(p(3, 2, true).output(Shape::line(16, 445)), Shape::line(16, 223));
+        assert_eq!(
+            p(2, 2, false).output(Shape::new(16, 41, 40)),
+            Shape::new(16, 20, 20)
+        );
+        assert_eq!(
+            p(3, 2, false).output(Shape::line(16, 890)),
+            Shape::line(16, 444)
+        );
+        assert_eq!(
+            p(3, 2, true).output(Shape::line(16, 1780)),
+            Shape::line(16, 890)
+        );
+        assert_eq!(
+            p(3, 2, true).output(Shape::line(16, 445)),
+            Shape::line(16, 223)
+        );
         // Keras puts the odd cell of padding after.
-        assert_eq!((p(3, 2, true).first(0, 1780), p(3, 2, true).first(0, 445)), (0, -1));
+        assert_eq!(
+            (p(3, 2, true).first(0, 1780), p(3, 2, true).first(0, 445)),
+            (0, -1)
+        );
     }
 
     proptest! {

@@ -28,19 +28,55 @@ pub enum Precision {
 impl Precision {
     /// This, or `F32` where the processor has no `bf16`.
     pub fn available(self) -> Precision {
-        if tile::has_bf16() { self } else { Precision::F32 }
+        if tile::has_bf16() {
+            self
+        } else {
+            Precision::F32
+        }
     }
 }
 
 enum Stage {
-    Conv { conv: Conv, slope: f32, out: Shape, border: (usize, usize), weights: Vec<f32>, pairs: Vec<u32>, bias: Vec<f32> },
-    Pool { pool: MaxPool, out: Shape, border: (usize, usize) },
-    Norm { scale: Vec<f32>, shift: Vec<f32>, out: Shape, border: (usize, usize) },
-    Unfold { size: usize, out: Shape, border: (usize, usize) },
-    Pad { by: usize, out: Shape, border: (usize, usize) },
-    Response { response: Response, out: Shape, border: (usize, usize) },
+    Conv {
+        conv: Conv,
+        slope: f32,
+        out: Shape,
+        border: (usize, usize),
+        weights: Vec<f32>,
+        pairs: Vec<u32>,
+        bias: Vec<f32>,
+    },
+    Pool {
+        pool: MaxPool,
+        out: Shape,
+        border: (usize, usize),
+    },
+    Norm {
+        scale: Vec<f32>,
+        shift: Vec<f32>,
+        out: Shape,
+        border: (usize, usize),
+    },
+    Unfold {
+        size: usize,
+        out: Shape,
+        border: (usize, usize),
+    },
+    Pad {
+        by: usize,
+        out: Shape,
+        border: (usize, usize),
+    },
+    Response {
+        response: Response,
+        out: Shape,
+        border: (usize, usize),
+    },
     Flat(network::Flat),
-    Dense { packed: Packed, slope: f32 },
+    Dense {
+        packed: Packed,
+        slope: f32,
+    },
 }
 
 /// A network ready to predict.
@@ -83,28 +119,83 @@ impl Predictor {
         let mut stages = Vec::new();
         for (i, step) in net.steps.iter().enumerate() {
             match *step {
-                Step::Conv { conv, slope, out, at, .. } => {
+                Step::Conv {
+                    conv,
+                    slope,
+                    out,
+                    at,
+                    ..
+                } => {
                     let (w, b) = net.weights[at..].split_at(conv.weights());
                     // A narrow input (one flux, five bands) is not worth rounding.
                     let narrow = !conv.channels.is_multiple_of(WIDTH);
-                    let pairs = if half && !narrow { conv.pack_bf16(w) } else { vec![] };
+                    let pairs = if half && !narrow {
+                        conv.pack_bf16(w)
+                    } else {
+                        vec![]
+                    };
                     let bias = b[..conv.biases()].to_vec();
-                    stages.push(Stage::Conv { conv, slope, out, border: net.border(i + 1, out), weights: w.to_vec(), pairs, bias });
+                    stages.push(Stage::Conv {
+                        conv,
+                        slope,
+                        out,
+                        border: net.border(i + 1, out),
+                        weights: w.to_vec(),
+                        pairs,
+                        bias,
+                    });
                 }
-                Step::Pool { pool, out } => stages.push(Stage::Pool { pool, out, border: net.border(i + 1, out) }),
-                Step::Norm { out, eps, at, running, .. } => {
-                    let (mean, variance) = net.running[running..running + 2 * out.channels].split_at(out.channels);
-                    let (gamma, beta) = net.weights[at..at + 2 * out.channels].split_at(out.channels);
+                Step::Pool { pool, out } => stages.push(Stage::Pool {
+                    pool,
+                    out,
+                    border: net.border(i + 1, out),
+                }),
+                Step::Norm {
+                    out,
+                    eps,
+                    at,
+                    running,
+                    ..
+                } => {
+                    let (mean, variance) =
+                        net.running[running..running + 2 * out.channels].split_at(out.channels);
+                    let (gamma, beta) =
+                        net.weights[at..at + 2 * out.channels].split_at(out.channels);
                     let (scale, shift) = Statistics::fixed(mean, variance, eps).affine(gamma, beta);
-                    stages.push(Stage::Norm { scale, shift, out, border: net.border(i + 1, out) });
+                    stages.push(Stage::Norm {
+                        scale,
+                        shift,
+                        out,
+                        border: net.border(i + 1, out),
+                    });
                 }
-                Step::Dense { inputs, units, slope, at } => {
+                Step::Dense {
+                    inputs,
+                    units,
+                    slope,
+                    at,
+                } => {
                     let (w, b) = net.weights[at..].split_at(panels_len(inputs, units));
-                    stages.push(Stage::Dense { packed: Packed::new(w, &b[..units], half), slope });
+                    stages.push(Stage::Dense {
+                        packed: Packed::new(w, &b[..units], half),
+                        slope,
+                    });
                 }
-                Step::Unfold { size, out } => stages.push(Stage::Unfold { size, out, border: net.border(i + 1, out) }),
-                Step::Pad { border, out } => stages.push(Stage::Pad { by: border, out, border: net.border(i + 1, out) }),
-                Step::Response { response, out } => stages.push(Stage::Response { response, out, border: net.border(i + 1, out) }),
+                Step::Unfold { size, out } => stages.push(Stage::Unfold {
+                    size,
+                    out,
+                    border: net.border(i + 1, out),
+                }),
+                Step::Pad { border, out } => stages.push(Stage::Pad {
+                    by: border,
+                    out,
+                    border: net.border(i + 1, out),
+                }),
+                Step::Response { response, out } => stages.push(Stage::Response {
+                    response,
+                    out,
+                    border: net.border(i + 1, out),
+                }),
                 Step::Flat(f) => stages.push(Stage::Flat(f)),
                 Step::Dropout { .. } => {}
             }
@@ -135,7 +226,11 @@ impl Predictor {
     /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`.
     pub fn predict(&self, x: &[f32]) -> Vec<f32> {
         let n = self.input.len();
-        assert!(x.len().is_multiple_of(n * self.views), "whole rows of {} examples of {n} values", self.views);
+        assert!(
+            x.len().is_multiple_of(n * self.views),
+            "whole rows of {} examples of {n} values",
+            self.views
+        );
         let mut out = Vec::with_capacity(x.len() / n / self.views * self.outputs);
         let mut flat = self.flat.lend();
         let flat = &mut *flat;
@@ -144,17 +239,32 @@ impl Predictor {
             flat.features.resize(rows * self.features, 0.0);
             // Few examples: threads share each of them; many: each thread takes its own.
             if rows < rayon::current_num_threads() {
-                for (x, to) in block.chunks_exact(n).zip(flat.features.chunks_exact_mut(self.features)) {
+                for (x, to) in block
+                    .chunks_exact(n)
+                    .zip(flat.features.chunks_exact_mut(self.features))
+                {
                     self.maps(x, to, true);
                 }
             } else {
-                block.par_chunks_exact(n).zip(flat.features.par_chunks_exact_mut(self.features)).for_each(|(x, to)| self.maps(x, to, false));
+                block
+                    .par_chunks_exact(n)
+                    .zip(flat.features.par_chunks_exact_mut(self.features))
+                    .for_each(|(x, to)| self.maps(x, to, false));
             }
             for stage in &self.stages[self.local..] {
                 match stage {
                     Stage::Dense { packed, slope } => {
-                        flat.values.resize(flat.features.len() / packed.inputs() * packed.outputs(), 0.0);
-                        packed.forward(self.isa, &flat.features, *slope, &mut flat.values, &mut flat.buffers);
+                        flat.values.resize(
+                            flat.features.len() / packed.inputs() * packed.outputs(),
+                            0.0,
+                        );
+                        packed.forward(
+                            self.isa,
+                            &flat.features,
+                            *slope,
+                            &mut flat.values,
+                            &mut flat.buffers,
+                        );
                     }
                     Stage::Flat(f) => f.forward(&flat.features, &mut flat.values),
                     _ => unreachable!("maps end where the dense part begins"),
@@ -178,11 +288,30 @@ impl Predictor {
             let (before, after) = scratch.single.split_at_mut(i + 1);
             let (before16, after16) = scratch.half.split_at_mut(i + 1);
             match stage {
-                Stage::Conv { conv, slope, out, border, weights, pairs, bias } => {
+                Stage::Conv {
+                    conv,
+                    slope,
+                    out,
+                    border,
+                    weights,
+                    pairs,
+                    bias,
+                } => {
                     if pairs.is_empty() {
                         after[0].reset(*out, *border);
-                        let then = Epilogue { slope: Some(*slope), ..Epilogue::default() };
-                        conv.forward(self.isa, &before[i], weights, bias, &mut after[0], then, parallel);
+                        let then = Epilogue {
+                            slope: Some(*slope),
+                            ..Epilogue::default()
+                        };
+                        conv.forward(
+                            self.isa,
+                            &before[i],
+                            weights,
+                            bias,
+                            &mut after[0],
+                            then,
+                            parallel,
+                        );
                         if self.precision == Precision::Bf16 {
                             after16[0].round_from(&after[0]);
                             wide = false;
@@ -194,7 +323,17 @@ impl Predictor {
                         }
                         after16[0].reset(*out, *border);
                         #[cfg(target_arch = "x86_64")]
-                        conv.forward_bf16(&before16[i], pairs, bias, &mut after16[0], Epilogue { slope: Some(*slope), ..Epilogue::default() }, parallel);
+                        conv.forward_bf16(
+                            &before16[i],
+                            pairs,
+                            bias,
+                            &mut after16[0],
+                            Epilogue {
+                                slope: Some(*slope),
+                                ..Epilogue::default()
+                            },
+                            parallel,
+                        );
                     }
                 }
                 Stage::Pool { pool, out, border } => {
@@ -206,7 +345,12 @@ impl Predictor {
                         pool.forward(&before16[i], &mut after16[0]);
                     }
                 }
-                Stage::Norm { scale, shift, out, border } => {
+                Stage::Norm {
+                    scale,
+                    shift,
+                    out,
+                    border,
+                } => {
                     if wide {
                         after[0].reset(*out, *border);
                         norm::forward(&before[i], scale, shift, &mut after[0]);
@@ -223,7 +367,11 @@ impl Predictor {
                     after[0].reset(*out, *border);
                     pad(&before[i], *by, &mut after[0]);
                 }
-                Stage::Response { response, out, border } => {
+                Stage::Response {
+                    response,
+                    out,
+                    border,
+                } => {
                     if wide {
                         after[0].reset(*out, *border);
                         response.forward(&before[i], &mut after[0]);
@@ -232,7 +380,9 @@ impl Predictor {
                         response.forward(&before16[i], &mut after16[0]);
                     }
                 }
-                Stage::Dense { .. } | Stage::Flat(_) => unreachable!("the first stages work on maps"),
+                Stage::Dense { .. } | Stage::Flat(_) => {
+                    unreachable!("the first stages work on maps")
+                }
             }
         }
         if wide {
@@ -241,7 +391,9 @@ impl Predictor {
             let last = &scratch.half[self.local];
             let n = last.shape().width * WIDTH;
             for (r, o) in out.chunks_exact_mut(n).enumerate() {
-                o.iter_mut().zip(last.row(r / last.shape().height, r % last.shape().height)).for_each(|(o, v)| *o = tile::from_bf16(*v));
+                o.iter_mut()
+                    .zip(last.row(r / last.shape().height, r % last.shape().height))
+                    .for_each(|(o, v)| *o = tile::from_bf16(*v));
             }
         }
     }
@@ -259,28 +411,71 @@ mod tests {
                 Shape::new(5, 20, 22),
                 vec![
                     Layer::conv(32, (5, 5), false, 0.01),
-                    Layer::MaxPool { size: 2, stride: 2, same: false },
-                    Layer::BatchNorm { momentum: 0.5, eps: 1e-3 },
+                    Layer::MaxPool {
+                        size: 2,
+                        stride: 2,
+                        same: false,
+                    },
+                    Layer::BatchNorm {
+                        momentum: 0.5,
+                        eps: 1e-3,
+                    },
                     Layer::conv(16, (3, 3), true, 0.01),
-                    Layer::Dense { units: 65, slope: 0.01 },
+                    Layer::Dense {
+                        units: 65,
+                        slope: 0.01,
+                    },
                     Layer::Dropout { rate: 0.5 },
-                    Layer::Dense { units: 3, slope: 1.0 },
+                    Layer::Dense {
+                        units: 3,
+                        slope: 1.0,
+                    },
                 ],
             ),
-            (Shape::line(1, 90), vec![Layer::conv(16, (1, 8), false, 0.0), Layer::Dense { units: 7, slope: 1.0 }]),
-            (Shape::line(3, 5), vec![Layer::Dense { units: 33, slope: 0.0 }, Layer::Dense { units: 2, slope: 1.0 }]),
+            (
+                Shape::line(1, 90),
+                vec![
+                    Layer::conv(16, (1, 8), false, 0.0),
+                    Layer::Dense {
+                        units: 7,
+                        slope: 1.0,
+                    },
+                ],
+            ),
+            (
+                Shape::line(3, 5),
+                vec![
+                    Layer::Dense {
+                        units: 33,
+                        slope: 0.0,
+                    },
+                    Layer::Dense {
+                        units: 2,
+                        slope: 1.0,
+                    },
+                ],
+            ),
         ] {
             let mut net = Network::new(input, &layers, 5).unwrap();
-            net.running.iter_mut().enumerate().for_each(|(i, r)| *r = 0.3 + 0.01 * i as f32);
+            net.running
+                .iter_mut()
+                .enumerate()
+                .for_each(|(i, r)| *r = 0.3 + 0.01 * i as f32);
             for rows in [1, 3, 130] {
-                let x: Vec<f32> = (0..rows * input.len()).map(|i| (0.7 * i as f32).sin()).collect();
+                let x: Vec<f32> = (0..rows * input.len())
+                    .map(|i| (0.7 * i as f32).sin())
+                    .collect();
                 let mut tape = Tape::default();
                 let want = net.forward(&x, &mut tape, None);
                 for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 0.05)] {
                     let p = Predictor::new(&net, precision);
                     let got = p.predict(&x);
                     assert_eq!(got.len(), rows * p.outputs());
-                    let worst = got.iter().zip(want).map(|(a, b)| (a - b).abs() / (1.0 + b.abs())).fold(0.0, f32::max);
+                    let worst = got
+                        .iter()
+                        .zip(want)
+                        .map(|(a, b)| (a - b).abs() / (1.0 + b.abs()))
+                        .fold(0.0, f32::max);
                     assert!(worst < tolerance, "{precision:?}: {worst}");
                 }
             }

@@ -21,13 +21,18 @@ fn pixels<E: Copy + Default>(x: &Maps<E>, mut f: impl FnMut(usize, usize)) {
 
 fn gather<E: Value>(x: &Maps<E>, y: usize, column: usize, out: &mut [f32]) {
     for (block, to) in out.chunks_exact_mut(WIDTH).enumerate() {
-        to.iter_mut().zip(&x.row(block, y)[column * WIDTH..]).for_each(|(o, v)| *o = v.wide());
+        to.iter_mut()
+            .zip(&x.row(block, y)[column * WIDTH..])
+            .for_each(|(o, v)| *o = v.wide());
     }
 }
 
 fn scatter<E: Value>(values: &[f32], y: usize, column: usize, out: &mut Maps<E>) {
     for (block, from) in values.chunks_exact(WIDTH).enumerate() {
-        out.row_mut(block, y)[column * WIDTH..].iter_mut().zip(from).for_each(|(o, v)| *o = E::narrow(*v));
+        out.row_mut(block, y)[column * WIDTH..]
+            .iter_mut()
+            .zip(from)
+            .for_each(|(o, v)| *o = E::narrow(*v));
     }
 }
 
@@ -36,13 +41,19 @@ impl Response {
     fn window(&self, values: &[f32], out: &mut [f32]) {
         let (half, n) = (self.size / 2, values.len());
         for (c, o) in out.iter_mut().enumerate() {
-            *o = values[c.saturating_sub(half)..(c + half + 1).min(n)].iter().sum();
+            *o = values[c.saturating_sub(half)..(c + half + 1).min(n)]
+                .iter()
+                .sum();
         }
     }
 
     /// s^−β.
     fn power(&self, s: f32) -> f32 {
-        if self.beta == 0.75 { 1.0 / (s.sqrt() * s.sqrt().sqrt()) } else { s.powf(-self.beta) }
+        if self.beta == 0.75 {
+            1.0 / (s.sqrt() * s.sqrt().sqrt())
+        } else {
+            s.powf(-self.beta)
+        }
     }
 
     /// `y` of the same shape as `x`.
@@ -54,7 +65,9 @@ impl Response {
             gather(x, r, c, &mut v);
             square.iter_mut().zip(&v).for_each(|(s, v)| *s = v * v);
             self.window(&square, &mut sum);
-            v.iter_mut().zip(&sum).for_each(|(v, s)| *v *= self.power(1.0 + self.alpha / self.size as f32 * s));
+            v.iter_mut()
+                .zip(&sum)
+                .for_each(|(v, s)| *v *= self.power(1.0 + self.alpha / self.size as f32 * s));
             scatter(&v, r, c, y);
         });
     }

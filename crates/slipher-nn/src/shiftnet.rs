@@ -47,7 +47,13 @@ pub struct ShiftNetConfig {
 
 impl ShiftNetConfig {
     fn conv(&self, channels: usize, filters: usize, taps: usize, dilation: usize) -> Conv {
-        Conv { channels, filters, kernel: (1, taps), dilation, before: (0, taps / 2 * dilation) }
+        Conv {
+            channels,
+            filters,
+            kernel: (1, taps),
+            dilation,
+            before: (0, taps / 2 * dilation),
+        }
     }
     fn stem(&self) -> Conv {
         self.conv(self.inputs, self.width, self.taps, 1)
@@ -66,7 +72,11 @@ impl ShiftNetConfig {
     }
     /// Weights and biases of the trunk, with the bias of each pattern at the end.
     pub fn trunk_weights(&self) -> usize {
-        self.convs().iter().map(|c| c.weights() + c.biases()).sum::<usize>() + self.patterns
+        self.convs()
+            .iter()
+            .map(|c| c.weights() + c.biases())
+            .sum::<usize>()
+            + self.patterns
     }
     /// Multiply-adds × 2 of the trunk per position.
     pub fn flop_per_position(&self) -> usize {
@@ -158,11 +168,15 @@ impl Tape {
     /// Takes the input of the next forward pass.
     pub fn load(&mut self, net: &ShiftNet, input: &Input) {
         let shape = Shape::line(net.config.inputs, input.coverage.len());
-        self.input.reset(shape, net.config.stem().border(shape, shape));
+        self.input
+            .reset(shape, net.config.stem().border(shape, shape));
         let lanes = shape.lanes();
         for block in 0..shape.blocks() {
             let row = self.input.row_mut(block, 0);
-            for (to, from) in row.chunks_exact_mut(lanes).zip(input.channels.chunks_exact(shape.channels)) {
+            for (to, from) in row
+                .chunks_exact_mut(lanes)
+                .zip(input.channels.chunks_exact(shape.channels))
+            {
                 to.copy_from_slice(&from[block * lanes..(block + 1) * lanes]);
             }
         }
@@ -201,7 +215,13 @@ impl ShiftNet {
     /// A network of given weights; lengths must be those of the shape.
     pub fn from_weights(config: ShiftNetConfig, trunk: Vec<f32>, patterns: Vec<f32>) -> Self {
         assert_eq!(trunk.len(), config.trunk_weights());
-        let correlation = Correlation::new(config.nfft, config.grid, config.min_lag, config.lags, config.patterns);
+        let correlation = Correlation::new(
+            config.nfft,
+            config.grid,
+            config.min_lag,
+            config.lags,
+            config.patterns,
+        );
         assert_eq!(patterns.len(), correlation.weights());
         let zero = vec![0.0; config.width.max(config.inputs)];
         let mut net = ShiftNet {
@@ -241,7 +261,8 @@ impl ShiftNet {
     }
     /// Pattern weights for a transform of another length, at least grid + lags.
     pub fn patterns_of_length(&self, nfft: usize) -> Vec<f32> {
-        self.correlation.cut(&self.patterns, 0, self.config.grid, nfft)
+        self.correlation
+            .cut(&self.patterns, 0, self.config.grid, nfft)
     }
     /// Bias of each pattern.
     pub fn pattern_bias(&self) -> &[f32] {
@@ -262,12 +283,29 @@ impl ShiftNet {
     pub fn forward(&self, tapes: &mut [Tape]) {
         for t in tapes.iter_mut() {
             self.forward_trunk(t, true);
-            self.correlation.rows_spectrum(self.isa, &t.features, t.offset, &mut t.fspec, &mut t.scratch);
+            self.correlation.rows_spectrum(
+                self.isa,
+                &t.features,
+                t.offset,
+                &mut t.fspec,
+                &mut t.scratch,
+            );
         }
-        let Some(first) = tapes.first_mut() else { return };
+        let Some(first) = tapes.first_mut() else {
+            return;
+        };
         let mut scratch = std::mem::take(&mut first.scratch);
-        let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes.iter_mut().map(|t| (t.fspec.as_slice(), &mut t.logits)).unzip();
-        self.correlate(&self.correlation, &self.spectra, &features, &mut logits, &mut scratch);
+        let (features, mut logits): (Vec<&[f32]>, Vec<&mut Vec<f32>>) = tapes
+            .iter_mut()
+            .map(|t| (t.fspec.as_slice(), &mut t.logits))
+            .unzip();
+        self.correlate(
+            &self.correlation,
+            &self.spectra,
+            &features,
+            &mut logits,
+            &mut scratch,
+        );
         tapes[0].scratch = scratch;
     }
 
@@ -275,9 +313,12 @@ impl ShiftNet {
     /// but faster: with transforms only as long as the window needs, kept from call to call.
     pub fn predict(&self, inputs: &[Input], out: &mut Prediction) {
         let windows: Vec<Option<Arc<Window>>> = inputs.iter().map(|i| self.window(i)).collect();
-        let short = |w: &Option<Arc<Window>>| w.as_ref().and_then(|w| w.short.as_ref().map(|_| w.place));
-        out.spectra.resize_with(inputs.len().max(out.spectra.len()), Vec::new);
-        out.logits.resize_with(inputs.len().max(out.logits.len()), Vec::new);
+        let short =
+            |w: &Option<Arc<Window>>| w.as_ref().and_then(|w| w.short.as_ref().map(|_| w.place));
+        out.spectra
+            .resize_with(inputs.len().max(out.spectra.len()), Vec::new);
+        out.logits
+            .resize_with(inputs.len().max(out.logits.len()), Vec::new);
         let tape = &mut out.tape;
         for ((input, w), spectrum) in inputs.iter().zip(&windows).zip(&mut out.spectra) {
             tape.load(self, input);
@@ -289,14 +330,32 @@ impl ShiftNet {
             }
             #[cfg(not(target_arch = "x86_64"))]
             self.forward_trunk(tape, false);
-            let (c, first) = w.as_ref().and_then(|w| Some((&w.short.as_ref()?.0, w.place.0))).unwrap_or((&self.correlation, 0));
-            c.rows_spectrum(self.isa, &tape.features, input.offset - first, spectrum, &mut tape.scratch);
+            let (c, first) = w
+                .as_ref()
+                .and_then(|w| Some((&w.short.as_ref()?.0, w.place.0)))
+                .unwrap_or((&self.correlation, 0));
+            c.rows_spectrum(
+                self.isa,
+                &tape.features,
+                input.offset - first,
+                spectrum,
+                &mut tape.scratch,
+            );
         }
         let mut from = 0;
         while from < inputs.len() {
-            let same = windows[from..].iter().take_while(|w| short(w) == short(&windows[from])).count();
-            let (c, spectra) = windows[from].as_ref().and_then(|w| w.short.as_ref()).map_or((&self.correlation, &self.spectra), |s| (&s.0, &s.1));
-            let features: Vec<&[f32]> = out.spectra[from..from + same].iter().map(Vec::as_slice).collect();
+            let same = windows[from..]
+                .iter()
+                .take_while(|w| short(w) == short(&windows[from]))
+                .count();
+            let (c, spectra) = windows[from]
+                .as_ref()
+                .and_then(|w| w.short.as_ref())
+                .map_or((&self.correlation, &self.spectra), |s| (&s.0, &s.1));
+            let features: Vec<&[f32]> = out.spectra[from..from + same]
+                .iter()
+                .map(Vec::as_slice)
+                .collect();
             let mut logits: Vec<&mut Vec<f32>> = out.logits[from..from + same].iter_mut().collect();
             self.correlate(c, spectra, &features, &mut logits, &mut tape.scratch);
             from += same;
@@ -309,7 +368,10 @@ impl ShiftNet {
         let precision = precision.available();
         self.pairs.clear();
         if precision == Precision::Bf16 {
-            self.pairs = self.offsets().map(|(c, at)| c.pack_bf16(&self.trunk[at..at + c.weights()])).collect();
+            self.pairs = self
+                .offsets()
+                .map(|(c, at)| c.pack_bf16(&self.trunk[at..at + c.weights()]))
+                .collect();
         }
         precision
     }
@@ -317,7 +379,9 @@ impl ShiftNet {
     /// The window that holds a spectrum, made at its first use.
     fn window(&self, t: &Input) -> Option<Arc<Window>> {
         let first = t.offset / WINDOW_STEP * WINDOW_STEP;
-        let end = (t.offset + t.coverage.len()).next_multiple_of(WINDOW_STEP).min(self.config.grid);
+        let end = (t.offset + t.coverage.len())
+            .next_multiple_of(WINDOW_STEP)
+            .min(self.config.grid);
         let place = (first, end - first);
         let mut all = self.windows.lock().ok()?;
         if let Some(w) = all.iter().find(|w| w.place == place) {
@@ -332,7 +396,14 @@ impl ShiftNet {
         all.last().cloned()
     }
 
-    fn correlate(&self, c: &Correlation, spectra: &PatternSpectra, features: &[&[f32]], logits: &mut [&mut Vec<f32>], scratch: &mut Scratch) {
+    fn correlate(
+        &self,
+        c: &Correlation,
+        spectra: &PatternSpectra,
+        features: &[&[f32]],
+        logits: &mut [&mut Vec<f32>],
+        scratch: &mut Scratch,
+    ) {
         c.correlate(self.isa, features, spectra, logits, scratch);
         let bias = &self.trunk[self.trunk.len() - self.config.patterns..];
         for l in logits {
@@ -344,7 +415,12 @@ impl ShiftNet {
 
     /// Columns of zeros beside the activations: the furthest that a tap reaches.
     fn reach(&self) -> usize {
-        self.config.convs().iter().map(|c| c.before.1).max().unwrap_or(0)
+        self.config
+            .convs()
+            .iter()
+            .map(|c| c.before.1)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Features of what is on the tape. With `keep` every layer's input is kept for the backward pass, else two
@@ -352,8 +428,11 @@ impl ShiftNet {
     fn forward_trunk(&self, tape: &mut Tape, keep: bool) {
         let (n, depth) = (tape.coverage.len(), self.config.depth);
         let wide = Shape::line(self.config.width, n);
-        tape.active.resize_with(if keep { depth + 1 } else { 2 }, Maps::default);
-        tape.active.iter_mut().for_each(|a| a.reset(wide, (0, self.reach())));
+        tape.active
+            .resize_with(if keep { depth + 1 } else { 2 }, Maps::default);
+        tape.active
+            .iter_mut()
+            .for_each(|a| a.reset(wide, (0, self.reach())));
         tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
         tape.features.reset(Shape::line(WIDTH, n), (0, 0));
         for (layer, (conv, at)) in self.offsets().enumerate() {
@@ -361,15 +440,41 @@ impl ShiftNet {
             let bias = &rest[..conv.biases()];
             let slot = |l: usize| if keep { l } else { l % 2 };
             if layer > depth {
-                conv.forward(self.isa, &tape.active[slot(depth)], w, bias, &mut tape.features, Epilogue::default(), false);
+                conv.forward(
+                    self.isa,
+                    &tape.active[slot(depth)],
+                    w,
+                    bias,
+                    &mut tape.features,
+                    Epilogue::default(),
+                    false,
+                );
                 break;
             }
             let [even, odd] = &mut tape.hidden;
-            let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
-            let then = Epilogue { add: (layer > 0).then_some(&*old), keep: Some(new), slope: Some(SLOPE), ..Epilogue::default() };
+            let (old, new) = if layer % 2 == 0 {
+                (odd, even)
+            } else {
+                (even, odd)
+            };
+            let then = Epilogue {
+                add: (layer > 0).then_some(&*old),
+                keep: Some(new),
+                slope: Some(SLOPE),
+                ..Epilogue::default()
+            };
             if layer == 0 {
-                conv.forward(self.isa, &tape.input, w, bias, &mut tape.active[0], then, false);
-            } else if let Ok([x, y]) = tape.active.get_disjoint_mut([slot(layer - 1), slot(layer)]) {
+                conv.forward(
+                    self.isa,
+                    &tape.input,
+                    w,
+                    bias,
+                    &mut tape.active[0],
+                    then,
+                    false,
+                );
+            } else if let Ok([x, y]) = tape.active.get_disjoint_mut([slot(layer - 1), slot(layer)])
+            {
                 conv.forward(self.isa, x, w, bias, y, then, false);
             }
         }
@@ -382,23 +487,48 @@ impl ShiftNet {
         let (n, depth) = (tape.coverage.len(), self.config.depth);
         let wide = Shape::line(self.config.width, n);
         tape.half_input.round_from(&tape.input);
-        tape.half.iter_mut().for_each(|a| a.reset(wide, (0, self.reach())));
+        tape.half
+            .iter_mut()
+            .for_each(|a| a.reset(wide, (0, self.reach())));
         tape.hidden.iter_mut().for_each(|h| h.reset(wide, (0, 0)));
         tape.features.reset(Shape::line(WIDTH, n), (0, 0));
         for (layer, (conv, at)) in self.offsets().enumerate() {
             let bias = &self.trunk[at + conv.weights()..][..conv.biases()];
             let [even, odd] = &mut tape.half;
-            let (x, y) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
+            let (x, y) = if layer % 2 == 0 {
+                (odd, even)
+            } else {
+                (even, odd)
+            };
             if layer > depth {
                 tape.half_features.reset(tape.features.shape(), (0, 0));
-                let then = Epilogue { keep: Some(&mut tape.features), ..Epilogue::default() };
+                let then = Epilogue {
+                    keep: Some(&mut tape.features),
+                    ..Epilogue::default()
+                };
                 conv.forward_bf16(x, &pairs[layer], bias, &mut tape.half_features, then, false);
                 break;
             }
             let [even, odd] = &mut tape.hidden;
-            let (old, new) = if layer % 2 == 0 { (odd, even) } else { (even, odd) };
-            let then = Epilogue { add: (layer > 0).then_some(&*old), keep: Some(new), slope: Some(SLOPE), ..Epilogue::default() };
-            conv.forward_bf16(if layer == 0 { &tape.half_input } else { x }, &pairs[layer], bias, y, then, false);
+            let (old, new) = if layer % 2 == 0 {
+                (odd, even)
+            } else {
+                (even, odd)
+            };
+            let then = Epilogue {
+                add: (layer > 0).then_some(&*old),
+                keep: Some(new),
+                slope: Some(SLOPE),
+                ..Epilogue::default()
+            };
+            conv.forward_bf16(
+                if layer == 0 { &tape.half_input } else { x },
+                &pairs[layer],
+                bias,
+                y,
+                then,
+                false,
+            );
         }
         cover(tape);
     }
@@ -406,29 +536,55 @@ impl ShiftNet {
     /// Adds the trunk's gradient to `grad` (as [`ShiftNet::trunk`]) and returns the spectrum of
     /// the logits' gradient, for [`ShiftNet::grad_patterns`].
     pub fn backward(&self, tape: &mut Tape, dlogits: &[f32], grad: &mut [f32]) -> Vec<f32> {
-        assert_eq!((dlogits.len(), grad.len()), (tape.logits.len(), self.trunk.len()));
+        assert_eq!(
+            (dlogits.len(), grad.len()),
+            (tape.logits.len(), self.trunk.len())
+        );
         let (n, c) = (tape.coverage.len(), &self.correlation);
         let first_bias = grad.len() - self.config.patterns;
-        for (g, row) in grad[first_bias..].iter_mut().zip(dlogits.chunks_exact(c.lags())) {
+        for (g, row) in grad[first_bias..]
+            .iter_mut()
+            .zip(dlogits.chunks_exact(c.lags()))
+        {
             *g += row.iter().sum::<f32>();
         }
         let mut gspec = Vec::new();
         c.lags_spectrum(self.isa, dlogits, &mut gspec, &mut tape.scratch);
-        c.grad_rows(self.isa, &gspec, &self.spectra, tape.offset, &mut tape.features, &mut tape.scratch);
-        for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
+        c.grad_rows(
+            self.isa,
+            &gspec,
+            &self.spectra,
+            tape.offset,
+            &mut tape.features,
+            &mut tape.scratch,
+        );
+        for (row, m) in tape
+            .features
+            .row_mut(0, 0)
+            .chunks_exact_mut(WIDTH)
+            .zip(&tape.coverage)
+        {
             row.iter_mut().for_each(|v| *v *= m);
             row[COVERAGE] = 0.0;
         }
         // The border that the widest adjoint reads.
         let wide = Shape::line(self.config.width, n);
         let all: Vec<_> = self.offsets().collect();
-        let reach = all.iter().map(|(c, _)| c.adjoint().border(wide, wide).1).max().unwrap_or(0);
+        let reach = all
+            .iter()
+            .map(|(c, _)| c.adjoint().border(wide, wide).1)
+            .max()
+            .unwrap_or(0);
         tape.grad.iter_mut().for_each(|g| g.reset(wide, (0, reach)));
         for (layer, (conv, at)) in all.into_iter().enumerate().rev() {
             let (dw, rest) = grad[at..].split_at_mut(conv.weights());
             let db = &mut rest[..conv.biases()];
             let [even, odd] = &mut tape.grad;
-            let (old, new) = if layer % 2 == 0 { (even, odd) } else { (odd, even) };
+            let (old, new) = if layer % 2 == 0 {
+                (even, odd)
+            } else {
+                (odd, even)
+            };
             if layer == 0 {
                 conv.grad_weights(self.isa, &tape.input, old, dw, db);
                 continue;
@@ -438,8 +594,20 @@ impl ShiftNet {
             let dy = if last { &tape.features } else { &*old };
             conv.grad_weights(self.isa, a, dy, dw, db);
             let back = conv.adjoint();
-            let then = Epilogue { mask: Some((a, SLOPE)), add: (!last).then_some(dy), ..Epilogue::default() };
-            back.forward(self.isa, dy, &self.transposed[layer], &self.zero[..back.biases()], new, then, false);
+            let then = Epilogue {
+                mask: Some((a, SLOPE)),
+                add: (!last).then_some(dy),
+                ..Epilogue::default()
+            };
+            back.forward(
+                self.isa,
+                dy,
+                &self.transposed[layer],
+                &self.zero[..back.biases()],
+                new,
+                then,
+                false,
+            );
         }
         gspec
     }
@@ -452,7 +620,12 @@ impl ShiftNet {
 
 /// Features count where the window has data; one of them says where.
 fn cover(tape: &mut Tape) {
-    for (row, m) in tape.features.row_mut(0, 0).chunks_exact_mut(WIDTH).zip(&tape.coverage) {
+    for (row, m) in tape
+        .features
+        .row_mut(0, 0)
+        .chunks_exact_mut(WIDTH)
+        .zip(&tape.coverage)
+    {
         row.iter_mut().for_each(|v| *v *= m);
         row[COVERAGE] = *m;
     }
@@ -464,21 +637,42 @@ mod tests {
     use rand::Rng;
 
     fn small() -> ShiftNetConfig {
-        ShiftNetConfig { inputs: 16, width: 16, depth: 3, taps: 5, patterns: 2, grid: 160, min_lag: -4, lags: 60, nfft: 240 }
+        ShiftNetConfig {
+            inputs: 16,
+            width: 16,
+            depth: 3,
+            taps: 5,
+            patterns: 2,
+            grid: 160,
+            min_lag: -4,
+            lags: 60,
+            nfft: 240,
+        }
     }
 
     fn random_net(config: ShiftNetConfig) -> ShiftNet {
         let mut net = ShiftNet::new(config, 3);
         let mut rng = ChaCha8Rng::seed_from_u64(4);
-        net.patterns.iter_mut().for_each(|w| *w = rng.random::<f32>() - 0.5);
-        net.trunk.iter_mut().for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
+        net.patterns
+            .iter_mut()
+            .for_each(|w| *w = rng.random::<f32>() - 0.5);
+        net.trunk
+            .iter_mut()
+            .for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
         net.refresh();
         net
     }
 
     fn run(net: &ShiftNet, x: &[f32], coverage: &[f32], offset: usize) -> Tape {
         let mut tape = Tape::default();
-        tape.load(net, &Input { channels: x, coverage, offset });
+        tape.load(
+            net,
+            &Input {
+                channels: x,
+                coverage,
+                offset,
+            },
+        );
         net.forward(std::slice::from_mut(&mut tape));
         tape
     }
@@ -503,23 +697,54 @@ mod tests {
     /// Short transforms give what the long one gives, for spectra of several windows together.
     #[test]
     fn prediction_agrees_with_the_forward_pass() {
-        let config = ShiftNetConfig { grid: 2400, min_lag: -4, lags: 300, nfft: 3000, ..small() };
+        let config = ShiftNetConfig {
+            grid: 2400,
+            min_lag: -4,
+            lags: 300,
+            nfft: 3000,
+            ..small()
+        };
         let mut net = random_net(config);
         let mut rng = ChaCha8Rng::seed_from_u64(9);
         let windows: Vec<(Vec<f32>, Vec<f32>, usize)> = (0..11)
             .map(|i| {
-                let (n, offset) = [(100, 10), (480, 5), (700, 600), (90, 2280), (2360, 3)][i / 2 % 5];
-                ((0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect(), vec![1.0; n], offset + i)
+                let (n, offset) =
+                    [(100, 10), (480, 5), (700, 600), (90, 2280), (2360, 3)][i / 2 % 5];
+                (
+                    (0..n * 16).map(|_| rng.random::<f32>() - 0.5).collect(),
+                    vec![1.0; n],
+                    offset + i,
+                )
             })
             .collect();
-        let inputs: Vec<Input> = windows.iter().map(|(x, c, o)| Input { channels: x, coverage: c, offset: *o }).collect();
+        let inputs: Vec<Input> = windows
+            .iter()
+            .map(|(x, c, o)| Input {
+                channels: x,
+                coverage: c,
+                offset: *o,
+            })
+            .collect();
         let mut tapes = vec![Tape::default(); 11];
-        tapes.iter_mut().zip(&inputs).for_each(|(t, i)| t.load(&net, i));
+        tapes
+            .iter_mut()
+            .zip(&inputs)
+            .for_each(|(t, i)| t.load(&net, i));
         net.forward(&mut tapes);
         let mut p = Prediction::default();
         let worst = |p: &Prediction| {
-            let off = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max) / b.iter().map(|v| v.abs()).fold(1.0, f32::max);
-            tapes.iter().zip(&p.logits).map(|(t, l)| off(l, &t.logits)).fold(0.0, f32::max)
+            let off = |a: &[f32], b: &[f32]| {
+                a.iter()
+                    .zip(b)
+                    .map(|(a, b)| (a - b).abs())
+                    .fold(0.0, f32::max)
+                    / b.iter().map(|v| v.abs()).fold(1.0, f32::max)
+            };
+            tapes
+                .iter()
+                .zip(&p.logits)
+                .map(|(t, l)| off(l, &t.logits))
+                .fold(0.0, f32::max)
         };
         net.predict(&inputs, &mut p);
         assert!(worst(&p) < 1e-5, "{}", worst(&p));
@@ -527,7 +752,15 @@ mod tests {
             net.predict(&inputs, &mut p);
             assert!(worst(&p) < 0.02 && worst(&p) > 1e-5, "{}", worst(&p));
         }
-        assert!(net.windows.lock().unwrap().iter().filter(|w| w.short.is_some()).count() >= 3);
+        assert!(
+            net.windows
+                .lock()
+                .unwrap()
+                .iter()
+                .filter(|w| w.short.is_some())
+                .count()
+                >= 3
+        );
     }
 
     /// The gradient of Σ g·logits agrees with finite differences for a sample of all weights.
@@ -550,21 +783,35 @@ mod tests {
         let dpatterns = net.grad_patterns(&[&fspec], &[&gspec]);
         let mut check = |which: usize, i: usize, want: f32| {
             let mut at = |eps: f32| {
-                let w = if which == 0 { &mut net.trunk[i] } else { &mut net.patterns[i] };
+                let w = if which == 0 {
+                    &mut net.trunk[i]
+                } else {
+                    &mut net.patterns[i]
+                };
                 let old = *w;
                 *w += eps;
                 net.refresh();
                 let l = loss(&net);
-                let w = if which == 0 { &mut net.trunk[i] } else { &mut net.patterns[i] };
+                let w = if which == 0 {
+                    &mut net.trunk[i]
+                } else {
+                    &mut net.patterns[i]
+                };
                 *w = old;
                 l
             };
             let eps = 2e-3;
             let got = (at(eps) - at(-eps)) / (2.0 * f64::from(eps));
             let scale = 0.05 + got.abs();
-            assert!((got - f64::from(want)).abs() < 0.03 * scale, "{which} {i}: {got} {want}");
+            assert!(
+                (got - f64::from(want)).abs() < 0.03 * scale,
+                "{which} {i}: {got} {want}"
+            );
         };
-        for i in (0..grad.len()).step_by(97).chain(grad.len() - 2..grad.len()) {
+        for i in (0..grad.len())
+            .step_by(97)
+            .chain(grad.len() - 2..grad.len())
+        {
             check(0, i, grad[i]);
         }
         for i in (0..dpatterns.len()).step_by(311) {

@@ -17,7 +17,10 @@ impl<T: Default> Spare<T> {
     /// A buffer that lies ready, or a new one.
     pub fn lend(&self) -> Lent<'_, T> {
         let ready = self.0.lock().ok().and_then(|mut all| all.pop());
-        Lent { from: self, buffer: Some(ready.unwrap_or_default()) }
+        Lent {
+            from: self,
+            buffer: Some(ready.unwrap_or_default()),
+        }
     }
 }
 

@@ -8,7 +8,11 @@ use crate::lanes::{Isa, Lanes, WIDTH};
 
 /// Outputs whose weights lie side by side: 32 if their number (filled up to 16) allows it.
 pub fn group(outputs: usize) -> usize {
-    if outputs.next_multiple_of(WIDTH).is_multiple_of(2 * WIDTH) { 2 * WIDTH } else { WIDTH }
+    if outputs.next_multiple_of(WIDTH).is_multiple_of(2 * WIDTH) {
+        2 * WIDTH
+    } else {
+        WIDTH
+    }
 }
 
 /// How words are multiplied and sums are stored.
@@ -88,7 +92,12 @@ impl Mac for Brain {
     #[inline(always)]
     unsafe fn store(sum: Self::Sum, to: *mut u16) {
         use std::arch::x86_64::*;
-        unsafe { _mm256_storeu_si256(to.cast(), std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(sum.0))) }
+        unsafe {
+            _mm256_storeu_si256(
+                to.cast(),
+                std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(sum.0)),
+            )
+        }
     }
 }
 
@@ -141,7 +150,12 @@ pub fn size(isa: Isa, n: usize, outputs: usize) -> usize {
         _ => &[1, 4],
     };
     let cost = |t: usize| n.div_ceil(t) * t;
-    sizes.iter().copied().filter(|t| *t <= n).min_by_key(|t| (cost(*t) * 40 + 40 * n.div_ceil(*t), usize::MAX - t)).unwrap_or(1)
+    sizes
+        .iter()
+        .copied()
+        .filter(|t| *t <= n)
+        .min_by_key(|t| (cost(*t) * 40 + 40 * n.div_ceil(*t), usize::MAX - t))
+        .unwrap_or(1)
 }
 
 /// Round to nearest even, as the processor does; NaN stays NaN.
@@ -161,7 +175,9 @@ pub fn from_bf16(x: u16) -> f32 {
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        Isa::best() == Isa::Avx512 && is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512bw")
+        Isa::best() == Isa::Avx512
+            && is_x86_feature_detected!("avx512bf16")
+            && is_x86_feature_detected!("avx512bw")
     }
     #[cfg(not(target_arch = "x86_64"))]
     false

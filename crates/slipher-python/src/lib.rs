@@ -31,7 +31,9 @@ fn medium_of(word: Option<&str>) -> PyResult<Option<Medium>> {
         None => Ok(None),
         Some("air") => Ok(Some(Medium::Air)),
         Some("vacuum") => Ok(Some(Medium::Vacuum)),
-        Some(other) => Err(value_error(format!("medium {other:?}: expected 'air', 'vacuum' or None"))),
+        Some(other) => Err(value_error(format!(
+            "medium {other:?}: expected 'air', 'vacuum' or None"
+        ))),
     }
 }
 

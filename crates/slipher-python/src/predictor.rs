@@ -28,10 +28,25 @@ impl Predictor {
     /// command line; `medium` is "air", "vacuum" or None (as the columns say).
     #[new]
     #[pyo3(signature = (path, purity, pz, prior, medium))]
-    fn new(py: Python<'_>, path: Option<String>, purity: f64, pz: bool, prior: Option<String>, medium: Option<String>) -> PyResult<Self> {
-        let model = py.detach(|| path.map_or_else(shipped::redshift, |p| Model::read(Path::new(&p)))).map_err(value_error)?;
+    fn new(
+        py: Python<'_>,
+        path: Option<String>,
+        purity: f64,
+        pz: bool,
+        prior: Option<String>,
+        medium: Option<String>,
+    ) -> PyResult<Self> {
+        let model = py
+            .detach(|| path.map_or_else(shipped::redshift, |p| Model::read(Path::new(&p))))
+            .map_err(value_error)?;
         let wanted = Wanted::new(&model, purity, pz, prior.as_deref()).map_err(value_error)?;
-        Ok(Predictor { model, wanted, options: ReadOptions { medium: medium_of(medium.as_deref())? } })
+        Ok(Predictor {
+            model,
+            wanted,
+            options: ReadOptions {
+                medium: medium_of(medium.as_deref())?,
+            },
+        })
     }
 
     #[getter]
@@ -53,13 +68,16 @@ impl Predictor {
     /// Rows out are rows in, in order; spectra that cannot be measured are flagged. The batch is read where it lies.
     fn predict<'py>(&self, py: Python<'py>, batch: PyRecordBatch) -> PyResult<Bound<'py, PyAny>> {
         let batch = batch.into_inner();
-        let found = py.detach(|| contract::predict(&self.model, &self.wanted, &self.options, &batch)).map_err(value_error)?;
+        let found = py
+            .detach(|| contract::predict(&self.model, &self.wanted, &self.options, &batch))
+            .map_err(value_error)?;
         PyRecordBatch::new(found).into_pyarrow(py)
     }
 
     /// Columns of the result for batches of a schema.
     fn schema<'py>(&self, py: Python<'py>, batches: PySchema) -> PyResult<Bound<'py, PyAny>> {
-        let found = contract::schema(&self.model, &self.wanted, &batches.into_inner()).map_err(value_error)?;
+        let found = contract::schema(&self.model, &self.wanted, &batches.into_inner())
+            .map_err(value_error)?;
         PySchema::new(found).into_pyarrow(py)
     }
 }

@@ -18,9 +18,16 @@ use crate::{medium_of, value_error};
 #[pyfunction]
 #[pyo3(signature = (path, medium=None))]
 pub fn read(py: Python<'_>, path: PathBuf, medium: Option<String>) -> PyResult<Bound<'_, PyAny>> {
-    let options = ReadOptions { medium: medium_of(medium.as_deref())? };
-    let found = py.detach(|| formats::read(&path, &options)).map_err(value_error)?;
-    arrow(py, &spectrum_columns(&path.display().to_string(), &found.rows))
+    let options = ReadOptions {
+        medium: medium_of(medium.as_deref())?,
+    };
+    let found = py
+        .detach(|| formats::read(&path, &options))
+        .map_err(value_error)?;
+    arrow(
+        py,
+        &spectrum_columns(&path.display().to_string(), &found.rows),
+    )
 }
 
 /// Draws spectra; the SEDs are built once.
@@ -30,15 +37,33 @@ pub struct Drawer(Simulator);
 #[pymethods]
 impl Drawer {
     #[new]
-    fn new(py: Python<'_>, instruments: Vec<(String, f64)>, templates: Vec<PathBuf>, blank_sky: f64, peculiar: f64, seed: u64) -> PyResult<Self> {
-        let recipe = SimulationRecipe { instruments, templates, blank_sky, peculiar };
-        Ok(Drawer(py.detach(|| Simulator::new(&recipe, seed)).map_err(value_error)?))
+    fn new(
+        py: Python<'_>,
+        instruments: Vec<(String, f64)>,
+        templates: Vec<PathBuf>,
+        blank_sky: f64,
+        peculiar: f64,
+        seed: u64,
+    ) -> PyResult<Self> {
+        let recipe = SimulationRecipe {
+            instruments,
+            templates,
+            blank_sky,
+            peculiar,
+        };
+        Ok(Drawer(
+            py.detach(|| Simulator::new(&recipe, seed))
+                .map_err(value_error)?,
+        ))
     }
 
     /// Rows `start` to `stop` of the simulated spectra.
     fn draw<'py>(&self, py: Python<'py>, start: u64, stop: u64) -> PyResult<Bound<'py, PyAny>> {
         let columns = py.detach(|| {
-            let rows: Vec<Example> = (start..stop).into_par_iter().map(|row| self.0.draw(Split::Test, row)).collect();
+            let rows: Vec<Example> = (start..stop)
+                .into_par_iter()
+                .map(|row| self.0.draw(Split::Test, row))
+                .collect();
             example_columns(&rows, &self.0.names)
         });
         arrow(py, &columns)
@@ -48,7 +73,10 @@ impl Drawer {
 /// Names of the instruments that come with the package.
 #[pyfunction]
 pub fn instruments() -> Vec<&'static str> {
-    slipher_sim::instrument::SHIPPED.iter().map(|i| i.0).collect()
+    slipher_sim::instrument::SHIPPED
+        .iter()
+        .map(|i| i.0)
+        .collect()
 }
 
 fn arrow<'py>(py: Python<'py>, columns: &[Column]) -> PyResult<Bound<'py, PyAny>> {

@@ -18,9 +18,23 @@ pub struct Population {
 }
 
 /// Balmer decrement, case B, 10⁴ K (Osterbrock & Ferland 2006, table 4.4): ratio to Hβ.
-const BALMER: [(f64, f64); 7] = [(6564.61, 2.86), (4862.68, 1.0), (4341.68, 0.468), (4102.89, 0.259), (3971.20, 0.159), (3890.15, 0.105), (3836.47, 0.073)];
+const BALMER: [(f64, f64); 7] = [
+    (6564.61, 2.86),
+    (4862.68, 1.0),
+    (4341.68, 0.468),
+    (4102.89, 0.259),
+    (3971.20, 0.159),
+    (3890.15, 0.105),
+    (3836.47, 0.073),
+];
 /// Paschen and Brackett lines, ratio to Hβ (same source).
-const PASCHEN: [(f64, f64); 5] = [(18_756.1, 0.339), (12_821.6, 0.163), (10_941.1, 0.090), (10_052.1, 0.055), (21_661.2, 0.028)];
+const PASCHEN: [(f64, f64); 5] = [
+    (18_756.1, 0.339),
+    (12_821.6, 0.163),
+    (10_941.1, 0.090),
+    (10_052.1, 0.055),
+    (21_661.2, 0.028),
+];
 
 /// Interstellar absorption of the ultraviolet: vacuum Å, relative depth (Shapley et al. 2003, table 1).
 const INTERSTELLAR: [(f64, f64); 18] = [
@@ -47,7 +61,11 @@ const INTERSTELLAR: [(f64, f64); 18] = [
 /// Draws a galaxy for redshift `z`. `populations` must not be empty.
 pub fn draw(rng: &mut Stream, populations: &[Population], z: f64) -> Sed {
     let (continua, lines_in, young) = mixture(rng, populations, z);
-    let ebv = if rng.chance(0.3) { 0.0 } else { rng.exponential(0.2).min(1.2) };
+    let ebv = if rng.chance(0.3) {
+        0.0
+    } else {
+        rng.exponential(0.2).min(1.2)
+    };
     let mut sed = Sed {
         class: SpecType::Galaxy,
         subtype: if young { "star-forming" } else { "passive" },
@@ -67,7 +85,11 @@ pub fn draw(rng: &mut Stream, populations: &[Population], z: f64) -> Sed {
     sed
 }
 
-fn mixture(rng: &mut Stream, all: &[Population], z: f64) -> (Vec<(Arc<Template>, f32)>, bool, bool) {
+fn mixture(
+    rng: &mut Stream,
+    all: &[Population],
+    z: f64,
+) -> (Vec<(Arc<Template>, f32)>, bool, bool) {
     // High redshift shows the young: the Universe has no time for old stars at z > 2.
     let young = rng.chance(if z > 1.5 { 0.95 } else { 0.6 });
     let n = 1 + rng.below(3);
@@ -100,28 +122,49 @@ fn mixture(rng: &mut Stream, all: &[Population], z: f64) -> (Vec<(Arc<Template>,
 
 /// Mean continuum of a mixture near a rest wavelength.
 pub fn continuum(sed: &Sed, wave: f64) -> f64 {
-    sed.continua.iter().map(|(t, w)| f64::from(*w) * t.mean(wave * 0.99, wave * 1.01)).sum()
+    sed.continua
+        .iter()
+        .map(|(t, w)| f64::from(*w) * t.mean(wave * 0.99, wave * 1.01))
+        .sum()
 }
 
 /// Adds an emission line of an integrated flux (continuum units × Å).
 fn emit(sed: &mut Sed, wave: f64, flux: f64, sigma: f64) {
-    sed.emission.push(Gaussian { wave, strength: flux, sigma });
+    sed.emission.push(Gaussian {
+        wave,
+        strength: flux,
+        sigma,
+    });
 }
 
 /// Nebular lines: the star-forming sequence of the BPT diagram (Kewley et al. 2013, equation 1) with
 /// scatter, or an active nucleus or LINER.
 fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let sigma = rng.log_uniform(35.0, 220.0);
-    let width = if young { rng.log_uniform(4.0, 900.0) } else { rng.log_uniform(0.5, 12.0) };
+    let width = if young {
+        rng.log_uniform(4.0, 900.0)
+    } else {
+        rng.log_uniform(0.5, 12.0)
+    };
     let at = continuum(sed, 6564.6).max(1e-4);
     // Intrinsic Hα flux; attenuation is applied to lines and continuum alike when observed,
     // with extra reddening of the nebula (Calzetti: E_gas = E_stars / 0.44).
     let extra = sed.dust.1 * (1.0 / 0.44 - 1.0) * rng.uniform(0.0, 1.0);
-    let redden = |wave: f64| Law::Calzetti.transmission(wave, extra) / Law::Calzetti.transmission(6564.6, extra);
+    let redden = |wave: f64| {
+        Law::Calzetti.transmission(wave, extra) / Law::Calzetti.transmission(6564.6, extra)
+    };
     let hbeta = width * at / 2.86;
     let active = rng.chance(if young { 0.08 } else { 0.6 });
-    let n2 = if active { rng.uniform(-0.35, 0.35) } else { rng.uniform(-1.7, -0.25) };
-    let o3 = if active { rng.normal(0.55, 0.35) } else { (0.61 / (n2 - 0.08) + 1.1 + rng.normal(0.0, 0.18)).clamp(-1.1, 0.95) };
+    let n2 = if active {
+        rng.uniform(-0.35, 0.35)
+    } else {
+        rng.uniform(-1.7, -0.25)
+    };
+    let o3 = if active {
+        rng.normal(0.55, 0.35)
+    } else {
+        (0.61 / (n2 - 0.08) + 1.1 + rng.normal(0.0, 0.18)).clamp(-1.1, 0.95)
+    };
     let sigma = if active { sigma * 1.6 } else { sigma };
     let mut add = |wave: f64, ratio: f64| emit(sed, wave, ratio * hbeta * redden(wave), sigma);
     for (wave, ratio) in BALMER.into_iter().chain(PASCHEN) {
@@ -167,8 +210,14 @@ fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
 fn ultraviolet(rng: &mut Stream, sed: &mut Sed, young: bool) {
     if !young {
         let depth = rng.uniform(0.1, 0.6);
-        for wave in [2344.21, 2382.76, 2586.65, 2600.17, 2796.35, 2803.53, 2852.96] {
-            sed.absorption.push(Gaussian { wave, strength: depth, sigma: 180.0 });
+        for wave in [
+            2344.21, 2382.76, 2586.65, 2600.17, 2796.35, 2803.53, 2852.96,
+        ] {
+            sed.absorption.push(Gaussian {
+                wave,
+                strength: depth,
+                sigma: 180.0,
+            });
         }
         return;
     }
@@ -178,20 +227,37 @@ fn ultraviolet(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let shift = rng.uniform(50.0, 500.0);
     if lya < 0.5 {
         let ew = rng.log_uniform(3.0, 180.0);
-        emit(sed, near(1215.67, shift), ew * uv, rng.log_uniform(80.0, 300.0));
+        emit(
+            sed,
+            near(1215.67, shift),
+            ew * uv,
+            rng.log_uniform(80.0, 300.0),
+        );
     }
     if lya > 0.35 {
         let sigma = rng.log_uniform(400.0, 2500.0);
-        sed.absorption.push(Gaussian { wave: near(1215.67, -200.0), strength: rng.uniform(0.5, 1.0), sigma });
+        sed.absorption.push(Gaussian {
+            wave: near(1215.67, -200.0),
+            strength: rng.uniform(0.5, 1.0),
+            sigma,
+        });
     }
     let outflow = -rng.exponential(160.0).min(600.0);
     let (depth, sigma) = (rng.uniform(0.15, 0.85), rng.log_uniform(100.0, 350.0));
     for (wave, relative) in INTERSTELLAR {
         let strength = (depth * relative * rng.uniform(0.7, 1.2)).min(0.97);
-        sed.absorption.push(Gaussian { wave: near(wave, outflow), strength, sigma });
+        sed.absorption.push(Gaussian {
+            wave: near(wave, outflow),
+            strength,
+            sigma,
+        });
     }
     // The C IV wind of massive stars: broad, blueshifted.
-    sed.absorption.push(Gaussian { wave: near(1549.1, -1200.0), strength: rng.uniform(0.0, 0.35), sigma: 900.0 });
+    sed.absorption.push(Gaussian {
+        wave: near(1549.1, -1200.0),
+        strength: rng.uniform(0.0, 0.35),
+        sigma: 900.0,
+    });
     if rng.chance(0.5) {
         let ew = rng.log_uniform(0.3, 12.0);
         let sigma = rng.log_uniform(50.0, 200.0);

@@ -28,7 +28,11 @@ pub fn effective_depth(z: f64) -> f64 {
 
 impl Sightline {
     pub fn draw(rng: &mut Stream) -> Self {
-        Sightline { scatter: rng.uniform(0.5, 1.4), limit: 912.0 * rng.uniform(0.85, 1.0), seed: (rng.uniform(0.0, 1e15)) as u64 }
+        Sightline {
+            scatter: rng.uniform(0.5, 1.4),
+            limit: 912.0 * rng.uniform(0.85, 1.0),
+            seed: (rng.uniform(0.0, 1e15)) as u64,
+        }
     }
 
     /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs = start + i·step.
@@ -82,7 +86,11 @@ mod tests {
                 mean += f.iter().map(|x| f64::from(*x)).sum::<f64>();
                 n += f.len();
             }
-            assert!((mean / n as f64 - want).abs() < 0.1, "z {z}: {}", mean / n as f64);
+            assert!(
+                (mean / n as f64 - want).abs() < 0.1,
+                "z {z}: {}",
+                mean / n as f64
+            );
         }
     }
 }

@@ -105,10 +105,22 @@ pub const SHIPPED: [(&str, &str); 10] = [
     ("desi", include_str!("../instruments/desi.toml")),
     ("vimos", include_str!("../instruments/vimos.toml")),
     ("euclid-red", include_str!("../instruments/euclid-red.toml")),
-    ("euclid-blue", include_str!("../instruments/euclid-blue.toml")),
-    ("nirspec-prism", include_str!("../instruments/nirspec-prism.toml")),
-    ("nirspec-medium", include_str!("../instruments/nirspec-medium.toml")),
-    ("nirspec-high", include_str!("../instruments/nirspec-high.toml")),
+    (
+        "euclid-blue",
+        include_str!("../instruments/euclid-blue.toml"),
+    ),
+    (
+        "nirspec-prism",
+        include_str!("../instruments/nirspec-prism.toml"),
+    ),
+    (
+        "nirspec-medium",
+        include_str!("../instruments/nirspec-medium.toml"),
+    ),
+    (
+        "nirspec-high",
+        include_str!("../instruments/nirspec-high.toml"),
+    ),
     ("any", include_str!("../instruments/any.toml")),
 ];
 
@@ -118,20 +130,56 @@ impl Instrument {
     /// # Errors
     /// Names the field that is missing, unknown or out of range.
     pub fn parse(name: &str, text: &str) -> Result<Self, BadInstrument> {
-        let bad = |why: String| BadInstrument { name: name.to_owned(), why };
+        let bad = |why: String| BadInstrument {
+            name: name.to_owned(),
+            why,
+        };
         let i: Instrument = toml::from_str(text).map_err(|e| bad(e.to_string()))?;
         let ordered = i.windows.windows(2).all(|w| w[0][1] <= w[1][0]);
         let checks = [
-            (ordered, "windows: expected ascending ones that do not overlap"),
-            (i.windows.iter().all(|w| w[0] < 54_000.0 && w[1] > 2512.0), "windows: outside the grid of the network, 2512 to 54,000 Å"),
-            (i.snr[1].is_finite() && i.z_max > 0.0 && i.z_max <= 7.0 && i.galaxy_z_max > 0.0, "snr must be finite, z_max between 0 and 7"),
-            (!i.windows.is_empty() && i.windows.iter().all(|w| w[0] > 100.0 && w[1] > w[0] && w[1] < 1e6), "windows: expected [[from, to], …] in Å, from < to"),
-            (!i.step.is_empty() && i.step.iter().all(|s| s[1] > 0.0), "step: expected [[wavelength, step > 0], …]"),
-            (!i.resolution.is_empty() && i.resolution.iter().all(|r| r[1] >= 5.0), "resolution: expected [[wavelength, R ≥ 5], …]"),
-            (!i.noise.is_empty() && i.noise.iter().all(|n| n[1] > 0.0), "noise: expected [[wavelength, noise > 0], …]"),
-            (i.snr[0] > 0.0 && i.snr[1] >= i.snr[0], "snr: expected [low > 0, high ≥ low]"),
-            (i.classes.iter().all(|c| *c >= 0.0) && i.classes.iter().sum::<f64>() > 0.0, "classes: expected three weights, not all 0"),
-            (i.pixels().len() <= 200_000, "more than 200,000 pixels: is the step right?"),
+            (
+                ordered,
+                "windows: expected ascending ones that do not overlap",
+            ),
+            (
+                i.windows.iter().all(|w| w[0] < 54_000.0 && w[1] > 2512.0),
+                "windows: outside the grid of the network, 2512 to 54,000 Å",
+            ),
+            (
+                i.snr[1].is_finite() && i.z_max > 0.0 && i.z_max <= 7.0 && i.galaxy_z_max > 0.0,
+                "snr must be finite, z_max between 0 and 7",
+            ),
+            (
+                !i.windows.is_empty()
+                    && i.windows
+                        .iter()
+                        .all(|w| w[0] > 100.0 && w[1] > w[0] && w[1] < 1e6),
+                "windows: expected [[from, to], …] in Å, from < to",
+            ),
+            (
+                !i.step.is_empty() && i.step.iter().all(|s| s[1] > 0.0),
+                "step: expected [[wavelength, step > 0], …]",
+            ),
+            (
+                !i.resolution.is_empty() && i.resolution.iter().all(|r| r[1] >= 5.0),
+                "resolution: expected [[wavelength, R ≥ 5], …]",
+            ),
+            (
+                !i.noise.is_empty() && i.noise.iter().all(|n| n[1] > 0.0),
+                "noise: expected [[wavelength, noise > 0], …]",
+            ),
+            (
+                i.snr[0] > 0.0 && i.snr[1] >= i.snr[0],
+                "snr: expected [low > 0, high ≥ low]",
+            ),
+            (
+                i.classes.iter().all(|c| *c >= 0.0) && i.classes.iter().sum::<f64>() > 0.0,
+                "classes: expected three weights, not all 0",
+            ),
+            (
+                i.pixels().len() <= 200_000,
+                "more than 200,000 pixels: is the step right?",
+            ),
         ];
         match checks.iter().find(|(ok, _)| !ok) {
             Some((_, why)) => Err(bad((*why).to_owned())),
@@ -149,7 +197,10 @@ impl Instrument {
         }
         let text = std::fs::read_to_string(name).map_err(|e| {
             let names: Vec<_> = SHIPPED.iter().map(|(n, _)| *n).collect();
-            BadInstrument { name: name.to_owned(), why: format!("{e}; expected a TOML file or one of {}", names.join(", ")) }
+            BadInstrument {
+                name: name.to_owned(),
+                why: format!("{e}; expected a TOML file or one of {}", names.join(", ")),
+            }
         })?;
         Instrument::parse(name, &text)
     }
@@ -176,39 +227,88 @@ impl Instrument {
 
     /// Pixel centres of all windows.
     pub fn pixels(&self) -> Vec<f64> {
-        self.windows_edges().iter().flat_map(|e| e.windows(2).map(|e| self.sampling.centre(e)).collect::<Vec<_>>()).collect()
+        self.windows_edges()
+            .iter()
+            .flat_map(|e| {
+                e.windows(2)
+                    .map(|e| self.sampling.centre(e))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// A spectrograph nobody has built: random window, sampling, resolution and noise.
     pub fn random(rng: &mut Stream) -> Instrument {
         let infrared = rng.chance(0.35);
-        let lo = if infrared { rng.log_uniform(8000.0, 20_000.0) } else { rng.log_uniform(3000.0, 7000.0) };
+        let lo = if infrared {
+            rng.log_uniform(8000.0, 20_000.0)
+        } else {
+            rng.log_uniform(3000.0, 7000.0)
+        };
         let hi = (lo * rng.log_uniform(1.35, 3.2)).min(53_000.0);
         let r = rng.log_uniform(if infrared { 80.0 } else { 250.0 }, 6000.0);
-        let sampling = if rng.chance(0.6) { Sampling::Linear } else { Sampling::Log10 };
+        let sampling = if rng.chance(0.6) {
+            Sampling::Linear
+        } else {
+            Sampling::Log10
+        };
         let per_fwhm = rng.uniform(1.8, 4.0);
         let step = match sampling {
             Sampling::Linear => (lo * hi).sqrt() / r / per_fwhm,
             Sampling::Log10 => 1.0 / r / per_fwhm / std::f64::consts::LN_10,
         };
-        let noise = (0..5).map(|i| [lo + (hi - lo) * f64::from(i) / 4.0, rng.log_uniform(0.6, 2.2)]).collect();
+        let noise = (0..5)
+            .map(|i| {
+                [
+                    lo + (hi - lo) * f64::from(i) / 4.0,
+                    rng.log_uniform(0.6, 2.2),
+                ]
+            })
+            .collect();
         let middle = lo + (hi - lo) * rng.uniform(0.25, 0.75);
         let gap = rng.chance(0.25);
-        let windows = if gap { vec![[lo, middle], [middle * rng.uniform(1.001, 1.06), hi]] } else { vec![[lo, hi]] };
+        let windows = if gap {
+            vec![[lo, middle], [middle * rng.uniform(1.001, 1.06), hi]]
+        } else {
+            vec![[lo, hi]]
+        };
         Instrument {
             name: "any".into(),
             description: String::new(),
             windows,
             sampling,
             step: vec![[lo, step]],
-            resolution: vec![[lo, r * rng.uniform(0.7, 1.0)], [hi, r * rng.uniform(1.0, 1.4)]],
+            resolution: vec![
+                [lo, r * rng.uniform(0.7, 1.0)],
+                [hi, r * rng.uniform(1.0, 1.4)],
+            ],
             noise,
-            sky_lines: if rng.chance(0.5) { rng.uniform(0.0, 2.0) } else { 0.0 },
-            joins: if rng.chance(0.4) { vec![middle] } else { vec![] },
-            calibration: if rng.chance(0.2) { rng.uniform(0.2, 0.6) } else { rng.exponential(0.06).min(0.3) },
+            sky_lines: if rng.chance(0.5) {
+                rng.uniform(0.0, 2.0)
+            } else {
+                0.0
+            },
+            joins: if rng.chance(0.4) {
+                vec![middle]
+            } else {
+                vec![]
+            },
+            calibration: if rng.chance(0.2) {
+                rng.uniform(0.2, 0.6)
+            } else {
+                rng.exponential(0.06).min(0.3)
+            },
             cosmics: rng.exponential(1.5),
-            telluric: if rng.chance(0.4) { rng.uniform(0.0, 0.5) } else { 0.0 },
-            noise_smoothing: if rng.chance(0.3) { rng.uniform(0.3, 1.2) } else { 0.0 },
+            telluric: if rng.chance(0.4) {
+                rng.uniform(0.0, 0.5)
+            } else {
+                0.0
+            },
+            noise_smoothing: if rng.chance(0.3) {
+                rng.uniform(0.3, 1.2)
+            } else {
+                0.0
+            },
             snr: [0.7, 40.0],
             classes: [0.62, 0.25, 0.13],
             z_max: 7.0,
@@ -225,7 +325,9 @@ impl Resolution for Instrument {
 
 /// Linear interpolation in a table, constant outside.
 pub fn interpolate(table: &[[f64; 2]], x: f64) -> f64 {
-    let Some(first) = table.first() else { return 0.0 };
+    let Some(first) = table.first() else {
+        return 0.0;
+    };
     if x <= first[0] {
         return first[1];
     }
@@ -252,7 +354,11 @@ mod tests {
             assert!(i.pixels().is_sorted());
         }
         let sdss = Instrument::load("sdss").unwrap();
-        assert!((sdss.pixels().len() as i64 - 3830).abs() < 60, "{}", sdss.pixels().len());
+        assert!(
+            (sdss.pixels().len() as i64 - 3830).abs() < 60,
+            "{}",
+            sdss.pixels().len()
+        );
         let e = Instrument::load("nope").unwrap_err().to_string();
         assert!(e.contains("nope") && e.contains("desi"));
         assert!(Instrument::parse("x", "name = 1").is_err());

@@ -11,11 +11,14 @@ use crate::sed::{STEP, Sed, SpecType, smooth};
 
 /// Bright OH and atomic lines of the night sky, Å (after Hanuschik 2003, rounded).
 const SKY: [f64; 92] = [
-    5578.9, 5891.6, 5897.6, 6301.7, 6365.5, 6835.2, 6865.0, 6925.1, 6950.9, 7246.6, 7278.4, 7286.4, 7305.7, 7318.3, 7331.2, 7342.9, 7360.7, 7371.3, 7394.2,
-    7403.9, 7526.0, 7573.9, 7717.0, 7726.6, 7752.7, 7761.9, 7782.5, 7796.2, 7810.6, 7823.5, 7843.4, 7855.4, 7870.7, 7892.2, 7915.9, 7923.2, 7951.4, 7966.9,
-    7995.7, 8016.5, 8028.0, 8054.2, 8064.8, 8291.0, 8300.7, 8313.0, 8346.9, 8355.0, 8384.7, 8401.5, 8417.5, 8432.5, 8454.6, 8467.7, 8495.7, 8507.2, 8540.7,
-    8551.2, 8763.0, 8770.3, 8780.7, 8793.6, 8829.5, 8838.7, 8852.2, 8870.0, 8888.3, 8905.6, 8922.1, 8945.8, 8960.5, 8990.8, 9003.9, 9040.9, 9051.9, 9106.8,
-    9226.0, 9315.7, 9326.0, 9340.4, 9378.4, 9422.3, 9442.3, 9461.1, 9479.3, 9505.4, 9522.0, 9555.1, 9570.0, 9722.0, 9794.0, 9875.0,
+    5578.9, 5891.6, 5897.6, 6301.7, 6365.5, 6835.2, 6865.0, 6925.1, 6950.9, 7246.6, 7278.4, 7286.4,
+    7305.7, 7318.3, 7331.2, 7342.9, 7360.7, 7371.3, 7394.2, 7403.9, 7526.0, 7573.9, 7717.0, 7726.6,
+    7752.7, 7761.9, 7782.5, 7796.2, 7810.6, 7823.5, 7843.4, 7855.4, 7870.7, 7892.2, 7915.9, 7923.2,
+    7951.4, 7966.9, 7995.7, 8016.5, 8028.0, 8054.2, 8064.8, 8291.0, 8300.7, 8313.0, 8346.9, 8355.0,
+    8384.7, 8401.5, 8417.5, 8432.5, 8454.6, 8467.7, 8495.7, 8507.2, 8540.7, 8551.2, 8763.0, 8770.3,
+    8780.7, 8793.6, 8829.5, 8838.7, 8852.2, 8870.0, 8888.3, 8905.6, 8922.1, 8945.8, 8960.5, 8990.8,
+    9003.9, 9040.9, 9051.9, 9106.8, 9226.0, 9315.7, 9326.0, 9340.4, 9378.4, 9422.3, 9442.3, 9461.1,
+    9479.3, 9505.4, 9522.0, 9555.1, 9570.0, 9722.0, 9794.0, 9875.0,
 ];
 
 /// What was put in.
@@ -29,7 +32,10 @@ pub struct Observed {
 /// (1e-17 erg/s/cm²/Å nominal); errors given are those of a real reduction: nearly right.
 pub fn observe(sed: &Sed, z: f64, snr: f64, instrument: &Instrument, rng: &mut Stream) -> Observed {
     let (wave, mut flux) = noiseless(sed, z, instrument);
-    let mut sigma: Vec<f32> = wave.iter().map(|w| interpolate(&instrument.noise, *w) as f32).collect();
+    let mut sigma: Vec<f32> = wave
+        .iter()
+        .map(|w| interpolate(&instrument.noise, *w) as f32)
+        .collect();
     let scale = median_abs(&flux).max(1e-20);
     flux.iter_mut().for_each(|f| *f /= scale);
     let mut extra = vec![1.0f32; wave.len()];
@@ -44,7 +50,10 @@ pub fn observe(sed: &Sed, z: f64, snr: f64, instrument: &Instrument, rng: &mut S
     add_noise(instrument, &sigma, &extra, &mut flux, rng);
     let claimed = 10f64.powf(rng.normal(0.0, 0.05)) as f32;
     let unit = rng.log_uniform(0.3, 300.0) as f32;
-    let ivar: Vec<f32> = sigma.iter().map(|s| 1.0 / (s * claimed * unit).powi(2)).collect();
+    let ivar: Vec<f32> = sigma
+        .iter()
+        .map(|s| 1.0 / (s * claimed * unit).powi(2))
+        .collect();
     flux.iter_mut().for_each(|f| *f *= unit);
     let mut spectrum = Spectrum {
         mask: vec![0; wave.len()],
@@ -65,7 +74,11 @@ pub fn noiseless(sed: &Sed, z: f64, instrument: &Instrument) -> (Vec<f64>, Vec<f
     let (mut wave, mut flux) = (Vec::new(), Vec::new());
     for pixel_edges in instrument.windows_edges() {
         flux.extend(pixel_flux(sed, z, instrument, &pixel_edges));
-        wave.extend(pixel_edges.windows(2).map(|e| instrument.sampling.centre(e)));
+        wave.extend(
+            pixel_edges
+                .windows(2)
+                .map(|e| instrument.sampling.centre(e)),
+        );
     }
     (wave, flux)
 }
@@ -96,19 +109,39 @@ fn pixel_flux(sed: &Sed, z: f64, instrument: &Instrument, pixel_edges: &[f64]) -
     let len = (((hi * (1.0 + margin)).log10() / STEP).ceil() - first) as usize;
     let start = first * STEP;
     let fine = sed.observe(z, start, len, instrument);
-    let grid = LogGrid { start, step: STEP, len };
+    let grid = LogGrid {
+        start,
+        step: STEP,
+        len,
+    };
     let (mut flux, mut ivar) = (Vec::new(), Vec::new());
     let ones = vec![1.0f32; len];
-    rebin(&grid.edges(0, len), &fine, &ones, pixel_edges, &mut flux, &mut ivar);
+    rebin(
+        &grid.edges(0, len),
+        &fine,
+        &ones,
+        pixel_edges,
+        &mut flux,
+        &mut ivar,
+    );
     flux
 }
 
 /// Raises noise at sky lines and camera joins; `extra` is what the claimed errors miss.
-fn sky(instrument: &Instrument, wave: &[f64], sigma: &mut [f32], extra: &mut [f32], rng: &mut Stream) {
+fn sky(
+    instrument: &Instrument,
+    wave: &[f64],
+    sigma: &mut [f32],
+    extra: &mut [f32],
+    rng: &mut Stream,
+) {
     if instrument.sky_lines > 0.0 {
         let strength = instrument.sky_lines * rng.log_uniform(0.4, 2.5);
         for line in SKY {
-            let width = (crate::sed::Resolution::sigma_kms(instrument, line) / crate::sed::C_KMS * line).max(1.0) * 1.3;
+            let width = (crate::sed::Resolution::sigma_kms(instrument, line) / crate::sed::C_KMS
+                * line)
+                .max(1.0)
+                * 1.3;
             let height = strength * rng.exponential(1.6) * if line < 5600.0 { 3.0 } else { 1.0 };
             let miss = rng.exponential(0.35);
             let from = wave.partition_point(|w| *w < line - 3.0 * width);
@@ -133,7 +166,8 @@ fn sky(instrument: &Instrument, wave: &[f64], sigma: &mut [f32], extra: &mut [f3
     }
     for join in &instrument.joins {
         let width = 0.006 * join;
-        let inside = wave.partition_point(|w| *w < join - 6.0 * width)..wave.partition_point(|w| *w < join + 6.0 * width);
+        let inside = wave.partition_point(|w| *w < join - 6.0 * width)
+            ..wave.partition_point(|w| *w < join + 6.0 * width);
         for (w, s) in wave[inside.clone()].iter().zip(&mut sigma[inside]) {
             *s *= 1.0 + 0.8 * (-0.5 * ((w - join) / width).powi(2)).exp() as f32;
         }
@@ -145,16 +179,38 @@ fn calibrate(instrument: &Instrument, wave: &[f64], flux: &mut [f32], rng: &mut 
     let (lo, hi) = (wave[0].ln(), wave[wave.len() - 1].ln());
     let rms = instrument.calibration * rng.exponential(1.0);
     let tilt = rng.normal(0.0, 2.0 * rms);
-    let waves: Vec<(f64, f64, f64)> =
-        (1..4).map(|k| (rng.normal(0.0, rms / f64::from(k)), rng.uniform(0.5, 1.5) * f64::from(k), rng.uniform(0.0, TAU))).collect();
-    let steps: Vec<f64> = instrument.joins.iter().map(|_| rng.normal(0.0, 0.5 * rms)).collect();
+    let waves: Vec<(f64, f64, f64)> = (1..4)
+        .map(|k| {
+            (
+                rng.normal(0.0, rms / f64::from(k)),
+                rng.uniform(0.5, 1.5) * f64::from(k),
+                rng.uniform(0.0, TAU),
+            )
+        })
+        .collect();
+    let steps: Vec<f64> = instrument
+        .joins
+        .iter()
+        .map(|_| rng.normal(0.0, 0.5 * rms))
+        .collect();
     let absorbed = instrument.telluric * rng.exponential(1.0);
-    let bands = [(6890.0, 25.0, 0.4), (7625.0, 35.0, 1.0), (7200.0, 50.0, 0.3), (8230.0, 70.0, 0.3), (9400.0, 150.0, 0.9), (11_300.0, 250.0, 1.0)];
+    let bands = [
+        (6890.0, 25.0, 0.4),
+        (7625.0, 35.0, 1.0),
+        (7200.0, 50.0, 0.3),
+        (8230.0, 70.0, 0.3),
+        (9400.0, 150.0, 0.9),
+        (11_300.0, 250.0, 1.0),
+    ];
     // Smooth, so every 16th pixel is enough.
     const EVERY: usize = 16;
     let gain = |w: f64| {
         let x = (w.ln() - lo) / (hi - lo).max(1e-9);
-        1.0 + tilt * (x - 0.5) + waves.iter().map(|(a, k, phase)| a * (TAU * k * x + phase).sin()).sum::<f64>()
+        1.0 + tilt * (x - 0.5)
+            + waves
+                .iter()
+                .map(|(a, k, phase)| a * (TAU * k * x + phase).sin())
+                .sum::<f64>()
     };
     let mut left = gain(wave[0]);
     for (w, f) in wave.chunks(EVERY).zip(flux.chunks_mut(EVERY)) {
@@ -173,7 +229,8 @@ fn calibrate(instrument: &Instrument, wave: &[f64], flux: &mut [f32], rng: &mut 
     }
     if absorbed > 0.0 {
         for (c, s, d) in bands {
-            let inside = wave.partition_point(|w| *w < c - 4.0 * s)..wave.partition_point(|w| *w < c + 4.0 * s);
+            let inside = wave.partition_point(|w| *w < c - 4.0 * s)
+                ..wave.partition_point(|w| *w < c + 4.0 * s);
             for (w, f) in wave[inside.clone()].iter().zip(&mut flux[inside]) {
                 let y: f64 = (w - c) / s;
                 *f *= (1.0 - (absorbed * d).min(0.9) * (-0.5 * y * y).exp()).max(0.05) as f32;
@@ -182,11 +239,19 @@ fn calibrate(instrument: &Instrument, wave: &[f64], flux: &mut [f32], rng: &mut 
     }
 }
 
-fn add_noise(instrument: &Instrument, sigma: &[f32], extra: &[f32], flux: &mut [f32], rng: &mut Stream) {
+fn add_noise(
+    instrument: &Instrument,
+    sigma: &[f32],
+    extra: &[f32],
+    flux: &mut [f32],
+    rng: &mut Stream,
+) {
     let mut noise: Vec<f32> = (0..flux.len()).map(|_| rng.normal_f32()).collect();
     if instrument.noise_smoothing > 0.2 {
         smooth(&mut noise, |_| instrument.noise_smoothing);
-        let rms = (noise.iter().map(|x| x * x).sum::<f32>() / noise.len().max(1) as f32).sqrt().max(1e-6);
+        let rms = (noise.iter().map(|x| x * x).sum::<f32>() / noise.len().max(1) as f32)
+            .sqrt()
+            .max(1e-6);
         noise.iter_mut().for_each(|x| *x /= rms);
     }
     for (((f, n), s), e) in flux.iter_mut().zip(&noise).zip(sigma).zip(extra) {
@@ -237,7 +302,10 @@ mod tests {
     use super::*;
 
     fn flat() -> Sed {
-        Sed { power: Some((1.0, 0.0, 1e6, 0.0)), ..Sed::empty(SpecType::Star, "flat") }
+        Sed {
+            power: Some((1.0, 0.0, 1e6, 0.0)),
+            ..Sed::empty(SpecType::Star, "flat")
+        }
     }
 
     /// Claimed errors describe the scatter: χ² per pixel of a flat source near 1 (median, robust to defects).
@@ -248,9 +316,21 @@ mod tests {
         let mut ratios = Vec::new();
         for row in 0..30 {
             let s = observe(&flat(), 0.0, 5.0, &i, &mut Stream::new(9, 1, row)).spectrum;
-            let mut good: Vec<f32> = s.flux.iter().zip(&s.ivar).filter(|(_, v)| **v > 0.0).map(|(f, _)| *f).collect();
+            let mut good: Vec<f32> = s
+                .flux
+                .iter()
+                .zip(&s.ivar)
+                .filter(|(_, v)| **v > 0.0)
+                .map(|(f, _)| *f)
+                .collect();
             let m = slipher_data::spectrum::median(&mut good);
-            let mut chi: Vec<f32> = s.flux.iter().zip(&s.ivar).filter(|(_, v)| **v > 0.0).map(|(f, v)| (f - m).abs() * v.sqrt()).collect();
+            let mut chi: Vec<f32> = s
+                .flux
+                .iter()
+                .zip(&s.ivar)
+                .filter(|(_, v)| **v > 0.0)
+                .map(|(f, v)| (f - m).abs() * v.sqrt())
+                .collect();
             ratios.push(slipher_data::spectrum::median(&mut chi) / 0.6745);
         }
         let r = slipher_data::spectrum::median(&mut ratios);

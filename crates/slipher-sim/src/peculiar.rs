@@ -8,12 +8,21 @@ use crate::sed::{C_KMS, Sed, SpecType};
 
 /// f_λ ∝ λ^slope, nothing else.
 pub fn power_law(slope: f64) -> Sed {
-    Sed { power: Some((1.0, slope, 1e6, slope)), ..Sed::empty(SpecType::Qso, "blazar") }
+    Sed {
+        power: Some((1.0, slope, 1e6, slope)),
+        ..Sed::empty(SpecType::Qso, "blazar")
+    }
 }
 
 /// Median |flux| of the good pixels.
 pub fn level(s: &Spectrum) -> f32 {
-    let mut f: Vec<f32> = s.flux.iter().zip(&s.ivar).filter(|p| *p.1 > 0.0).map(|p| p.0.abs()).collect();
+    let mut f: Vec<f32> = s
+        .flux
+        .iter()
+        .zip(&s.ivar)
+        .filter(|p| *p.1 > 0.0)
+        .map(|p| p.0.abs())
+        .collect();
     median(&mut f).max(1e-20)
 }
 
@@ -37,7 +46,12 @@ pub fn supernova(s: &mut Spectrum, z: f64, rng: &mut Stream) {
     ];
     for (w, f) in s.wave.iter().zip(&mut s.flux) {
         let rest = w / (1.0 + z);
-        let shape: f64 = features.iter().map(|(at, depth)| depth * (-0.5 * ((rest - at * speed) / (at * 6000.0 / C_KMS)).powi(2)).exp()).sum();
+        let shape: f64 = features
+            .iter()
+            .map(|(at, depth)| {
+                depth * (-0.5 * ((rest - at * speed) / (at * 6000.0 / C_KMS)).powi(2)).exp()
+            })
+            .sum();
         *f += bright * ((rest / 4500.0).powf(-1.0) * (1.0 + shape)).max(0.0) as f32;
     }
 }
@@ -45,11 +59,24 @@ pub fn supernova(s: &mut Spectrum, z: f64, rng: &mut Stream) {
 /// Broken flux calibration: waves of 30 % and two steps of up to a factor 2.
 pub fn miscalibrate(s: &mut Spectrum, rng: &mut Stream) {
     let (lo, hi) = (s.wave[0].ln(), s.wave[s.wave.len() - 1].ln());
-    let waves: Vec<(f64, f64)> = (0..3).map(|_| (rng.uniform(2.0, 9.0), rng.uniform(0.0, std::f64::consts::TAU))).collect();
-    let steps: Vec<(f64, f64)> = (0..2).map(|_| (rng.uniform(0.2, 0.8), rng.log_uniform(0.5, 2.0))).collect();
+    let waves: Vec<(f64, f64)> = (0..3)
+        .map(|_| {
+            (
+                rng.uniform(2.0, 9.0),
+                rng.uniform(0.0, std::f64::consts::TAU),
+            )
+        })
+        .collect();
+    let steps: Vec<(f64, f64)> = (0..2)
+        .map(|_| (rng.uniform(0.2, 0.8), rng.log_uniform(0.5, 2.0)))
+        .collect();
     for i in 0..s.wave.len() {
         let x = (s.wave[i].ln() - lo) / (hi - lo);
-        let smooth: f64 = 1.0 + waves.iter().map(|(k, phase)| 0.17 * (std::f64::consts::TAU * k * x + phase).sin()).sum::<f64>();
+        let smooth: f64 = 1.0
+            + waves
+                .iter()
+                .map(|(k, phase)| 0.17 * (std::f64::consts::TAU * k * x + phase).sin())
+                .sum::<f64>();
         let step: f64 = steps.iter().filter(|p| x > p.0).map(|p| p.1).product();
         let gain = (smooth * step).max(0.1) as f32;
         multiply(s, i, gain);
@@ -74,7 +101,11 @@ pub fn normalise(s: &mut Spectrum, rng: &mut Stream) {
     let mut sums = vec![(0.0f64, 0.0f64)];
     for (f, v) in s.flux.iter().zip(&s.ivar) {
         let last = sums[sums.len() - 1];
-        sums.push(if *v > 0.0 { (last.0 + f64::from(*f), last.1 + 1.0) } else { last });
+        sums.push(if *v > 0.0 {
+            (last.0 + f64::from(*f), last.1 + 1.0)
+        } else {
+            last
+        });
     }
     let (mut a, mut b) = (0, 0);
     let mut gain = Vec::with_capacity(s.wave.len());
@@ -86,7 +117,11 @@ pub fn normalise(s: &mut Spectrum, rng: &mut Stream) {
             b += 1;
         }
         let n = sums[b].1 - sums[a].1;
-        gain.push(if n > 0.0 { 1.0 / ((sums[b].0 - sums[a].0) / n).max(f64::from(floor)) } else { 1.0 / f64::from(floor) });
+        gain.push(if n > 0.0 {
+            1.0 / ((sums[b].0 - sums[a].0) / n).max(f64::from(floor))
+        } else {
+            1.0 / f64::from(floor)
+        });
     }
     (0..gain.len()).for_each(|i| multiply(s, i, gain[i] as f32));
 }
@@ -113,8 +148,17 @@ mod tests {
 
     fn slope() -> Spectrum {
         let wave: Vec<f64> = (0..4000).map(|i| 3800.0 + f64::from(i)).collect();
-        let flux: Vec<f32> = wave.iter().map(|w| (w / 5000.0).powi(3) as f32 * if (w - 6000.0).abs() < 5.0 { 3.0 } else { 1.0 }).collect();
-        Spectrum::new(wave, flux.clone(), flux.iter().map(|f| 100.0 / (f * f)).collect(), &[]).unwrap()
+        let flux: Vec<f32> = wave
+            .iter()
+            .map(|w| (w / 5000.0).powi(3) as f32 * if (w - 6000.0).abs() < 5.0 { 3.0 } else { 1.0 })
+            .collect();
+        Spectrum::new(
+            wave,
+            flux.clone(),
+            flux.iter().map(|f| 100.0 / (f * f)).collect(),
+            &[],
+        )
+        .unwrap()
     }
 
     /// S/N stays what it was wherever flux is multiplied; normalising leaves the continuum at 1 and the line above it.
@@ -130,12 +174,20 @@ mod tests {
                         .iter()
                         .zip(&s.ivar)
                         .zip(slope().flux.iter().zip(&slope().ivar))
-                        .all(|((f, v), (f0, v0))| { f.is_finite() && (f * v.sqrt() / (f0 * v0.sqrt()) - 1.0).abs() < 1e-3 })
+                        .all(|((f, v), (f0, v0))| {
+                            f.is_finite() && (f * v.sqrt() / (f0 * v0.sqrt()) - 1.0).abs() < 1e-3
+                        })
                 );
             }
             let mut s = slope();
             normalise(&mut s, &mut rng);
-            assert!((s.flux[500] - 1.0).abs() < 0.05 && (s.flux[3500] - 1.0).abs() < 0.05 && s.flux[2200] > 2.0, "{}", s.flux[2200]);
+            assert!(
+                (s.flux[500] - 1.0).abs() < 0.05
+                    && (s.flux[3500] - 1.0).abs() < 0.05
+                    && s.flux[2200] > 2.0,
+                "{}",
+                s.flux[2200]
+            );
         }
     }
 }

@@ -82,8 +82,17 @@ const IRON: [(f64, f64, f64); 17] = [
 /// The built-in pseudo-continua: iron blends and the Balmer continuum.
 pub fn builtin() -> Vec<Arc<Template>> {
     let (start, len) = (2.954, 14_450);
-    let wave: Vec<f64> = (0..len).map(|i| 10f64.powf(start + 1e-4 * f64::from(i))).collect();
-    let iron: Vec<f32> = wave.iter().map(|w| IRON.iter().map(|(c, s, h)| h * (-0.5 * ((w - c) / s).powi(2)).exp()).sum::<f64>() as f32).collect();
+    let wave: Vec<f64> = (0..len)
+        .map(|i| 10f64.powf(start + 1e-4 * f64::from(i)))
+        .collect();
+    let iron: Vec<f32> = wave
+        .iter()
+        .map(|w| {
+            IRON.iter()
+                .map(|(c, s, h)| h * (-0.5 * ((w - c) / s).powi(2)).exp())
+                .sum::<f64>() as f32
+        })
+        .collect();
     let balmer: Vec<f32> = wave
         .iter()
         .map(|w| {
@@ -93,12 +102,27 @@ pub fn builtin() -> Vec<Arc<Template>> {
             (edge * planck * (1.0 - (-(w / 3646.0f64).powi(3)).exp())) as f32
         })
         .collect();
-    let make = |name: &str, flux| Arc::new(Template { name: name.into(), start, flux });
-    vec![make("built-in Fe II", iron), make("built-in Balmer continuum", balmer)]
+    let make = |name: &str, flux| {
+        Arc::new(Template {
+            name: name.into(),
+            start,
+            flux,
+        })
+    };
+    vec![
+        make("built-in Fe II", iron),
+        make("built-in Balmer continuum", balmer),
+    ]
 }
 
 /// Draws a quasar or broad-line galaxy at `z`. `mean` are composite spectra from a folder, possibly none.
-pub fn draw(rng: &mut Stream, pseudo: &[Arc<Template>], mean: &[Arc<Template>], hosts: &[Population], z: f64) -> Sed {
+pub fn draw(
+    rng: &mut Stream,
+    pseudo: &[Arc<Template>],
+    mean: &[Arc<Template>],
+    hosts: &[Population],
+    z: f64,
+) -> Sed {
     let mut sed = Sed {
         class: SpecType::Qso,
         subtype: "broad-line",
@@ -111,7 +135,8 @@ pub fn draw(rng: &mut Stream, pseudo: &[Arc<Template>], mean: &[Arc<Template>], 
         sightline: (z > 0.6).then(|| Sightline::draw(rng)),
     };
     let composite = !mean.is_empty() && rng.chance(0.5);
-    let fits = |t: &Template| (z < 1.6 || t.range().0 < 1250.0) && (z > 0.9 || t.range().1 > 7000.0);
+    let fits =
+        |t: &Template| (z < 1.6 || t.range().0 < 1250.0) && (z > 0.9 || t.range().1 > 7000.0);
     let good: Vec<_> = mean.iter().filter(|t| fits(t)).collect();
     if composite && !good.is_empty() {
         let t = good[rng.below(good.len())];
@@ -122,15 +147,29 @@ pub fn draw(rng: &mut Stream, pseudo: &[Arc<Template>], mean: &[Arc<Template>], 
             sed.continua.push((t.clone(), rng.uniform(0.2, 1.0) as f32));
         }
         let level = t.mean(2900.0, 3100.0).max(0.2);
-        sed.power = Some((level * rng.exponential(0.35), rng.normal(-1.3, 0.6), 6000.0, 0.4));
+        sed.power = Some((
+            level * rng.exponential(0.35),
+            rng.normal(-1.3, 0.6),
+            6000.0,
+            0.4,
+        ));
         if rng.chance(0.5) {
             lines(rng, &mut sed, 0.4, z);
         }
     } else {
         let slope = rng.normal(-1.5, 0.35);
-        sed.power = Some((1.0, slope, rng.uniform(4500.0, 6500.0), rng.uniform(0.5, 1.6)));
-        sed.continua.push((pseudo[0].clone(), (0.30 * rng.log_uniform(0.15, 2.5)) as f32));
-        sed.continua.push((pseudo[1].clone(), (0.10 * rng.log_uniform(0.3, 3.0)) as f32));
+        sed.power = Some((
+            1.0,
+            slope,
+            rng.uniform(4500.0, 6500.0),
+            rng.uniform(0.5, 1.6),
+        ));
+        sed.continua.push((
+            pseudo[0].clone(),
+            (0.30 * rng.log_uniform(0.15, 2.5)) as f32,
+        ));
+        sed.continua
+            .push((pseudo[1].clone(), (0.10 * rng.log_uniform(0.3, 3.0)) as f32));
         if z < 0.9 && rng.chance(0.35) {
             intermediate(rng, &mut sed, z);
         } else {
@@ -157,7 +196,11 @@ pub fn draw(rng: &mut Stream, pseudo: &[Arc<Template>], mean: &[Arc<Template>], 
 fn level(sed: &Sed, wave: f64) -> f64 {
     let power = sed.power.map_or(0.0, |(a, s, knee, beyond)| {
         let low = a * (wave.min(knee) / 3000.0).powf(s);
-        if wave > knee { low * (wave / knee).powf(beyond) } else { low }
+        if wave > knee {
+            low * (wave / knee).powf(beyond)
+        } else {
+            low
+        }
     });
     power + continuum(sed, wave)
 }
@@ -186,18 +229,34 @@ fn lines(rng: &mut Stream, sed: &mut Sed, strength: f64, z: f64) {
         let flux = ew * level(sed, wave);
         let core = rng.uniform(0.25, 0.75);
         let at = wave * (1.0 + v / C_KMS);
-        sed.emission.push(Gaussian { wave: at, strength: flux * core, sigma: s * 0.6 });
-        sed.emission.push(Gaussian { wave: at * (1.0 - 0.15 * s / C_KMS), strength: flux * (1.0 - core), sigma: s * 1.7 });
+        sed.emission.push(Gaussian {
+            wave: at,
+            strength: flux * core,
+            sigma: s * 0.6,
+        });
+        sed.emission.push(Gaussian {
+            wave: at * (1.0 - 0.15 * s / C_KMS),
+            strength: flux * (1.0 - core),
+            sigma: s * 1.7,
+        });
     }
     let narrow = all * rng.log_uniform(0.1, 6.0) * if z < 0.5 { 1.6 } else { 1.0 };
     let sigma = rng.log_uniform(110.0, 420.0);
     for (wave, ew) in NARROW {
         let flux = ew * narrow * 10f64.powf(rng.normal(0.0, 0.12)) * level(sed, wave);
-        sed.emission.push(Gaussian { wave, strength: flux, sigma });
+        sed.emission.push(Gaussian {
+            wave,
+            strength: flux,
+            sigma,
+        });
     }
     for (wave, ratio) in [(6564.61, 0.6), (4862.68, 0.12), (4341.68, 0.05)] {
         let flux = 13.5 * narrow * ratio * rng.uniform(0.6, 1.5) * level(sed, 5000.0);
-        sed.emission.push(Gaussian { wave, strength: flux, sigma });
+        sed.emission.push(Gaussian {
+            wave,
+            strength: flux,
+            sigma,
+        });
     }
 }
 
@@ -209,7 +268,10 @@ fn host(rng: &mut Stream, sed: &mut Sed, hosts: &[Population]) {
         }
         let nucleus = level(sed, 5500.0);
         let share = rng.log_uniform(0.05, 9.0);
-        sed.continua.push((p.template.clone(), (share * nucleus / p.template.mean(5400.0, 5600.0).max(1e-3)) as f32));
+        sed.continua.push((
+            p.template.clone(),
+            (share * nucleus / p.template.mean(5400.0, 5600.0).max(1e-3)) as f32,
+        ));
         sed.dispersion = rng.uniform(80.0, 250.0);
         return;
     }
@@ -219,14 +281,28 @@ fn host(rng: &mut Stream, sed: &mut Sed, hosts: &[Population]) {
 fn absorbers(rng: &mut Stream, sed: &mut Sed, z: f64) {
     let mut trough = |rng: &mut Stream, line: f64, v: f64, depth: f64, sigma: f64| {
         let wave = line * (1.0 - v / C_KMS) * rng.uniform(0.9995, 1.0005);
-        sed.absorption.push(Gaussian { wave, strength: depth.min(0.98), sigma });
+        sed.absorption.push(Gaussian {
+            wave,
+            strength: depth.min(0.98),
+            sigma,
+        });
     };
     if rng.chance(0.12) {
         sed.subtype = "BAL";
         let low_ionisation = rng.chance(0.15);
         for _ in 0..1 + rng.below(3) {
-            let (v, depth, sigma) = (rng.uniform(1500.0, 18_000.0), rng.uniform(0.2, 1.0), rng.log_uniform(300.0, 2500.0));
-            for (line, share) in [(1549.06, 1.0), (1398.3, 0.7), (1240.14, 0.9), (1215.67, 0.6), (1033.83, 0.8)] {
+            let (v, depth, sigma) = (
+                rng.uniform(1500.0, 18_000.0),
+                rng.uniform(0.2, 1.0),
+                rng.log_uniform(300.0, 2500.0),
+            );
+            for (line, share) in [
+                (1549.06, 1.0),
+                (1398.3, 0.7),
+                (1240.14, 0.9),
+                (1215.67, 0.6),
+                (1033.83, 0.8),
+            ] {
                 trough(rng, line, v, depth * share, sigma);
             }
             if low_ionisation {
@@ -243,10 +319,18 @@ fn absorbers(rng: &mut Stream, sed: &mut Sed, z: f64) {
         let v = |line: f64| line * ratio;
         let (depth, sigma) = (rng.uniform(0.2, 0.9), rng.uniform(50.0, 130.0));
         for line in [2796.35, 2803.53, 2600.17, 2382.76, 1548.2, 1550.77, 1393.76] {
-            sed.absorption.push(Gaussian { wave: v(line), strength: depth * rng.uniform(0.4, 1.0), sigma });
+            sed.absorption.push(Gaussian {
+                wave: v(line),
+                strength: depth * rng.uniform(0.4, 1.0),
+                sigma,
+            });
         }
         if rng.chance(0.15) {
-            sed.absorption.push(Gaussian { wave: v(1215.67), strength: 1.0, sigma: rng.uniform(500.0, 1600.0) });
+            sed.absorption.push(Gaussian {
+                wave: v(1215.67),
+                strength: 1.0,
+                sigma: rng.uniform(500.0, 1600.0),
+            });
         }
     }
 }

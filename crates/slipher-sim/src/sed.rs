@@ -71,19 +71,30 @@ impl Template {
                 ((1.0 - t) * flux[j] + t * flux[j + 1]) as f32
             })
             .collect();
-        let mut t = Template { name: name.to_owned(), start, flux: values };
-        let (a, b) = if lo < 5000.0 && hi > 6000.0 { (5000.0, 6000.0) } else { (lo, hi) };
+        let mut t = Template {
+            name: name.to_owned(),
+            start,
+            flux: values,
+        };
+        let (a, b) = if lo < 5000.0 && hi > 6000.0 {
+            (5000.0, 6000.0)
+        } else {
+            (lo, hi)
+        };
         let mean = t.mean(a, b);
         if !(mean.is_finite() && mean > 0.0) {
             return None;
         }
-        t.flux.iter_mut().for_each(|f| *f = (f64::from(*f) / mean) as f32);
+        t.flux
+            .iter_mut()
+            .for_each(|f| *f = (f64::from(*f) / mean) as f32);
         t.flux.iter().all(|f| f.is_finite()).then_some(t)
     }
 
     /// Mean flux density between two wavelengths, 0 if not covered.
     pub fn mean(&self, lo: f64, hi: f64) -> f64 {
-        let index = |w: f64| (((w.log10() - self.start) / STEP).max(0.0) as usize).min(self.flux.len());
+        let index =
+            |w: f64| (((w.log10() - self.start) / STEP).max(0.0) as usize).min(self.flux.len());
         let range = index(lo)..index(hi);
         let n = range.len();
         if n == 0 {
@@ -94,7 +105,10 @@ impl Template {
 
     /// Shortest and longest wavelength, Å.
     pub fn range(&self) -> (f64, f64) {
-        (10f64.powf(self.start), 10f64.powf(self.start + STEP * self.flux.len() as f64))
+        (
+            10f64.powf(self.start),
+            10f64.powf(self.start + STEP * self.flux.len() as f64),
+        )
     }
 
     /// Adds weight × this template, seen at log₁₀ λ_rest = `rest0 + i·STEP`, to `out`; outside its range its end value.
@@ -109,7 +123,9 @@ impl Template {
         let (before, rest) = out.split_at_mut(start as usize);
         let (inside, after) = rest.split_at_mut((end - start) as usize);
         before.iter_mut().for_each(|o| *o += weight * self.flux[0]);
-        after.iter_mut().for_each(|o| *o += weight * self.flux[last as usize]);
+        after
+            .iter_mut()
+            .for_each(|o| *o += weight * self.flux[last as usize]);
         if !inside.is_empty() {
             let a = &self.flux[(whole + start) as usize..];
             for (o, ab) in inside.iter_mut().zip(a.windows(2)) {
@@ -221,7 +237,11 @@ impl Sed {
             let wave = 10f64.powf(rest0 + STEP * i as f64);
             let power = self.power.map_or(0.0, |(a, slope, knee, beyond)| {
                 let low = a * (wave.min(knee) / 3000.0).powf(slope);
-                if wave > knee { low * (wave / knee).powf(beyond) } else { low }
+                if wave > knee {
+                    low * (wave / knee).powf(beyond)
+                } else {
+                    low
+                }
             });
             (power, self.dust.0.transmission(wave, self.dust.1))
         };
@@ -292,7 +312,9 @@ fn half_width(sigma: f64) -> f64 {
 pub fn smooth(flux: &mut [f32], sigma: impl Fn(usize) -> f64) {
     let n = flux.len();
     let half: Vec<f64> = {
-        let probe: Vec<f64> = (0..=n / 64 + 1).map(|i| half_width(sigma((i * 64).min(n.saturating_sub(1))))).collect();
+        let probe: Vec<f64> = (0..=n / 64 + 1)
+            .map(|i| half_width(sigma((i * 64).min(n.saturating_sub(1)))))
+            .collect();
         (0..n)
             .map(|i| {
                 let t = (i % 64) as f64 / 64.0;

@@ -156,15 +156,27 @@ const HOT_UV: [(f64, f64, f64, f64); 8] = [
 
 /// A built-in star on the template grid, 900 Å to 2.5 µm, mean 1 over 5000–6000 Å.
 pub fn star(p: StarParams) -> Template {
-    let wave: Vec<f64> = (0..LEN).map(|i| 10f64.powf(START + STEP * i as f64)).collect();
+    let wave: Vec<f64> = (0..LEN)
+        .map(|i| 10f64.powf(START + STEP * i as f64))
+        .collect();
     let mut flux: Vec<f64> = wave.iter().map(|w| planck(*w, p.teff)).collect();
     let mut tau = vec![0.0f64; LEN];
     hydrogen(&p, &wave, &mut tau);
     blanketing(&p, &wave, &mut tau);
     let dwarf = 1.0 + 0.35 * (0.5 - p.giant);
     for (l, ew, peak, width) in METALS {
-        let sodium = if (5880.0..5900.0).contains(&l) || (8180.0..8200.0).contains(&l) { dwarf * dwarf } else { 1.0 };
-        gauss(&wave, &mut tau, l, ew * bell(p.teff, peak, width) * p.metals * sodium, 0.9);
+        let sodium = if (5880.0..5900.0).contains(&l) || (8180.0..8200.0).contains(&l) {
+            dwarf * dwarf
+        } else {
+            1.0
+        };
+        gauss(
+            &wave,
+            &mut tau,
+            l,
+            ew * bell(p.teff, peak, width) * p.metals * sodium,
+            0.9,
+        );
     }
     for (l, ew, peak, width) in HELIUM.into_iter().chain(HOT_UV) {
         gauss(&wave, &mut tau, l, ew * bell(p.teff, peak, width), 1.1);
@@ -175,7 +187,12 @@ pub fn star(p: StarParams) -> Template {
             // Molecular bands begin abruptly at the head and fade redwards.
             let x = (w - head) / width;
             if x > -0.05 && x < 4.0 {
-                *t += depth * if x < 0.0 { 1.0 + x / 0.05 } else { (-1.6 * x).exp() };
+                *t += depth
+                    * if x < 0.0 {
+                        1.0 + x / 0.05
+                    } else {
+                        (-1.6 * x).exp()
+                    };
             }
         }
     }
@@ -183,7 +200,11 @@ pub fn star(p: StarParams) -> Template {
         *f *= (-t).exp();
     }
     let name = format!("built-in star {:.0} K", p.teff);
-    Template::from_points(&name, &wave, &flux).unwrap_or(Template { name, start: START, flux: vec![1.0; LEN] })
+    Template::from_points(&name, &wave, &flux).unwrap_or(Template {
+        name,
+        start: START,
+        flux: vec![1.0; LEN],
+    })
 }
 
 fn planck(wave: f64, t: f64) -> f64 {
@@ -211,20 +232,32 @@ fn gauss(wave: &[f64], tau: &mut [f64], centre: f64, ew: f64, sigma: f64) {
 
 /// Lyman, Balmer, Paschen and Brackett lines and their edges.
 fn hydrogen(p: &StarParams, wave: &[f64], tau: &mut [f64]) {
-    let excited = bell(p.teff, 9200.0, 0.33).max(0.16 * cool(p.teff, 12_000.0, 3000.0) * bell(p.teff, 6000.0, 0.35));
+    let excited = bell(p.teff, 9200.0, 0.33)
+        .max(0.16 * cool(p.teff, 12_000.0, 3000.0) * bell(p.teff, 6000.0, 0.35));
     let hot = bell(p.teff, 20_000.0, 0.6) * 0.35;
     let balmer = (excited + hot).min(1.1);
     for (n1, scale) in [(1.0f64, 1.2), (2.0, 1.0), (3.0, 0.5), (4.0, 0.3)] {
-        let strength = if n1 == 1.0 { cool(p.teff, 60_000.0, 1e4) } else { balmer };
+        let strength = if n1 == 1.0 {
+            cool(p.teff, 60_000.0, 1e4)
+        } else {
+            balmer
+        };
         let edge = 911.763 * n1 * n1;
         for n2 in (n1 as usize + 1)..=(n1 as usize + 20) {
             let n = n2 as f64;
             let centre = edge / (1.0 - (n1 / n).powi(2));
-            let ew = 15.0 * scale * strength * (1.0 - 0.035 * (n - n1 - 1.0)).max(0.2) * p.hydrogen.sqrt();
+            let ew = 15.0
+                * scale
+                * strength
+                * (1.0 - 0.035 * (n - n1 - 1.0)).max(0.2)
+                * p.hydrogen.sqrt();
             let wing = (4.2 * p.hydrogen * strength.powf(0.7)).max(0.8) * centre / 4861.0;
             let depth = (ew / (2.6 * wing)).min(1.6);
             let index = |w: f64| ((w.max(900.0).log10() - START) / STEP) as usize;
-            let (lo, hi) = (index(centre - 14.0 * wing), index(centre + 14.0 * wing).min(LEN));
+            let (lo, hi) = (
+                index(centre - 14.0 * wing),
+                index(centre + 14.0 * wing).min(LEN),
+            );
             for i in lo.min(hi)..hi {
                 let x = (wave[i] - centre) / wing;
                 tau[i] += depth / (1.0 + x * x).powf(1.25);
@@ -252,7 +285,10 @@ fn blanketing(p: &StarParams, wave: &[f64], tau: &mut [f64]) {
     for (w, t) in wave.iter().zip(tau.iter_mut()) {
         let mut level = 0.03 * (6500.0 / w).powi(2).min(4.0);
         let step = |edge: f64, width: f64| 1.0 / (1.0 + ((w - edge) / width).exp());
-        level += 0.42 * step(3995.0, 8.0) + 0.10 * step(4600.0, 300.0) + 0.45 * step(2900.0, 15.0) + 0.6 * step(2640.0, 15.0);
+        level += 0.42 * step(3995.0, 8.0)
+            + 0.10 * step(4600.0, 300.0)
+            + 0.45 * step(2900.0, 15.0)
+            + 0.6 * step(2640.0, 15.0);
         level += 0.12 * step(3646.0, 30.0) + 1.5 * step(2100.0, 150.0);
         let grain = 1.0 + 0.45 * rng.normal(0.0, 1.0);
         *t += (level * cool * grain.max(0.0)).min(6.0);
@@ -261,12 +297,72 @@ fn blanketing(p: &StarParams, wave: &[f64], tau: &mut [f64]) {
 
 /// Simple stellar population: light at 5500 Å shared among stars, by log₁₀(age/yr) 6–10.1.
 const POPULATIONS: [(f64, [(f64, f64, f64); 6]); 6] = [
-    (6.5, [(42_000.0, 0.30, 0.0), (30_000.0, 0.40, 0.0), (18_000.0, 0.18, 0.0), (9500.0, 0.07, 0.0), (4000.0, 0.02, 1.0), (6500.0, 0.03, 0.0)]),
-    (7.3, [(24_000.0, 0.40, 0.0), (16_000.0, 0.25, 0.0), (9500.0, 0.14, 0.0), (6800.0, 0.05, 0.0), (3800.0, 0.13, 1.0), (3300.0, 0.03, 1.0)]),
-    (8.2, [(13_000.0, 0.38, 0.0), (9500.0, 0.32, 0.0), (7500.0, 0.12, 0.0), (6000.0, 0.05, 0.0), (4500.0, 0.10, 1.0), (3600.0, 0.03, 1.0)]),
-    (8.9, [(9000.0, 0.46, 0.0), (7400.0, 0.24, 0.0), (6100.0, 0.09, 0.0), (4900.0, 0.12, 1.0), (4200.0, 0.06, 1.0), (3400.0, 0.03, 1.0)]),
-    (9.5, [(6600.0, 0.44, 0.0), (5700.0, 0.16, 0.0), (4900.0, 0.20, 1.0), (4400.0, 0.13, 1.0), (3900.0, 0.05, 1.0), (3300.0, 0.02, 1.0)]),
-    (10.1, [(5800.0, 0.38, 0.0), (5100.0, 0.17, 0.5), (4700.0, 0.24, 1.0), (4300.0, 0.14, 1.0), (3800.0, 0.05, 1.0), (3250.0, 0.02, 1.0)]),
+    (
+        6.5,
+        [
+            (42_000.0, 0.30, 0.0),
+            (30_000.0, 0.40, 0.0),
+            (18_000.0, 0.18, 0.0),
+            (9500.0, 0.07, 0.0),
+            (4000.0, 0.02, 1.0),
+            (6500.0, 0.03, 0.0),
+        ],
+    ),
+    (
+        7.3,
+        [
+            (24_000.0, 0.40, 0.0),
+            (16_000.0, 0.25, 0.0),
+            (9500.0, 0.14, 0.0),
+            (6800.0, 0.05, 0.0),
+            (3800.0, 0.13, 1.0),
+            (3300.0, 0.03, 1.0),
+        ],
+    ),
+    (
+        8.2,
+        [
+            (13_000.0, 0.38, 0.0),
+            (9500.0, 0.32, 0.0),
+            (7500.0, 0.12, 0.0),
+            (6000.0, 0.05, 0.0),
+            (4500.0, 0.10, 1.0),
+            (3600.0, 0.03, 1.0),
+        ],
+    ),
+    (
+        8.9,
+        [
+            (9000.0, 0.46, 0.0),
+            (7400.0, 0.24, 0.0),
+            (6100.0, 0.09, 0.0),
+            (4900.0, 0.12, 1.0),
+            (4200.0, 0.06, 1.0),
+            (3400.0, 0.03, 1.0),
+        ],
+    ),
+    (
+        9.5,
+        [
+            (6600.0, 0.44, 0.0),
+            (5700.0, 0.16, 0.0),
+            (4900.0, 0.20, 1.0),
+            (4400.0, 0.13, 1.0),
+            (3900.0, 0.05, 1.0),
+            (3300.0, 0.02, 1.0),
+        ],
+    ),
+    (
+        10.1,
+        [
+            (5800.0, 0.38, 0.0),
+            (5100.0, 0.17, 0.5),
+            (4700.0, 0.24, 1.0),
+            (4300.0, 0.14, 1.0),
+            (3800.0, 0.05, 1.0),
+            (3250.0, 0.02, 1.0),
+        ],
+    ),
 ];
 
 /// The built-in populations, young to old, at three metallicities; each with log₁₀ age.
@@ -276,13 +372,25 @@ pub fn populations() -> Vec<(f64, Arc<Template>)> {
         for (age, stars) in POPULATIONS {
             let mut flux = vec![0.0f32; LEN];
             for (teff, light, giant) in stars {
-                let t = star(StarParams { teff, giant, metals, hydrogen: 1.0 });
+                let t = star(StarParams {
+                    teff,
+                    giant,
+                    metals,
+                    hydrogen: 1.0,
+                });
                 for (f, s) in flux.iter_mut().zip(&t.flux) {
                     *f += light as f32 * s;
                 }
             }
             let name = format!("built-in population 10^{age} yr, metals {metals}");
-            out.push((age, Arc::new(Template { name, start: START, flux })));
+            out.push((
+                age,
+                Arc::new(Template {
+                    name,
+                    start: START,
+                    flux,
+                }),
+            ));
         }
     }
     out
@@ -293,24 +401,36 @@ mod tests {
     use super::*;
 
     fn sun_like(teff: f64) -> Template {
-        star(StarParams { teff, giant: 0.0, metals: 1.0, hydrogen: 1.0 })
+        star(StarParams {
+            teff,
+            giant: 0.0,
+            metals: 1.0,
+            hydrogen: 1.0,
+        })
     }
 
     /// The 4000 Å break (Balogh et al. 1999 index) grows with age; Hδ is strongest near 10⁸·⁹ yr.
     #[test]
     fn breaks_follow_age() {
         let d4000 = |t: &Template| t.mean(4000.0, 4100.0) / t.mean(3850.0, 3950.0);
-        let hdelta = |t: &Template| 1.0 - t.mean(4095.0, 4110.0) / (0.5 * (t.mean(4045.0, 4080.0) + t.mean(4125.0, 4160.0)));
+        let hdelta = |t: &Template| {
+            1.0 - t.mean(4095.0, 4110.0) / (0.5 * (t.mean(4045.0, 4080.0) + t.mean(4125.0, 4160.0)))
+        };
         let p = populations();
         let solar: Vec<_> = p[6..12].to_vec();
-        assert!(d4000(&solar[5].1) > 1.5 && d4000(&solar[5].1) < 2.4, "{}", d4000(&solar[5].1));
+        assert!(
+            d4000(&solar[5].1) > 1.5 && d4000(&solar[5].1) < 2.4,
+            "{}",
+            d4000(&solar[5].1)
+        );
         assert!(d4000(&solar[0].1) < 1.15);
         assert!(hdelta(&solar[3].1) > 2.0 * hdelta(&solar[5].1).max(0.02));
     }
 
     #[test]
     fn lines_follow_temperature() {
-        let depth = |t: &Template, a: f64, b: f64, c: f64, d: f64| 1.0 - t.mean(a, b) / t.mean(c, d);
+        let depth =
+            |t: &Template, a: f64, b: f64, c: f64, d: f64| 1.0 - t.mean(a, b) / t.mean(c, d);
         let hbeta = |teff| depth(&sun_like(teff), 4852.0, 4872.0, 4790.0, 4810.0);
         assert!(hbeta(9500.0) > 3.0 * hbeta(4500.0));
         let tio = |teff| depth(&sun_like(teff), 7060.0, 7120.0, 7010.0, 7045.0);

@@ -25,8 +25,22 @@ pub struct Library {
 impl Library {
     /// What needs no files.
     pub fn builtin() -> Self {
-        let galaxies = stellar::populations().into_iter().map(|(age, template)| Population { template, age: Some(age), has_lines: false }).collect();
-        Library { galaxies, quasars: vec![], stars: vec![], builtin_stars: star::builtin(), pseudo: quasar::builtin(), skipped: vec![] }
+        let galaxies = stellar::populations()
+            .into_iter()
+            .map(|(age, template)| Population {
+                template,
+                age: Some(age),
+                has_lines: false,
+            })
+            .collect();
+        Library {
+            galaxies,
+            quasars: vec![],
+            stars: vec![],
+            builtin_stars: star::builtin(),
+            pseudo: quasar::builtin(),
+            skipped: vec![],
+        }
     }
 
     /// Adds every template below `folder`.
@@ -41,7 +55,11 @@ impl Library {
             let name = path.display().to_string();
             match read(&path) {
                 Ok(found) => {
-                    let below = path.strip_prefix(folder).unwrap_or(&path).display().to_string();
+                    let below = path
+                        .strip_prefix(folder)
+                        .unwrap_or(&path)
+                        .display()
+                        .to_string();
                     for f in found {
                         self.add(f, &below);
                     }
@@ -60,7 +78,11 @@ impl Library {
             SpecType::Star => self.stars.push(template),
             SpecType::Galaxy => {
                 let has_lines = has_emission(&template);
-                self.galaxies.push(Population { template, age: found.age, has_lines });
+                self.galaxies.push(Population {
+                    template,
+                    age: found.age,
+                    has_lines,
+                });
             }
         }
     }
@@ -74,7 +96,11 @@ struct Found {
 
 impl Found {
     fn new(template: Template) -> Self {
-        Found { template, class: None, age: None }
+        Found {
+            template,
+            class: None,
+            age: None,
+        }
     }
 }
 
@@ -83,7 +109,10 @@ fn list(folder: &Path, out: &mut Vec<std::path::PathBuf>) -> std::io::Result<()>
         let path = entry?.path();
         if path.is_dir() {
             // Filters, extinction laws and opacities lie beside SEDs in LePhare's tree.
-            let name = path.file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .map(|n| n.to_string_lossy().to_lowercase())
+                .unwrap_or_default();
             if !["filt", "ext", "opa", "filters"].contains(&name.as_str()) {
                 list(&path, out)?;
             }
@@ -100,7 +129,9 @@ fn class_of(path: &str) -> SpecType {
     for part in lower.rsplit(['/', '\\']) {
         let words: Vec<&str> = part.split(|c: char| !c.is_ascii_alphabetic()).collect();
         let has = |all: &[&str]| words.iter().any(|w| all.contains(w));
-        if has(&["qso", "qsos", "quasar", "quasars", "agn", "selsing", "redqso"]) {
+        if has(&[
+            "qso", "qsos", "quasar", "quasars", "agn", "selsing", "redqso",
+        ]) {
             return SpecType::Qso;
         }
         if has(&["star", "stars", "pickles", "vega", "stellar"]) && !has(&["galaxy", "galaxies"]) {
@@ -124,28 +155,42 @@ fn has_emission(t: &Template) -> bool {
 
 fn read(path: &Path) -> Result<Vec<Found>, String> {
     let bytes = read_bytes(path).map_err(|e| e.to_string())?;
-    let name = path.file_stem().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_stem()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     if bytes.starts_with(b"SIMPLE") {
         return read_fits(bytes, &name);
     }
     let text = String::from_utf8(bytes).map_err(|_| "neither FITS nor text".to_owned())?;
     let mut points: Vec<(f64, f64)> = Vec::new();
     for line in text.lines() {
-        let mut numbers = line.split([' ', '\t', ',']).filter(|t| !t.is_empty()).map(str::parse::<f64>);
+        let mut numbers = line
+            .split([' ', '\t', ','])
+            .filter(|t| !t.is_empty())
+            .map(str::parse::<f64>);
         if let (Some(Ok(w)), Some(Ok(f))) = (numbers.next(), numbers.next()) {
             points.push((w, f));
         }
     }
     if points.len() < 50 {
-        return Err(format!("{} lines of two numbers, expected at least 50", points.len()));
+        return Err(format!(
+            "{} lines of two numbers, expected at least 50",
+            points.len()
+        ));
     }
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points.dedup_by(|a, b| a.0 == b.0);
     let (w, f): (Vec<f64>, Vec<f64>) = points.into_iter().filter(|p| p.0 > 0.0).unzip();
-    let t = Template::from_points(&name, &w, &f).ok_or("no positive flux over a useful range of wavelengths")?;
+    let t = Template::from_points(&name, &w, &f)
+        .ok_or("no positive flux over a useful range of wavelengths")?;
     let mut found = Found::new(t);
     if let Some(rest) = name.strip_prefix("ssp_") {
-        found.age = rest.split("Myr").next().and_then(|a| a.parse::<f64>().ok()).map(|a| (a * 1e6).log10());
+        found.age = rest
+            .split("Myr")
+            .next()
+            .and_then(|a| a.parse::<f64>().ok())
+            .map(|a| (a * 1e6).log10());
     }
     Ok(vec![found])
 }
@@ -162,9 +207,18 @@ fn read_fits(bytes: Vec<u8>, name: &str) -> Result<Vec<Found>, String> {
                     // prospect's std_templates.fits: wave_GALAXY, flux_GALAXY, …
                     let column = |c: &str| t.whole(&format!("{c}_{}", class.name()));
                     if let (Some(w), Some(f)) = (column("wave"), column("flux")) {
-                        let good: (Vec<f64>, Vec<f64>) = w.iter().zip(&f).filter(|(w, f)| **w > 0.0 && f.is_finite()).map(|(w, f)| (*w, *f)).unzip();
+                        let good: (Vec<f64>, Vec<f64>) = w
+                            .iter()
+                            .zip(&f)
+                            .filter(|(w, f)| **w > 0.0 && f.is_finite())
+                            .map(|(w, f)| (*w, *f))
+                            .unzip();
                         if let Some(t) = Template::from_points(name, &good.0, &good.1) {
-                            found.push(Found { template: t, class: Some(class), age: None });
+                            found.push(Found {
+                                template: t,
+                                class: Some(class),
+                                age: None,
+                            });
                         }
                     }
                 }
@@ -172,14 +226,23 @@ fn read_fits(bytes: Vec<u8>, name: &str) -> Result<Vec<Found>, String> {
             _ => {}
         }
     }
-    if found.is_empty() { Err("no 1-D spectrum in the first HDU and no wave_*/flux_* columns".into()) } else { Ok(found) }
+    if found.is_empty() {
+        Err("no 1-D spectrum in the first HDU and no wave_*/flux_* columns".into())
+    } else {
+        Ok(found)
+    }
 }
 
 /// Rows of an image whose header gives the wavelength: linear, or log₁₀ when its range is below 10.
 fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
-    let Ok(image) = fits.image(0) else { return vec![] };
+    let Ok(image) = fits.image(0) else {
+        return vec![];
+    };
     let h = &fits.hdus[0].header;
-    let (Some(value), Some(step)) = (h.float("CRVAL1"), h.float("CDELT1").or(h.float("CD1_1"))) else { return vec![] };
+    let (Some(value), Some(step)) = (h.float("CRVAL1"), h.float("CDELT1").or(h.float("CD1_1")))
+    else {
+        return vec![];
+    };
     let pixel = h.float("CRPIX1").unwrap_or(1.0);
     let wave: Vec<f64> = (0..image.width())
         .map(|i| {
@@ -198,14 +261,18 @@ fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
             if basis {
                 f.class = SpecType::parse(h.str("RRTYPE").unwrap_or_default());
                 // A basis of residuals goes negative; a spectrum hardly does.
-                if f.template.flux.iter().filter(|x| **x < 0.0).count() * 20 > f.template.flux.len() {
+                if f.template.flux.iter().filter(|x| **x < 0.0).count() * 20 > f.template.flux.len()
+                {
                     continue;
                 }
             }
             // redmonster's SSPs: third axis log10 age / Gyr.
             if h.str("CNAME3") == Some("log10-age") && image.axes.len() == 3 {
                 let age = row / image.axes[1].max(1);
-                f.age = Some(9.0 + h.float("CRVAL3").unwrap_or(0.0) + h.float("CDELT3").unwrap_or(0.0) * age as f64);
+                f.age = Some(
+                    9.0 + h.float("CRVAL3").unwrap_or(0.0)
+                        + h.float("CDELT3").unwrap_or(0.0) * age as f64,
+                );
             } else if let Some(age) = name.split("_a").nth(1).and_then(|a| a.parse::<f64>().ok()) {
                 f.age = Some(9.0 + age.log10());
             }
@@ -217,12 +284,26 @@ fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
 
 /// Families are names without row numbers, copies' endings and metallicities; FNV-1a decides.
 fn is_held_out(name: &str) -> bool {
-    let base = name.split(['[', ',']).next().unwrap_or_default().to_lowercase();
-    let row: usize = name.split('[').nth(1).and_then(|r| r.trim_end_matches(']').parse().ok()).unwrap_or(0);
-    let family = base.replace("_ext", "").replace("_more", "").replace("_nodust", "").replace("_a_", "_");
+    let base = name
+        .split(['[', ','])
+        .next()
+        .unwrap_or_default()
+        .to_lowercase();
+    let row: usize = name
+        .split('[')
+        .nth(1)
+        .and_then(|r| r.trim_end_matches(']').parse().ok())
+        .unwrap_or(0);
+    let family = base
+        .replace("_ext", "")
+        .replace("_more", "")
+        .replace("_nodust", "")
+        .replace("_a_", "_");
     // Rows of one file: twelve neighbours (three ages at four dispersions) go together.
     let key = format!("{family}{}", row / 12);
-    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+    });
     (hash >> 17) % 7 == 3
 }
 
@@ -232,7 +313,11 @@ impl Library {
     /// neighbouring ages stay together. Of a kind with a single family both parts have it.
     pub fn part(&self, held_out: bool) -> Library {
         fn keep<T: Clone>(all: &[T], name: impl Fn(&T) -> String, held_out: bool) -> Vec<T> {
-            let kept: Vec<T> = all.iter().filter(|t| is_held_out(&name(t)) == held_out).cloned().collect();
+            let kept: Vec<T> = all
+                .iter()
+                .filter(|t| is_held_out(&name(t)) == held_out)
+                .cloned()
+                .collect();
             if kept.is_empty() { all.to_vec() } else { kept }
         }
         Library {
@@ -246,7 +331,12 @@ impl Library {
     }
 
     /// Draws an SED of a class for redshift `z`.
-    pub fn draw(&self, class: SpecType, z: f64, rng: &mut crate::random::Stream) -> crate::sed::Sed {
+    pub fn draw(
+        &self,
+        class: SpecType,
+        z: f64,
+        rng: &mut crate::random::Stream,
+    ) -> crate::sed::Sed {
         match class {
             SpecType::Galaxy => crate::galaxy::draw(rng, &self.galaxies, z),
             SpecType::Qso => quasar::draw(rng, &self.pseudo, &self.quasars, &self.galaxies, z),
@@ -267,9 +357,17 @@ mod tests {
         assert_eq!(class_of("star-galaxy/seds/stars/a0i.sed"), SpecType::Star);
         let (train, test) = (all.part(false), all.part(true));
         for t in &test.galaxies {
-            assert!(!train.galaxies.iter().any(|u| u.template.name == t.template.name));
+            assert!(
+                !train
+                    .galaxies
+                    .iter()
+                    .any(|u| u.template.name == t.template.name)
+            );
         }
-        assert_eq!(train.galaxies.len() + test.galaxies.len(), all.galaxies.len());
+        assert_eq!(
+            train.galaxies.len() + test.galaxies.len(),
+            all.galaxies.len()
+        );
         assert!(!test.builtin_stars.is_empty());
     }
 
@@ -277,7 +375,9 @@ mod tests {
     fn two_columns_and_classes() {
         let dir = std::env::temp_dir().join(format!("slipher-templates-{}", std::process::id()));
         std::fs::create_dir_all(dir.join("QSO")).unwrap();
-        let text: String = (0..200).map(|i| format!("{} {}\n", 3000 + 40 * i, 1.0 + f64::from(i % 7))).collect();
+        let text: String = (0..200)
+            .map(|i| format!("{} {}\n", 3000 + 40 * i, 1.0 + f64::from(i % 7)))
+            .collect();
         std::fs::write(dir.join("QSO/one.sed"), format!("# comment\n{text}")).unwrap();
         std::fs::write(dir.join("gal.dat"), &text).unwrap();
         std::fs::write(dir.join("README"), "words").unwrap();
@@ -285,6 +385,9 @@ mod tests {
         let n = l.galaxies.len();
         l.add_folder(&dir).unwrap();
         std::fs::remove_dir_all(&dir).unwrap();
-        assert_eq!((l.galaxies.len() - n, l.quasars.len(), l.skipped.len()), (1, 1, 1));
+        assert_eq!(
+            (l.galaxies.len() - n, l.quasars.len(), l.skipped.len()),
+            (1, 1, 1)
+        );
     }
 }

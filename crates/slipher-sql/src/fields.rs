@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{AccessExpr, Expr, Ident, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    AccessExpr, Expr, Ident, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
+};
 
 /// Rewrites the fields of a query, and names columns after the field that they show, as PostgreSQL does.
 pub fn named(mut statement: Statement) -> Statement {
@@ -27,7 +29,8 @@ impl VisitorMut for Fields {
         if let Expr::CompoundFieldAccess { access_chain, .. } = e {
             for step in access_chain {
                 if let Some(name) = field(step) {
-                    *step = AccessExpr::Dot(Expr::value(Value::SingleQuotedString(name.value.clone())));
+                    *step =
+                        AccessExpr::Dot(Expr::value(Value::SingleQuotedString(name.value.clone())));
                 }
             }
         }
@@ -36,14 +39,21 @@ impl VisitorMut for Fields {
 }
 
 fn field(step: &AccessExpr) -> Option<&Ident> {
-    if let AccessExpr::Dot(Expr::Identifier(name)) = step { Some(name) } else { None }
+    if let AccessExpr::Dot(Expr::Identifier(name)) = step {
+        Some(name)
+    } else {
+        None
+    }
 }
 
 /// The name of a column; none of `*`, which may have any.
 fn name_of(item: &SelectItem) -> Option<String> {
     match item {
-        SelectItem::UnnamedExpr(Expr::Identifier(i)) | SelectItem::ExprWithAlias { alias: i, .. } => Some(i.value.clone()),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(all)) => all.last().map(|i| i.value.clone()),
+        SelectItem::UnnamedExpr(Expr::Identifier(i))
+        | SelectItem::ExprWithAlias { alias: i, .. } => Some(i.value.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(all)) => {
+            all.last().map(|i| i.value.clone())
+        }
         SelectItem::UnnamedExpr(_) => Some(String::new()),
         _ => None,
     }
@@ -58,10 +68,16 @@ fn name_columns(body: &mut SetExpr) {
                 if let SelectItem::UnnamedExpr(expr @ Expr::CompoundFieldAccess { .. }) = item
                     && let Expr::CompoundFieldAccess { access_chain, .. } = &*expr
                     && let Some(alias) = access_chain.last().and_then(field).cloned()
-                    && !taken.iter().any(|t| t.as_ref().is_none_or(|t| t.eq_ignore_ascii_case(&alias.value)))
+                    && !taken.iter().any(|t| {
+                        t.as_ref()
+                            .is_none_or(|t| t.eq_ignore_ascii_case(&alias.value))
+                    })
                 {
                     taken.push(Some(alias.value.clone()));
-                    *item = SelectItem::ExprWithAlias { expr: expr.clone(), alias };
+                    *item = SelectItem::ExprWithAlias {
+                        expr: expr.clone(),
+                        alias,
+                    };
                 }
             }
         }

@@ -15,7 +15,9 @@ pub use session::run;
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SqlError {
-    #[error("this slipher was built without SQL; build it with: cargo build --release --features sql")]
+    #[error(
+        "this slipher was built without SQL; build it with: cargo build --release --features sql"
+    )]
     NotBuilt,
     #[error("{0}")]
     Query(String),

@@ -27,14 +27,26 @@ const PRINTED: usize = 100;
 ///
 /// # Errors
 /// A query that cannot be planned or fails; an output that cannot be written.
-pub fn run(model: Arc<Model>, wanted: Wanted, query: &str, output: Option<&Path>) -> Result<u64, SqlError> {
+pub fn run(
+    model: Arc<Model>,
+    wanted: Wanted,
+    query: &str,
+    output: Option<&Path>,
+) -> Result<u64, SqlError> {
     if let Some(path) = output.filter(|p| p.extension().is_none_or(|e| e != "parquet")) {
-        return Err(SqlError::Output(format!("{}: expected a name that ends in .parquet", path.display())));
+        return Err(SqlError::Output(format!(
+            "{}: expected a name that ends in .parquet",
+            path.display()
+        )));
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().build().map_err(|e| SqlError::Query(e.to_string()))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .build()
+        .map_err(|e| SqlError::Query(e.to_string()))?;
     runtime.block_on(async {
         // The function works on all threads; one partition reads while another is measured.
-        let mut config = SessionConfig::new().with_batch_size(ROWS).with_target_partitions(2);
+        let mut config = SessionConfig::new()
+            .with_batch_size(ROWS)
+            .with_target_partitions(2);
         // Units of columns are metadata.
         config.options_mut().execution.parquet.skip_metadata = false;
         let context = SessionContext::new_with_config(config).enable_url_table();
@@ -52,15 +64,29 @@ async fn plan(context: &SessionContext, query: &str) -> Result<DataFrame, DataFu
     let state = context.state();
     let statement = crate::fields::named(state.sql_to_statement(query, &Dialect::Generic)?);
     let plan = state.statement_to_plan(statement).await?;
-    SQLOptions::new().with_allow_ddl(false).with_allow_dml(false).with_allow_statements(false).verify_plan(&plan)?;
+    SQLOptions::new()
+        .with_allow_ddl(false)
+        .with_allow_dml(false)
+        .with_allow_statements(false)
+        .verify_plan(&plan)?;
     context.execute_logical_plan(plan).await
 }
 
 fn failed(e: DataFusionError) -> SqlError {
     // What the function itself says needs no frame.
-    let text = if let DataFusionError::External(own) = e.find_root() { own.to_string() } else { e.strip_backtrace() };
-    let missing = text.split_once("table 'datafusion.public.").and_then(|(_, t)| t.strip_suffix("' not found"));
-    SqlError::Query(missing.map_or(text.clone(), |t| format!("'{t}': no such file; tables are Parquet files, folders or patterns in single quotes")))
+    let text = if let DataFusionError::External(own) = e.find_root() {
+        own.to_string()
+    } else {
+        e.strip_backtrace()
+    };
+    let missing = text
+        .split_once("table 'datafusion.public.")
+        .and_then(|(_, t)| t.strip_suffix("' not found"));
+    SqlError::Query(missing.map_or(text.clone(), |t| {
+        format!(
+            "'{t}': no such file; tables are Parquet files, folders or patterns in single quotes"
+        )
+    }))
 }
 
 /// Batch by batch, so that memory does not grow with the answer.
@@ -84,7 +110,10 @@ async fn print(frame: DataFrame) -> Result<u64, SqlError> {
         }
         rows += batch.num_rows();
     }
-    println!("{}", pretty_format_batches(&shown).map_err(|e| SqlError::Query(e.to_string()))?);
+    println!(
+        "{}",
+        pretty_format_batches(&shown).map_err(|e| SqlError::Query(e.to_string()))?
+    );
     if rows > PRINTED {
         println!("the first {PRINTED} of {rows} rows; all of them: -o answer.parquet");
     }
@@ -93,11 +122,24 @@ async fn print(frame: DataFrame) -> Result<u64, SqlError> {
 
 /// Lists, such as spectra, by their length: thousands of numbers say nothing on a screen.
 fn short(batch: &RecordBatch) -> RecordBatch {
-    let columns = batch.schema_ref().fields().iter().zip(batch.columns()).map(|(field, column)| {
-        let text = column
-            .as_list_opt::<i32>()
-            .map(|l| -> ArrayRef { Arc::new((0..l.len()).map(|r| l.is_valid(r).then(|| format!("{} values", l.value_length(r)))).collect::<StringArray>()) });
-        (field.name().clone(), text.unwrap_or_else(|| column.clone()))
-    });
-    RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true))).unwrap_or_else(|_| batch.clone())
+    let columns = batch
+        .schema_ref()
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .map(|(field, column)| {
+            let text = column.as_list_opt::<i32>().map(|l| -> ArrayRef {
+                Arc::new(
+                    (0..l.len())
+                        .map(|r| {
+                            l.is_valid(r)
+                                .then(|| format!("{} values", l.value_length(r)))
+                        })
+                        .collect::<StringArray>(),
+                )
+            });
+            (field.name().clone(), text.unwrap_or_else(|| column.clone()))
+        });
+    RecordBatch::try_from_iter_with_nullable(columns.map(|(n, c)| (n, c, true)))
+        .unwrap_or_else(|_| batch.clone())
 }

@@ -14,7 +14,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut recipe = Recipe::parse(&std::fs::read_to_string("recipes/redshift.toml")?)?;
     recipe.simulation.templates.clear();
     let n = 300u64;
-    for instrument in ["sdss", "boss", "desi", "vimos", "euclid-red", "nirspec-prism", "any"] {
+    for instrument in [
+        "sdss",
+        "boss",
+        "desi",
+        "vimos",
+        "euclid-red",
+        "nirspec-prism",
+        "any",
+    ] {
         recipe.simulation.instruments = vec![(instrument.into(), 1.0)];
         let simulator = Simulator::new(&recipe.simulation, 1)?;
         let model = Model::new(recipe.network.clone(), 1);
@@ -23,19 +31,29 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let examples: Vec<_> = (0..n).map(|r| simulator.draw(Split::Train, r)).collect();
         let simulate = start.elapsed();
         let start = Instant::now();
-        let encoded: Vec<_> = examples.iter().filter_map(|e| encode(&e.spectrum)).collect();
+        let encoded: Vec<_> = examples
+            .iter()
+            .filter_map(|e| encode(&e.spectrum))
+            .collect();
         let encode = start.elapsed();
         let (mut tapes, mut prediction) = (vec![], Prediction::default());
-        let (mut predict, mut forward, mut loss, mut backward, mut answer) = (0.0, 0.0, 0.0, 0.0, 0.0);
+        let (mut predict, mut forward, mut loss, mut backward, mut answer) =
+            (0.0, 0.0, 0.0, 0.0, 0.0);
         let mut positions = 0;
         for (e, x) in encoded.chunks(TOGETHER).zip(examples.chunks(TOGETHER)) {
             positions += e.iter().map(|e| e.coverage.len()).sum::<usize>();
             let t = Instant::now();
-            model.net.predict(&e.iter().map(|e| e.input()).collect::<Vec<_>>(), &mut prediction);
+            model.net.predict(
+                &e.iter().map(|e| e.input()).collect::<Vec<_>>(),
+                &mut prediction,
+            );
             predict += t.elapsed().as_secs_f64();
             let t = Instant::now();
             tapes.resize_with(e.len(), Tape::default);
-            tapes.iter_mut().zip(e).for_each(|(t, e)| t.load(&model.net, &e.input()));
+            tapes
+                .iter_mut()
+                .zip(e)
+                .for_each(|(t, e)| t.load(&model.net, &e.input()));
             model.net.forward(&mut tapes);
             forward += t.elapsed().as_secs_f64();
             for (tape, x) in tapes.iter_mut().zip(x) {
@@ -43,7 +61,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 let (_, g) = cross_entropy(&tape.logits, &classes, x.truth);
                 loss += t.elapsed().as_secs_f64();
                 let t = Instant::now();
-                std::hint::black_box(decode(&posterior(&tape.logits, &classes, 1.0), 5, &Default::default()));
+                std::hint::black_box(decode(
+                    &posterior(&tape.logits, &classes, 1.0),
+                    5,
+                    &Default::default(),
+                ));
                 answer += t.elapsed().as_secs_f64();
                 let t = Instant::now();
                 let mut grad = vec![0.0; model.net.trunk.len()];

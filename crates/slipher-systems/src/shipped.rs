@@ -7,10 +7,19 @@ use crate::redshift::model::{Model, ModelError};
 const REDSHIFT: &[u8] = include_bytes!("../../../models/redshift.safetensors");
 
 const IMAGES: [(&str, &[u8]); 4] = [
-    ("star-galaxy", include_bytes!("../../../models/star-galaxy.safetensors")),
-    ("morphology", include_bytes!("../../../models/morphology.safetensors")),
+    (
+        "star-galaxy",
+        include_bytes!("../../../models/star-galaxy.safetensors"),
+    ),
+    (
+        "morphology",
+        include_bytes!("../../../models/morphology.safetensors"),
+    ),
     ("radio", include_bytes!("../../../models/radio.safetensors")),
-    ("transients", include_bytes!("../../../models/transients.safetensors")),
+    (
+        "transients",
+        include_bytes!("../../../models/transients.safetensors"),
+    ),
 ];
 
 /// The redshift model.
@@ -28,5 +37,8 @@ pub fn image(system: &str) -> Option<&'static [u8]> {
 
 /// SHA-256 of a model file, in hexadecimal: what catalogues carry.
 pub fn sha256(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+    Sha256::digest(bytes)
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect()
 }

@@ -11,16 +11,25 @@ pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, u
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
     let of = |rows: &[usize]| {
         let n = rows.len() as f64;
-        (rows.iter().map(|i| f64::from(p[*i])).sum::<f64>() / n, rows.iter().filter(|i| right(**i)).count() as f64 / n, rows.len())
+        (
+            rows.iter().map(|i| f64::from(p[*i])).sum::<f64>() / n,
+            rows.iter().filter(|i| right(**i)).count() as f64 / n,
+            rows.len(),
+        )
     };
     let bins = (p.len() / 20).clamp(3, 15);
-    order.chunks(p.len().div_ceil(bins).max(1)).map(of).collect()
+    order
+        .chunks(p.len().div_ceil(bins).max(1))
+        .map(of)
+        .collect()
 }
 
 /// Σ share of rows × |mean probability − share right|.
 pub fn calibration_error(bins: &[(f64, f64, usize)]) -> f64 {
     let n: usize = bins.iter().map(|b| b.2).sum();
-    bins.iter().map(|(p, r, m)| (p - r).abs() * *m as f64 / n.max(1) as f64).sum()
+    bins.iter()
+        .map(|(p, r, m)| (p - r).abs() * *m as f64 / n.max(1) as f64)
+        .sum()
 }
 
 /// Purity (share right) of the most confident part of the rows, for growing parts: (completeness, purity).
@@ -71,7 +80,12 @@ pub struct Dial(pub Vec<(f64, f64)>);
 impl Dial {
     /// Of rows whose answers are known; see [`dial`].
     pub fn of(p: &[f64], right: &[bool]) -> Dial {
-        Dial(dial(p, right, &PURITIES).into_iter().map(|d| (d.0, d.1)).collect())
+        Dial(
+            dial(p, right, &PURITIES)
+                .into_iter()
+                .map(|d| (d.0, d.1))
+                .collect(),
+        )
     }
 
     /// Threshold of the next purity in the table; none beyond its end.
@@ -94,14 +108,22 @@ pub struct Pulls {
 /// Of pulls (value − truth) / error; NaN of none. Reorders `x` and takes its sign.
 pub fn pulls(x: &mut [f64]) -> Pulls {
     if x.is_empty() {
-        return Pulls { width: f64::NAN, far: f64::NAN, median: f64::NAN };
+        return Pulls {
+            width: f64::NAN,
+            far: f64::NAN,
+            median: f64::NAN,
+        };
     }
     let n = x.len();
     let median = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
     x.iter_mut().for_each(|v| *v = v.abs());
     let far = x.iter().filter(|v| **v > 5.0).count() as f64 / n as f64;
     let middle = *x.select_nth_unstable_by(n / 2, f64::total_cmp).1;
-    Pulls { width: 1.4826 * middle, far, median }
+    Pulls {
+        width: 1.4826 * middle,
+        far,
+        median,
+    }
 }
 
 /// How honest the probabilities and errors of some rows are.
@@ -129,7 +151,13 @@ impl Honesty {
         let said = rows.iter().map(|r| r.0).sum::<f64>() / rows.len() as f64;
         let error = calibration_error(&reliability(&p, &|i| rows[i].1));
         let mut x: Vec<f64> = rows.iter().filter(|r| r.0 > 0.99).map(|r| r.2).collect();
-        Some(Honesty { right, said, error, pulls: pulls(&mut x), sure: x.len() })
+        Some(Honesty {
+            right,
+            said,
+            error,
+            pulls: pulls(&mut x),
+            sure: x.len(),
+        })
     }
 }
 
@@ -138,9 +166,17 @@ impl Honesty {
 pub fn uniform(values: &mut [f64]) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let n = values.len() as f64;
-    let d = values.iter().enumerate().map(|(i, v)| (v - i as f64 / n).abs().max(((i + 1) as f64 / n - v).abs())).fold(0.0, f64::max);
+    let d = values
+        .iter()
+        .enumerate()
+        .map(|(i, v)| (v - i as f64 / n).abs().max(((i + 1) as f64 / n - v).abs()))
+        .fold(0.0, f64::max);
     let x = (n.sqrt() + 0.12 + 0.11 / n.sqrt()) * d;
-    let series: f64 = (1..100).map(|k| f64::from(if k % 2 == 1 { 2 } else { -2 }) * (-2.0 * f64::from(k * k) * x * x).exp()).sum();
+    let series: f64 = (1..100)
+        .map(|k| {
+            f64::from(if k % 2 == 1 { 2 } else { -2 }) * (-2.0 * f64::from(k * k) * x * x).exp()
+        })
+        .sum();
     (d, if x < 0.3 { 1.0 } else { series.clamp(0.0, 1.0) })
 }
 
@@ -154,22 +190,43 @@ mod tests {
         let n = 20_000;
         let p: Vec<f64> = (0..n).map(|i| (i as f64 + 0.5) / n as f64).collect();
         // A low-discrepancy coin.
-        let right: Vec<bool> = p.iter().enumerate().map(|(i, p)| (i as f64 * 0.618_033_988_75).fract() < *p).collect();
+        let right: Vec<bool> = p
+            .iter()
+            .enumerate()
+            .map(|(i, p)| (i as f64 * 0.618_033_988_75).fract() < *p)
+            .collect();
         let single: Vec<f32> = p.iter().map(|p| *p as f32).collect();
         assert!(calibration_error(&reliability(&single, &|i| right[i])) < 0.005);
         let sure: Vec<f32> = vec![0.9; n];
         assert!(calibration_error(&reliability(&sure, &|i| right[i])) > 0.3);
         let d = dial(&p, &right, &[0.5, 0.9, 0.9999]);
         // Above t the mean of p is (1 + t) / 2.
-        assert!(d[0].1 < 0.02 && (d[1].1 - 0.8).abs() < 0.03 && d[2] == (0.9999, 1.0, 0.0), "{d:?}");
+        assert!(
+            d[0].1 < 0.02 && (d[1].1 - 0.8).abs() < 0.03 && d[2] == (0.9999, 1.0, 0.0),
+            "{d:?}"
+        );
         assert!(d[0].2 > 0.99 && (d[1].2 - 0.36).abs() < 0.05);
         let table = Dial::of(&p, &right);
-        assert_eq!((table.threshold(0.9), table.threshold(0.85), table.threshold(0.9995)), (Some(d[1].1), Some(d[1].1), None));
+        assert_eq!(
+            (
+                table.threshold(0.9),
+                table.threshold(0.85),
+                table.threshold(0.9995)
+            ),
+            (Some(d[1].1), Some(d[1].1), None)
+        );
         // scipy.stats.kstest(np.linspace(0.005, 0.995, 100) ** 1.3, "uniform"): statistic 0.101241, p 0.240221.
-        let mut v: Vec<f64> = (0..100).map(|i| (0.005 + 0.01 * f64::from(i)).powf(1.3)).collect();
+        let mut v: Vec<f64> = (0..100)
+            .map(|i| (0.005 + 0.01 * f64::from(i)).powf(1.3))
+            .collect();
         let (d, p) = uniform(&mut v);
-        assert!((d - 0.101_240_95).abs() < 1e-7 && (p - 0.240_22).abs() < 0.01, "{d} {p}");
-        let mut x: Vec<f64> = (0..9999).map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0).collect();
+        assert!(
+            (d - 0.101_240_95).abs() < 1e-7 && (p - 0.240_22).abs() < 0.01,
+            "{d} {p}"
+        );
+        let mut x: Vec<f64> = (0..9999)
+            .map(|i| -1.0 + 2.0 * f64::from(i) / 9998.0)
+            .collect();
         let mut shifted: Vec<f64> = x.iter().map(|v| v + 0.3).collect();
         assert!((pulls(&mut shifted).median - 0.3).abs() < 1e-3);
         assert!((pulls(&mut x).width - 1.4826 * 0.5).abs() < 1e-3);

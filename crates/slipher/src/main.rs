@@ -85,7 +85,9 @@ impl System {
 fn end_with_the_reader() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |p| {
-        if p.to_string().contains("failed printing to stdout: Broken pipe") {
+        if p.to_string()
+            .contains("failed printing to stdout: Broken pipe")
+        {
             std::process::exit(0);
         }
         usual(p);
@@ -103,7 +105,10 @@ fn main() -> ExitCode {
     end_with_the_reader();
     let cli = Cli::parse();
     let threads = cli.threads.unwrap_or(0);
-    if let Err(e) = rayon::ThreadPoolBuilder::new().num_threads(threads).build_global() {
+    if let Err(e) = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build_global()
+    {
         eprintln!("slipher: cannot start threads: {e}");
         return ExitCode::from(1);
     }

@@ -17,8 +17,16 @@ const BEGIN: &str = "<!-- from here on written by: cargo xtask bench -->";
 /// Runs all parts, or `only` one; `quick` takes one round of each.
 pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Result<(), String> {
     std::fs::create_dir_all(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-    for (package, example) in [("slipher-nn", "reference"), ("slipher-data", "read"), ("slipher-systems", "speed"), ("slipher-systems", "image_speed")] {
-        sh("cargo", &["build", "--release", "-p", package, "--example", example])?;
+    for (package, example) in [
+        ("slipher-nn", "reference"),
+        ("slipher-data", "read"),
+        ("slipher-systems", "speed"),
+        ("slipher-systems", "image_speed"),
+    ] {
+        sh(
+            "cargo",
+            &["build", "--release", "-p", package, "--example", example],
+        )?;
     }
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
@@ -28,7 +36,13 @@ pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Resu
         ("reading", &|| reading::run(&python, rounds)),
         ("networks", &|| networks::run(&python, rounds)),
         ("images", &|| images::run(&python, rounds)),
-        ("wheel", &|| if quick { wheel::run(1, 10_000, 20_000) } else { wheel::run(9, 10_000, 100_000) }),
+        ("wheel", &|| {
+            if quick {
+                wheel::run(1, 10_000, 20_000)
+            } else {
+                wheel::run(9, 10_000, 100_000)
+            }
+        }),
     ];
     for (name, part) in parts {
         if only.is_none_or(|o| o == name) {
@@ -46,15 +60,26 @@ fn put(text: &str) -> Result<(), String> {
     let old = std::fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let (kept, measured) = old.split_once(BEGIN).unwrap_or((&old, ""));
     let heading = text.lines().next().unwrap_or_default();
-    let mut parts: Vec<String> = measured.split("\n## ").skip(1).map(|p| format!("## {}\n", p.trim_end())).collect();
+    let mut parts: Vec<String> = measured
+        .split("\n## ")
+        .skip(1)
+        .map(|p| format!("## {}\n", p.trim_end()))
+        .collect();
     match parts.iter_mut().find(|p| p.lines().next() == Some(heading)) {
         Some(p) => text.trim_end().clone_into(p),
         None => parts.push(text.trim_end().to_owned()),
     }
     let body: Vec<String> = parts.iter().map(|p| p.trim_end().to_owned()).collect();
-    let page = format!("{}\n\n{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n\n{}\n", kept.trim_end(), machine(), body.join("\n\n"));
+    let page = format!(
+        "{}\n\n{BEGIN}\n\nMachine: {}. Ratios above 1 mean that Slipher is faster.\n\n{}\n",
+        kept.trim_end(),
+        machine(),
+        body.join("\n\n")
+    );
     let tmp = path.with_extension("tmp");
-    std::fs::write(&tmp, page).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| format!("{}: {e}", path.display()))
+    std::fs::write(&tmp, page)
+        .and_then(|()| std::fs::rename(&tmp, &path))
+        .map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// A Python with the peers, from the package index; made once.
@@ -63,10 +88,22 @@ fn environment(venv: &Path) -> Result<PathBuf, String> {
     if !python.exists() {
         sh("python3", &["-m", "venv", &venv.display().to_string()])?;
     }
-    let have = Command::new(&python).args(["-c", "import torch, onnxruntime, onnx, astropy, fitsio"]).output().is_ok_and(|o| o.status.success());
+    let have = Command::new(&python)
+        .args(["-c", "import torch, onnxruntime, onnx, astropy, fitsio"])
+        .output()
+        .is_ok_and(|o| o.status.success());
     if !have {
         let packages = ["torch", "onnx", "onnxruntime", "astropy", "fitsio", "numpy"];
-        let args: Vec<&str> = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"].into_iter().chain(packages).collect();
+        let args: Vec<&str> = [
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        .into_iter()
+        .chain(packages)
+        .collect();
         sh(&python.display().to_string(), &args)?;
     }
     Ok(python)
@@ -74,15 +111,26 @@ fn environment(venv: &Path) -> Result<PathBuf, String> {
 
 /// A binary of this build.
 fn built(name: &str) -> PathBuf {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    let target =
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
     target.join("release").join(name)
 }
 
 /// Runs a program in the repository and returns what it prints.
-fn output(program: &Path, args: &[String], environment: &[(&str, String)]) -> Result<String, String> {
+fn output(
+    program: &Path,
+    args: &[String],
+    environment: &[(&str, String)],
+) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(args).current_dir(root()).stderr(std::process::Stdio::null()).envs(environment.iter().map(|(k, v)| (*k, v.as_str())));
-    let out = command.output().map_err(|e| format!("{}: {e}", program.display()))?;
+    command
+        .args(args)
+        .current_dir(root())
+        .stderr(std::process::Stdio::null())
+        .envs(environment.iter().map(|(k, v)| (*k, v.as_str())));
+    let out = command
+        .output()
+        .map_err(|e| format!("{}: {e}", program.display()))?;
     if !out.status.success() {
         return Err(format!("{} failed: {}", program.display(), out.status));
     }
@@ -97,15 +145,27 @@ fn median(values: &[f64]) -> f64 {
 
 /// `median (lowest–highest)`.
 fn spread(values: &[f64]) -> String {
-    let (lo, hi) = values.iter().fold((f64::INFINITY, 0.0f64), |(a, b), v| (a.min(*v), b.max(*v)));
+    let (lo, hi) = values
+        .iter()
+        .fold((f64::INFINITY, 0.0f64), |(a, b), v| (a.min(*v), b.max(*v)));
     format!("{:.2} ({lo:.2}–{hi:.2})", median(values))
 }
 
 fn machine() -> String {
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = text.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches([' ', '\t', ':']).to_owned());
+    let model = text
+        .lines()
+        .find_map(|l| l.strip_prefix("model name"))
+        .map(|l| l.trim_start_matches([' ', '\t', ':']).to_owned());
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
     let isa = format!("{:?}", slipher_nn::lanes::Isa::best());
-    let bf16 = if slipher_nn::tile::has_bf16() { " with bf16" } else { "" };
-    format!("{cores} cores of {}, {isa}{bf16}", model.unwrap_or_else(|| "an unknown processor".into()))
+    let bf16 = if slipher_nn::tile::has_bf16() {
+        " with bf16"
+    } else {
+        ""
+    };
+    format!(
+        "{cores} cores of {}, {isa}{bf16}",
+        model.unwrap_or_else(|| "an unknown processor".into())
+    )
 }

@@ -4,10 +4,19 @@ use super::{built, output, spread};
 
 pub fn run(rounds: usize, spectra: usize, many: usize) -> Result<String, String> {
     let (_, python) = crate::test::wheel_installed()?;
-    let args = ["scripts/bench_wheel.py".to_owned(), built("slipher").display().to_string(), spectra.to_string(), rounds.to_string(), many.to_string()];
+    let args = [
+        "scripts/bench_wheel.py".to_owned(),
+        built("slipher").display().to_string(),
+        spectra.to_string(),
+        rounds.to_string(),
+        many.to_string(),
+    ];
     let text = output(python.as_ref(), &args, &[])?;
     let get = |name: &str| -> Vec<f64> {
-        let said = text.lines().filter_map(|l| l.split_once(' ')).filter(|(n, _)| *n == name);
+        let said = text
+            .lines()
+            .filter_map(|l| l.split_once(' '))
+            .filter(|(n, _)| *n == name);
         said.filter_map(|(_, v)| v.parse().ok()).collect()
     };
     let (program, wheel) = (get("program"), get("wheel"));

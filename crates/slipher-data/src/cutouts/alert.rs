@@ -9,15 +9,39 @@ use crate::fits::Fits;
 /// Stamps in the order of the bands of the cutout.
 pub const BANDS: [&str; 3] = ["template", "science", "difference"];
 /// Numbers of the candidate that are kept.
-const NUMBERS: [&str; 13] = ["rb", "drb", "braai", "reliability", "magpsf", "sigmapsf", "fwhm", "classtar", "isdiffpos", "nneg", "nbad", "snr", "ssdistnr"];
+const NUMBERS: [&str; 13] = [
+    "rb",
+    "drb",
+    "braai",
+    "reliability",
+    "magpsf",
+    "sigmapsf",
+    "fwhm",
+    "classtar",
+    "isdiffpos",
+    "nneg",
+    "nbad",
+    "snr",
+    "ssdistnr",
+];
 
-pub(super) fn read(source: &str, bytes: &[u8], each: &mut dyn FnMut(Row) -> bool) -> Result<bool, String> {
+pub(super) fn read(
+    source: &str,
+    bytes: &[u8],
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<bool, String> {
     apache_avro::util::max_allocation_bytes(1 << 28);
     let reader = apache_avro::Reader::new(bytes).map_err(|e| format!("damaged Avro: {e}"))?;
     for (row, value) in reader.enumerate() {
-        let cutout = value.map_err(|e| format!("damaged Avro: {e}")).and_then(|v| alert(&v));
+        let cutout = value
+            .map_err(|e| format!("damaged Avro: {e}"))
+            .and_then(|v| alert(&v));
         let failed = cutout.is_err();
-        if !each(Row { source: source.to_owned(), row, cutout }) {
+        if !each(Row {
+            source: source.to_owned(),
+            row,
+            cutout,
+        }) {
             return Ok(false);
         }
         // After a damaged record the reader does not find the next.
@@ -30,12 +54,21 @@ pub(super) fn read(source: &str, bytes: &[u8], each: &mut dyn FnMut(Row) -> bool
 
 /// The value under unions.
 fn plain(v: &Value) -> &Value {
-    if let Value::Union(_, inner) = v { plain(inner) } else { v }
+    if let Value::Union(_, inner) = v {
+        plain(inner)
+    } else {
+        v
+    }
 }
 
 fn get<'a>(v: &'a Value, name: &str) -> Option<&'a Value> {
-    let Value::Record(fields) = plain(v) else { return None };
-    fields.iter().find(|(k, _)| k.eq_ignore_ascii_case(name)).map(|(_, v)| plain(v))
+    let Value::Record(fields) = plain(v) else {
+        return None;
+    };
+    fields
+        .iter()
+        .find(|(k, _)| k.eq_ignore_ascii_case(name))
+        .map(|(_, v)| plain(v))
 }
 
 fn number(v: &Value) -> Option<f64> {
@@ -79,10 +112,16 @@ fn stamp(v: &Value) -> Result<(usize, usize, Vec<f32>), String> {
 /// First image of a FITS file in memory, plain or gzip.
 pub(super) fn image(bytes: Vec<u8>) -> Result<(usize, usize, Vec<f32>), String> {
     let f = Fits::parse(inflate(bytes)?).map_err(|e| e.to_string())?;
-    let hdu = (0..f.hdus.len()).find(|i| f.image(*i).is_ok_and(|im| im.axes.len() >= 2)).ok_or("no image in the stamp")?;
+    let hdu = (0..f.hdus.len())
+        .find(|i| f.image(*i).is_ok_and(|im| im.axes.len() >= 2))
+        .ok_or("no image in the stamp")?;
     let im = f.image(hdu).map_err(|e| e.to_string())?;
     let (w, h) = (im.axes[0], im.axes[1]);
-    Ok((h, w, (0..h).flat_map(|r| im.row(r)).map(|v| v as f32).collect()))
+    Ok((
+        h,
+        w,
+        (0..h).flat_map(|r| im.row(r)).map(|v| v as f32).collect(),
+    ))
 }
 
 /// Stamps that are there, on squares of one size around their middles.
@@ -105,17 +144,28 @@ fn alert(v: &Value) -> Result<Cutout, String> {
         }
     }
     if stamps.is_empty() {
-        return Err(format!("the record has none of {}: is it an alert?", fields.join(", ")));
+        return Err(format!(
+            "the record has none of {}: is it an alert?",
+            fields.join(", ")
+        ));
     }
     let mut c = together(stamps)?;
-    let candidate = get(v, "candidate").or_else(|| get(v, "diaSource")).unwrap_or(v);
-    let name = |keys: &[&str]| keys.iter().find_map(|k| get(v, k).or_else(|| get(candidate, k)).and_then(text));
+    let candidate = get(v, "candidate")
+        .or_else(|| get(v, "diaSource"))
+        .unwrap_or(v);
+    let name = |keys: &[&str]| {
+        keys.iter()
+            .find_map(|k| get(v, k).or_else(|| get(candidate, k)).and_then(text))
+    };
     c.object_id = name(&["candid", "alertId", "diaSourceId", "objectId"]).unwrap_or_default();
     if let Some(o) = name(&["objectId", "diaObjectId"]).filter(|o| *o != c.object_id) {
         c.notes.push(format!("object {o}"));
     }
     let value = |k: &str| get(candidate, k).and_then(number);
-    (c.ra, c.dec) = (value("ra").unwrap_or(f64::NAN), value("dec").or(value("decl")).unwrap_or(f64::NAN));
+    (c.ra, c.dec) = (
+        value("ra").unwrap_or(f64::NAN),
+        value("dec").or(value("decl")).unwrap_or(f64::NAN),
+    );
     for k in NUMBERS {
         if let Some(x) = value(k).filter(|x| x.is_finite()) {
             c.survey.push((k.to_owned(), x));

@@ -58,7 +58,9 @@ fn block(f: &Fits, hdu: usize, options: &CutoutOptions) -> Result<Block, String>
         _ => return Err(format!("HDU {hdu}: {} axis, expected an image", axes.len())),
     };
     if w > MOST_SIDE || h > MOST_SIDE {
-        return Err(format!("HDU {hdu}: {w} × {h} pixels is no cutout; cut stamps of at most {MOST_SIDE} pixels around the objects first"));
+        return Err(format!(
+            "HDU {hdu}: {w} × {h} pixels is no cutout; cut stamps of at most {MOST_SIDE} pixels around the objects first"
+        ));
     }
     let known = options.bands.len();
     let (objects, bands) = match axes[2..] {
@@ -69,11 +71,23 @@ fn block(f: &Fits, hdu: usize, options: &CutoutOptions) -> Result<Block, String>
         [b, n] => (n, b),
         _ => return Err(format!("HDU {hdu}: {} axes, expected 2 to 4", axes.len())),
     };
-    let pixels: Vec<f32> = (0..image.rows()).flat_map(|r| image.row(r)).map(|v| v as f32).collect();
-    Ok(Block { hdu, size: [objects, bands, h, w], pixels })
+    let pixels: Vec<f32> = (0..image.rows())
+        .flat_map(|r| image.row(r))
+        .map(|v| v as f32)
+        .collect();
+    Ok(Block {
+        hdu,
+        size: [objects, bands, h, w],
+        pixels,
+    })
 }
 
-pub(super) fn read(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> Result<bool, String> {
+pub(super) fn read(
+    source: &str,
+    bytes: Vec<u8>,
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<bool, String> {
     let f = Fits::parse(bytes).map_err(|e| e.to_string())?;
     let mut blocks = Vec::new();
     let mut besides: Vec<(Role, Block)> = Vec::new();
@@ -86,20 +100,40 @@ pub(super) fn read(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: 
         }
     }
     if blocks.is_empty() {
-        return Err(bad.into_iter().next().map_or_else(|| "no HDU holds an image".to_owned(), |b| b.1));
+        return Err(bad
+            .into_iter()
+            .next()
+            .map_or_else(|| "no HDU holds an image".to_owned(), |b| b.1));
     }
     for (row, why) in bad {
-        if !each(Row { source: source.to_owned(), row, cutout: Err(why) }) {
+        if !each(Row {
+            source: source.to_owned(),
+            row,
+            cutout: Err(why),
+        }) {
             return Ok(false);
         }
     }
-    let filters: Vec<Option<String>> = blocks.iter().map(|b| filter(&f.hdus[b.hdu].header)).collect();
+    let filters: Vec<Option<String>> = blocks
+        .iter()
+        .map(|b| filter(&f.hdus[b.hdu].header))
+        .collect();
     let distinct: std::collections::HashSet<_> = filters.iter().flatten().collect();
-    let alike = blocks.len() > 1 && blocks.iter().all(|b| b.size[2..] == blocks[0].size[2..] && b.size[..2] == [1, 1]);
+    let alike = blocks.len() > 1
+        && blocks
+            .iter()
+            .all(|b| b.size[2..] == blocks[0].size[2..] && b.size[..2] == [1, 1]);
     if alike && distinct.len() == blocks.len() && blocks.len() <= MOST_BANDS {
         // An HDU for each band of one object.
-        let pixels: Vec<f32> = blocks.iter().flat_map(|b| b.pixels.iter().copied()).collect();
-        let joined = Block { hdu: blocks[0].hdu, size: [1, blocks.len(), blocks[0].size[2], blocks[0].size[3]], pixels };
+        let pixels: Vec<f32> = blocks
+            .iter()
+            .flat_map(|b| b.pixels.iter().copied())
+            .collect();
+        let joined = Block {
+            hdu: blocks[0].hdu,
+            size: [1, blocks.len(), blocks[0].size[2], blocks[0].size[3]],
+            pixels,
+        };
         let bands = filters.into_iter().flatten().collect();
         return Ok(give(source, &f, &joined, bands, &besides, options, each));
     }
@@ -114,7 +148,15 @@ pub(super) fn read(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: 
 }
 
 /// Hands the objects of a block out.
-fn give(source: &str, f: &Fits, b: &Block, bands: Vec<String>, besides: &[(Role, Block)], options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> bool {
+fn give(
+    source: &str,
+    f: &Fits,
+    b: &Block,
+    bands: Vec<String>,
+    besides: &[(Role, Block)],
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> bool {
     let [objects, count, h, w] = b.size;
     let header = &f.hdus[b.hdu].header;
     let n = count * h * w;
@@ -124,27 +166,59 @@ fn give(source: &str, f: &Fits, b: &Block, bands: Vec<String>, besides: &[(Role,
         let cutout = Cutout::new(&names, h, w, pixels.to_vec()).map(|mut c| {
             let range = i * n..(i + 1) * n;
             for (role, beside) in besides {
-                let part = beside.pixels.get(range.clone()).filter(|_| beside.size[2..] == b.size[2..]);
+                let part = beside
+                    .pixels
+                    .get(range.clone())
+                    .filter(|_| beside.size[2..] == b.size[2..]);
                 match (role, part) {
-                    (Role::Psf, _) => c.psf = (beside.size[2], beside.size[3], beside.pixels.clone()),
+                    (Role::Psf, _) => {
+                        c.psf = (beside.size[2], beside.size[3], beside.pixels.clone())
+                    }
                     (Role::Variance, Some(v)) => c.variance = v.to_vec(),
                     (Role::Sigma, Some(v)) => c.variance = v.iter().map(|s| s * s).collect(),
-                    (Role::InverseVariance, Some(v)) => c.variance = v.iter().map(|s| if *s > 0.0 { 1.0 / s } else { f32::NAN }).collect(),
-                    (Role::Mask, Some(v)) => c.mask = v.iter().map(|m| u8::from(*m != 0.0)).collect(),
+                    (Role::InverseVariance, Some(v)) => {
+                        c.variance = v
+                            .iter()
+                            .map(|s| if *s > 0.0 { 1.0 / s } else { f32::NAN })
+                            .collect()
+                    }
+                    (Role::Mask, Some(v)) => {
+                        c.mask = v.iter().map(|m| u8::from(*m != 0.0)).collect()
+                    }
                     _ => {}
                 }
             }
             if objects == 1 {
-                c.object_id = header.str("OBJECT").or(header.str("OBJID")).unwrap_or_default().trim().to_owned();
+                c.object_id = header
+                    .str("OBJECT")
+                    .or(header.str("OBJID"))
+                    .unwrap_or_default()
+                    .trim()
+                    .to_owned();
                 place(header, &mut c);
             }
-            let mut c = named(c, source, if f.hdus.len() > 1 || objects > 1 { row } else { 0 }, options);
+            let mut c = named(
+                c,
+                source,
+                if f.hdus.len() > 1 || objects > 1 {
+                    row
+                } else {
+                    0
+                },
+                options,
+            );
             if c.bands.iter().any(String::is_empty) && c.bands.len() > 1 {
-                c.notes.push("bands are not named in the file: taken in the order of the planes".into());
+                c.notes.push(
+                    "bands are not named in the file: taken in the order of the planes".into(),
+                );
             }
             c
         });
-        if !each(Row { source: source.to_owned(), row, cutout }) {
+        if !each(Row {
+            source: source.to_owned(),
+            row,
+            cutout,
+        }) {
             return false;
         }
     }
@@ -152,15 +226,27 @@ fn give(source: &str, f: &Fits, b: &Block, bands: Vec<String>, besides: &[(Role,
 }
 
 fn filter(h: &Header) -> Option<String> {
-    let text = ["FILTER", "BAND", "FILTER1"].iter().find_map(|k| h.str(k)).or_else(|| h.str("EXTNAME")).map(str::trim)?;
+    let text = ["FILTER", "BAND", "FILTER1"]
+        .iter()
+        .find_map(|k| h.str(k))
+        .or_else(|| h.str("EXTNAME"))
+        .map(str::trim)?;
     (!text.is_empty()).then(|| text.to_owned())
 }
 
 /// Names of `n` bands: BANDS ('ugriz' or 'u,g,r'), BAND1…, or one FILTER.
 fn band_names(h: &Header, n: usize) -> Vec<String> {
-    let list = h.str("BANDS").or(h.str("FILTERS")).unwrap_or_default().trim().to_owned();
+    let list = h
+        .str("BANDS")
+        .or(h.str("FILTERS"))
+        .unwrap_or_default()
+        .trim()
+        .to_owned();
     let split: Vec<String> = if list.contains([',', ' ']) {
-        list.split([',', ' ']).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+        list.split([',', ' '])
+            .filter(|s| !s.is_empty())
+            .map(str::to_owned)
+            .collect()
     } else {
         list.chars().map(String::from).collect()
     };
@@ -168,24 +254,53 @@ fn band_names(h: &Header, n: usize) -> Vec<String> {
         return split;
     }
     let first = usize::from(h.str("BAND0").is_none());
-    let numbered: Vec<String> = (first..first + n).filter_map(|i| h.str(&format!("BAND{i}"))).map(|s| s.trim().to_owned()).collect();
+    let numbered: Vec<String> = (first..first + n)
+        .filter_map(|i| h.str(&format!("BAND{i}")))
+        .map(|s| s.trim().to_owned())
+        .collect();
     if numbered.len() == n {
         return numbered;
     }
-    if n == 1 { vec![filter(h).unwrap_or_default()] } else { vec![String::new(); n] }
+    if n == 1 {
+        vec![filter(h).unwrap_or_default()]
+    } else {
+        vec![String::new(); n]
+    }
 }
 
 /// Position of the middle and pixel scale, from a linear world coordinate system.
 fn place(h: &Header, c: &mut Cutout) {
-    let cd = |i: usize, j: usize| h.float(&format!("CD{i}_{j}")).or_else(|| if i == j { h.float(&format!("CDELT{i}")) } else { None }).unwrap_or(0.0);
-    let (m, det) = ([[cd(1, 1), cd(1, 2)], [cd(2, 1), cd(2, 2)]], cd(1, 1) * cd(2, 2) - cd(1, 2) * cd(2, 1));
+    let cd = |i: usize, j: usize| {
+        h.float(&format!("CD{i}_{j}"))
+            .or_else(|| {
+                if i == j {
+                    h.float(&format!("CDELT{i}"))
+                } else {
+                    None
+                }
+            })
+            .unwrap_or(0.0)
+    };
+    let (m, det) = (
+        [[cd(1, 1), cd(1, 2)], [cd(2, 1), cd(2, 2)]],
+        cd(1, 1) * cd(2, 2) - cd(1, 2) * cd(2, 1),
+    );
     let sky = h.str("CTYPE1").is_some_and(|t| t.starts_with("RA"));
     if det != 0.0 && sky {
         c.pixel_scale = 3600.0 * det.abs().sqrt();
-        if let (Some(ra), Some(dec), Some(x), Some(y)) = (h.float("CRVAL1"), h.float("CRVAL2"), h.float("CRPIX1"), h.float("CRPIX2")) {
-            let (dx, dy) = (0.5 * (c.width as f64 + 1.0) - x, 0.5 * (c.height as f64 + 1.0) - y);
+        if let (Some(ra), Some(dec), Some(x), Some(y)) = (
+            h.float("CRVAL1"),
+            h.float("CRVAL2"),
+            h.float("CRPIX1"),
+            h.float("CRPIX2"),
+        ) {
+            let (dx, dy) = (
+                0.5 * (c.width as f64 + 1.0) - x,
+                0.5 * (c.height as f64 + 1.0) - y,
+            );
             c.dec = dec + m[1][0] * dx + m[1][1] * dy;
-            c.ra = (ra + (m[0][0] * dx + m[0][1] * dy) / c.dec.to_radians().cos().max(1e-6)).rem_euclid(360.0);
+            c.ra = (ra + (m[0][0] * dx + m[0][1] * dy) / c.dec.to_radians().cos().max(1e-6))
+                .rem_euclid(360.0);
         }
     } else if let Some(s) = h.float("PIXSCALE").or(h.float("PIXELSCL")) {
         c.pixel_scale = s;

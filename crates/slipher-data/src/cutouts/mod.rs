@@ -34,7 +34,9 @@ pub struct CutoutOptions {
 }
 
 /// Endings of files that may hold images.
-pub const ENDINGS: [&str; 10] = ["fits", "fit", "fts", "npy", "png", "jpg", "jpeg", "avro", "parquet", "zip"];
+pub const ENDINGS: [&str; 10] = [
+    "fits", "fit", "fts", "npy", "png", "jpg", "jpeg", "avro", "parquet", "zip",
+];
 
 /// Most bytes that an entry of an archive may inflate to.
 const MAX_ENTRY: u64 = 1 << 30;
@@ -43,20 +45,37 @@ const MAX_ENTRY: u64 = 1 << 30;
 ///
 /// # Errors
 /// A file that cannot be opened or whose format is not known: what it begins with, and what would be read.
-pub fn read(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> Result<(), String> {
+pub fn read(
+    path: &Path,
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<(), String> {
     let mut head = [0u8; 8];
     let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
-    let n = file.read(&mut head).map_err(|e| format!("cannot read: {e}"))?;
+    let n = file
+        .read(&mut head)
+        .map_err(|e| format!("cannot read: {e}"))?;
     let source = path.display().to_string();
     match &head[..n] {
         h if h.starts_with(b"PAR1") => parquet::read(path, options, each),
         h if h.starts_with(b"PK\x03\x04") => archive(path, options, each),
-        _ => content(&source, read_bytes(path).map_err(|e| e.to_string())?, options, each).map(|_| ()),
+        _ => content(
+            &source,
+            read_bytes(path).map_err(|e| e.to_string())?,
+            options,
+            each,
+        )
+        .map(|_| ()),
     }
 }
 
 /// Reads the bytes of one file; whether to go on.
-fn content(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> Result<bool, String> {
+fn content(
+    source: &str,
+    bytes: Vec<u8>,
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<bool, String> {
     match () {
         () if bytes.starts_with(b"SIMPLE") => fits::read(source, bytes, options, each),
         () if bytes.starts_with(b"\x93NUMPY") => npy::read(source, &bytes, options, each),
@@ -80,9 +99,20 @@ fn content(source: &str, bytes: Vec<u8>, options: &CutoutOptions, each: &mut dyn
 /// Gives names that the file does not.
 fn named(mut c: Cutout, source: &str, row: usize, options: &CutoutOptions) -> Cutout {
     if c.object_id.is_empty() {
-        let stem = Path::new(source).file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-        let stem = ENDINGS.iter().chain(["gz"].iter()).fold(stem, |s, e| s.strip_suffix(&format!(".{e}")).map(str::to_owned).unwrap_or(s));
-        c.object_id = if row > 0 { format!("{stem}#{row}") } else { stem };
+        let stem = Path::new(source)
+            .file_name()
+            .map(|n| n.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let stem = ENDINGS.iter().chain(["gz"].iter()).fold(stem, |s, e| {
+            s.strip_suffix(&format!(".{e}"))
+                .map(str::to_owned)
+                .unwrap_or(s)
+        });
+        c.object_id = if row > 0 {
+            format!("{stem}#{row}")
+        } else {
+            stem
+        };
     }
     if options.bands.len() == c.bands.len() {
         c.bands.clone_from(&options.bands);
@@ -90,14 +120,29 @@ fn named(mut c: Cutout, source: &str, row: usize, options: &CutoutOptions) -> Cu
     c
 }
 
-fn archive(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> Result<(), String> {
+fn archive(
+    path: &Path,
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<(), String> {
     let file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
-    let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file)).map_err(|e| format!("not a zip archive: {e}"))?;
-    let mut names: Vec<(usize, String)> = (0..zip.len()).filter_map(|i| zip.name_for_index(i).map(|n| (i, n.to_owned()))).collect();
-    names.retain(|(_, n)| ENDINGS.iter().any(|e| n.to_lowercase().trim_end_matches(".gz").ends_with(&format!(".{e}"))) && !n.contains("__MACOSX"));
+    let mut zip = zip::ZipArchive::new(std::io::BufReader::new(file))
+        .map_err(|e| format!("not a zip archive: {e}"))?;
+    let mut names: Vec<(usize, String)> = (0..zip.len())
+        .filter_map(|i| zip.name_for_index(i).map(|n| (i, n.to_owned())))
+        .collect();
+    names.retain(|(_, n)| {
+        ENDINGS.iter().any(|e| {
+            n.to_lowercase()
+                .trim_end_matches(".gz")
+                .ends_with(&format!(".{e}"))
+        }) && !n.contains("__MACOSX")
+    });
     names.sort_by(|a, b| a.1.cmp(&b.1));
     if names.is_empty() {
-        return Err("the archive holds no images: expected .png, .jpg, .fits, .npy or .avro in it".into());
+        return Err(
+            "the archive holds no images: expected .png, .jpg, .fits, .npy or .avro in it".into(),
+        );
     }
     for (i, name) in names {
         let source = format!("{}/{name}", path.display());
@@ -107,7 +152,11 @@ fn archive(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bo
             Ok(true) => {}
             Ok(false) => return Ok(()),
             Err(why) => {
-                if !each(Row { source, row: 0, cutout: Err(why) }) {
+                if !each(Row {
+                    source,
+                    row: 0,
+                    cutout: Err(why),
+                }) {
                     return Ok(());
                 }
             }
@@ -116,10 +165,16 @@ fn archive(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bo
     Ok(())
 }
 
-fn entry(zip: &mut zip::ZipArchive<std::io::BufReader<std::fs::File>>, i: usize) -> Result<Vec<u8>, String> {
+fn entry(
+    zip: &mut zip::ZipArchive<std::io::BufReader<std::fs::File>>,
+    i: usize,
+) -> Result<Vec<u8>, String> {
     let entry = zip.by_index(i).map_err(|e| e.to_string())?;
     let mut bytes = Vec::new();
-    entry.take(MAX_ENTRY + 1).read_to_end(&mut bytes).map_err(|e| e.to_string())?;
+    entry
+        .take(MAX_ENTRY + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|e| e.to_string())?;
     if bytes.len() as u64 > MAX_ENTRY {
         return Err(format!("larger than {} MiB unpacked", MAX_ENTRY >> 20));
     }
@@ -132,8 +187,15 @@ fn inflate(bytes: Vec<u8>) -> Result<Vec<u8>, String> {
         return Ok(bytes);
     }
     let mut out = Vec::new();
-    flate2::read::MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES.min(MAX_ENTRY) + 1).read_to_end(&mut out).map_err(|e| format!("broken gzip: {e}"))?;
-    if out.len() as u64 > MAX_ENTRY { Err(format!("larger than {} MiB unpacked", MAX_ENTRY >> 20)) } else { Ok(out) }
+    flate2::read::MultiGzDecoder::new(&bytes[..])
+        .take(MAX_BYTES.min(MAX_ENTRY) + 1)
+        .read_to_end(&mut out)
+        .map_err(|e| format!("broken gzip: {e}"))?;
+    if out.len() as u64 > MAX_ENTRY {
+        Err(format!("larger than {} MiB unpacked", MAX_ENTRY >> 20))
+    } else {
+        Ok(out)
+    }
 }
 
 #[cfg(test)]

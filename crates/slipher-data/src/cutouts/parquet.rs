@@ -24,24 +24,41 @@ fn band_of(name: &str) -> Option<&'static str> {
     })
 }
 
-pub(super) fn read(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Row) -> bool) -> Result<(), String> {
+pub(super) fn read(
+    path: &Path,
+    options: &CutoutOptions,
+    each: &mut dyn FnMut(Row) -> bool,
+) -> Result<(), String> {
     let source = path.display().to_string();
     let file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| format!("damaged Parquet: {e}"))?;
-    let columns: Vec<String> = builder.schema().fields().iter().map(|f| f.name().clone()).collect();
+    let builder = ParquetRecordBatchReaderBuilder::try_new(file)
+        .map_err(|e| format!("damaged Parquet: {e}"))?;
+    let columns: Vec<String> = builder
+        .schema()
+        .fields()
+        .iter()
+        .map(|f| f.name().clone())
+        .collect();
     if !columns.iter().any(|c| band_of(c).is_some()) {
         return Err(format!(
             "no column of images: expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}",
             columns.join(", ")
         ));
     }
-    let reader = builder.with_batch_size(BATCH).build().map_err(|e| format!("damaged Parquet: {e}"))?;
+    let reader = builder
+        .with_batch_size(BATCH)
+        .build()
+        .map_err(|e| format!("damaged Parquet: {e}"))?;
     let mut row = 0;
     for batch in reader {
         let batch = batch.map_err(|e| format!("row {row}: damaged Parquet: {e}"))?;
         for i in 0..batch.num_rows() {
             let cutout = one(&batch, i).map(|c| named(c, &source, row, options));
-            if !each(Row { source: source.clone(), row, cutout }) {
+            if !each(Row {
+                source: source.clone(),
+                row,
+                cutout,
+            }) {
                 return Ok(());
             }
             row += 1;
@@ -53,7 +70,9 @@ pub(super) fn read(path: &Path, options: &CutoutOptions, each: &mut dyn FnMut(Ro
 fn one(batch: &RecordBatch, i: usize) -> Result<Cutout, String> {
     let mut stamps = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let Some(band) = band_of(field.name()).filter(|_| !column.is_null(i)) else { continue };
+        let Some(band) = band_of(field.name()).filter(|_| !column.is_null(i)) else {
+            continue;
+        };
         let said = |e: String| format!("column {}: {e}", field.name());
         match bytes(column, i) {
             Some(b) if band.is_empty() => {
@@ -97,7 +116,10 @@ fn bytes(column: &ArrayRef, i: usize) -> Option<Vec<u8>> {
         DataType::BinaryView => Some(column.as_binary_view().value(i).to_vec()),
         DataType::Struct(_) => {
             let s = column.as_struct();
-            ["bytes", "stampData"].iter().find_map(|k| s.column_by_name(k)).and_then(|inner| bytes(inner, i))
+            ["bytes", "stampData"]
+                .iter()
+                .find_map(|k| s.column_by_name(k))
+                .and_then(|inner| bytes(inner, i))
         }
         _ => None,
     }
@@ -111,15 +133,22 @@ fn numbers(column: &ArrayRef, i: usize) -> Result<(Vec<f32>, Vec<usize>), String
         let inner: ArrayRef = match values.data_type() {
             DataType::List(_) => {
                 let l = values.as_list::<i32>();
-                l.values().slice(l.offsets()[0] as usize, (l.offsets()[l.len()] - l.offsets()[0]) as usize)
+                l.values().slice(
+                    l.offsets()[0] as usize,
+                    (l.offsets()[l.len()] - l.offsets()[0]) as usize,
+                )
             }
             DataType::LargeList(_) => {
                 let l = values.as_list::<i64>();
-                l.values().slice(l.offsets()[0] as usize, (l.offsets()[l.len()] - l.offsets()[0]) as usize)
+                l.values().slice(
+                    l.offsets()[0] as usize,
+                    (l.offsets()[l.len()] - l.offsets()[0]) as usize,
+                )
             }
             DataType::FixedSizeList(_, n) => {
                 let l = values.as_fixed_size_list();
-                l.values().slice(l.offset() * *n as usize, l.len() * *n as usize)
+                l.values()
+                    .slice(l.offset() * *n as usize, l.len() * *n as usize)
             }
             _ => break,
         };
@@ -129,11 +158,35 @@ fn numbers(column: &ArrayRef, i: usize) -> Result<(Vec<f32>, Vec<usize>), String
     use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, UInt8Type};
     let out = match values.data_type() {
         DataType::Float32 => values.as_primitive::<Float32Type>().values().to_vec(),
-        DataType::Float64 => values.as_primitive::<Float64Type>().values().iter().map(|v| *v as f32).collect(),
-        DataType::Int16 => values.as_primitive::<Int16Type>().values().iter().map(|v| f32::from(*v)).collect(),
-        DataType::Int32 => values.as_primitive::<Int32Type>().values().iter().map(|v| *v as f32).collect(),
-        DataType::UInt8 => values.as_primitive::<UInt8Type>().values().iter().map(|v| f32::from(*v)).collect(),
-        other => return Err(format!("holds {other}, expected bytes of an image or lists of numbers")),
+        DataType::Float64 => values
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .map(|v| *v as f32)
+            .collect(),
+        DataType::Int16 => values
+            .as_primitive::<Int16Type>()
+            .values()
+            .iter()
+            .map(|v| f32::from(*v))
+            .collect(),
+        DataType::Int32 => values
+            .as_primitive::<Int32Type>()
+            .values()
+            .iter()
+            .map(|v| *v as f32)
+            .collect(),
+        DataType::UInt8 => values
+            .as_primitive::<UInt8Type>()
+            .values()
+            .iter()
+            .map(|v| f32::from(*v))
+            .collect(),
+        other => {
+            return Err(format!(
+                "holds {other}, expected bytes of an image or lists of numbers"
+            ));
+        }
     };
     Ok((out, sizes))
 }
@@ -155,7 +208,13 @@ fn shape(batch: &RecordBatch, i: usize, sizes: &[usize], n: usize) -> Result<[us
         };
     }
     let side = (n as f64).sqrt().round() as usize;
-    if side * side == n && n > 0 { Ok([1, side, side]) } else { Err(format!("{n} numbers are no square: add a column 'shape' with bands, height and width")) }
+    if side * side == n && n > 0 {
+        Ok([1, side, side])
+    } else {
+        Err(format!(
+            "{n} numbers are no square: add a column 'shape' with bands, height and width"
+        ))
+    }
 }
 
 fn text(batch: &RecordBatch, name: &str, i: usize) -> Option<String> {
@@ -164,12 +223,23 @@ fn text(batch: &RecordBatch, name: &str, i: usize) -> Option<String> {
         DataType::Utf8 => Some(c.as_string::<i32>().value(i).to_owned()),
         DataType::LargeUtf8 => Some(c.as_string::<i64>().value(i).to_owned()),
         DataType::Utf8View => Some(c.as_string_view().value(i).to_owned()),
-        DataType::Int64 => Some(c.as_primitive::<arrow_array::types::Int64Type>().value(i).to_string()),
-        DataType::Int32 => Some(c.as_primitive::<arrow_array::types::Int32Type>().value(i).to_string()),
+        DataType::Int64 => Some(
+            c.as_primitive::<arrow_array::types::Int64Type>()
+                .value(i)
+                .to_string(),
+        ),
+        DataType::Int32 => Some(
+            c.as_primitive::<arrow_array::types::Int32Type>()
+                .value(i)
+                .to_string(),
+        ),
         _ => None,
     }
 }
 
 fn identifier(batch: &RecordBatch, i: usize) -> String {
-    ["object_id", "candid", "objectId", "id", "id_str", "name"].iter().find_map(|k| text(batch, k, i)).unwrap_or_default()
+    ["object_id", "candid", "objectId", "id", "id_str", "name"]
+        .iter()
+        .find_map(|k| text(batch, k, i))
+        .unwrap_or_default()
 }

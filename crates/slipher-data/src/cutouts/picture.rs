@@ -14,30 +14,67 @@ pub(super) fn is(bytes: &[u8]) -> bool {
 /// # Errors
 /// Damaged pictures.
 pub fn decode(bytes: &[u8]) -> Result<Cutout, String> {
-    if bytes.starts_with(b"\x89PNG") { png(bytes) } else { jpeg(bytes) }
+    if bytes.starts_with(b"\x89PNG") {
+        png(bytes)
+    } else {
+        jpeg(bytes)
+    }
 }
 
-fn planes(data: &[u8], channels: usize, height: usize, width: usize, scale: f32) -> Result<Cutout, String> {
+fn planes(
+    data: &[u8],
+    channels: usize,
+    height: usize,
+    width: usize,
+    scale: f32,
+) -> Result<Cutout, String> {
     let n = height * width;
     if data.len() < n * channels {
         return Err("the picture is cut off".into());
     }
     // An alpha channel is no light; three equal colours are grey.
     let colours = if channels >= 3 { 3 } else { 1 };
-    let grey = colours == 3 && data.chunks_exact(channels).all(|p| p[0] == p[1] && p[1] == p[2]);
-    let names: &[&str] = if colours == 1 || grey { &["grey"] } else { &["R", "G", "B"] };
-    let pixels = (0..names.len()).flat_map(|c| data.chunks_exact(channels).take(n).map(move |p| f32::from(p[c]) * scale)).collect();
+    let grey = colours == 3
+        && data
+            .chunks_exact(channels)
+            .all(|p| p[0] == p[1] && p[1] == p[2]);
+    let names: &[&str] = if colours == 1 || grey {
+        &["grey"]
+    } else {
+        &["R", "G", "B"]
+    };
+    let pixels = (0..names.len())
+        .flat_map(|c| {
+            data.chunks_exact(channels)
+                .take(n)
+                .map(move |p| f32::from(p[c]) * scale)
+        })
+        .collect();
     Cutout::new(names, height, width, pixels)
 }
 
 fn png(bytes: &[u8]) -> Result<Cutout, String> {
-    let mut decoder = png::Decoder::new_with_limits(std::io::Cursor::new(bytes), png::Limits { bytes: 1 << 28 });
+    let mut decoder =
+        png::Decoder::new_with_limits(std::io::Cursor::new(bytes), png::Limits { bytes: 1 << 28 });
     decoder.set_transformations(png::Transformations::EXPAND | png::Transformations::STRIP_16);
-    let mut reader = decoder.read_info().map_err(|e| format!("damaged PNG: {e}"))?;
-    let size = reader.output_buffer_size().filter(|s| *s <= 4 * MOST).ok_or("PNG larger than 64 million pixels")?;
+    let mut reader = decoder
+        .read_info()
+        .map_err(|e| format!("damaged PNG: {e}"))?;
+    let size = reader
+        .output_buffer_size()
+        .filter(|s| *s <= 4 * MOST)
+        .ok_or("PNG larger than 64 million pixels")?;
     let mut data = vec![0; size];
-    let info = reader.next_frame(&mut data).map_err(|e| format!("damaged PNG: {e}"))?;
-    planes(&data, info.color_type.samples(), info.height as usize, info.width as usize, 1.0)
+    let info = reader
+        .next_frame(&mut data)
+        .map_err(|e| format!("damaged PNG: {e}"))?;
+    planes(
+        &data,
+        info.color_type.samples(),
+        info.height as usize,
+        info.width as usize,
+        1.0,
+    )
 }
 
 fn jpeg(bytes: &[u8]) -> Result<Cutout, String> {
@@ -45,9 +82,14 @@ fn jpeg(bytes: &[u8]) -> Result<Cutout, String> {
     use zune_jpeg::zune_core::bytestream::ZCursor;
     use zune_jpeg::zune_core::colorspace::ColorSpace;
     use zune_jpeg::zune_core::options::DecoderOptions;
-    let options = DecoderOptions::default().set_max_width(8192).set_max_height(8192).jpeg_set_out_colorspace(ColorSpace::RGB);
+    let options = DecoderOptions::default()
+        .set_max_width(8192)
+        .set_max_height(8192)
+        .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
-    let data = decoder.decode().map_err(|e| format!("damaged JPEG: {e:?}"))?;
+    let data = decoder
+        .decode()
+        .map_err(|e| format!("damaged JPEG: {e:?}"))?;
     let (w, h) = decoder.dimensions().ok_or("JPEG without a size")?;
     planes(&data, 3, h, w, 1.0)
 }

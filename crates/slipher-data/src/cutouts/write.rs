@@ -15,21 +15,48 @@ const BLOCK: usize = 2880;
 pub fn fits(cutouts: &[Cutout]) -> Vec<u8> {
     let mut out = Vec::new();
     for (i, c) in cutouts.iter().enumerate() {
-        let mut cards = vec![if i == 0 { card("SIMPLE", "T") } else { "XTENSION= 'IMAGE   '".into() }, card("BITPIX", "-32")];
-        let axes = if c.bands.len() > 1 { vec![c.width, c.height, c.bands.len()] } else { vec![c.width, c.height] };
+        let mut cards = vec![
+            if i == 0 {
+                card("SIMPLE", "T")
+            } else {
+                "XTENSION= 'IMAGE   '".into()
+            },
+            card("BITPIX", "-32"),
+        ];
+        let axes = if c.bands.len() > 1 {
+            vec![c.width, c.height, c.bands.len()]
+        } else {
+            vec![c.width, c.height]
+        };
         cards.push(card("NAXIS", &axes.len().to_string()));
-        cards.extend(axes.iter().enumerate().map(|(k, n)| card(&format!("NAXIS{}", k + 1), &n.to_string())));
+        cards.extend(
+            axes.iter()
+                .enumerate()
+                .map(|(k, n)| card(&format!("NAXIS{}", k + 1), &n.to_string())),
+        );
         if i == 0 {
             cards.push(card("EXTEND", "T"));
         } else {
             cards.extend([card("PCOUNT", "0"), card("GCOUNT", "1")]);
         }
         let text = |k: &str, v: &str| {
-            format!("{k:<8}= '{:<8}'", v.replace('\'', "''").chars().filter(|c| c.is_ascii() && !c.is_control()).take(60).collect::<String>())
+            format!(
+                "{k:<8}= '{:<8}'",
+                v.replace('\'', "''")
+                    .chars()
+                    .filter(|c| c.is_ascii() && !c.is_control())
+                    .take(60)
+                    .collect::<String>()
+            )
         };
         cards.push(text("OBJECT", &c.object_id));
         if c.bands.iter().any(|b| !b.is_empty()) {
-            cards.extend(c.bands.iter().enumerate().map(|(k, b)| text(&format!("BAND{}", k + 1), b)));
+            cards.extend(
+                c.bands
+                    .iter()
+                    .enumerate()
+                    .map(|(k, b)| text(&format!("BAND{}", k + 1), b)),
+            );
         }
         for (k, v) in [("RA", c.ra), ("DEC", c.dec), ("PIXSCALE", c.pixel_scale)] {
             if v.is_finite() {
@@ -38,7 +65,9 @@ pub fn fits(cutouts: &[Cutout]) -> Vec<u8> {
         }
         cards.push("END".into());
         let start = out.len();
-        cards.iter().for_each(|c| out.extend(format!("{c:<80}").into_bytes()));
+        cards
+            .iter()
+            .for_each(|c| out.extend(format!("{c:<80}").into_bytes()));
         fill(&mut out, start, b' ');
         let start = out.len();
         c.pixels.iter().for_each(|v| out.extend(v.to_be_bytes()));
@@ -59,8 +88,15 @@ fn fill(out: &mut Vec<u8>, start: usize, with: u8) {
 ///
 /// # Errors
 /// The file cannot be written, or cutouts of different shapes.
-pub fn parquet(path: &Path, rows: &[(Cutout, Vec<f32>, f32)], outputs: &[&str], depth: &str) -> Result<(), String> {
-    let Some((first, ..)) = rows.first() else { return Err("nothing to write".into()) };
+pub fn parquet(
+    path: &Path,
+    rows: &[(Cutout, Vec<f32>, f32)],
+    outputs: &[&str],
+    depth: &str,
+) -> Result<(), String> {
+    let Some((first, ..)) = rows.first() else {
+        return Err("nothing to write".into());
+    };
     let n = first.pixels.len();
     if rows.iter().any(|(c, ..)| c.pixels.len() != n) {
         return Err("cutouts of different sizes".into());
@@ -70,19 +106,42 @@ pub fn parquet(path: &Path, rows: &[(Cutout, Vec<f32>, f32)], outputs: &[&str], 
     for (c, ..) in rows {
         images.values().append_slice(&c.pixels);
         images.append(true);
-        shapes.values().append_slice(&[c.bands.len() as f32, c.height as f32, c.width as f32]);
+        shapes
+            .values()
+            .append_slice(&[c.bands.len() as f32, c.height as f32, c.width as f32]);
         shapes.append(true);
     }
     let mut columns: Vec<(&str, ArrayRef)> = vec![
-        ("object_id", Arc::new(StringArray::from_iter_values(rows.iter().map(|r| &r.0.object_id)))),
-        ("label", Arc::new(StringArray::from_iter(rows.iter().map(|r| r.0.label.as_deref())))),
-        (depth, Arc::new(Float32Array::from_iter_values(rows.iter().map(|r| r.2)))),
-        ("pixel_scale", Arc::new(Float64Array::from_iter_values(rows.iter().map(|r| r.0.pixel_scale)))),
+        (
+            "object_id",
+            Arc::new(StringArray::from_iter_values(
+                rows.iter().map(|r| &r.0.object_id),
+            )),
+        ),
+        (
+            "label",
+            Arc::new(StringArray::from_iter(
+                rows.iter().map(|r| r.0.label.as_deref()),
+            )),
+        ),
+        (
+            depth,
+            Arc::new(Float32Array::from_iter_values(rows.iter().map(|r| r.2))),
+        ),
+        (
+            "pixel_scale",
+            Arc::new(Float64Array::from_iter_values(
+                rows.iter().map(|r| r.0.pixel_scale),
+            )),
+        ),
         ("shape", Arc::new(shapes.finish())),
         ("image", Arc::new(images.finish())),
     ];
     for (k, name) in outputs.iter().enumerate() {
-        columns.push((name, Arc::new(Float32Array::from_iter_values(rows.iter().map(|r| r.1[k])))));
+        columns.push((
+            name,
+            Arc::new(Float32Array::from_iter_values(rows.iter().map(|r| r.1[k]))),
+        ));
     }
     let batch = RecordBatch::try_from_iter(columns).map_err(|e| e.to_string())?;
     let temporary = path.with_extension("tmp");

@@ -33,7 +33,9 @@ impl Header {
     fn push(&mut self, card: &[u8]) {
         let text: String = card.iter().map(|b| char::from(*b)).collect();
         if let Some(rest) = text.strip_prefix("CONTINUE") {
-            if let (Some((_, Value::Text(last))), Some(Value::Text(more))) = (self.cards.last_mut(), value(rest.trim_start())) {
+            if let (Some((_, Value::Text(last))), Some(Value::Text(more))) =
+                (self.cards.last_mut(), value(rest.trim_start()))
+            {
                 if last.ends_with('&') {
                     last.pop();
                 }
@@ -42,12 +44,17 @@ impl Header {
             return;
         }
         if let Some(rest) = text.strip_prefix("HIERARCH ") {
-            if let Some((key, v)) = rest.split_once('=').and_then(|(k, v)| Some((k, value(v.trim_start())?))) {
+            if let Some((key, v)) = rest
+                .split_once('=')
+                .and_then(|(k, v)| Some((k, value(v.trim_start())?)))
+            {
                 self.cards.push((key.trim().to_owned(), v));
             }
             return;
         }
-        let (Some(key), Some(rest)) = (text.get(..8), text.get(8..)) else { return };
+        let (Some(key), Some(rest)) = (text.get(..8), text.get(8..)) else {
+            return;
+        };
         if let Some(v) = rest.strip_prefix('=').and_then(|r| value(r.trim_start())) {
             self.cards.push((key.trim().to_owned(), v));
         }
@@ -71,11 +78,18 @@ impl Header {
     /// A number, also if it was written as a string.
     pub fn float(&self, key: &str) -> Option<f64> {
         let t = self.str(key)?.trim();
-        t.parse().ok().or_else(|| t.replace(['D', 'd'], "E").parse().ok())
+        t.parse()
+            .ok()
+            .or_else(|| t.replace(['D', 'd'], "E").parse().ok())
     }
     pub fn int(&self, key: &str) -> Option<i64> {
         let t = self.str(key)?.trim();
-        t.parse().ok().or_else(|| t.parse::<f64>().ok().filter(|x| x.fract() == 0.0 && x.abs() < 9e15).map(|x| x as i64))
+        t.parse().ok().or_else(|| {
+            t.parse::<f64>()
+                .ok()
+                .filter(|x| x.fract() == 0.0 && x.abs() < 9e15)
+                .map(|x| x as i64)
+        })
     }
     /// A logical, also written as a string or number (`T`, `true`, `1`).
     pub fn bool(&self, key: &str) -> Option<bool> {
@@ -133,6 +147,9 @@ mod tests {
         assert_eq!(h.float("B"), Some(1500.0));
         assert_eq!(h.str("LONG"), Some("abcdef"));
         assert_eq!(h.str("ESO DET NAME"), Some("x"));
-        assert_eq!((h.bool("V"), h.int("S"), h.bool("NOPE")), (Some(true), Some(1), None));
+        assert_eq!(
+            (h.bool("V"), h.int("S"), h.bool("NOPE")),
+            (Some(true), Some(1), None)
+        );
     }
 }

@@ -76,7 +76,9 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
         let mut out = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..]).take(MAX_BYTES + 1).read_to_end(&mut out)?;
+        flate2::read::MultiGzDecoder::new(&bytes[..])
+            .take(MAX_BYTES + 1)
+            .read_to_end(&mut out)?;
         if out.len() as u64 > MAX_BYTES {
             return Err(FitsError::TooLarge);
         }
@@ -110,18 +112,36 @@ impl Fits {
             }
             let Some((header, used)) = Header::parse(&bytes[at..]) else {
                 if hdus.is_empty() {
-                    return Err(FitsError::Hdu { hdu: 0, why: "the header has no END card".into() });
+                    return Err(FitsError::Hdu {
+                        hdu: 0,
+                        why: "the header has no END card".into(),
+                    });
                 }
                 break;
             };
             let start = at + used;
             let (kind, size) = describe(&header);
-            let Some(end) = size.and_then(|s| usize::try_from(s).ok()).and_then(|s| start.checked_add(s)) else {
-                hdus.push(Hdu { header, kind: Kind::Other("data of impossible size"), start, len: 0, truncated: true });
+            let Some(end) = size
+                .and_then(|s| usize::try_from(s).ok())
+                .and_then(|s| start.checked_add(s))
+            else {
+                hdus.push(Hdu {
+                    header,
+                    kind: Kind::Other("data of impossible size"),
+                    start,
+                    len: 0,
+                    truncated: true,
+                });
                 break;
             };
             let len = end.min(bytes.len()).saturating_sub(start);
-            hdus.push(Hdu { header, kind, start: start.min(bytes.len()), len, truncated: end > bytes.len() });
+            hdus.push(Hdu {
+                header,
+                kind,
+                start: start.min(bytes.len()),
+                len,
+                truncated: end > bytes.len(),
+            });
             at = start.saturating_add((end - start).next_multiple_of(BLOCK));
         }
         Ok(Fits { bytes, hdus })
@@ -129,11 +149,18 @@ impl Fits {
 
     /// The HDU of an EXTNAME, case-insensitive.
     pub fn named(&self, name: &str) -> Option<usize> {
-        self.hdus.iter().position(|h| h.header.str("EXTNAME").is_some_and(|n| n.trim().eq_ignore_ascii_case(name)))
+        self.hdus.iter().position(|h| {
+            h.header
+                .str("EXTNAME")
+                .is_some_and(|n| n.trim().eq_ignore_ascii_case(name))
+        })
     }
 
     fn data(&self, hdu: usize) -> Result<(&Hdu, &[u8]), FitsError> {
-        let h = self.hdus.get(hdu).ok_or_else(|| FitsError::Hdu { hdu, why: "does not exist".into() })?;
+        let h = self.hdus.get(hdu).ok_or_else(|| FitsError::Hdu {
+            hdu,
+            why: "does not exist".into(),
+        })?;
         Ok((h, &self.bytes[h.start..h.start + h.len]))
     }
 
@@ -160,7 +187,9 @@ impl Fits {
 fn describe(h: &Header) -> (Kind, Option<u64>) {
     let naxis = h.int("NAXIS").unwrap_or(0).clamp(0, 999);
     let bytes = h.int("BITPIX").unwrap_or(8).unsigned_abs() / 8;
-    let axes: Vec<u64> = (1..=naxis).map(|i| u64::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0)).collect();
+    let axes: Vec<u64> = (1..=naxis)
+        .map(|i| u64::try_from(h.int(&format!("NAXIS{i}")).unwrap_or(0)).unwrap_or(0))
+        .collect();
     let groups = h.bool("GROUPS") == Some(true) && axes.first() == Some(&0);
     let product = |a: &[u64]| a.iter().try_fold(1u64, |p, n| p.checked_mul(*n));
     let count = if naxis == 0 {
@@ -173,12 +202,25 @@ fn describe(h: &Header) -> (Kind, Option<u64>) {
     let extra = u64::try_from(h.int("PCOUNT").unwrap_or(0)).unwrap_or(0);
     let many = u64::try_from(h.int("GCOUNT").unwrap_or(1)).unwrap_or(1);
     let extension = h.str("XTENSION").unwrap_or_default();
-    let extra = if extension.is_empty() && !groups { 0 } else { extra };
-    let many = if extension.is_empty() && !groups { 1 } else { many };
-    let size = count.and_then(|c| c.checked_add(if naxis == 0 { 0 } else { extra })).and_then(|c| c.checked_mul(many)).and_then(|c| c.checked_mul(bytes));
+    let extra = if extension.is_empty() && !groups {
+        0
+    } else {
+        extra
+    };
+    let many = if extension.is_empty() && !groups {
+        1
+    } else {
+        many
+    };
+    let size = count
+        .and_then(|c| c.checked_add(if naxis == 0 { 0 } else { extra }))
+        .and_then(|c| c.checked_mul(many))
+        .and_then(|c| c.checked_mul(bytes));
     let kind = match extension.trim() {
         _ if groups => Kind::Other("random groups"),
-        "BINTABLE" | "A3DTABLE" if h.bool("ZIMAGE") == Some(true) => Kind::Other("a tile-compressed image"),
+        "BINTABLE" | "A3DTABLE" if h.bool("ZIMAGE") == Some(true) => {
+            Kind::Other("a tile-compressed image")
+        }
         "BINTABLE" | "A3DTABLE" => Kind::BinTable,
         "TABLE" => Kind::Other("an ASCII table"),
         "" | "IMAGE" if size == Some(0) => Kind::Empty,
@@ -233,7 +275,12 @@ mod tests {
         };
         let primary = "SIMPLE  =                    T";
         for cards in [
-            vec![primary, "BITPIX  =                  -32", "NAXIS   =         900000000000", "PCOUNT  =                    1"],
+            vec![
+                primary,
+                "BITPIX  =                  -32",
+                "NAXIS   =         900000000000",
+                "PCOUNT  =                    1",
+            ],
             vec![
                 primary,
                 "BITPIX  =                  -32",
@@ -243,12 +290,21 @@ mod tests {
                 "CRVAL1  =               4000.0",
                 "CDELT1  =                  1.0",
             ],
-            vec![primary, "BITPIX  =                    8", "NAXIS   =                    1", "NAXIS1  =  9000000000000000000"],
+            vec![
+                primary,
+                "BITPIX  =                    8",
+                "NAXIS   =                    1",
+                "NAXIS1  =  9000000000000000000",
+            ],
         ] {
             let f = Fits::parse(file(&cards)).unwrap();
             assert!(f.image(0).is_err() && f.table(0).is_err());
         }
-        let mut table = file(&[primary, "BITPIX  =                    8", "NAXIS   =                    0"]);
+        let mut table = file(&[
+            primary,
+            "BITPIX  =                    8",
+            "NAXIS   =                    0",
+        ]);
         table.truncate(2880);
         table.extend(file(&[
             "XTENSION= 'BINTABLE'",

@@ -45,16 +45,38 @@ pub struct Table<'a> {
 impl Column {
     /// Appends numbers that begin each of `cells`, scaled, TNULL as NaN; false if the column holds none.
     fn decode<'a>(&self, cells: impl Iterator<Item = &'a [u8]>, out: &mut Vec<f64>) -> bool {
-        let int = |v: i64| if Some(v) == self.null { f64::NAN } else { v as f64 * self.scale + self.zero };
+        let int = |v: i64| {
+            if Some(v) == self.null {
+                f64::NAN
+            } else {
+                v as f64 * self.scale + self.zero
+            }
+        };
         let float = |v: f64| v * self.scale + self.zero;
         match self.kind {
-            ColumnType::U8 => out.extend(cells.filter_map(|b| b.first().map(|b| int(i64::from(*b))))),
-            ColumnType::Logical => out.extend(cells.filter_map(|b| b.first().map(|b| f64::from(u8::from(*b == b'T'))))),
-            ColumnType::I16 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from(i16::from_be_bytes(*b)))))),
-            ColumnType::I32 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from(i32::from_be_bytes(*b)))))),
-            ColumnType::I64 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from_be_bytes(*b))))),
-            ColumnType::F32 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| float(f64::from(f32::from_be_bytes(*b)))))),
-            ColumnType::F64 => out.extend(cells.filter_map(|b| b.first_chunk().map(|b| float(f64::from_be_bytes(*b))))),
+            ColumnType::U8 => {
+                out.extend(cells.filter_map(|b| b.first().map(|b| int(i64::from(*b)))))
+            }
+            ColumnType::Logical => {
+                out.extend(cells.filter_map(|b| b.first().map(|b| f64::from(u8::from(*b == b'T')))))
+            }
+            ColumnType::I16 => out.extend(cells.filter_map(|b| {
+                b.first_chunk()
+                    .map(|b| int(i64::from(i16::from_be_bytes(*b))))
+            })),
+            ColumnType::I32 => out.extend(cells.filter_map(|b| {
+                b.first_chunk()
+                    .map(|b| int(i64::from(i32::from_be_bytes(*b))))
+            })),
+            ColumnType::I64 => out
+                .extend(cells.filter_map(|b| b.first_chunk().map(|b| int(i64::from_be_bytes(*b))))),
+            ColumnType::F32 => out.extend(cells.filter_map(|b| {
+                b.first_chunk()
+                    .map(|b| float(f64::from(f32::from_be_bytes(*b))))
+            })),
+            ColumnType::F64 => out.extend(
+                cells.filter_map(|b| b.first_chunk().map(|b| float(f64::from_be_bytes(*b)))),
+            ),
             ColumnType::Text | ColumnType::Other(_) => return false,
         }
         true
@@ -66,20 +88,35 @@ impl<'a> Table<'a> {
         match hdu.kind {
             Kind::BinTable => {}
             Kind::Empty | Kind::Image => return Err("is no table, expected a binary table".into()),
-            Kind::Other(what) => return Err(format!("is {what}, which this reader does not decode")),
+            Kind::Other(what) => {
+                return Err(format!("is {what}, which this reader does not decode"));
+            }
         }
         let h = &hdu.header;
         let size = |key: &str| usize::try_from(h.int(key).unwrap_or(0)).unwrap_or(0);
         let (stride, rows) = (size("NAXIS1"), size("NAXIS2"));
         if stride == 0 && rows > 0 || stride.checked_mul(rows).is_none_or(|n| n > data.len()) {
-            return Err(format!("{rows} rows of {stride} bytes, but only {} bytes follow: is the download complete?", data.len()));
+            return Err(format!(
+                "{rows} rows of {stride} bytes, but only {} bytes follow: is the download complete?",
+                data.len()
+            ));
         }
         let mut columns = Vec::new();
         let mut offset = 0usize;
         for i in 1..=size("TFIELDS").min(999) {
-            let form = h.str(&format!("TFORM{i}")).unwrap_or_default().trim().to_owned();
-            let digits = form.find(|c: char| !c.is_ascii_digit()).unwrap_or(form.len());
-            let repeat: usize = if digits == 0 { 1 } else { form[..digits].parse().unwrap_or(0) };
+            let form = h
+                .str(&format!("TFORM{i}"))
+                .unwrap_or_default()
+                .trim()
+                .to_owned();
+            let digits = form
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(form.len());
+            let repeat: usize = if digits == 0 {
+                1
+            } else {
+                form[..digits].parse().unwrap_or(0)
+            };
             let letter = form[digits..].chars().next().unwrap_or('?');
             let (kind, bytes) = match letter {
                 'L' => (ColumnType::Logical, 1),
@@ -95,11 +132,17 @@ impl<'a> Table<'a> {
                 'X' => (ColumnType::Other('X'), 1),
                 other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
             };
-            let width = if letter == 'X' { repeat.div_ceil(8) } else { repeat.saturating_mul(bytes) };
+            let width = if letter == 'X' {
+                repeat.div_ceil(8)
+            } else {
+                repeat.saturating_mul(bytes)
+            };
             let end = offset
                 .checked_add(width)
                 .filter(|e| *e <= stride)
-                .ok_or_else(|| format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'"))?;
+                .ok_or_else(|| {
+                    format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'")
+                })?;
             if repeat == 0 {
                 continue; // a column without cells
             }
@@ -117,7 +160,12 @@ impl<'a> Table<'a> {
             });
             offset = end;
         }
-        Ok(Table { columns, rows, stride, data })
+        Ok(Table {
+            columns,
+            rows,
+            stride,
+            data,
+        })
     }
 
     pub fn rows(&self) -> usize {
@@ -128,7 +176,9 @@ impl<'a> Table<'a> {
     }
     /// A column by name, case-insensitive.
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|c| c.name.eq_ignore_ascii_case(name))
+        self.columns
+            .iter()
+            .find(|c| c.name.eq_ignore_ascii_case(name))
     }
 
     fn cell(&self, c: &Column, row: usize) -> Option<&'a [u8]> {
@@ -152,8 +202,12 @@ impl<'a> Table<'a> {
     }
 
     fn extend(&self, name: &str, row: usize, out: &mut Vec<f64>) -> bool {
-        let Some(c) = self.column(name) else { return false };
-        let Some(raw) = self.cell(c, row) else { return false };
+        let Some(c) = self.column(name) else {
+            return false;
+        };
+        let Some(raw) = self.cell(c, row) else {
+            return false;
+        };
         match c.kind {
             ColumnType::U8 | ColumnType::Logical => c.decode(raw.chunks_exact(1), out),
             ColumnType::I16 => c.decode(raw.chunks_exact(2), out),
@@ -167,19 +221,35 @@ impl<'a> Table<'a> {
     pub fn whole(&self, name: &str) -> Option<Vec<f64>> {
         let c = self.column(name).filter(|c| c.repeat == 1)?;
         let mut out = Vec::with_capacity(self.rows);
-        let cells = self.data.chunks_exact(self.stride.max(1)).take(self.rows).filter_map(|row| row.get(c.offset..));
+        let cells = self
+            .data
+            .chunks_exact(self.stride.max(1))
+            .take(self.rows)
+            .filter_map(|row| row.get(c.offset..));
         (c.decode(cells, &mut out) && out.len() == self.rows).then_some(out)
     }
 
     /// A scalar integer column over all rows, unscaled and without regard to TNULL; `None` if it is none.
     pub fn whole_bits(&self, name: &str) -> Option<Vec<i64>> {
         let c = self.column(name).filter(|c| c.repeat == 1)?;
-        let cells = self.data.chunks_exact(self.stride.max(1)).take(self.rows).filter_map(|row| row.get(c.offset..));
+        let cells = self
+            .data
+            .chunks_exact(self.stride.max(1))
+            .take(self.rows)
+            .filter_map(|row| row.get(c.offset..));
         let out: Vec<i64> = match c.kind {
-            ColumnType::U8 => cells.filter_map(|b| b.first().map(|b| i64::from(*b))).collect(),
-            ColumnType::I16 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from(i16::from_be_bytes(*b)))).collect(),
-            ColumnType::I32 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from(i32::from_be_bytes(*b)))).collect(),
-            ColumnType::I64 => cells.filter_map(|b| b.first_chunk().map(|b| i64::from_be_bytes(*b))).collect(),
+            ColumnType::U8 => cells
+                .filter_map(|b| b.first().map(|b| i64::from(*b)))
+                .collect(),
+            ColumnType::I16 => cells
+                .filter_map(|b| b.first_chunk().map(|b| i64::from(i16::from_be_bytes(*b))))
+                .collect(),
+            ColumnType::I32 => cells
+                .filter_map(|b| b.first_chunk().map(|b| i64::from(i32::from_be_bytes(*b))))
+                .collect(),
+            ColumnType::I64 => cells
+                .filter_map(|b| b.first_chunk().map(|b| i64::from_be_bytes(*b)))
+                .collect(),
             _ => return None,
         };
         (out.len() == self.rows).then_some(out)
@@ -220,6 +290,7 @@ impl<'a> Table<'a> {
 
     /// An identifier: text, or an integer in digits.
     pub fn identifier(&self, name: &str, row: usize) -> Option<String> {
-        self.text(name, row).or_else(|| self.integer(name, row).map(|v| v.to_string()))
+        self.text(name, row)
+            .or_else(|| self.integer(name, row).map(|v| v.to_string()))
     }
 }

@@ -23,7 +23,10 @@ pub struct TableWriter {
 
 impl TableWriter {
     pub fn new(extname: &str) -> Self {
-        TableWriter { name: extname.to_owned(), ..TableWriter::default() }
+        TableWriter {
+            name: extname.to_owned(),
+            ..TableWriter::default()
+        }
     }
     /// Adds a column with its unit (may be empty).
     pub fn column(&mut self, name: &str, unit: &str, cells: Cells) {
@@ -31,7 +34,8 @@ impl TableWriter {
     }
     /// Adds a column with unit and UCD.
     pub fn column_ucd(&mut self, name: &str, unit: &str, ucd: &str, cells: Cells) {
-        self.columns.push((name.to_owned(), unit.to_owned(), ucd.to_owned(), cells));
+        self.columns
+            .push((name.to_owned(), unit.to_owned(), ucd.to_owned(), cells));
     }
     /// Adds a text keyword of at most 8 letters.
     pub fn keyword(&mut self, key: &str, value: &str) {
@@ -134,8 +138,22 @@ impl Cells {
             Cells::F32(v) => out.extend(v.get(row).copied().unwrap_or(f32::NAN).to_be_bytes()),
             Cells::I64(v) => out.extend(v.get(row).copied().unwrap_or(0).to_be_bytes()),
             Cells::I32(v) => out.extend(v.get(row).copied().unwrap_or(0).to_be_bytes()),
-            Cells::F64s(n, v) => (0..*n).for_each(|i| out.extend(v.get(row * n + i).copied().unwrap_or(f64::NAN).to_be_bytes())),
-            Cells::F32s(n, v) => (0..*n).for_each(|i| out.extend(v.get(row * n + i).copied().unwrap_or(f32::NAN).to_be_bytes())),
+            Cells::F64s(n, v) => (0..*n).for_each(|i| {
+                out.extend(
+                    v.get(row * n + i)
+                        .copied()
+                        .unwrap_or(f64::NAN)
+                        .to_be_bytes(),
+                )
+            }),
+            Cells::F32s(n, v) => (0..*n).for_each(|i| {
+                out.extend(
+                    v.get(row * n + i)
+                        .copied()
+                        .unwrap_or(f32::NAN)
+                        .to_be_bytes(),
+                )
+            }),
             Cells::Text(v) => {
                 let mut text = ascii(v.get(row).map_or("", String::as_str)).into_bytes();
                 text.resize(width, b' ');
@@ -147,7 +165,9 @@ impl Cells {
 
 /// FITS text is ASCII: other characters become `?`.
 fn ascii(text: &str) -> String {
-    text.chars().map(|c| if (' '..='~').contains(&c) { c } else { '?' }).collect()
+    text.chars()
+        .map(|c| if (' '..='~').contains(&c) { c } else { '?' })
+        .collect()
 }
 
 #[derive(Default)]
@@ -155,7 +175,11 @@ struct Cards(Vec<String>);
 
 impl Cards {
     fn raw(&mut self, key: &str, value: &str) {
-        let value = if value.starts_with('\'') { format!("{value:<20}") } else { format!("{value:>20}") };
+        let value = if value.starts_with('\'') {
+            format!("{value:<20}")
+        } else {
+            format!("{value:>20}")
+        };
         self.0.push(format!("{key:<8}= {value}"));
     }
     fn text(&mut self, key: &str, value: &str) {
@@ -167,11 +191,18 @@ impl Cards {
         let datasum = sum32(data, 0);
         self.text("CHECKSUM", "0000000000000000");
         self.text("DATASUM", &datasum.to_string());
-        let mut bytes: Vec<u8> = self.0.iter().flat_map(|c| format!("{c:<80}").into_bytes()).collect();
+        let mut bytes: Vec<u8> = self
+            .0
+            .iter()
+            .flat_map(|c| format!("{c:<80}").into_bytes())
+            .collect();
         bytes.extend(format!("{:<80}", "END").into_bytes());
         bytes.resize(bytes.len().next_multiple_of(super::BLOCK), b' ');
         let code = encode(!sum32(&bytes, datasum));
-        if let Some(i) = bytes.chunks_exact(80).position(|c| c.starts_with(b"CHECKSUM")) {
+        if let Some(i) = bytes
+            .chunks_exact(80)
+            .position(|c| c.starts_with(b"CHECKSUM"))
+        {
             bytes[i * 80 + 11..i * 80 + 27].copy_from_slice(&code);
         }
         bytes
@@ -221,7 +252,11 @@ mod tests {
         let mut t = TableWriter::new("CAT");
         t.column("Z", "", Cells::F64(vec![0.5, f64::NAN, -1e-3]));
         t.column("N", "km/s", Cells::I64(vec![1, -2, i64::MAX]));
-        t.column("ID", "", Cells::Text(vec!["a".into(), "it's".into(), "µ".into()]));
+        t.column(
+            "ID",
+            "",
+            Cells::Text(vec!["a".into(), "it's".into(), "µ".into()]),
+        );
         let bytes = t.to_bytes();
         for hdu in [&bytes[..2880], &bytes[2880..]] {
             assert_eq!(sum32(hdu, 0), u32::MAX, "an HDU sums to −0");

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch};
 use arrow_buffer::NullBuffer;
@@ -16,7 +17,10 @@ use arrow_schema::{DataType, Field};
 
 use super::ReadOptions;
 use super::desi::join;
-use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, power_of_ten, role, wave_names};
+use super::pixels::{
+    CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, power_of_ten, role,
+    wave_names,
+};
 use crate::spectrum::{Spectrum, Truth};
 
 /// What Slipher writes of its own wavelengths: they were brought to vacuum, whatever a user says of the files they came from.
@@ -37,14 +41,23 @@ impl<'a> Spectra<'a> {
     pub fn of(batch: &'a RecordBatch, options: &'a ReadOptions) -> Result<Self, String> {
         let arms = arms(batch)?;
         if arms.is_empty() {
-            let names: Vec<&str> = batch.schema_ref().fields().iter().map(|f| f.name().as_str()).collect();
+            let names: Vec<&str> = batch
+                .schema_ref()
+                .fields()
+                .iter()
+                .map(|f| f.name().as_str())
+                .collect();
             return Err(format!(
                 "no columns (or fields of a struct) with lists of wavelengths ({} …) and fluxes; columns are {}",
                 wave_names(),
                 names.join(", ")
             ));
         }
-        Ok(Spectra { batch, options, arms })
+        Ok(Spectra {
+            batch,
+            options,
+            arms,
+        })
     }
 
     pub fn rows(&self) -> usize {
@@ -80,12 +93,29 @@ impl Numbers {
         let said = |key: &str| field.metadata().get(key).cloned().unwrap_or_default();
         if let Some(d) = values.as_any_dictionary_opt() {
             let of = Numbers::new(d.values(), field, around)?;
-            let keys = if d.values().is_empty() { vec![None; d.len()] } else { d.normalized_keys().into_iter().map(Some).collect() };
-            let keys = keys.into_iter().enumerate().map(|(i, k)| k.filter(|_| d.keys().is_valid(i))).collect();
-            return of.keys.is_none().then_some(Numbers { keys: Some(keys), ..of });
+            let keys = if d.values().is_empty() {
+                vec![None; d.len()]
+            } else {
+                d.normalized_keys().into_iter().map(Some).collect()
+            };
+            let keys = keys
+                .into_iter()
+                .enumerate()
+                .map(|(i, k)| k.filter(|_| d.keys().is_valid(i)))
+                .collect();
+            return of.keys.is_none().then_some(Numbers {
+                keys: Some(keys),
+                ..of
+            });
         }
         let none = arrow_array::new_empty_array(item(values.data_type())?);
-        numbers(&none).map(|_| Numbers { values: values.clone(), keys: None, around: around.cloned(), unit: said("unit"), description: said("description") })
+        numbers(&none).map(|_| Numbers {
+            values: values.clone(),
+            keys: None,
+            around: around.cloned(),
+            unit: said("unit"),
+            description: said("description"),
+        })
     }
 
     fn row(&self, row: usize) -> Option<Vec<f64>> {
@@ -110,7 +140,11 @@ impl Numbers {
 /// What a list holds.
 fn item(list: &DataType) -> Option<&DataType> {
     match list {
-        DataType::List(f) | DataType::LargeList(f) | DataType::FixedSizeList(f, _) | DataType::ListView(f) | DataType::LargeListView(f) => Some(f.data_type()),
+        DataType::List(f)
+        | DataType::LargeList(f)
+        | DataType::FixedSizeList(f, _)
+        | DataType::ListView(f)
+        | DataType::LargeListView(f) => Some(f.data_type()),
         DataType::Dictionary(_, of) => item(of),
         _ => None,
     }
@@ -119,7 +153,10 @@ fn item(list: &DataType) -> Option<&DataType> {
 /// Numbers of an array, NaN where it is null; none if it holds none.
 fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
     fn of<T: ArrowPrimitiveType>(a: &ArrayRef, f: impl Fn(T::Native) -> f64) -> Vec<f64> {
-        a.as_primitive::<T>().iter().map(|v| v.map_or(f64::NAN, &f)).collect()
+        a.as_primitive::<T>()
+            .iter()
+            .map(|v| v.map_or(f64::NAN, &f))
+            .collect()
     }
     Some(match a.data_type() {
         DataType::Float64 => of::<Float64Type>(a, |v| v),
@@ -133,7 +170,11 @@ fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
         DataType::UInt32 => of::<UInt32Type>(a, f64::from),
         DataType::UInt16 => of::<UInt16Type>(a, f64::from),
         DataType::UInt8 => of::<UInt8Type>(a, f64::from),
-        DataType::Boolean => a.as_boolean().iter().map(|v| v.map_or(f64::NAN, |b| f64::from(u8::from(b)))).collect(),
+        DataType::Boolean => a
+            .as_boolean()
+            .iter()
+            .map(|v| v.map_or(f64::NAN, |b| f64::from(u8::from(b))))
+            .collect(),
         _ => return None,
     })
 }
@@ -141,29 +182,53 @@ fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
 /// Arms of a batch, in the order of their columns: those that have wavelength and flux. Top-level lists are one arm.
 fn arms(batch: &RecordBatch) -> Result<Vec<Arm>, String> {
     let mut out = vec![Arm::new()];
-    let add = |arm: usize, out: &mut Vec<Arm>, field: &Field, values: &ArrayRef, around: Option<&NullBuffer>| -> Result<(), String> {
-        let Some(r) = role(field.name()) else { return Ok(()) };
+    let add = |arm: usize,
+               out: &mut Vec<Arm>,
+               field: &Field,
+               values: &ArrayRef,
+               around: Option<&NullBuffer>|
+     -> Result<(), String> {
+        let Some(r) = role(field.name()) else {
+            return Ok(());
+        };
         if let Some(n) = Numbers::new(values, field, around) {
             out[arm].entry(r as u8).or_insert((field.name().clone(), n));
         } else if let Some(i) = item(values.data_type()).filter(|i| !i.is_nested()) {
             // To leave out errors or a mask without a word would change the answer.
-            return Err(format!("column {} holds lists of {i}: expected floats or integers; cast it", field.name()));
+            return Err(format!(
+                "column {} holds lists of {i}: expected floats or integers; cast it",
+                field.name()
+            ));
         }
         Ok(())
     };
     for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
         let fields: Vec<(Arc<Field>, ArrayRef)> = match values.data_type() {
-            DataType::Struct(_) => values.as_struct().fields().iter().cloned().zip(values.as_struct().columns().iter().cloned()).collect(),
-            DataType::List(f) if matches!(f.data_type(), DataType::Struct(_)) => turned(values.as_list::<i32>()),
-            DataType::LargeList(f) if matches!(f.data_type(), DataType::Struct(_)) => turned(values.as_list::<i64>()),
+            DataType::Struct(_) => values
+                .as_struct()
+                .fields()
+                .iter()
+                .cloned()
+                .zip(values.as_struct().columns().iter().cloned())
+                .collect(),
+            DataType::List(f) if matches!(f.data_type(), DataType::Struct(_)) => {
+                turned(values.as_list::<i32>())
+            }
+            DataType::LargeList(f) if matches!(f.data_type(), DataType::Struct(_)) => {
+                turned(values.as_list::<i64>())
+            }
             _ => vec![],
         };
         if !fields.is_empty() {
             out.push(Arm::new());
             let arm = out.len() - 1;
             // Children of a null struct may look valid.
-            let around = values.nulls().filter(|_| matches!(values.data_type(), DataType::Struct(_)));
-            fields.iter().try_for_each(|(f, v)| add(arm, &mut out, f, v, around))?;
+            let around = values
+                .nulls()
+                .filter(|_| matches!(values.data_type(), DataType::Struct(_)));
+            fields
+                .iter()
+                .try_for_each(|(f, v)| add(arm, &mut out, f, v, around))?;
         } else {
             add(0, &mut out, field, values, None)?;
         }
@@ -176,28 +241,47 @@ fn arms(batch: &RecordBatch) -> Result<Vec<Arm>, String> {
 fn turned<O: OffsetSizeTrait>(lists: &GenericListArray<O>) -> Vec<(Arc<Field>, ArrayRef)> {
     let pixels = lists.values().as_struct();
     let of = |(f, v): (&Arc<Field>, &ArrayRef)| -> (Arc<Field>, ArrayRef) {
-        (f.clone(), Arc::new(GenericListArray::<O>::new(f.clone(), lists.offsets().clone(), v.clone(), lists.nulls().cloned())))
+        (
+            f.clone(),
+            Arc::new(GenericListArray::<O>::new(
+                f.clone(),
+                lists.offsets().clone(),
+                v.clone(),
+                lists.nulls().cloned(),
+            )),
+        )
     };
-    pixels.fields().iter().zip(pixels.columns()).map(of).collect()
+    pixels
+        .fields()
+        .iter()
+        .zip(pixels.columns())
+        .map(of)
+        .collect()
 }
 
 fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum, String> {
     let mut parts = Vec::new();
     for arm in arms {
         let get = |r: Role| arm.get(&(r as u8)).and_then(|a| a.1.row(row));
-        let (Some(wave), Some(flux)) = (get(Role::Wave), get(Role::Flux)) else { continue };
+        let (Some(wave), Some(flux)) = (get(Role::Wave), get(Role::Flux)) else {
+            continue;
+        };
         // A camera that was not read out.
         if wave.is_empty() && arms.len() > 1 {
             continue;
         }
-        let noise = [(Role::Ivar, 0), (Role::Sigma, 1), (Role::Variance, 2)].into_iter().find_map(|(r, k)| Some((k, get(r)?)));
+        let noise = [(Role::Ivar, 0), (Role::Sigma, 1), (Role::Variance, 2)]
+            .into_iter()
+            .find_map(|(r, k)| Some((k, get(r)?)));
         let noise = match noise {
             Some((0, v)) => Noise::Ivar(v),
             Some((1, v)) => Noise::Sigma(v),
             Some((_, v)) => Noise::Variance(v),
             None => Noise::Missing,
         };
-        let bad = get(Role::Mask).map(|m| m.iter().map(|v| *v != 0.0).collect()).unwrap_or_default();
+        let bad = get(Role::Mask)
+            .map(|m| m.iter().map(|v| *v != 0.0).collect())
+            .unwrap_or_default();
         let named = &arm[&(Role::Wave as u8)];
         parts.push(Pixels {
             wave,
@@ -210,35 +294,55 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             medium: if named.0.to_lowercase().contains("air") {
                 (Medium::Air, format!("column {}", named.0))
             } else {
-                (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
+                (
+                    Medium::Vacuum,
+                    "assumed: the file does not say; --air changes it".into(),
+                )
             },
         });
     }
     // One scale for all arms: a step between them would look like a feature.
     let power = power_of_ten(parts.iter().flat_map(|p| &p.flux));
-    let ours = arms.iter().all(|a| a[&(Role::Wave as u8)].1.description == VACUUM);
-    let options = if ours { &ReadOptions { medium: None } } else { options };
-    let mut each: Vec<Spectrum> = parts.into_iter().map(|p| p.into_spectrum_of(power, options)).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let ours = arms
+        .iter()
+        .all(|a| a[&(Role::Wave as u8)].1.description == VACUUM);
+    let options = if ours {
+        &ReadOptions { medium: None }
+    } else {
+        options
+    };
+    let mut each: Vec<Spectrum> = parts
+        .into_iter()
+        .map(|p| p.into_spectrum_of(power, options))
+        .collect::<Result<_, _>>()
+        .map_err(|e| e.to_string())?;
     if each.len() < 2 {
         return each.pop().ok_or("wavelength or flux is null".into());
     }
     each.sort_by(|a, b| a.wave[0].total_cmp(&b.wave[0]));
     let wide = |v: &[f32]| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
-    let cut: Vec<(&[f64], Vec<f64>, Vec<f64>)> = each.iter().map(|s| (s.wave.as_slice(), wide(&s.flux), wide(&s.ivar))).collect();
+    let cut: Vec<(&[f64], Vec<f64>, Vec<f64>)> = each
+        .iter()
+        .map(|s| (s.wave.as_slice(), wide(&s.flux), wide(&s.ivar)))
+        .collect();
     let (wave, flux, ivar) = join(&cut);
     let narrow = |v: Vec<f64>| v.into_iter().map(|x| x as f32).collect::<Vec<f32>>();
     let mut s = Spectrum::new(wave, narrow(flux), narrow(ivar), &[]).map_err(|e| e.to_string())?;
     s.flux_unit.clone_from(&each[0].flux_unit);
     s.ivar_estimated = each.iter().any(|e| e.ivar_estimated);
     s.provenance = each[0].provenance.clone();
-    s.provenance.push(format!("{} arms joined by inverse variance", each.len()));
+    s.provenance
+        .push(format!("{} arms joined by inverse variance", each.len()));
     Ok(s)
 }
 
 /// A column by one of its names, any case.
 fn column<'a>(batch: &'a RecordBatch, names: &[&str]) -> Option<&'a ArrayRef> {
     let fields = batch.schema_ref().fields();
-    names.iter().find_map(|n| fields.iter().position(|f| f.name().eq_ignore_ascii_case(n))).map(|i| batch.column(i))
+    names
+        .iter()
+        .find_map(|n| fields.iter().position(|f| f.name().eq_ignore_ascii_case(n)))
+        .map(|i| batch.column(i))
 }
 
 fn text(values: &ArrayRef, row: usize) -> Option<String> {
@@ -253,8 +357,12 @@ fn text(values: &ArrayRef, row: usize) -> Option<String> {
         DataType::Utf8 => values.as_string::<i32>().value(row).to_owned(),
         DataType::LargeUtf8 => values.as_string::<i64>().value(row).to_owned(),
         DataType::Utf8View => values.as_string_view().value(row).to_owned(),
-        DataType::Binary => String::from_utf8_lossy(values.as_binary::<i32>().value(row)).into_owned(),
-        DataType::LargeBinary => String::from_utf8_lossy(values.as_binary::<i64>().value(row)).into_owned(),
+        DataType::Binary => {
+            String::from_utf8_lossy(values.as_binary::<i32>().value(row)).into_owned()
+        }
+        DataType::LargeBinary => {
+            String::from_utf8_lossy(values.as_binary::<i64>().value(row)).into_owned()
+        }
         // Identifiers have more digits than a double.
         DataType::Int64 => values.as_primitive::<Int64Type>().value(row).to_string(),
         DataType::UInt64 => values.as_primitive::<UInt64Type>().value(row).to_string(),
@@ -264,18 +372,26 @@ fn text(values: &ArrayRef, row: usize) -> Option<String> {
 }
 
 fn number(values: &ArrayRef, row: usize) -> f64 {
-    numbers(&values.slice(row, 1)).and_then(|v| v.first().copied()).unwrap_or(f64::NAN)
+    numbers(&values.slice(row, 1))
+        .and_then(|v| v.first().copied())
+        .unwrap_or(f64::NAN)
 }
 
 fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {
     let scalar = |names: &[&str]| column(batch, names).map_or(f64::NAN, |c| number(c, row));
     s.ivar_estimated |= scalar(&["ivar_estimated"]) > 0.0;
-    s.object_id = column(batch, ID).and_then(|c| text(c, row)).unwrap_or_default();
+    s.object_id = column(batch, ID)
+        .and_then(|c| text(c, row))
+        .unwrap_or_default();
     (s.ra, s.dec) = (scalar(RA), scalar(DEC));
     let class = column(batch, CLASS).and_then(|c| text(c, row));
     let (z, zwarn) = (scalar(REDSHIFT), scalar(ZWARN));
     if let (Some(spectype), true) = (class, z.is_finite()) {
-        s.truth = Some(Truth { z, spectype: spectype.to_uppercase(), zwarn: if zwarn.is_nan() { 0 } else { zwarn as i64 } });
+        s.truth = Some(Truth {
+            z,
+            spectype: spectype.to_uppercase(),
+            zwarn: if zwarn.is_nan() { 0 } else { zwarn as i64 },
+        });
     }
     s
 }
@@ -291,16 +407,28 @@ mod tests {
     where
         T: ArrowPrimitiveType,
     {
-        let values: arrow_array::PrimitiveArray<T> = rows.iter().flatten().copied().map(Some).collect();
+        let values: arrow_array::PrimitiveArray<T> =
+            rows.iter().flatten().copied().map(Some).collect();
         let field = Arc::new(Field::new_list_field(T::DATA_TYPE, true));
-        Arc::new(ListArray::new(field, OffsetBuffer::from_lengths(rows.iter().map(Vec::len)), Arc::new(values), None))
+        Arc::new(ListArray::new(
+            field,
+            OffsetBuffer::from_lengths(rows.iter().map(Vec::len)),
+            Arc::new(values),
+            None,
+        ))
     }
 
     /// An arm of two rows at this flux.
     fn arm(from: f64, flux: f64, n: usize) -> StructArray {
-        let wave = lists::<Float64Type>(&[(0..n).map(|i| from + i as f64).collect(), (0..n).map(|i| from + i as f64).collect()]);
+        let wave = lists::<Float64Type>(&[
+            (0..n).map(|i| from + i as f64).collect(),
+            (0..n).map(|i| from + i as f64).collect(),
+        ]);
         let f = lists::<Float64Type>(&[vec![flux; n], vec![flux; n]]);
-        let ivar = lists::<Float64Type>(&[vec![(10.0 / flux).powi(2); n], vec![(10.0 / flux).powi(2); n]]);
+        let ivar = lists::<Float64Type>(&[
+            vec![(10.0 / flux).powi(2); n],
+            vec![(10.0 / flux).powi(2); n],
+        ]);
         StructArray::from(
             ["wavelength", "flux", "ivar"]
                 .into_iter()
@@ -311,25 +439,45 @@ mod tests {
     }
 
     fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true))).unwrap()
+        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(n, a)| (n, a, true)))
+            .unwrap()
     }
 
     /// Arms in erg/s/cm²/Å, one a little above a power of ten and one below, are one spectrum without a step.
     #[test]
     fn arms_share_one_scale() {
-        let b = batch(vec![("spectra_b", Arc::new(arm(4000.0, 9e-18, 300))), ("spectra_r", Arc::new(arm(5000.0, 1.1e-17, 300)))]);
+        let b = batch(vec![
+            ("spectra_b", Arc::new(arm(4000.0, 9e-18, 300))),
+            ("spectra_r", Arc::new(arm(5000.0, 1.1e-17, 300))),
+        ]);
         let options = ReadOptions::default();
         let s = Spectra::of(&b, &options).unwrap().row(0).unwrap();
-        assert!((f64::from(s.flux[599] / s.flux[0]) - 11.0 / 9.0).abs() < 1e-4, "{} {}", s.flux[0], s.flux[599]);
+        assert!(
+            (f64::from(s.flux[599] / s.flux[0]) - 11.0 / 9.0).abs() < 1e-4,
+            "{} {}",
+            s.flux[0],
+            s.flux[599]
+        );
         assert!((s.flux[0] * s.ivar[0].sqrt() - 10.0).abs() < 1e-2);
     }
 
     /// A camera without pixels is left out; a null struct is no spectrum, whatever its children hold.
     #[test]
     fn missing_arms_and_null_structs() {
-        let b = batch(vec![("spectra_b", Arc::new(arm(4000.0, 1.0, 0))), ("spectra_r", Arc::new(arm(5000.0, 1.0, 300)))]);
+        let b = batch(vec![
+            ("spectra_b", Arc::new(arm(4000.0, 1.0, 0))),
+            ("spectra_r", Arc::new(arm(5000.0, 1.0, 300))),
+        ]);
         let options = ReadOptions::default();
-        assert_eq!(Spectra::of(&b, &options).unwrap().row(1).unwrap().wave.len(), 300);
+        assert_eq!(
+            Spectra::of(&b, &options)
+                .unwrap()
+                .row(1)
+                .unwrap()
+                .wave
+                .len(),
+            300
+        );
         let (fields, columns, _) = arm(5000.0, 1.0, 300).into_parts();
         let nulls = StructArray::new(fields, columns, Some(NullBuffer::from(vec![true, false])));
         let b = batch(vec![("spectrum", Arc::new(nulls))]);
@@ -341,12 +489,24 @@ mod tests {
     #[test]
     fn air_is_read_from_the_name_and_own_tables_stay_in_vacuum() {
         let row = |name: &str, description: &str, medium| {
-            let (wave, flux) = (lists::<Float64Type>(&[(0..300).map(|i| 5000.0 + f64::from(i)).collect()]), lists::<Float32Type>(&[vec![1.0; 300]]));
-            let field =
-                |n: &str, a: &ArrayRef, d: &str| Field::new(n, a.data_type().clone(), true).with_metadata([("description".to_owned(), d.to_owned())].into());
-            let schema = arrow_schema::Schema::new(vec![field(name, &wave, description), field("flux", &flux, "")]);
+            let (wave, flux) = (
+                lists::<Float64Type>(&[(0..300).map(|i| 5000.0 + f64::from(i)).collect()]),
+                lists::<Float32Type>(&[vec![1.0; 300]]),
+            );
+            let field = |n: &str, a: &ArrayRef, d: &str| {
+                Field::new(n, a.data_type().clone(), true)
+                    .with_metadata([("description".to_owned(), d.to_owned())].into())
+            };
+            let schema = arrow_schema::Schema::new(vec![
+                field(name, &wave, description),
+                field("flux", &flux, ""),
+            ]);
             let b = RecordBatch::try_new(Arc::new(schema), vec![wave, flux]).unwrap();
-            Spectra::of(&b, &ReadOptions { medium }).unwrap().row(0).unwrap().wave[0]
+            Spectra::of(&b, &ReadOptions { medium })
+                .unwrap()
+                .row(0)
+                .unwrap()
+                .wave[0]
         };
         assert!((row("wave_air", "", None) - 5001.4).abs() < 0.05);
         assert_eq!(row("wave", "", None), 5000.0);
@@ -358,13 +518,37 @@ mod tests {
     fn errors_of_a_type_that_cannot_be_read_are_refused() {
         let values = Decimal128Array::from(vec![1i128; 300]);
         let field = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-        let ivar: ArrayRef = Arc::new(ListArray::new(field, OffsetBuffer::from_lengths([300]), Arc::new(values), None));
+        let ivar: ArrayRef = Arc::new(ListArray::new(
+            field,
+            OffsetBuffer::from_lengths([300]),
+            Arc::new(values),
+            None,
+        ));
         let wave = lists::<Float64Type>(&[(0..300).map(|i| 5000.0 + f64::from(i)).collect()]);
-        let b = batch(vec![("wave", wave), ("flux", lists::<Float32Type>(&[vec![1.0; 300]])), ("ivar", ivar)]);
-        assert!(Spectra::of(&b, &ReadOptions::default()).err().unwrap().contains("column ivar holds lists of Decimal128"));
+        let b = batch(vec![
+            ("wave", wave),
+            ("flux", lists::<Float32Type>(&[vec![1.0; 300]])),
+            ("ivar", ivar),
+        ]);
+        assert!(
+            Spectra::of(&b, &ReadOptions::default())
+                .err()
+                .unwrap()
+                .contains("column ivar holds lists of Decimal128")
+        );
         // Single numbers are no errors of pixels.
         let b = b.project(&[0, 1]).unwrap();
-        let more = batch(vec![("wave", b.column(0).clone()), ("flux", b.column(1).clone()), ("noise", Arc::new(Float32Array::from(vec![1.0])) as ArrayRef)]);
-        assert!(Spectra::of(&more, &ReadOptions::default()).unwrap().row(0).unwrap().ivar_estimated);
+        let more = batch(vec![
+            ("wave", b.column(0).clone()),
+            ("flux", b.column(1).clone()),
+            ("noise", Arc::new(Float32Array::from(vec![1.0])) as ArrayRef),
+        ]);
+        assert!(
+            Spectra::of(&more, &ReadOptions::default())
+                .unwrap()
+                .row(0)
+                .unwrap()
+                .ivar_estimated
+        );
     }
 }

@@ -6,15 +6,30 @@ use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row};
 use crate::fits::Fits;
 
-pub(super) const FORMAT: Format = Format { name: "DESI", about: "DESI spectra-*, coadd-* (healpix, tile, cumulative), stacks, MaNGA LOGRSS", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "DESI",
+    about: "DESI spectra-*, coadd-* (healpix, tile, cumulative), stacks, MaNGA LOGRSS",
+    recognise,
+    read,
+};
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Fits(f) = content else { return None };
-    let cameras: Vec<&str> = ["B", "R", "Z", "BRZ"].into_iter().filter(|c| camera(f, c).is_some()).collect();
+    let Content::Fits(f) = content else {
+        return None;
+    };
+    let cameras: Vec<&str> = ["B", "R", "Z", "BRZ"]
+        .into_iter()
+        .filter(|c| camera(f, c).is_some())
+        .collect();
     if !cameras.is_empty() {
-        return Some(format!("HDUs {}_WAVELENGTH, _FLUX and _IVAR", cameras.join(", ")));
+        return Some(format!(
+            "HDUs {}_WAVELENGTH, _FLUX and _IVAR",
+            cameras.join(", ")
+        ));
     }
-    let stack = ["WAVE", "FLUX", "IVAR"].iter().all(|n| f.named(n).is_some_and(|i| f.image(i).is_ok()));
+    let stack = ["WAVE", "FLUX", "IVAR"]
+        .iter()
+        .all(|n| f.named(n).is_some_and(|i| f.image(i).is_ok()));
     stack.then(|| "HDUs WAVE, FLUX and IVAR".into())
 }
 
@@ -26,21 +41,42 @@ struct Camera {
 }
 
 fn camera(f: &Fits, name: &str) -> Option<Camera> {
-    let part = |p: &str| f.named(&format!("{name}_{p}")).filter(|i| f.image(*i).is_ok());
+    let part = |p: &str| {
+        f.named(&format!("{name}_{p}"))
+            .filter(|i| f.image(*i).is_ok())
+    };
     // A mask that is there but cannot be decoded is an error when read, not an empty mask.
-    Some(Camera { wave: part("WAVELENGTH")?, flux: part("FLUX")?, ivar: part("IVAR")?, mask: f.named(&format!("{name}_MASK")) })
+    Some(Camera {
+        wave: part("WAVELENGTH")?,
+        flux: part("FLUX")?,
+        ivar: part("IVAR")?,
+        mask: f.named(&format!("{name}_MASK")),
+    })
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Fits(f) = content else { return Err("it is no FITS file".into()) };
-    let mut cameras: Vec<Camera> = ["B", "R", "Z", "BRZ"].iter().filter_map(|c| camera(f, c)).collect();
+    let Content::Fits(f) = content else {
+        return Err("it is no FITS file".into());
+    };
+    let mut cameras: Vec<Camera> = ["B", "R", "Z", "BRZ"]
+        .iter()
+        .filter_map(|c| camera(f, c))
+        .collect();
     if cameras.is_empty() {
         let named = |n: &str| f.named(n).ok_or(format!("HDU {n} is missing"));
-        cameras.push(Camera { wave: named("WAVE")?, flux: named("FLUX")?, ivar: named("IVAR")?, mask: f.named("MASK").filter(|i| f.image(*i).is_ok()) });
+        cameras.push(Camera {
+            wave: named("WAVE")?,
+            flux: named("FLUX")?,
+            ivar: named("IVAR")?,
+            mask: f.named("MASK").filter(|i| f.image(*i).is_ok()),
+        });
     }
     let image = |hdu: usize| f.image(hdu).map_err(|e| e.to_string());
     let rows = image(cameras[0].flux)?.rows();
-    let waves: Vec<Vec<f64>> = cameras.iter().map(|c| image(c.wave).map(|i| i.row(0))).collect::<Result<_, _>>()?;
+    let waves: Vec<Vec<f64>> = cameras
+        .iter()
+        .map(|c| image(c.wave).map(|i| i.row(0)))
+        .collect::<Result<_, _>>()?;
     let fibres = f.named("FIBERMAP").and_then(|i| f.table(i).ok());
     let mut out = Vec::new();
     for row in 0..rows {
@@ -50,10 +86,18 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             let mut ivar = image(c.ivar)?.row(row);
             if let Some(m) = c.mask {
                 let mask = image(m)?.row(row);
-                ivar.iter_mut().zip(&mask).filter(|(_, m)| **m != 0.0).for_each(|(v, _)| *v = 0.0);
+                ivar.iter_mut()
+                    .zip(&mask)
+                    .filter(|(_, m)| **m != 0.0)
+                    .for_each(|(v, _)| *v = 0.0);
             }
             if flux.len() != wave.len() || ivar.len() != wave.len() {
-                return Err(format!("HDU {} row {row} has {} pixels, its wavelength HDU {}", c.flux, flux.len(), wave.len()));
+                return Err(format!(
+                    "HDU {} row {row} has {} pixels, its wavelength HDU {}",
+                    c.flux,
+                    flux.len(),
+                    wave.len()
+                ));
             }
             arms.push((wave.as_slice(), flux, ivar));
         }
@@ -63,28 +107,42 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             wave_unit: "Angstrom".into(),
             wave_name: "wavelength".into(),
             flux,
-            flux_unit: f.hdus[cameras[0].flux].header.str("BUNIT").unwrap_or("10**-17 erg/(s cm2 Angstrom)").to_owned(),
+            flux_unit: f.hdus[cameras[0].flux]
+                .header
+                .str("BUNIT")
+                .unwrap_or("10**-17 erg/(s cm2 Angstrom)")
+                .to_owned(),
             noise: Noise::Ivar(ivar),
             bad: vec![],
             medium: (Medium::Vacuum, "DESI convention".into()),
         };
-        let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string()).map(|mut s| {
-            if cameras.len() > 1 {
-                s.provenance.push(format!("{} cameras joined by inverse variance", cameras.len()));
-            }
-            if let Some(t) = &fibres {
-                s.object_id = t.identifier("TARGETID", row).unwrap_or_default();
-                s.ra = t.scalar("TARGET_RA", row).unwrap_or(f64::NAN);
-                s.dec = t.scalar("TARGET_DEC", row).unwrap_or(f64::NAN);
-                for key in ["OBJTYPE", "FIBER", "COADD_FIBERSTATUS", "TILEID"] {
-                    if let Some(v) = t.identifier(key, row) {
-                        s.meta.push((key.to_lowercase(), v));
+        let spectrum = pixels
+            .into_spectrum(&context.options)
+            .map_err(|e| e.to_string())
+            .map(|mut s| {
+                if cameras.len() > 1 {
+                    s.provenance.push(format!(
+                        "{} cameras joined by inverse variance",
+                        cameras.len()
+                    ));
+                }
+                if let Some(t) = &fibres {
+                    s.object_id = t.identifier("TARGETID", row).unwrap_or_default();
+                    s.ra = t.scalar("TARGET_RA", row).unwrap_or(f64::NAN);
+                    s.dec = t.scalar("TARGET_DEC", row).unwrap_or(f64::NAN);
+                    for key in ["OBJTYPE", "FIBER", "COADD_FIBERSTATUS", "TILEID"] {
+                        if let Some(v) = t.identifier(key, row) {
+                            s.meta.push((key.to_lowercase(), v));
+                        }
                     }
                 }
-            }
-            s
+                s
+            });
+        out.push(Row {
+            hdu: cameras[0].flux,
+            row,
+            spectrum,
         });
-        out.push(Row { hdu: cameras[0].flux, row, spectrum });
     }
     Ok(out)
 }
@@ -105,9 +163,15 @@ pub(super) fn join(arms: &[(&[f64], Vec<f64>, Vec<f64>)]) -> (Vec<f64>, Vec<f64>
             ivar.extend_from_slice(v);
             continue;
         }
-        let step = wave.len().checked_sub(2).map_or(1.0, |i| (last - wave[i]).abs().max(1e-6));
+        let step = wave
+            .len()
+            .checked_sub(2)
+            .map_or(1.0, |i| (last - wave[i]).abs().max(1e-6));
         let start = wave.partition_point(|x| *x < first - 0.01 * step);
-        let aligned = wave[start..].iter().zip(*w).all(|(a, b)| (a - b).abs() < 0.01 * step);
+        let aligned = wave[start..]
+            .iter()
+            .zip(*w)
+            .all(|(a, b)| (a - b).abs() < 0.01 * step);
         if aligned {
             let shared = wave.len() - start;
             for i in 0..shared.min(w.len()) {
@@ -146,15 +210,24 @@ mod tests {
     fn cameras_join_by_inverse_variance() {
         let b: Vec<f64> = (0..11).map(f64::from).collect();
         let r: Vec<f64> = (8..20).map(f64::from).collect();
-        let (w, f, v) = join(&[(&b, vec![1.0; 11], vec![1.0; 11]), (&r, vec![4.0; 12], vec![3.0; 12])]);
+        let (w, f, v) = join(&[
+            (&b, vec![1.0; 11], vec![1.0; 11]),
+            (&r, vec![4.0; 12], vec![3.0; 12]),
+        ]);
         assert_eq!(w, (0..20).map(f64::from).collect::<Vec<_>>());
         assert_eq!((f[7], f[9], f[12]), (1.0, 3.25, 4.0));
         assert_eq!((v[7], v[9], v[12]), (1.0, 4.0, 3.0));
         // Not aligned: cut in the middle, still ascending; a dead camera leaves the other.
         let r2: Vec<f64> = r.iter().map(|x| x + 0.4).collect();
-        let (w, ..) = join(&[(&b, vec![1.0; 11], vec![1.0; 11]), (&r2, vec![4.0; 12], vec![3.0; 12])]);
+        let (w, ..) = join(&[
+            (&b, vec![1.0; 11], vec![1.0; 11]),
+            (&r2, vec![4.0; 12], vec![3.0; 12]),
+        ]);
         assert!(w.is_sorted_by(|a, b| a < b));
-        let (_, f, _) = join(&[(&b, vec![f64::NAN; 11], vec![0.0; 11]), (&r, vec![4.0; 12], vec![3.0; 12])]);
+        let (_, f, _) = join(&[
+            (&b, vec![f64::NAN; 11], vec![0.0; 11]),
+            (&r, vec![4.0; 12], vec![3.0; 12]),
+        ]);
         assert_eq!(f[9], 4.0);
     }
 }

@@ -6,25 +6,38 @@ use super::image::header_wavelengths;
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
 
-pub(super) const FORMAT: Format = Format { name: "Marz", about: "AAOmega/2dF/OzDES/Marz: primary flux, VARIANCE, WAVELENGTH, FIBRES", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "Marz",
+    about: "AAOmega/2dF/OzDES/Marz: primary flux, VARIANCE, WAVELENGTH, FIBRES",
+    recognise,
+    read,
+};
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Fits(f) = content else { return None };
+    let Content::Fits(f) = content else {
+        return None;
+    };
     let flux = f.image(0).ok()?;
     let variance = f.image(f.named("VARIANCE")?).ok()?;
     let many = f.named("FIBRES").is_some() || flux.rows() > 1;
-    (many && flux.axes == variance.axes && flux.axes.len() <= 2).then(|| "primary image with a VARIANCE HDU of the same shape, fibres in rows".into())
+    (many && flux.axes == variance.axes && flux.axes.len() <= 2)
+        .then(|| "primary image with a VARIANCE HDU of the same shape, fibres in rows".into())
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Fits(f) = content else { return Err("it is no FITS file".into()) };
+    let Content::Fits(f) = content else {
+        return Err("it is no FITS file".into());
+    };
     let image = |hdu: usize| f.image(hdu).map_err(|e| e.to_string());
     let h = &f.hdus[0].header;
     let flux = image(0)?;
     let variance = image(f.named("VARIANCE").ok_or("HDU VARIANCE is missing")?)?;
     let wavelength = f.named("WAVELENGTH").map(image).transpose()?;
     let fibres = f.named("FIBRES").and_then(|i| f.table(i).ok());
-    let medium = medium_of(h).unwrap_or((Medium::Air, "no VACUUM keyword: air, as Marz takes it".to_owned()));
+    let medium = medium_of(h).unwrap_or((
+        Medium::Air,
+        "no VACUUM keyword: air, as Marz takes it".to_owned(),
+    ));
     let mut out = Vec::new();
     for row in 0..flux.rows() {
         let (wave, wave_unit) = match &wavelength {
@@ -41,21 +54,28 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             bad: vec![],
             medium: medium.clone(),
         };
-        let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string()).map(|mut s| {
-            if let Some(t) = &fibres {
-                s.object_id = t.text("NAME", row).unwrap_or_default();
-                s.ra = t.scalar("RA", row).map_or(f64::NAN, f64::to_degrees);
-                s.dec = t.scalar("DEC", row).map_or(f64::NAN, f64::to_degrees);
-                if let Some(kind) = t.text("TYPE", row) {
-                    s.meta.push(("type".into(), kind));
+        let spectrum = pixels
+            .into_spectrum(&context.options)
+            .map_err(|e| e.to_string())
+            .map(|mut s| {
+                if let Some(t) = &fibres {
+                    s.object_id = t.text("NAME", row).unwrap_or_default();
+                    s.ra = t.scalar("RA", row).map_or(f64::NAN, f64::to_degrees);
+                    s.dec = t.scalar("DEC", row).map_or(f64::NAN, f64::to_degrees);
+                    if let Some(kind) = t.text("TYPE", row) {
+                        s.meta.push(("type".into(), kind));
+                    }
                 }
-            }
-            if s.object_id.is_empty() && flux.rows() > 1 {
-                s.object_id = format!("{}#{row}", super::stem(context.path));
-            }
-            s
+                if s.object_id.is_empty() && flux.rows() > 1 {
+                    s.object_id = format!("{}#{row}", super::stem(context.path));
+                }
+                s
+            });
+        out.push(Row {
+            hdu: 0,
+            row,
+            spectrum,
         });
-        out.push(Row { hdu: 0, row, spectrum });
     }
     Ok(out)
 }

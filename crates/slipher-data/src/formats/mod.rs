@@ -96,13 +96,22 @@ pub struct FileSpectra {
 /// If the file cannot be read, or is no format Slipher knows: the message says what was seen and expected.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError> {
     let file = path.display().to_string();
-    let bytes = read_bytes(path).map_err(|source| ReadError::Fits { file: file.clone(), source })?;
-    let refuse = |why: String| ReadError::Content { file: file.clone(), why };
+    let bytes = read_bytes(path).map_err(|source| ReadError::Fits {
+        file: file.clone(),
+        source,
+    })?;
+    let refuse = |why: String| ReadError::Content {
+        file: file.clone(),
+        why,
+    };
     if bytes.is_empty() {
         return Err(refuse("the file is empty".into()));
     }
     let content = if bytes.starts_with(b"SIMPLE") {
-        Content::Fits(Fits::parse(bytes).map_err(|source| ReadError::Fits { file: file.clone(), source })?)
+        Content::Fits(Fits::parse(bytes).map_err(|source| ReadError::Fits {
+            file: file.clone(),
+            source,
+        })?)
     } else if bytes.starts_with(b"PAR1") {
         Content::Parquet(bytes.into())
     } else if bytes.starts_with(&HDF5) {
@@ -110,10 +119,15 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
     } else {
         Content::Text(text_of(bytes).map_err(refuse)?)
     };
-    let context = Context { path, options: *options };
+    let context = Context {
+        path,
+        options: *options,
+    };
     for format in FORMATS {
         if let Some(because) = (format.recognise)(&content) {
-            let mut rows = (format.read)(&content, &context).map_err(|why| refuse(format!("looks like {} ({because}), but {why}", format.name)))?;
+            let mut rows = (format.read)(&content, &context).map_err(|why| {
+                refuse(format!("looks like {} ({because}), but {why}", format.name))
+            })?;
             for r in &mut rows {
                 if let Ok(s) = &mut r.spectrum {
                     s.origin.file.clone_from(&file);
@@ -124,7 +138,11 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
                     }
                 }
             }
-            return Ok(FileSpectra { format: format.name, because, rows });
+            return Ok(FileSpectra {
+                format: format.name,
+                because,
+                rows,
+            });
         }
     }
     Err(refuse(describe(&content)))
@@ -138,12 +156,16 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
         return Err("is a zip archive (or .npz): unpack it first".into());
     }
     if bytes.starts_with(&[0x1f, 0x9d]) {
-        return Err("is compressed with Unix 'compress' (.Z): run 'uncompress' or repack it with gzip".into());
+        return Err(
+            "is compressed with Unix 'compress' (.Z): run 'uncompress' or repack it with gzip"
+                .into(),
+        );
     }
     if bytes.iter().take(4096).any(|b| *b == 0) {
         return Err("is neither FITS (it does not begin with 'SIMPLE') nor text".into());
     }
-    String::from_utf8(bytes).or_else(|e| Ok(e.into_bytes().iter().map(|b| char::from(*b)).collect()))
+    String::from_utf8(bytes)
+        .or_else(|e| Ok(e.into_bytes().iter().map(|b| char::from(*b)).collect()))
 }
 
 /// What was seen instead of a spectrum.
@@ -186,7 +208,10 @@ fn describe(content: &Content) -> String {
 
 /// File name without folders and endings.
 pub(crate) fn stem(path: &Path) -> String {
-    let name = path.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
+    let name = path
+        .file_name()
+        .map(|n| n.to_string_lossy().into_owned())
+        .unwrap_or_default();
     let name = name.strip_suffix(".gz").unwrap_or(&name);
     name.rsplit_once('.').map_or(name, |(s, _)| s).to_owned()
 }
@@ -201,7 +226,11 @@ pub(crate) fn degrees(h: &Header, key: &str, hours: bool) -> Option<f64> {
     let first: f64 = parts.next()?.parse().ok()?;
     let minutes: f64 = parts.next()?.parse().ok()?;
     let seconds: f64 = parts.next().and_then(|p| p.parse().ok()).unwrap_or(0.0);
-    let sign = if text.trim_start().starts_with('-') { -1.0 } else { 1.0 };
+    let sign = if text.trim_start().starts_with('-') {
+        -1.0
+    } else {
+        1.0
+    };
     let value = sign * (first.abs() + minutes / 60.0 + seconds / 3600.0);
     Some(if hours { value * 15.0 } else { value })
 }
@@ -209,15 +238,27 @@ pub(crate) fn degrees(h: &Header, key: &str, hours: bool) -> Option<f64> {
 /// Medium of the wavelengths by what a header says: VACUUM, AIRORVAC, CTYPE1 of AWAV or WAVE.
 pub(crate) fn medium_of(h: &Header) -> Option<(Medium, String)> {
     if let Some(v) = h.bool("VACUUM") {
-        return Some((if v { Medium::Vacuum } else { Medium::Air }, format!("VACUUM = {v}")));
+        return Some((
+            if v { Medium::Vacuum } else { Medium::Air },
+            format!("VACUUM = {v}"),
+        ));
     }
     let word = h.str("AIRORVAC").map(str::to_lowercase).unwrap_or_default();
     if word.starts_with("vac") || word.starts_with("air") {
-        return Some((if word.starts_with("air") { Medium::Air } else { Medium::Vacuum }, format!("AIRORVAC = {word}")));
+        return Some((
+            if word.starts_with("air") {
+                Medium::Air
+            } else {
+                Medium::Vacuum
+            },
+            format!("AIRORVAC = {word}"),
+        ));
     }
     match h.str("CTYPE1").unwrap_or_default() {
         c if c.starts_with("AWAV") => Some((Medium::Air, "CTYPE1 = AWAV".into())),
-        c if c.starts_with("WAVE") && !c.eq_ignore_ascii_case("wavelength") => Some((Medium::Vacuum, "CTYPE1 = WAVE".into())),
+        c if c.starts_with("WAVE") && !c.eq_ignore_ascii_case("wavelength") => {
+            Some((Medium::Vacuum, "CTYPE1 = WAVE".into()))
+        }
         _ => None,
     }
 }
@@ -231,7 +272,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (name, bytes, word) in [
             ("empty", &b""[..], "empty"),
-            ("lfs", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+            (
+                "lfs",
+                b"version https://git-lfs.github.com/spec/v1\n",
+                "git lfs pull",
+            ),
             ("zip", b"PK\x03\x04", "zip"),
             ("binary", b"\x00\x01\x02", "neither FITS"),
             ("words", b"hello world\nmore words\n", "hello world"),
@@ -239,14 +284,22 @@ mod tests {
         ] {
             let path = dir.path().join(name);
             std::fs::write(&path, bytes).unwrap();
-            let e = read(&path, &ReadOptions::default()).unwrap_err().to_string();
+            let e = read(&path, &ReadOptions::default())
+                .unwrap_err()
+                .to_string();
             assert!(e.contains(word) && e.contains(name), "{e}");
         }
     }
 
     #[test]
     fn sexagesimal() {
-        let text = format!("{:<80}{:<80}{:<80}{:<2640}", "SIMPLE  =                    T", "RA      = '23:00:44.50'", "DEC     = '-01:30:00'", "END");
+        let text = format!(
+            "{:<80}{:<80}{:<80}{:<2640}",
+            "SIMPLE  =                    T",
+            "RA      = '23:00:44.50'",
+            "DEC     = '-01:30:00'",
+            "END"
+        );
         let f = Fits::parse(text.into_bytes()).unwrap();
         let h = &f.hdus[0].header;
         assert!((degrees(h, "RA", true).unwrap() - 345.185_416_7).abs() < 1e-6);

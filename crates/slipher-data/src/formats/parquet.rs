@@ -17,20 +17,32 @@ pub(super) const FORMAT: Format = Format {
 const BATCH: usize = 1024;
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Parquet(_) = content else { return None };
+    let Content::Parquet(_) = content else {
+        return None;
+    };
     Some("begins with PAR1".into())
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Parquet(bytes) = content else { return Err("it is no Parquet file".into()) };
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| e.to_string())?;
-    let reader = builder.with_batch_size(BATCH).build().map_err(|e| e.to_string())?;
+    let Content::Parquet(bytes) = content else {
+        return Err("it is no Parquet file".into());
+    };
+    let builder =
+        ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| e.to_string())?;
+    let reader = builder
+        .with_batch_size(BATCH)
+        .build()
+        .map_err(|e| e.to_string())?;
     let mut out: Vec<Row> = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|e| e.to_string())?;
         let first = out.len();
         let found = Spectra::of(&batch, &context.options)?;
-        out.par_extend((0..found.rows()).into_par_iter().map(|i| Row { hdu: 0, row: first + i, spectrum: found.row(i) }));
+        out.par_extend((0..found.rows()).into_par_iter().map(|i| Row {
+            hdu: 0,
+            row: first + i,
+            spectrum: found.row(i),
+        }));
     }
     Ok(out)
 }

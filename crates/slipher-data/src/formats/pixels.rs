@@ -59,7 +59,11 @@ impl Pixels {
     ///
     /// # Errors
     /// As [`Spectrum::new`].
-    pub fn into_spectrum_of(mut self, power: i32, options: &ReadOptions) -> Result<Spectrum, BadSpectrum> {
+    pub fn into_spectrum_of(
+        mut self,
+        power: i32,
+        options: &ReadOptions,
+    ) -> Result<Spectrum, BadSpectrum> {
         let mut steps = Vec::new();
         self.convert_to_angstrom(&mut steps)?;
         let (medium, evidence) = match options.medium {
@@ -68,7 +72,9 @@ impl Pixels {
         };
         if medium == Medium::Air {
             self.wave.iter_mut().for_each(|w| *w = air_to_vacuum(*w));
-            steps.push(format!("wavelength: air to vacuum, Ciddor 1996 ({evidence})"));
+            steps.push(format!(
+                "wavelength: air to vacuum, Ciddor 1996 ({evidence})"
+            ));
         } else {
             steps.push(format!("wavelength: vacuum ({evidence})"));
         }
@@ -76,7 +82,10 @@ impl Pixels {
             // f_λ = f_ν c/λ²; the constant only sets the scale.
             let factor: Vec<f64> = self.wave.iter().map(|w| (5000.0 / w).powi(2)).collect();
             scale(&mut self.flux, &mut self.noise, &factor);
-            steps.push(format!("flux: '{}' per frequency to per wavelength, × (5000 Å/λ)²", self.flux_unit));
+            steps.push(format!(
+                "flux: '{}' per frequency to per wavelength, × (5000 Å/λ)²",
+                self.flux_unit
+            ));
             self.flux_unit = format!("{} × (5000 Angstrom/lambda)^2", self.flux_unit);
         }
         self.rescale(power, &mut steps);
@@ -85,10 +94,31 @@ impl Pixels {
         let estimated = self.noise == Noise::Missing;
         let ivar: Vec<f32> = match &self.noise {
             Noise::Ivar(v) => v.iter().map(|x| *x as f32).collect(),
-            Noise::Variance(v) => v.iter().map(|x| if *x > 0.0 { (1.0 / x) as f32 } else { x.min(0.0) as f32 }).collect(),
-            Noise::Sigma(v) => v.iter().map(|x| if *x > 0.0 { (1.0 / (x * x)) as f32 } else { x.min(0.0) as f32 }).collect(),
+            Noise::Variance(v) => v
+                .iter()
+                .map(|x| {
+                    if *x > 0.0 {
+                        (1.0 / x) as f32
+                    } else {
+                        x.min(0.0) as f32
+                    }
+                })
+                .collect(),
+            Noise::Sigma(v) => v
+                .iter()
+                .map(|x| {
+                    if *x > 0.0 {
+                        (1.0 / (x * x)) as f32
+                    } else {
+                        x.min(0.0) as f32
+                    }
+                })
+                .collect(),
             Noise::Missing => {
-                steps.push("errors: none in the file, estimated from the scatter of neighbouring pixels".into());
+                steps.push(
+                    "errors: none in the file, estimated from the scatter of neighbouring pixels"
+                        .into(),
+                );
                 estimate_ivar(&flux)
             }
         };
@@ -101,19 +131,44 @@ impl Pixels {
     }
 
     fn convert_to_angstrom(&mut self, steps: &mut Vec<String>) -> Result<(), BadSpectrum> {
-        let unit = self.wave_unit.to_lowercase().replace(['(', ')', '[', ']', '.', ' '], "");
+        let unit = self
+            .wave_unit
+            .to_lowercase()
+            .replace(['(', ')', '[', ']', '.', ' '], "");
         let name = self.wave_name.to_lowercase();
         let good = || self.wave.iter().copied().filter(|w| w.is_finite());
-        let (lo, hi) = (good().fold(f64::INFINITY, f64::min), good().fold(0.0, f64::max));
-        let logarithmic = unit.contains("log") || name.contains("log") || (unit.is_empty() || unit.starts_with("ang")) && lo > 2.9 && hi < 4.9 && hi - lo < 1.0;
+        let (lo, hi) = (
+            good().fold(f64::INFINITY, f64::min),
+            good().fold(0.0, f64::max),
+        );
+        let logarithmic = unit.contains("log")
+            || name.contains("log")
+            || (unit.is_empty() || unit.starts_with("ang"))
+                && lo > 2.9
+                && hi < 4.9
+                && hi - lo < 1.0;
         let (factor, what) = match unit.as_str() {
             _ if logarithmic => (0.0, "log10 of Angstrom"),
             u if u == "nm" || u.starts_with("nanomet") => (10.0, "nm"),
-            u if ["um", "µm", "mum"].contains(&u) || u.starts_with("micron") || u.starts_with("micromet") => (1e4, "micron"),
+            u if ["um", "µm", "mum"].contains(&u)
+                || u.starts_with("micron")
+                || u.starts_with("micromet") =>
+            {
+                (1e4, "micron")
+            }
             u if u == "m" || u.starts_with("meter") || u.starts_with("metre") => (1e10, "m"),
-            u if u == "mm" || u.contains("hz") || u.contains("ev") || u.contains("cm") || u.contains("km") => (f64::NAN, "unknown"),
+            u if u == "mm"
+                || u.contains("hz")
+                || u.contains("ev")
+                || u.contains("cm")
+                || u.contains("km") =>
+            {
+                (f64::NAN, "unknown")
+            }
             "" | "pixel" if hi < 60.0 => (1e4, "micron (no unit; all below 60)"),
-            "" if hi < 900.0 || (300.0..900.0).contains(&lo) && hi < 3000.0 => (10.0, "nm (no unit; by their size)"),
+            "" if hi < 900.0 || (300.0..900.0).contains(&lo) && hi < 3000.0 => {
+                (10.0, "nm (no unit; by their size)")
+            }
             "" => (1.0, "Angstrom (no unit; by their size)"),
             _ => (1.0, "Angstrom"),
         };
@@ -126,7 +181,10 @@ impl Pixels {
                 self.wave.iter_mut().for_each(|w| *w = w.exp());
             } else {
                 // A wavelength that is not a number stays none.
-                self.wave.iter_mut().filter(|w| !w.is_finite()).for_each(|w| *w = f64::NAN);
+                self.wave
+                    .iter_mut()
+                    .filter(|w| !w.is_finite())
+                    .for_each(|w| *w = f64::NAN);
                 exp10(&mut self.wave);
             }
         } else if factor != 1.0 {
@@ -145,7 +203,11 @@ impl Pixels {
         }
         let factor = vec![10f64.powi(-power); self.flux.len()];
         scale(&mut self.flux, &mut self.noise, &factor);
-        let unit = if self.flux_unit.is_empty() { "unstated unit" } else { &self.flux_unit };
+        let unit = if self.flux_unit.is_empty() {
+            "unstated unit"
+        } else {
+            &self.flux_unit
+        };
         steps.push(format!("flux: × 1e{} ", -power));
         self.flux_unit = format!("1e{power} {unit}");
     }
@@ -153,12 +215,20 @@ impl Pixels {
 
 /// Power of ten of the typical flux; 0 where single precision takes it as it is.
 pub fn power_of_ten<'a>(flux: impl IntoIterator<Item = &'a f64>) -> i32 {
-    let mut size: Vec<f64> = flux.into_iter().filter(|f| f.is_finite() && **f != 0.0).map(|f| f.abs()).collect();
+    let mut size: Vec<f64> = flux
+        .into_iter()
+        .filter(|f| f.is_finite() && **f != 0.0)
+        .map(|f| f.abs())
+        .collect();
     if size.is_empty() {
         return 0;
     }
     let middle = size.len() / 2;
-    let power = size.select_nth_unstable_by(middle, f64::total_cmp).1.log10().floor() as i32;
+    let power = size
+        .select_nth_unstable_by(middle, f64::total_cmp)
+        .1
+        .log10()
+        .floor() as i32;
     if (-6..=6).contains(&power) { 0 } else { power }
 }
 
@@ -178,7 +248,15 @@ fn scale(flux: &mut [f64], noise: &mut Noise, factor: &[f64]) {
 }
 
 /// Names of columns that say what an object is, by row.
-pub const ID: &[&str] = &["object_id", "targetid", "objid", "source_id", "specid", "name", "id"];
+pub const ID: &[&str] = &[
+    "object_id",
+    "targetid",
+    "objid",
+    "source_id",
+    "specid",
+    "name",
+    "id",
+];
 pub const RA: &[&str] = &["ra", "target_ra", "plug_ra"];
 pub const DEC: &[&str] = &["dec", "target_dec", "plug_dec"];
 pub const CLASS: &[&str] = &["spectype", "class"];
@@ -243,7 +321,17 @@ const NAMES: [(Role, &[&str]); 6] = [
             "f",
         ],
     ),
-    (Role::Ivar, &["ivar", "inversevariance", "invvar", "fluxivar", "inversevar", "invvariance"]),
+    (
+        Role::Ivar,
+        &[
+            "ivar",
+            "inversevariance",
+            "invvar",
+            "fluxivar",
+            "inversevar",
+            "invvariance",
+        ],
+    ),
     (
         Role::Sigma,
         &[
@@ -274,15 +362,25 @@ const NAMES: [(Role, &[&str]); 6] = [
             "errs",
         ],
     ),
-    (Role::Variance, &["var", "variance", "fluxvar", "fluxvariance"]),
+    (
+        Role::Variance,
+        &["var", "variance", "fluxvar", "fluxvariance"],
+    ),
     (Role::Mask, &["mask", "bad", "badpix", "dq", "badpixel"]),
 ];
 
 /// Role of a column name, if it has one.
 pub fn role(name: &str) -> Option<Role> {
     let plain = name.split(['(', '[']).next().unwrap_or_default();
-    let key: String = plain.to_lowercase().chars().filter(|c| !"_- .".contains(*c)).collect();
-    NAMES.iter().find(|(_, names)| names.contains(&key.as_str())).map(|(r, _)| *r)
+    let key: String = plain
+        .to_lowercase()
+        .chars()
+        .filter(|c| !"_- .".contains(*c))
+        .collect();
+    NAMES
+        .iter()
+        .find(|(_, names)| names.contains(&key.as_str()))
+        .map(|(r, _)| *r)
 }
 
 /// Names that [`role`] knows for wavelength, for messages.
@@ -310,21 +408,37 @@ mod tests {
 
     #[test]
     fn units_are_read_or_recognised() {
-        for (scale, unit) in [(1.0, "Angstrom"), (0.1, "nm"), (1e-4, "um"), (1e-4, ""), (0.1, "nm"), (1.0, "")] {
-            let wave = (0..50).map(|i| (4000.0 + 10.0 * f64::from(i)) * scale).collect();
-            let s = pixels(wave, unit).into_spectrum(&ReadOptions::default()).unwrap();
+        for (scale, unit) in [
+            (1.0, "Angstrom"),
+            (0.1, "nm"),
+            (1e-4, "um"),
+            (1e-4, ""),
+            (0.1, "nm"),
+            (1.0, ""),
+        ] {
+            let wave = (0..50)
+                .map(|i| (4000.0 + 10.0 * f64::from(i)) * scale)
+                .collect();
+            let s = pixels(wave, unit)
+                .into_spectrum(&ReadOptions::default())
+                .unwrap();
             assert!((s.wave[49] - 4490.0).abs() < 1e-6, "{unit}: {}", s.wave[49]);
             assert!((s.median_snr() - 20.0).abs() < 0.01);
             assert!(s.flux_unit.starts_with("1e-18"));
         }
         let wave = (0..50).map(|i| 3.6 + 1e-4 * f64::from(i)).collect();
-        let s = pixels(wave, "").into_spectrum(&ReadOptions::default()).unwrap();
+        let s = pixels(wave, "")
+            .into_spectrum(&ReadOptions::default())
+            .unwrap();
         assert!((s.wave[0] - 10f64.powf(3.6)).abs() < 1e-6);
     }
 
     #[test]
     fn jansky_becomes_per_wavelength_and_air_vacuum() {
-        let mut p = pixels((0..50).map(|i| 5000.0 + 100.0 * f64::from(i)).collect(), "Angstrom");
+        let mut p = pixels(
+            (0..50).map(|i| 5000.0 + 100.0 * f64::from(i)).collect(),
+            "Angstrom",
+        );
         p.flux_unit = "nJy".into();
         p.flux = vec![1.0; 50];
         p.noise = Noise::Missing;

@@ -55,14 +55,39 @@ fn meaning(f: &Fits, hdu: usize) -> Option<Rows> {
         return None;
     }
     let rows = image.rows();
-    let named = |i: usize| h.str(&format!("ROW{}", i + 1)).or(h.str(&format!("ARRAY{}", i + 1))).map(|s| s.trim().to_lowercase());
-    let of = |names: &[&str]| (0..rows.min(10)).find(|i| named(*i).is_some_and(|n| names.contains(&n.as_str())));
-    if let (Some(flux), Some(noise)) = (of(&["spectrum", "flux"]), of(&["error", "stdev", "sigma", "variance"])) {
-        let kind = if named(noise).as_deref() == Some("variance") { Kind::Variance } else { Kind::Sigma };
-        return Some(Rows::One { flux, noise: (noise, kind), wave: None, mask: None, what: "ROW1, ROW2 … name the rows" });
+    let named = |i: usize| {
+        h.str(&format!("ROW{}", i + 1))
+            .or(h.str(&format!("ARRAY{}", i + 1)))
+            .map(|s| s.trim().to_lowercase())
+    };
+    let of = |names: &[&str]| {
+        (0..rows.min(10)).find(|i| named(*i).is_some_and(|n| names.contains(&n.as_str())))
+    };
+    if let (Some(flux), Some(noise)) = (
+        of(&["spectrum", "flux"]),
+        of(&["error", "stdev", "sigma", "variance"]),
+    ) {
+        let kind = if named(noise).as_deref() == Some("variance") {
+            Kind::Variance
+        } else {
+            Kind::Sigma
+        };
+        return Some(Rows::One {
+            flux,
+            noise: (noise, kind),
+            wave: None,
+            mask: None,
+            what: "ROW1, ROW2 … name the rows",
+        });
     }
     if h.str("IMAGE").is_some_and(|v| v.trim() == "SPECTRUM") && rows == 3 {
-        return Some(Rows::One { flux: 0, noise: (1, Kind::Variance), wave: None, mask: None, what: "IMAGE = SPECTRUM with three rows, as 2dFGRS" });
+        return Some(Rows::One {
+            flux: 0,
+            noise: (1, Kind::Variance),
+            wave: None,
+            mask: None,
+            what: "IMAGE = SPECTRUM with three rows, as 2dFGRS",
+        });
     }
     let telescope = h.str("TELESCOP").unwrap_or_default();
     if telescope.starts_with("LAMOST") && (3..=5).contains(&rows) {
@@ -77,19 +102,32 @@ fn meaning(f: &Fits, hdu: usize) -> Option<Rows> {
     if h.float("COEFF0").is_none() || h.float("COEFF1").is_none() {
         return None;
     }
-    let plate = f.hdus.len() > 2 && hdu == 0 && f.image(1).is_ok_and(|v| v.axes == image.axes) && f.image(2).is_ok_and(|v| v.axes == image.axes);
+    let plate = f.hdus.len() > 2
+        && hdu == 0
+        && f.image(1).is_ok_and(|v| v.axes == image.axes)
+        && f.image(2).is_ok_and(|v| v.axes == image.axes);
     match rows {
         _ if plate => Some(Rows::Plate),
-        4 | 5 => Some(Rows::One { flux: 0, noise: (2, Kind::Sigma), wave: None, mask: Some(3), what: "COEFF0 with five rows, as spSpec" }),
+        4 | 5 => Some(Rows::One {
+            flux: 0,
+            noise: (2, Kind::Sigma),
+            wave: None,
+            mask: Some(3),
+            what: "COEFF0 with five rows, as spSpec",
+        }),
         _ => None,
     }
 }
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Fits(f) = content else { return None };
+    let Content::Fits(f) = content else {
+        return None;
+    };
     let (hdu, rows) = layout(f)?;
     Some(match rows {
-        Rows::Plate => "COEFF0, and HDUs 1 and 2 of the shape of the primary image, as spPlate".into(),
+        Rows::Plate => {
+            "COEFF0, and HDUs 1 and 2 of the shape of the primary image, as spPlate".into()
+        }
         Rows::One { what, .. } => format!("HDU {hdu}: {what}"),
     })
 }
@@ -97,19 +135,30 @@ fn recognise(content: &Content) -> Option<String> {
 /// Wavelengths by COEFF0 and COEFF1, or by CRVAL1.
 fn wavelengths(h: &Header, n: usize) -> Result<(Vec<f64>, String), String> {
     match (h.float("COEFF0"), h.float("COEFF1")) {
-        (Some(a), Some(b)) => Ok(((0..n).map(|i| a + b * i as f64).collect(), "log(Angstrom)".into())),
+        (Some(a), Some(b)) => Ok((
+            (0..n).map(|i| a + b * i as f64).collect(),
+            "log(Angstrom)".into(),
+        )),
         _ => header_wavelengths(h, n),
     }
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Fits(f) = content else { return Err("it is no FITS file".into()) };
+    let Content::Fits(f) = content else {
+        return Err("it is no FITS file".into());
+    };
     let (hdu, rows) = layout(f).ok_or("its layout changed while reading")?;
     let image = f.image(hdu).map_err(|e| e.to_string())?;
     let h = &f.hdus[hdu].header;
     match rows {
         Rows::Plate => plate(f, h, &image, context),
-        Rows::One { flux, noise, wave, mask, .. } => {
+        Rows::One {
+            flux,
+            noise,
+            wave,
+            mask,
+            ..
+        } => {
             let values = image.row(noise.0);
             let noise = match noise.1 {
                 Kind::Sigma => Noise::Sigma(values),
@@ -120,10 +169,34 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                 Some(r) => (image.row(r), "Angstrom".to_owned()),
                 None => wavelengths(h, image.width())?,
             };
-            let bad = mask.map(|m| image.row(m).iter().map(|v| (*v as i64) & REJECTED != 0).collect()).unwrap_or_default();
-            let pixels = Pixels { wave, wave_unit, wave_name: "wavelength".into(), flux: image.row(flux), flux_unit: unit(h), noise, bad, medium: medium(h) };
-            let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string()).map(|s| identify(h, s));
-            Ok(vec![Row { hdu, row: 0, spectrum }])
+            let bad = mask
+                .map(|m| {
+                    image
+                        .row(m)
+                        .iter()
+                        .map(|v| (*v as i64) & REJECTED != 0)
+                        .collect()
+                })
+                .unwrap_or_default();
+            let pixels = Pixels {
+                wave,
+                wave_unit,
+                wave_name: "wavelength".into(),
+                flux: image.row(flux),
+                flux_unit: unit(h),
+                noise,
+                bad,
+                medium: medium(h),
+            };
+            let spectrum = pixels
+                .into_spectrum(&context.options)
+                .map_err(|e| e.to_string())
+                .map(|s| identify(h, s));
+            Ok(vec![Row {
+                hdu,
+                row: 0,
+                spectrum,
+            }])
         }
     }
 }
@@ -136,7 +209,14 @@ fn unit(h: &Header) -> String {
 fn medium(h: &Header) -> (Medium, String) {
     medium_of(h).unwrap_or_else(|| {
         let survey = h.float("COEFF0").is_some();
-        if survey { (Medium::Vacuum, "SDSS convention".into()) } else { (Medium::Air, "assumed: AAT convention; --vacuum changes it".into()) }
+        if survey {
+            (Medium::Vacuum, "SDSS convention".into())
+        } else {
+            (
+                Medium::Air,
+                "assumed: AAT convention; --vacuum changes it".into(),
+            )
+        }
     })
 }
 
@@ -144,10 +224,22 @@ fn identify(h: &Header, mut s: Spectrum) -> Spectrum {
     let number = |key: &str| h.int(key);
     s.object_id = match (number("PLATEID"), number("MJD"), number("FIBERID")) {
         (Some(p), Some(m), Some(x)) => format!("{p:04}-{m}-{x:04}"),
-        _ => ["SPECID", "OBSID", "DESIG", "OBJECT", "NAME"].iter().find_map(|k| h.str(k)).unwrap_or_default().trim().to_owned(),
+        _ => ["SPECID", "OBSID", "DESIG", "OBJECT", "NAME"]
+            .iter()
+            .find_map(|k| h.str(k))
+            .unwrap_or_default()
+            .trim()
+            .to_owned(),
     };
-    let place = |keys: [&str; 3], hours: bool| keys.iter().find_map(|k| degrees(h, k, hours)).unwrap_or(f64::NAN);
-    (s.ra, s.dec) = (place(["RAOBJ", "RA_OBS", "RA"], true), place(["DECOBJ", "DEC_OBS", "DEC"], false));
+    let place = |keys: [&str; 3], hours: bool| {
+        keys.iter()
+            .find_map(|k| degrees(h, k, hours))
+            .unwrap_or(f64::NAN)
+    };
+    (s.ra, s.dec) = (
+        place(["RAOBJ", "RA_OBS", "RA"], true),
+        place(["DECOBJ", "DEC_OBS", "DEC"], false),
+    );
     // SPEC_CLN: 1 star, 2 galaxy, 3 quasar, 4 distant quasar, 6 late star.
     let class = match number("SPEC_CLN") {
         Some(1 | 6) => Some("STAR".to_owned()),
@@ -156,15 +248,27 @@ fn identify(h: &Header, mut s: Spectrum) -> Spectrum {
         _ => h.str("CLASS").map(|c| c.trim().to_uppercase()),
     };
     if let (Some(z), Some(spectype)) = (h.float("Z"), class) {
-        s.truth = Some(Truth { z, spectype, zwarn: number("Z_WARNIN").unwrap_or(0) });
+        s.truth = Some(Truth {
+            z,
+            spectype,
+            zwarn: number("Z_WARNIN").unwrap_or(0),
+        });
     }
     s
 }
 
 fn plate(f: &Fits, h: &Header, flux: &Image, context: &Context) -> Result<Vec<Row>, String> {
-    let (ivar, mask) = (f.image(1).map_err(|e| e.to_string())?, f.image(2).map_err(|e| e.to_string())?);
+    let (ivar, mask) = (
+        f.image(1).map_err(|e| e.to_string())?,
+        f.image(2).map_err(|e| e.to_string())?,
+    );
     let (wave, wave_unit) = wavelengths(h, flux.width())?;
-    let plug = f.hdus.iter().enumerate().filter_map(|(i, _)| f.table(i).ok()).find(|t| t.column("FIBERID").is_some());
+    let plug = f
+        .hdus
+        .iter()
+        .enumerate()
+        .filter_map(|(i, _)| f.table(i).ok())
+        .find(|t| t.column("FIBERID").is_some());
     let fibre = |row: usize| {
         let pixels = Pixels {
             wave: wave.clone(),
@@ -173,22 +277,40 @@ fn plate(f: &Fits, h: &Header, flux: &Image, context: &Context) -> Result<Vec<Ro
             flux: flux.row(row),
             flux_unit: unit(h),
             noise: Noise::Ivar(ivar.row(row)),
-            bad: mask.row(row).iter().map(|v| (*v as i64) & REJECTED != 0).collect(),
+            bad: mask
+                .row(row)
+                .iter()
+                .map(|v| (*v as i64) & REJECTED != 0)
+                .collect(),
             medium: medium(h),
         };
-        let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string()).map(|mut s| {
-            let id = plug.as_ref().and_then(|t| t.integer("FIBERID", row)).unwrap_or(row as i128 + 1);
-            s.object_id = match (h.int("PLATEID"), h.int("MJD")) {
-                (Some(p), Some(m)) => format!("{p:04}-{m}-{id:04}"),
-                _ => format!("{}#{id}", super::stem(context.path)),
-            };
-            if let Some(t) = &plug {
-                (s.ra, s.dec) = (t.scalar("RA", row).unwrap_or(f64::NAN), t.scalar("DEC", row).unwrap_or(f64::NAN));
-                s.meta.extend(t.text("OBJTYPE", row).map(|v| ("objtype".to_owned(), v)));
-            }
-            s
-        });
-        Row { hdu: 0, row, spectrum }
+        let spectrum = pixels
+            .into_spectrum(&context.options)
+            .map_err(|e| e.to_string())
+            .map(|mut s| {
+                let id = plug
+                    .as_ref()
+                    .and_then(|t| t.integer("FIBERID", row))
+                    .unwrap_or(row as i128 + 1);
+                s.object_id = match (h.int("PLATEID"), h.int("MJD")) {
+                    (Some(p), Some(m)) => format!("{p:04}-{m}-{id:04}"),
+                    _ => format!("{}#{id}", super::stem(context.path)),
+                };
+                if let Some(t) = &plug {
+                    (s.ra, s.dec) = (
+                        t.scalar("RA", row).unwrap_or(f64::NAN),
+                        t.scalar("DEC", row).unwrap_or(f64::NAN),
+                    );
+                    s.meta
+                        .extend(t.text("OBJTYPE", row).map(|v| ("objtype".to_owned(), v)));
+                }
+                s
+            });
+        Row {
+            hdu: 0,
+            row,
+            spectrum,
+        }
     };
     Ok((0..flux.rows()).map(fibre).collect())
 }

@@ -6,25 +6,44 @@ use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
 use crate::spectrum::{Spectrum, Truth};
 
-pub(super) const FORMAT: Format = Format { name: "SDSS/BOSS spec", about: "spec-*.fits of SDSS, BOSS and eBOSS, lite and full", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "SDSS/BOSS spec",
+    about: "spec-*.fits of SDSS, BOSS and eBOSS, lite and full",
+    recognise,
+    read,
+};
 
 /// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24, BADSKYCHI 27, REDMONSTER 28
 /// (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The others are remarks; ivar already accounts for them.
 pub(super) const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Fits(f) = content else { return None };
+    let Content::Fits(f) = content else {
+        return None;
+    };
     let t = f.table(1).ok()?;
-    let has = ["flux", "loglam", "ivar"].iter().all(|c| t.column(c).is_some_and(|c| c.repeat == 1));
+    let has = ["flux", "loglam", "ivar"]
+        .iter()
+        .all(|c| t.column(c).is_some_and(|c| c.repeat == 1));
     has.then(|| "HDU 1 has columns flux, loglam and ivar".into())
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Fits(f) = content else { return Err("it is no FITS file".into()) };
+    let Content::Fits(f) = content else {
+        return Err("it is no FITS file".into());
+    };
     let t = f.table(1).map_err(|e| e.to_string())?;
-    let column = |name: &str| t.whole(name).ok_or(format!("HDU 1 column {name} is not numeric"));
+    let column = |name: &str| {
+        t.whole(name)
+            .ok_or(format!("HDU 1 column {name} is not numeric"))
+    };
     let h = &f.hdus[0].header;
-    let bad: Vec<bool> = t.whole_bits("and_mask").unwrap_or_default().into_iter().map(|m| m & REJECTED != 0).collect();
+    let bad: Vec<bool> = t
+        .whole_bits("and_mask")
+        .unwrap_or_default()
+        .into_iter()
+        .map(|m| m & REJECTED != 0)
+        .collect();
     let rejected = bad.iter().filter(|b| **b).count();
     let pixels = Pixels {
         wave: column("loglam")?,
@@ -53,7 +72,11 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         catalogue_row(f, &mut s);
         s
     });
-    Ok(vec![Row { hdu: 1, row: 0, spectrum }])
+    Ok(vec![Row {
+        hdu: 1,
+        row: 0,
+        spectrum,
+    }])
 }
 
 /// What the survey's own pipeline found, from HDU 2.
@@ -62,11 +85,24 @@ fn catalogue_row(f: &crate::fits::Fits, s: &mut Spectrum) {
     if t.rows() == 0 {
         return;
     }
-    if let (Some(z), Some(class), Some(zwarn)) = (t.scalar("Z", 0), t.text("CLASS", 0), t.integer("ZWARNING", 0)) {
-        s.truth = Some(Truth { z, spectype: class, zwarn: zwarn as i64 });
+    if let (Some(z), Some(class), Some(zwarn)) = (
+        t.scalar("Z", 0),
+        t.text("CLASS", 0),
+        t.integer("ZWARNING", 0),
+    ) {
+        s.truth = Some(Truth {
+            z,
+            spectype: class,
+            zwarn: zwarn as i64,
+        });
     }
     if s.ra.is_nan() {
-        let at = |names: [&str; 2]| names.iter().find_map(|n| t.scalar(n, 0)).unwrap_or(f64::NAN);
+        let at = |names: [&str; 2]| {
+            names
+                .iter()
+                .find_map(|n| t.scalar(n, 0))
+                .unwrap_or(f64::NAN)
+        };
         s.ra = at(["PLUG_RA", "RA"]);
         s.dec = at(["PLUG_DEC", "DEC"]);
     }

@@ -5,8 +5,12 @@ use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Column, Fits, Header, Table};
 
-pub(super) const FORMAT: Format =
-    Format { name: "table", about: "any binary table with wavelength and flux columns, a pixel or a spectrum per row", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "table",
+    about: "any binary table with wavelength and flux columns, a pixel or a spectrum per row",
+    recognise,
+    read,
+};
 
 struct Columns<'a> {
     wave: &'a Column,
@@ -19,42 +23,74 @@ struct Columns<'a> {
 fn columns<'a>(t: &'a Table) -> Option<Columns<'a>> {
     let find = |wanted: Role| t.columns().iter().find(|c| role(&c.name) == Some(wanted));
     let (wave, flux) = (find(Role::Wave)?, find(Role::Flux)?);
-    let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, find(r)?)));
-    Some(Columns { wave, flux, noise, mask: find(Role::Mask) })
+    let noise = [Role::Ivar, Role::Sigma, Role::Variance]
+        .into_iter()
+        .find_map(|r| Some((r, find(r)?)));
+    Some(Columns {
+        wave,
+        flux,
+        noise,
+        mask: find(Role::Mask),
+    })
 }
 
 fn tables(f: &Fits) -> Vec<usize> {
-    (0..f.hdus.len()).filter(|i| f.table(*i).is_ok_and(|t| t.rows() > 0 && columns(&t).is_some())).collect()
+    (0..f.hdus.len())
+        .filter(|i| {
+            f.table(*i)
+                .is_ok_and(|t| t.rows() > 0 && columns(&t).is_some())
+        })
+        .collect()
 }
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Fits(f) = content else { return None };
+    let Content::Fits(f) = content else {
+        return None;
+    };
     let first = *tables(f).first()?;
     let t = f.table(first).ok()?;
     let c = columns(&t)?;
-    Some(format!("HDU {first} has columns {} and {}", c.wave.name, c.flux.name))
+    Some(format!(
+        "HDU {first} has columns {} and {}",
+        c.wave.name, c.flux.name
+    ))
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Fits(f) = content else { return Err("it is no FITS file".into()) };
+    let Content::Fits(f) = content else {
+        return Err("it is no FITS file".into());
+    };
     let mut out = Vec::new();
     // Files of many objects repeat one layout; files of one object add other tables (sky, single exposures) with another.
     let all = tables(f);
-    let layout = |i: usize| f.table(i).ok().map(|t| t.columns().iter().map(|c| c.name.clone()).collect::<Vec<_>>());
-    let same: Vec<usize> = all.iter().copied().filter(|i| layout(*i) == layout(all[0])).collect();
+    let layout = |i: usize| {
+        f.table(i).ok().map(|t| {
+            t.columns()
+                .iter()
+                .map(|c| c.name.clone())
+                .collect::<Vec<_>>()
+        })
+    };
+    let same: Vec<usize> = all
+        .iter()
+        .copied()
+        .filter(|i| layout(*i) == layout(all[0]))
+        .collect();
     for hdu in same {
         let t = f.table(hdu).map_err(|e| e.to_string())?;
         let Some(c) = columns(&t) else { continue };
         let h = &f.hdus[hdu].header;
         let rows = if c.flux.repeat == 1 { 1 } else { t.rows() };
         for row in 0..rows {
-            let spectrum = pixels(f, h, &t, &c, row).and_then(|p| p.into_spectrum(&context.options).map_err(|e| e.to_string())).map(|mut s| {
-                identify(&f.hdus[0].header, h, &t, row, &mut s);
-                if t.rows() > 1 && c.flux.repeat > 1 && s.object_id.is_empty() {
-                    s.object_id = format!("{}#{row}", super::stem(context.path));
-                }
-                s
-            });
+            let spectrum = pixels(f, h, &t, &c, row)
+                .and_then(|p| p.into_spectrum(&context.options).map_err(|e| e.to_string()))
+                .map(|mut s| {
+                    identify(&f.hdus[0].header, h, &t, row, &mut s);
+                    if t.rows() > 1 && c.flux.repeat > 1 && s.object_id.is_empty() {
+                        s.object_id = format!("{}#{row}", super::stem(context.path));
+                    }
+                    s
+                });
             out.push(Row { hdu, row, spectrum });
         }
     }
@@ -63,8 +99,17 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
 
 fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pixels, String> {
     let get = |col: &Column| -> Result<Vec<f64>, String> {
-        let v = if c.flux.repeat == 1 { t.whole(&col.name) } else { t.f64(&col.name, row) };
-        v.ok_or_else(|| format!("column {} is not numeric, or not one value per row as {} is", col.name, c.flux.name))
+        let v = if c.flux.repeat == 1 {
+            t.whole(&col.name)
+        } else {
+            t.f64(&col.name, row)
+        };
+        v.ok_or_else(|| {
+            format!(
+                "column {} is not numeric, or not one value per row as {} is",
+                col.name, c.flux.name
+            )
+        })
     };
     let mut flux = get(c.flux)?;
     let mut noise = match &c.noise {
@@ -74,35 +119,70 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
         Some((_, col)) => Noise::Sigma(get(col)?),
     };
     // Euclid SIR: fluxes are in units of FSCALE; the scale alone changes nothing, and MASK is odd or ≥ 64 for bad pixels.
-    let euclid = h.float("FSCALE").or(f.hdus[0].header.float("FSCALE")).is_some();
+    let euclid = h
+        .float("FSCALE")
+        .or(f.hdus[0].header.float("FSCALE"))
+        .is_some();
     let bad = match c.mask {
         None => vec![],
         // JWST: bit 0 of DQ is DO_NOT_USE, the others are remarks.
-        Some(m) if m.name.eq_ignore_ascii_case("dq") => get(m)?.iter().map(|v| (*v as i64) & 1 != 0).collect(),
-        Some(m) => get(m)?.iter().map(|v| if euclid { *v >= 64.0 || (*v as i64) % 2 != 0 } else { *v != 0.0 }).collect(),
+        Some(m) if m.name.eq_ignore_ascii_case("dq") => {
+            get(m)?.iter().map(|v| (*v as i64) & 1 != 0).collect()
+        }
+        Some(m) => get(m)?
+            .iter()
+            .map(|v| {
+                if euclid {
+                    *v >= 64.0 || (*v as i64) % 2 != 0
+                } else {
+                    *v != 0.0
+                }
+            })
+            .collect(),
     };
     // A column of zero errors means that there are none; zero inverse variance means a dead spectrum.
     let empty = |v: &[f64]| v.iter().all(|x| !x.is_finite() || *x == 0.0);
     if matches!(&noise, Noise::Sigma(v) | Noise::Variance(v) if empty(v)) {
         noise = Noise::Missing;
     }
-    flux.iter_mut().filter(|f| f.abs() > 1e30).for_each(|f| *f = f64::NAN);
+    flux.iter_mut()
+        .filter(|f| f.abs() > 1e30)
+        .for_each(|f| *f = f64::NAN);
     let evidence = medium_of(h).or_else(|| medium_of(&f.hdus[0].header));
     let air_name = c.wave.name.to_lowercase().contains("air") || c.wave.ucd.contains("obs.atmos");
     let medium = match evidence {
-        _ if air_name => (Medium::Air, format!("column {} {}", c.wave.name, c.wave.ucd.trim())),
+        _ if air_name => (
+            Medium::Air,
+            format!("column {} {}", c.wave.name, c.wave.ucd.trim()),
+        ),
         Some(e) => e,
-        None => (Medium::Vacuum, "assumed: the file does not say; --air changes it".into()),
+        None => (
+            Medium::Vacuum,
+            "assumed: the file does not say; --air changes it".into(),
+        ),
     };
     // PFS says its units (nm, nJy) in its datamodel only.
     let pfs = h.str("EXTNAME").is_some_and(|n| n.trim() == "FLUX_TABLE");
-    let or = |unit: &str, else_: &str| if unit.is_empty() { else_.to_owned() } else { unit.to_owned() };
+    let or = |unit: &str, else_: &str| {
+        if unit.is_empty() {
+            else_.to_owned()
+        } else {
+            unit.to_owned()
+        }
+    };
     Ok(Pixels {
         wave: get(c.wave)?,
         wave_unit: or(&c.wave.unit, if pfs { "nm" } else { "" }),
         wave_name: c.wave.name.clone(),
         flux,
-        flux_unit: or(&c.flux.unit, if pfs { "nJy" } else { h.str("BUNIT").unwrap_or_default() }),
+        flux_unit: or(
+            &c.flux.unit,
+            if pfs {
+                "nJy"
+            } else {
+                h.str("BUNIT").unwrap_or_default()
+            },
+        ),
         noise,
         bad,
         medium,
@@ -110,22 +190,46 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
 }
 
 /// Identifier and position from the table's row or the headers.
-fn identify(primary: &Header, h: &Header, t: &Table, row: usize, s: &mut crate::spectrum::Spectrum) {
+fn identify(
+    primary: &Header,
+    h: &Header,
+    t: &Table,
+    row: usize,
+    s: &mut crate::spectrum::Spectrum,
+) {
     let vector = t.rows() > 1;
-    for key in ["OBJECT_ID", "TARGETID", "OBJID", "SOURCE_ID", "SPECID", "NAME", "ID"] {
-        if let Some(id) = t.identifier(key, if vector { row } else { 0 }).filter(|_| t.column(key).is_some_and(|c| c.repeat == 1 || t.text(key, 0).is_some())) {
+    for key in [
+        "OBJECT_ID",
+        "TARGETID",
+        "OBJID",
+        "SOURCE_ID",
+        "SPECID",
+        "NAME",
+        "ID",
+    ] {
+        if let Some(id) = t.identifier(key, if vector { row } else { 0 }).filter(|_| {
+            t.column(key)
+                .is_some_and(|c| c.repeat == 1 || t.text(key, 0).is_some())
+        }) {
             s.object_id = id;
             break;
         }
     }
     if s.object_id.is_empty() {
-        let key = ["OBJECT_ID", "OBJID", "OBJECT", "TARGNAME", "TARGID"].iter().find_map(|k| h.str(k).or(primary.str(k)));
+        let key = ["OBJECT_ID", "OBJID", "OBJECT", "TARGNAME", "TARGID"]
+            .iter()
+            .find_map(|k| h.str(k).or(primary.str(k)));
         s.object_id = key.unwrap_or_default().to_owned();
     }
     let place = |names: [&str; 4], hours: bool| {
         names
             .iter()
-            .find_map(|k| t.scalar(k, row).filter(|_| vector).or_else(|| degrees(h, k, hours)).or_else(|| degrees(primary, k, hours)))
+            .find_map(|k| {
+                t.scalar(k, row)
+                    .filter(|_| vector)
+                    .or_else(|| degrees(h, k, hours))
+                    .or_else(|| degrees(primary, k, hours))
+            })
             .unwrap_or(f64::NAN)
     };
     s.ra = place(["RAOBJ", "TARG_RA", "RA_TARG", "RA"], true);

@@ -4,7 +4,12 @@
 use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row};
 
-pub(super) const FORMAT: Format = Format { name: "text", about: "ASCII and CSV columns with or without a header (VANDELS and others)", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "text",
+    about: "ASCII and CSV columns with or without a header (VANDELS and others)",
+    recognise,
+    read,
+};
 
 struct Parsed {
     names: Vec<String>,
@@ -13,7 +18,11 @@ struct Parsed {
 
 fn fields(line: &str) -> Vec<&str> {
     let comma = line.contains([',', ';']);
-    if comma { line.split([',', ';']).map(str::trim).collect() } else { line.split_whitespace().collect() }
+    if comma {
+        line.split([',', ';']).map(str::trim).collect()
+    } else {
+        line.split_whitespace().collect()
+    }
 }
 
 /// Column names; a unit in brackets belongs to the word before it.
@@ -45,8 +54,15 @@ fn parse(text: &str) -> Option<Parsed> {
         let comment = trimmed.starts_with(['#', '%', '!', '\\', '|', '"']);
         let body = trimmed.trim_start_matches(['#', '%', '!', '\\', '|', ' ']);
         let f = fields(body);
-        let number =
-            |t: &&str| t.parse::<f64>().ok().or_else(|| matches!(t.to_lowercase().as_str(), "nan" | "inf" | "-inf" | "" | "--" | "null").then_some(f64::NAN));
+        let number = |t: &&str| {
+            t.parse::<f64>().ok().or_else(|| {
+                matches!(
+                    t.to_lowercase().as_str(),
+                    "nan" | "inf" | "-inf" | "" | "--" | "null"
+                )
+                .then_some(f64::NAN)
+            })
+        };
         let numbers: Option<Vec<f64>> = f.iter().map(number).collect();
         match numbers {
             Some(v) if !comment && v.len() >= 2 => {
@@ -83,7 +99,10 @@ fn parse(text: &str) -> Option<Parsed> {
 
 /// Column numbers by role.
 fn find(p: &Parsed, wanted: Role) -> Option<usize> {
-    p.names.iter().position(|n| role(n) == Some(wanted)).filter(|i| *i < p.columns.len())
+    p.names
+        .iter()
+        .position(|n| role(n) == Some(wanted))
+        .filter(|i| *i < p.columns.len())
 }
 
 /// Columns of wavelength, flux and noise.
@@ -92,37 +111,74 @@ type Layout = (usize, usize, Option<(Role, usize)>);
 fn layout(p: &Parsed) -> Option<Layout> {
     if !p.names.is_empty() {
         let (w, f) = (find(p, Role::Wave)?, find(p, Role::Flux)?);
-        let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, find(p, r)?)));
+        let noise = [Role::Ivar, Role::Sigma, Role::Variance]
+            .into_iter()
+            .find_map(|r| Some((r, find(p, r)?)));
         return Some((w, f, noise));
     }
     // No names: wavelength must rise (or fall) through plausible values.
     let w = &p.columns[0];
     let monotonic = w.windows(2).all(|x| x[1] > x[0]) || w.windows(2).all(|x| x[1] < x[0]);
     let plausible = w.iter().all(|x| *x > 0.05 && *x < 1e7);
-    let noise = (p.columns.len() >= 3 && p.columns[2].iter().filter(|e| **e >= 0.0).count() * 10 >= 9 * w.len()).then_some((Role::Sigma, 2));
+    let noise = (p.columns.len() >= 3
+        && p.columns[2].iter().filter(|e| **e >= 0.0).count() * 10 >= 9 * w.len())
+    .then_some((Role::Sigma, 2));
     (monotonic && plausible).then_some((0, 1, noise))
 }
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Text(t) = content else { return None };
+    let Content::Text(t) = content else {
+        return None;
+    };
     let p = parse(t)?;
     let (w, f, noise) = layout(&p)?;
     let name = |i: usize| p.names.get(i).cloned().unwrap_or(format!("#{}", i + 1));
     let noise = noise.map_or("no errors".into(), |(r, i)| format!("{} as {r:?}", name(i)));
-    Some(format!("{} lines: {} as wavelength, {} as flux, {noise}", p.columns[0].len(), name(w), name(f)))
+    Some(format!(
+        "{} lines: {} as wavelength, {} as flux, {noise}",
+        p.columns[0].len(),
+        name(w),
+        name(f)
+    ))
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Text(t) = content else { return Err("it is no text".into()) };
+    let Content::Text(t) = content else {
+        return Err("it is no text".into());
+    };
     let p = parse(t).ok_or("its lines changed while reading")?;
     let (w, f, noise) = layout(&p).ok_or("it has no wavelength column")?;
     let name = p.names.get(w).cloned().unwrap_or_default();
-    let unit = name.split(['(', '[']).nth(1).map(|u| u.trim_end_matches([')', ']']).to_owned()).unwrap_or_default();
-    let vandels = p.names.iter().map(String::as_str).eq(["wl", "flam", "flam_err"]);
-    let medium = if vandels || name.to_lowercase().replace(['_', '-'], " ").split_whitespace().any(|w| w.trim_matches(['(', ')']) == "air") {
-        (Medium::Air, if vandels { "VANDELS ASCII".to_owned() } else { format!("column {name}") })
+    let unit = name
+        .split(['(', '['])
+        .nth(1)
+        .map(|u| u.trim_end_matches([')', ']']).to_owned())
+        .unwrap_or_default();
+    let vandels = p
+        .names
+        .iter()
+        .map(String::as_str)
+        .eq(["wl", "flam", "flam_err"]);
+    let medium = if vandels
+        || name
+            .to_lowercase()
+            .replace(['_', '-'], " ")
+            .split_whitespace()
+            .any(|w| w.trim_matches(['(', ')']) == "air")
+    {
+        (
+            Medium::Air,
+            if vandels {
+                "VANDELS ASCII".to_owned()
+            } else {
+                format!("column {name}")
+            },
+        )
     } else {
-        (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
+        (
+            Medium::Vacuum,
+            "assumed: the file does not say; --air changes it".into(),
+        )
     };
     let column = |i: usize| p.columns[i].clone();
     let pixels = Pixels {
@@ -130,7 +186,11 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         wave_unit: unit,
         wave_name: name,
         flux: column(f),
-        flux_unit: if vandels { "erg/s/cm2/Angstrom".into() } else { String::new() },
+        flux_unit: if vandels {
+            "erg/s/cm2/Angstrom".into()
+        } else {
+            String::new()
+        },
         noise: match noise {
             None => Noise::Missing,
             Some((Role::Ivar, i)) => Noise::Ivar(column(i)),
@@ -140,8 +200,14 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         bad: vec![],
         medium,
     };
-    let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string());
-    Ok(vec![Row { hdu: 0, row: 0, spectrum }])
+    let spectrum = pixels
+        .into_spectrum(&context.options)
+        .map_err(|e| e.to_string());
+    Ok(vec![Row {
+        hdu: 0,
+        row: 0,
+        spectrum,
+    }])
 }
 
 #[cfg(test)]
@@ -150,7 +216,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn body(sep: &str) -> String {
-        (0..30).map(|i| format!("{}{sep}{}{sep}0.5\n", 4000 + 2 * i, 1 + i % 3)).collect()
+        (0..30)
+            .map(|i| format!("{}{sep}{}{sep}0.5\n", 4000 + 2 * i, 1 + i % 3))
+            .collect()
     }
 
     #[test]

@@ -7,12 +7,20 @@ use roxmltree::{Document, Node};
 use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row};
 
-pub(super) const FORMAT: Format = Format { name: "VOTable", about: "VOTable with a pixel in each row (TABLEDATA, BINARY, BINARY2)", recognise, read };
+pub(super) const FORMAT: Format = Format {
+    name: "VOTable",
+    about: "VOTable with a pixel in each row (TABLEDATA, BINARY, BINARY2)",
+    recognise,
+    read,
+};
 
 fn recognise(content: &Content) -> Option<String> {
-    let Content::Text(t) = content else { return None };
+    let Content::Text(t) = content else {
+        return None;
+    };
     let head: String = t.chars().take(2000).collect();
-    head.contains("<VOTABLE").then(|| "has an element VOTABLE".into())
+    head.contains("<VOTABLE")
+        .then(|| "has an element VOTABLE".into())
 }
 
 /// A field: its name, unit, UCD and datatype.
@@ -24,7 +32,8 @@ struct Field<'a> {
 }
 
 fn child<'a>(n: Node<'a, 'a>, name: &str) -> Option<Node<'a, 'a>> {
-    n.children().find(|c| c.has_tag_name(name) || c.tag_name().name() == name)
+    n.children()
+        .find(|c| c.has_tag_name(name) || c.tag_name().name() == name)
 }
 
 /// Role of a column by its name, or by its UCD.
@@ -38,9 +47,13 @@ fn role_of(f: &Field) -> Option<Role> {
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
-    let Content::Text(text) = content else { return Err("it is no text".into()) };
+    let Content::Text(text) = content else {
+        return Err("it is no text".into());
+    };
     let document = Document::parse(text).map_err(|e| e.to_string())?;
-    let tables = document.descendants().filter(|n| n.tag_name().name() == "TABLE");
+    let tables = document
+        .descendants()
+        .filter(|n| n.tag_name().name() == "TABLE");
     let mut out = Vec::new();
     let mut seen = Vec::new();
     for (i, t) in tables.enumerate() {
@@ -49,14 +62,23 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             .filter(|c| c.tag_name().name() == "FIELD")
             .map(|f| {
                 let get = |key: &str| f.attribute(key).unwrap_or_default();
-                Field { name: get("name"), unit: get("unit"), ucd: get("ucd"), kind: get("datatype") }
+                Field {
+                    name: get("name"),
+                    unit: get("unit"),
+                    ucd: get("ucd"),
+                    kind: get("datatype"),
+                }
             })
             .collect();
         let find = |wanted: Role| fields.iter().position(|f| role_of(f) == Some(wanted));
         seen.extend(fields.iter().map(|f| f.name.to_owned()));
-        let (Some(wave), Some(flux)) = (find(Role::Wave), find(Role::Flux)) else { continue };
+        let (Some(wave), Some(flux)) = (find(Role::Wave), find(Role::Flux)) else {
+            continue;
+        };
         let columns = columns(t, &fields)?;
-        let noise = [Role::Ivar, Role::Sigma, Role::Variance].into_iter().find_map(|r| Some((r, columns[find(r)?].clone())));
+        let noise = [Role::Ivar, Role::Sigma, Role::Variance]
+            .into_iter()
+            .find_map(|r| Some((r, columns[find(r)?].clone())));
         let pixels = Pixels {
             wave: columns[wave].clone(),
             wave_unit: fields[wave].unit.to_owned(),
@@ -69,18 +91,32 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                 Some((_, v)) => Noise::Sigma(v),
                 None => Noise::Missing,
             },
-            bad: find(Role::Mask).map(|m| columns[m].iter().map(|v| *v != 0.0).collect()).unwrap_or_default(),
+            bad: find(Role::Mask)
+                .map(|m| columns[m].iter().map(|v| *v != 0.0).collect())
+                .unwrap_or_default(),
             medium: if fields[wave].ucd.contains("obs.atmos") {
                 (Medium::Air, format!("UCD {}", fields[wave].ucd))
             } else {
-                (Medium::Vacuum, "assumed: the file does not say; --air changes it".into())
+                (
+                    Medium::Vacuum,
+                    "assumed: the file does not say; --air changes it".into(),
+                )
             },
         };
-        let spectrum = pixels.into_spectrum(&context.options).map_err(|e| e.to_string());
-        out.push(Row { hdu: 0, row: i, spectrum });
+        let spectrum = pixels
+            .into_spectrum(&context.options)
+            .map_err(|e| e.to_string());
+        out.push(Row {
+            hdu: 0,
+            row: i,
+            spectrum,
+        });
     }
     if out.is_empty() {
-        return Err(format!("no table with a wavelength and a flux; fields are {}", seen.join(", ")));
+        return Err(format!(
+            "no table with a wavelength and a flux; fields are {}",
+            seen.join(", ")
+        ));
     }
     Ok(out)
 }
@@ -93,7 +129,11 @@ fn columns(table: Node, fields: &[Field]) -> Result<Vec<Vec<f64>>, String> {
         for tr in rows.children().filter(|n| n.tag_name().name() == "TR") {
             let mut cells = tr.children().filter(|n| n.tag_name().name() == "TD");
             for column in &mut out {
-                let text = cells.next().and_then(|c| c.text()).unwrap_or_default().trim();
+                let text = cells
+                    .next()
+                    .and_then(|c| c.text())
+                    .unwrap_or_default()
+                    .trim();
                 column.push(match text {
                     "T" | "true" => 1.0,
                     "F" | "false" => 0.0,
@@ -112,8 +152,14 @@ fn columns(table: Node, fields: &[Field]) -> Result<Vec<Vec<f64>>, String> {
     if stream.attribute("href").is_some() {
         return Err("its data lie elsewhere (STREAM href); download them".into());
     }
-    let packed: String = stream.text().unwrap_or_default().split_whitespace().collect();
-    let bytes = base64::engine::general_purpose::STANDARD.decode(packed).map_err(|e| format!("STREAM: {e}"))?;
+    let packed: String = stream
+        .text()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let bytes = base64::engine::general_purpose::STANDARD
+        .decode(packed)
+        .map_err(|e| format!("STREAM: {e}"))?;
     let width = |f: &Field| match f.kind {
         "boolean" | "bit" | "unsignedByte" => Some(1),
         "short" => Some(2),
@@ -121,12 +167,20 @@ fn columns(table: Node, fields: &[Field]) -> Result<Vec<Vec<f64>>, String> {
         "long" | "double" => Some(8),
         _ => None,
     };
-    let widths: Vec<usize> = fields.iter().map(width).collect::<Option<_>>().ok_or("a binary column is text or complex; convert the file to TABLEDATA")?;
+    let widths: Vec<usize> = fields
+        .iter()
+        .map(width)
+        .collect::<Option<_>>()
+        .ok_or("a binary column is text or complex; convert the file to TABLEDATA")?;
     for row in bytes.chunks_exact(nulls + widths.iter().sum::<usize>()) {
         let mut at = nulls;
         for (i, ((f, w), column)) in fields.iter().zip(&widths).zip(&mut out).enumerate() {
             let null = nulls > 0 && row[i / 8] & (0x80 >> (i % 8)) != 0;
-            column.push(if null { f64::NAN } else { number(f.kind, &row[at..at + w]) });
+            column.push(if null {
+                f64::NAN
+            } else {
+                number(f.kind, &row[at..at + w])
+            });
             at += w;
         }
     }

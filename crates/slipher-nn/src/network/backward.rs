@@ -20,16 +20,30 @@ impl Network {
         for (i, step) in self.steps[self.local..].iter().enumerate().rev() {
             let (x, y) = (&tape.values[i], &tape.values[i + 1]);
             match step {
-                Step::Dense { inputs, units, slope, at } => {
+                Step::Dense {
+                    inputs,
+                    units,
+                    slope,
+                    at,
+                } => {
                     if *slope != 1.0 {
-                        d.iter_mut().zip(y).for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { *slope });
+                        d.iter_mut()
+                            .zip(y)
+                            .for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { *slope });
                     }
                     let n = dense::panels_len(*inputs, *units);
                     let (dw, db) = grad[*at..].split_at_mut(n);
                     dense::grad_weights(self.isa, x, &d, dw, &mut db[..*units], &mut tape.buffers);
                     if i > 0 || self.local > 0 {
                         next.resize(d.len() / units * inputs, 0.0);
-                        dense::grad_data(self.isa, &d, &self.weights[*at..at + n], *units, &mut next, &mut tape.buffers);
+                        dense::grad_data(
+                            self.isa,
+                            &d,
+                            &self.weights[*at..at + n],
+                            *units,
+                            &mut next,
+                            &mut tape.buffers,
+                        );
                         std::mem::swap(&mut d, &mut next);
                     }
                 }
@@ -58,7 +72,8 @@ impl Network {
         let local_weights = steps.iter().map(Step::weights).sum();
         let width = self.last_maps().stored();
         let per = tape.rows.div_ceil(CHUNKS).max(1);
-        tape.chunks.resize_with(tape.rows.div_ceil(per), Chunk::default);
+        tape.chunks
+            .resize_with(tape.rows.div_ceil(per), Chunk::default);
         for c in &mut tape.chunks {
             c.weights.clear();
             c.weights.resize(local_weights, 0.0);
@@ -69,18 +84,31 @@ impl Network {
         let segments = self.segments();
         for segment in segments.iter().rev() {
             let (examples, transposed, norms) = (&tape.examples, &tape.transposed, &tape.norms);
-            let parts = (tape.chunks.par_iter_mut(), tape.boundary.par_chunks_mut(per), tape.sums.par_chunks_mut(per)).into_par_iter().enumerate();
+            let parts = (
+                tape.chunks.par_iter_mut(),
+                tape.boundary.par_chunks_mut(per),
+                tape.sums.par_chunks_mut(per),
+            )
+                .into_par_iter()
+                .enumerate();
             parts.for_each(|(c, (chunk, boundary, sums))| {
                 for (i, (above, sums)) in boundary.iter_mut().zip(sums).enumerate() {
                     let row = c * per + i;
                     let from = if segment.end == self.local {
                         From::Features(&d[row * width..(row + 1) * width])
                     } else {
-                        From::Norm { above, statistics: &norms[segment.end], means: &means }
+                        From::Norm {
+                            above,
+                            statistics: &norms[segment.end],
+                            means: &means,
+                        }
                     };
                     self.backward_example(segment.clone(), &examples[row], from, transposed, chunk);
                     if segment.start > 0 {
-                        let (x, dy) = (&examples[row][segment.start], &chunk.maps[segment.start + 1]);
+                        let (x, dy) = (
+                            &examples[row][segment.start],
+                            &chunk.maps[segment.start + 1],
+                        );
                         norm::back_sums(x, dy, &norms[segment.start], sums);
                         above.clone_from(dy);
                     }
@@ -89,22 +117,40 @@ impl Network {
             if let (Step::Norm { out, .. }, true) = (steps[segment.start], segment.start > 0) {
                 let totals = norm::totals(&tape.sums[..tape.rows]);
                 let count = (tape.rows * out.height * out.width) as f64;
-                let share = if tape.norms[segment.start].of_batch { 1.0 / count } else { 0.0 };
-                means = [&totals[0], &totals[1]].map(|t| t.iter().map(|v| (v * share) as f32).collect());
+                let share = if tape.norms[segment.start].of_batch {
+                    1.0 / count
+                } else {
+                    0.0
+                };
+                means = [&totals[0], &totals[1]]
+                    .map(|t| t.iter().map(|v| (v * share) as f32).collect());
                 // The bias takes Σ dy, the scale Σ dy · x̂; the first chunk carries them.
-                let Step::Norm { at, .. } = steps[segment.start] else { unreachable!() };
-                let (scale, bias) = tape.chunks[0].weights[at..at + 2 * out.channels].split_at_mut(out.channels);
-                scale.iter_mut().zip(&totals[1]).for_each(|(g, t)| *g = *t as f32);
-                bias.iter_mut().zip(&totals[0]).for_each(|(g, t)| *g = *t as f32);
+                let Step::Norm { at, .. } = steps[segment.start] else {
+                    unreachable!()
+                };
+                let (scale, bias) =
+                    tape.chunks[0].weights[at..at + 2 * out.channels].split_at_mut(out.channels);
+                scale
+                    .iter_mut()
+                    .zip(&totals[1])
+                    .for_each(|(g, t)| *g = *t as f32);
+                bias.iter_mut()
+                    .zip(&totals[0])
+                    .for_each(|(g, t)| *g = *t as f32);
             }
         }
         let chunks = &tape.chunks;
-        grad[..local_weights].par_chunks_mut(1 << 12).enumerate().for_each(|(i, g)| {
-            g.fill(0.0);
-            for c in chunks {
-                g.iter_mut().zip(&c.weights[i << 12..]).for_each(|(g, w)| *g += w);
-            }
-        });
+        grad[..local_weights]
+            .par_chunks_mut(1 << 12)
+            .enumerate()
+            .for_each(|(i, g)| {
+                g.fill(0.0);
+                for c in chunks {
+                    g.iter_mut()
+                        .zip(&c.weights[i << 12..])
+                        .for_each(|(g, w)| *g += w);
+                }
+            });
     }
 
     /// Slope of the activation that made the input of step `i`.
@@ -115,7 +161,14 @@ impl Network {
         }
     }
 
-    fn backward_example(&self, segment: std::ops::Range<usize>, maps: &[Maps], from: From, transposed: &[Vec<f32>], chunk: &mut Chunk) {
+    fn backward_example(
+        &self,
+        segment: std::ops::Range<usize>,
+        maps: &[Maps],
+        from: From,
+        transposed: &[Vec<f32>],
+        chunk: &mut Chunk,
+    ) {
         let steps = &self.steps[..self.local];
         chunk.maps.resize_with(self.local + 1, Maps::default);
         // Gradients of maps i need the border that the adjoint of step i − 1 reads.
@@ -130,10 +183,24 @@ impl Network {
                 chunk.maps[last].fill_stored(d);
                 mask(&mut chunk.maps[last], &maps[last], self.slope_before(last));
             }
-            From::Norm { above, statistics, means } => {
-                let Step::Norm { out, at, .. } = steps[last] else { unreachable!("segments end before a normalisation") };
+            From::Norm {
+                above,
+                statistics,
+                means,
+            } => {
+                let Step::Norm { out, at, .. } = steps[last] else {
+                    unreachable!("segments end before a normalisation")
+                };
                 let (scale, _) = self.affine(at, out.channels, statistics);
-                norm::backward(&maps[last], above, statistics, &scale, means, self.slope_before(last), &mut chunk.maps[last]);
+                norm::backward(
+                    &maps[last],
+                    above,
+                    statistics,
+                    &scale,
+                    means,
+                    self.slope_before(last),
+                    &mut chunk.maps[last],
+                );
             }
         }
         // The normalisation at the start of a segment waits for the whole batch.
@@ -153,8 +220,19 @@ impl Network {
                     dx.reset(maps[i].shape(), border(i));
                     let back = conv.adjoint();
                     let zero = [0.0f32; MOST];
-                    let then = Epilogue { mask: (slope != 1.0).then_some((&maps[i], slope)), ..Epilogue::default() };
-                    back.forward(self.isa, dy, &transposed[i], &zero[..back.biases()], dx, then, false);
+                    let then = Epilogue {
+                        mask: (slope != 1.0).then_some((&maps[i], slope)),
+                        ..Epilogue::default()
+                    };
+                    back.forward(
+                        self.isa,
+                        dy,
+                        &transposed[i],
+                        &zero[..back.biases()],
+                        dx,
+                        then,
+                        false,
+                    );
                 }
                 Step::Pool { pool, .. } => {
                     if i == 0 {
@@ -178,7 +256,11 @@ enum From<'a> {
     /// The dense part, in the stored order.
     Features(&'a [f32]),
     /// The normalisation that begins the next segment, whose output has this gradient.
-    Norm { above: &'a Maps, statistics: &'a Statistics, means: &'a [Vec<f32>; 2] },
+    Norm {
+        above: &'a Maps,
+        statistics: &'a Statistics,
+        means: &'a [Vec<f32>; 2],
+    },
 }
 
 fn mask(d: &mut Maps, y: &Maps, slope: f32) {
@@ -187,7 +269,10 @@ fn mask(d: &mut Maps, y: &Maps, slope: f32) {
     }
     for block in 0..y.shape().blocks() {
         for r in 0..y.shape().height {
-            d.row_mut(block, r).iter_mut().zip(y.row(block, r)).for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { slope });
+            d.row_mut(block, r)
+                .iter_mut()
+                .zip(y.row(block, r))
+                .for_each(|(d, y)| *d *= if *y > 0.0 { 1.0 } else { slope });
         }
     }
 }

@@ -11,7 +11,11 @@ pub(crate) enum Flat {
     /// Maps in the stored order to the mean of each.
     Mean(Shape),
     /// `views` rows of `each` to one: one after the other, or their mean.
-    Join { views: usize, mean: bool, each: usize },
+    Join {
+        views: usize,
+        mean: bool,
+        each: usize,
+    },
     /// Largest of each `pieces` neighbours.
     Max { pieces: usize },
 }
@@ -22,13 +26,15 @@ impl Flat {
             Flat::Mean(s) => {
                 let pixels = s.height * s.width;
                 y.resize(x.len() / pixels, 0.0);
-                y.par_chunks_exact_mut(WIDTH).zip(x.par_chunks_exact(WIDTH * pixels)).for_each(|(to, block)| {
-                    to.fill(0.0);
-                    for pixel in block.chunks_exact(WIDTH) {
-                        to.iter_mut().zip(pixel).for_each(|(o, v)| *o += v);
-                    }
-                    to.iter_mut().for_each(|o| *o /= pixels as f32);
-                });
+                y.par_chunks_exact_mut(WIDTH)
+                    .zip(x.par_chunks_exact(WIDTH * pixels))
+                    .for_each(|(to, block)| {
+                        to.fill(0.0);
+                        for pixel in block.chunks_exact(WIDTH) {
+                            to.iter_mut().zip(pixel).for_each(|(o, v)| *o += v);
+                        }
+                        to.iter_mut().for_each(|o| *o /= pixels as f32);
+                    });
             }
             Flat::Join { mean: false, .. } => {
                 y.clear();
@@ -39,13 +45,18 @@ impl Flat {
                 y.resize(x.len() / views, 0.0);
                 for (to, rows) in y.chunks_exact_mut(each).zip(x.chunks_exact(views * each)) {
                     for row in rows.chunks_exact(each) {
-                        to.iter_mut().zip(row).for_each(|(o, v)| *o += v / views as f32);
+                        to.iter_mut()
+                            .zip(row)
+                            .for_each(|(o, v)| *o += v / views as f32);
                     }
                 }
             }
             Flat::Max { pieces } => {
                 y.clear();
-                y.extend(x.chunks_exact(pieces).map(|p| p.iter().copied().fold(f32::NEG_INFINITY, f32::max)));
+                y.extend(
+                    x.chunks_exact(pieces)
+                        .map(|p| p.iter().copied().fold(f32::NEG_INFINITY, f32::max)),
+                );
             }
         }
     }
@@ -57,11 +68,16 @@ impl Flat {
             Flat::Mean(s) => {
                 let pixels = s.height * s.width;
                 dx.resize(x.len(), 0.0);
-                dx.par_chunks_exact_mut(WIDTH * pixels).zip(dy.par_chunks_exact(WIDTH)).for_each(|(block, d)| {
-                    for pixel in block.chunks_exact_mut(WIDTH) {
-                        pixel.iter_mut().zip(d).for_each(|(o, v)| *o = v / pixels as f32);
-                    }
-                });
+                dx.par_chunks_exact_mut(WIDTH * pixels)
+                    .zip(dy.par_chunks_exact(WIDTH))
+                    .for_each(|(block, d)| {
+                        for pixel in block.chunks_exact_mut(WIDTH) {
+                            pixel
+                                .iter_mut()
+                                .zip(d)
+                                .for_each(|(o, v)| *o = v / pixels as f32);
+                        }
+                    });
             }
             Flat::Join { mean: false, .. } => dx.extend_from_slice(dy),
             Flat::Join { views, each, .. } => {
@@ -72,7 +88,9 @@ impl Flat {
             Flat::Max { pieces } => {
                 dx.resize(x.len(), 0.0);
                 for (i, (d, best)) in dy.iter().zip(y).enumerate() {
-                    let at = (i * pieces..(i + 1) * pieces).find(|j| x[*j] == *best).unwrap_or(i * pieces);
+                    let at = (i * pieces..(i + 1) * pieces)
+                        .find(|j| x[*j] == *best)
+                        .unwrap_or(i * pieces);
                     dx[at] = *d;
                 }
             }

@@ -39,7 +39,9 @@ pub(super) struct Chunk {
 impl Network {
     /// Parts of the local steps that examples pass alone; each but the first begins with a normalisation.
     pub(super) fn segments(&self) -> Vec<std::ops::Range<usize>> {
-        let mut cuts: Vec<usize> = (1..self.local).filter(|i| matches!(self.steps[*i], Step::Norm { .. })).collect();
+        let mut cuts: Vec<usize> = (1..self.local)
+            .filter(|i| matches!(self.steps[*i], Step::Norm { .. }))
+            .collect();
         cuts.insert(0, 0);
         cuts.push(self.local);
         cuts.windows(2).map(|w| w[0]..w[1]).collect()
@@ -49,26 +51,49 @@ impl Network {
     /// normalise by the batch; without, by the running means.
     pub fn forward<'a>(&self, x: &[f32], tape: &'a mut Tape, training: Option<u64>) -> &'a [f32] {
         let n = self.input.len();
-        assert!(x.len().is_multiple_of(n * self.views()), "whole rows of {} examples of {n} values", self.views());
+        assert!(
+            x.len().is_multiple_of(n * self.views()),
+            "whole rows of {} examples of {n} values",
+            self.views()
+        );
         let rows = x.len() / n;
         tape.rows = rows;
         tape.examples.resize_with(rows, Vec::new);
         tape.sums.resize_with(rows, Vec::new);
         tape.norms.resize_with(self.local, Statistics::default);
-        tape.values.resize_with(self.steps.len() - self.local + 1, Vec::new);
+        tape.values
+            .resize_with(self.steps.len() - self.local + 1, Vec::new);
         let width = self.last_maps().stored();
         let mut features = std::mem::take(&mut tape.values[0]);
         features.resize(rows * width, 0.0);
         for segment in self.segments() {
-            if let Step::Norm { out, eps, running, .. } = self.steps.get(segment.start).copied().unwrap_or(Step::Dropout { rate: 0.0 }) {
-                let (mean, variance) = self.running[running..][..2 * out.channels].split_at(out.channels);
+            if let Step::Norm {
+                out, eps, running, ..
+            } = self
+                .steps
+                .get(segment.start)
+                .copied()
+                .unwrap_or(Step::Dropout { rate: 0.0 })
+            {
+                let (mean, variance) =
+                    self.running[running..][..2 * out.channels].split_at(out.channels);
                 let count = rows * out.height * out.width;
                 let batch = training.is_some();
-                tape.norms[segment.start] = if batch { Statistics::of(&tape.sums, count, eps) } else { Statistics::fixed(mean, variance, eps) };
+                tape.norms[segment.start] = if batch {
+                    Statistics::of(&tape.sums, count, eps)
+                } else {
+                    Statistics::fixed(mean, variance, eps)
+                };
             }
             let norms = &tape.norms;
-            (tape.examples.par_iter_mut(), &mut tape.sums, x.par_chunks_exact(n), features.par_chunks_exact_mut(width)).into_par_iter().for_each(
-                |(maps, sums, x, out)| {
+            (
+                tape.examples.par_iter_mut(),
+                &mut tape.sums,
+                x.par_chunks_exact(n),
+                features.par_chunks_exact_mut(width),
+            )
+                .into_par_iter()
+                .for_each(|(maps, sums, x, out)| {
                     if segment.start == 0 {
                         maps.resize_with(self.local + 1, Maps::default);
                         maps[0].reset(self.input, self.border(0, self.input));
@@ -80,23 +105,44 @@ impl Network {
                     } else if training.is_some() {
                         norm::sums(&maps[segment.end], sums);
                     }
-                },
-            );
+                });
         }
         tape.values[0] = features;
         self.forward_dense(tape, training);
         tape.values.last().expect("there is a dense layer")
     }
 
-    fn forward_maps(&self, segment: std::ops::Range<usize>, maps: &mut [Maps], norms: &[Statistics]) {
+    fn forward_maps(
+        &self,
+        segment: std::ops::Range<usize>,
+        maps: &mut [Maps],
+        norms: &[Statistics],
+    ) {
         for i in segment {
             let (before, after) = maps.split_at_mut(i + 1);
             let (x, y) = (&before[i], &mut after[0]);
             match self.steps[i] {
-                Step::Conv { conv, slope, out, at, .. } => {
+                Step::Conv {
+                    conv,
+                    slope,
+                    out,
+                    at,
+                    ..
+                } => {
                     y.reset(out, self.border(i + 1, out));
                     let (w, b) = self.weights[at..].split_at(conv.weights());
-                    conv.forward(self.isa, x, w, &b[..conv.biases()], y, Epilogue { slope: Some(slope), ..Epilogue::default() }, false);
+                    conv.forward(
+                        self.isa,
+                        x,
+                        w,
+                        &b[..conv.biases()],
+                        y,
+                        Epilogue {
+                            slope: Some(slope),
+                            ..Epilogue::default()
+                        },
+                        false,
+                    );
                 }
                 Step::Pool { pool, out } => {
                     y.reset(out, self.border(i + 1, out));
@@ -124,7 +170,12 @@ impl Network {
         }
     }
 
-    pub(super) fn affine(&self, at: usize, channels: usize, s: &Statistics) -> (Vec<f32>, Vec<f32>) {
+    pub(super) fn affine(
+        &self,
+        at: usize,
+        channels: usize,
+        s: &Statistics,
+    ) -> (Vec<f32>, Vec<f32>) {
         let (gamma, beta) = self.weights[at..at + 2 * channels].split_at(channels);
         s.affine(gamma, beta)
     }
@@ -136,7 +187,12 @@ impl Network {
             let (x, y) = (&before[i], &mut after[0]);
             match step {
                 Step::Flat(f) => f.forward(x, y),
-                Step::Dense { inputs, units, slope, at } => {
+                Step::Dense {
+                    inputs,
+                    units,
+                    slope,
+                    at,
+                } => {
                     y.resize(x.len() / inputs * units, 0.0);
                     let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
                     dense::forward(self.isa, x, w, &b[..*units], *slope, y);
@@ -148,7 +204,10 @@ impl Network {
                     if let Some(seed) = dropout {
                         let mut rng = ChaCha8Rng::seed_from_u64(seed ^ ((i as u64) << 32));
                         let up = 1.0 / (1.0 - rate);
-                        keep.extend(x.iter().map(|_| if rng.random::<f32>() < *rate { 0.0 } else { up }));
+                        keep.extend(
+                            x.iter()
+                                .map(|_| if rng.random::<f32>() < *rate { 0.0 } else { up }),
+                        );
                         y.iter_mut().zip(keep).for_each(|(v, k)| *v *= *k);
                     }
                 }

@@ -24,18 +24,41 @@ pub enum Init {
 
 impl Init {
     /// `outputs × inputs` weights; `fan` are the inputs and outputs that He and Glorot count.
-    fn draw(self, outputs: usize, inputs: usize, fan: (f32, f32), rng: &mut ChaCha8Rng) -> Vec<f32> {
-        let mut normal = |n: usize| -> Vec<f32> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
+    fn draw(
+        self,
+        outputs: usize,
+        inputs: usize,
+        fan: (f32, f32),
+        rng: &mut ChaCha8Rng,
+    ) -> Vec<f32> {
+        let mut normal =
+            |n: usize| -> Vec<f32> { (0..n).map(|_| StandardNormal.sample(rng)).collect() };
         match self {
-            Init::He => normal(outputs * inputs).iter().map(|x: &f32| (2.0 / fan.0).sqrt() * x).collect(),
-            Init::Normal(sigma) => normal(outputs * inputs).iter().map(|x: &f32| sigma * x).collect(),
-            Init::Glorot => (0..outputs * inputs).map(|_| (6.0 / (fan.0 + fan.1)).sqrt() * (2.0 * rng.random::<f32>() - 1.0)).collect(),
+            Init::He => normal(outputs * inputs)
+                .iter()
+                .map(|x: &f32| (2.0 / fan.0).sqrt() * x)
+                .collect(),
+            Init::Normal(sigma) => normal(outputs * inputs)
+                .iter()
+                .map(|x: &f32| sigma * x)
+                .collect(),
+            Init::Glorot => (0..outputs * inputs)
+                .map(|_| (6.0 / (fan.0 + fan.1)).sqrt() * (2.0 * rng.random::<f32>() - 1.0))
+                .collect(),
             Init::Orthogonal(gain) => {
                 let (short, long) = (outputs.min(inputs), outputs.max(inputs));
                 let mut rows = normal(short * long);
                 orthonormalise(&mut rows, long);
-                let at = |o: usize, i: usize| if outputs <= inputs { rows[o * long + i] } else { rows[i * long + o] };
-                (0..outputs * inputs).map(|k| gain * at(k / inputs, k % inputs)).collect()
+                let at = |o: usize, i: usize| {
+                    if outputs <= inputs {
+                        rows[o * long + i]
+                    } else {
+                        rows[i * long + o]
+                    }
+                };
+                (0..outputs * inputs)
+                    .map(|k| gain * at(k / inputs, k % inputs))
+                    .collect()
             }
         }
     }
@@ -85,7 +108,8 @@ impl Network {
         self.set_tensors(&tensors).expect("the shapes are its own");
         for s in &self.steps {
             if let Step::Norm { out, running, .. } = s {
-                let (mean, variance) = self.running[*running..][..2 * out.channels].split_at_mut(out.channels);
+                let (mean, variance) =
+                    self.running[*running..][..2 * out.channels].split_at_mut(out.channels);
                 mean.fill(0.0);
                 variance.fill(1.0);
             }

@@ -42,7 +42,11 @@ pub enum Layer {
         groups: usize,
     },
     /// See [`MaxPool`].
-    MaxPool { size: usize, stride: usize, same: bool },
+    MaxPool {
+        size: usize,
+        stride: usize,
+        same: bool,
+    },
     /// Batch normalisation of maps ([`crate::norm`]); running means keep `momentum` of themselves at each step.
     BatchNorm { momentum: f32, eps: f32 },
     /// Squares of `size × size` pixels become channels; at the start only. A convolution of stride `size` is one of stride 1 after it.
@@ -73,14 +77,25 @@ fn is_one(n: &usize) -> bool {
 impl Layer {
     /// A convolution in one group.
     pub fn conv(filters: usize, kernel: (usize, usize), same: bool, slope: f32) -> Layer {
-        Layer::Conv { filters, kernel, same, slope, groups: 1 }
+        Layer::Conv {
+            filters,
+            kernel,
+            same,
+            slope,
+            groups: 1,
+        }
     }
 
     /// Works on maps.
     fn local(&self) -> bool {
         matches!(
             self,
-            Layer::Conv { .. } | Layer::MaxPool { .. } | Layer::BatchNorm { .. } | Layer::SpaceToDepth { .. } | Layer::Pad { .. } | Layer::Response { .. }
+            Layer::Conv { .. }
+                | Layer::MaxPool { .. }
+                | Layer::BatchNorm { .. }
+                | Layer::SpaceToDepth { .. }
+                | Layer::Pad { .. }
+                | Layer::Response { .. }
         )
     }
 }
@@ -160,54 +175,110 @@ pub struct Network {
 }
 
 fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usize), BadNetwork> {
-    let (mut shape, mut flat, mut at, mut steps, mut local, mut running) = (input, None, 0, Vec::new(), 0, 0);
+    let (mut shape, mut flat, mut at, mut steps, mut local, mut running) =
+        (input, None, 0, Vec::new(), 0, 0);
     for (index, layer) in layers.iter().enumerate() {
-        let bad = |why: &str| BadNetwork { index, layer: *layer, why: why.into() };
+        let bad = |why: &str| BadNetwork {
+            index,
+            layer: *layer,
+            why: why.into(),
+        };
         if flat.is_some() && layer.local() {
             return Err(bad("works on maps, but a dense layer came before"));
         }
         match *layer {
-            Layer::Conv { filters, kernel, same, slope, groups } => {
-                if groups == 0 || !filters.is_multiple_of(groups) || !shape.channels.is_multiple_of(groups) {
+            Layer::Conv {
+                filters,
+                kernel,
+                same,
+                slope,
+                groups,
+            } => {
+                if groups == 0
+                    || !filters.is_multiple_of(groups)
+                    || !shape.channels.is_multiple_of(groups)
+                {
                     return Err(bad("expected groups that divide channels and filters"));
                 }
-                if filters == 0 || kernel.0 == 0 || kernel.1 == 0 || filters % WIDTH != 0 || shape.channels.max(filters) > MOST {
-                    return Err(bad("expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1"));
+                if filters == 0
+                    || kernel.0 == 0
+                    || kernel.1 == 0
+                    || filters % WIDTH != 0
+                    || shape.channels.max(filters) > MOST
+                {
+                    return Err(bad(
+                        "expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1",
+                    ));
                 }
-                let conv = if same { Conv::same(shape.channels, filters, kernel) } else { Conv::valid(shape.channels, filters, kernel) };
+                let conv = if same {
+                    Conv::same(shape.channels, filters, kernel)
+                } else {
+                    Conv::valid(shape.channels, filters, kernel)
+                };
                 let out = if same {
                     Some((shape.height, shape.width))
                 } else {
-                    (shape.height + 1).checked_sub(kernel.0).zip((shape.width + 1).checked_sub(kernel.1))
+                    (shape.height + 1)
+                        .checked_sub(kernel.0)
+                        .zip((shape.width + 1).checked_sub(kernel.1))
                 };
-                let out = out.filter(|o| o.0 > 0 && o.1 > 0).ok_or_else(|| bad("the kernel is larger than the maps"))?;
+                let out = out
+                    .filter(|o| o.0 > 0 && o.1 > 0)
+                    .ok_or_else(|| bad("the kernel is larger than the maps"))?;
                 shape = Shape::new(filters, out.0, out.1);
-                steps.push(Step::Conv { conv, slope, out: shape, at, groups });
+                steps.push(Step::Conv {
+                    conv,
+                    slope,
+                    out: shape,
+                    at,
+                    groups,
+                });
                 at += conv.weights() + conv.biases();
                 local = steps.len();
             }
             Layer::MaxPool { size, stride, same } => {
                 let pool = MaxPool { size, stride, same };
                 if size == 0 || stride == 0 || shape.channels % WIDTH != 0 {
-                    return Err(bad("expected a window and a stride of at least 1, after a convolution"));
+                    return Err(bad(
+                        "expected a window and a stride of at least 1, after a convolution",
+                    ));
                 }
                 shape = pool.output(shape);
                 steps.push(Step::Pool { pool, out: shape });
                 local = steps.len();
             }
             Layer::BatchNorm { momentum, eps } => {
-                if !(0.0..1.0).contains(&momentum) || eps <= 0.0 || steps.is_empty() || shape.channels % WIDTH != 0 {
-                    return Err(bad("expected 0 ≤ momentum < 1 and eps > 0, after a convolution"));
+                if !(0.0..1.0).contains(&momentum)
+                    || eps <= 0.0
+                    || steps.is_empty()
+                    || shape.channels % WIDTH != 0
+                {
+                    return Err(bad(
+                        "expected 0 ≤ momentum < 1 and eps > 0, after a convolution",
+                    ));
                 }
-                steps.push(Step::Norm { out: shape, eps, momentum, at, running });
+                steps.push(Step::Norm {
+                    out: shape,
+                    eps,
+                    momentum,
+                    at,
+                    running,
+                });
                 at += 2 * shape.channels;
                 running += 2 * shape.channels;
                 local = steps.len();
             }
             Layer::SpaceToDepth { size } => {
                 let channels = shape.channels * size * size;
-                if !steps.is_empty() || size == 0 || !shape.height.is_multiple_of(size) || !shape.width.is_multiple_of(size) || channels > MOST {
-                    return Err(bad("expected the first layer, and a size that divides height and width"));
+                if !steps.is_empty()
+                    || size == 0
+                    || !shape.height.is_multiple_of(size)
+                    || !shape.width.is_multiple_of(size)
+                    || channels > MOST
+                {
+                    return Err(bad(
+                        "expected the first layer, and a size that divides height and width",
+                    ));
                 }
                 shape = Shape::new(channels, shape.height / size, shape.width / size);
                 steps.push(Step::Unfold { size, out: shape });
@@ -215,17 +286,28 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
             }
             Layer::Pad { border } => {
                 if !steps.is_empty() || border > 1024 {
-                    return Err(bad("expected the first layer, and a border of at most 1024"));
+                    return Err(bad(
+                        "expected the first layer, and a border of at most 1024",
+                    ));
                 }
-                shape = Shape::new(shape.channels, shape.height + 2 * border, shape.width + 2 * border);
+                shape = Shape::new(
+                    shape.channels,
+                    shape.height + 2 * border,
+                    shape.width + 2 * border,
+                );
                 steps.push(Step::Pad { border, out: shape });
                 local = steps.len();
             }
             Layer::Response { size, alpha, beta } => {
                 if size % 2 == 0 || alpha < 0.0 || steps.is_empty() || shape.channels % WIDTH != 0 {
-                    return Err(bad("expected an odd number of channels, after a convolution"));
+                    return Err(bad(
+                        "expected an odd number of channels, after a convolution",
+                    ));
                 }
-                steps.push(Step::Response { response: Response { size, alpha, beta }, out: shape });
+                steps.push(Step::Response {
+                    response: Response { size, alpha, beta },
+                    out: shape,
+                });
                 local = steps.len();
             }
             Layer::GlobalMean => {
@@ -236,7 +318,12 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 flat = Some(shape.channels);
             }
             Layer::Join { views, mean } => {
-                if views == 0 || steps.iter().skip(local).any(|s| !matches!(s, Step::Flat(Flat::Mean(_)))) {
+                if views == 0
+                    || steps
+                        .iter()
+                        .skip(local)
+                        .any(|s| !matches!(s, Step::Flat(Flat::Mean(_))))
+                {
                     return Err(bad("expected at least one view, before all dense layers"));
                 }
                 let each = flat.unwrap_or_else(|| shape.stored());
@@ -244,7 +331,9 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 flat = Some(if mean { each } else { views * each });
             }
             Layer::Maxout { pieces } => {
-                let units = flat.filter(|n| pieces > 0 && n.is_multiple_of(pieces)).ok_or_else(|| bad("expected a dense layer with units for whole pieces"))?;
+                let units = flat
+                    .filter(|n| pieces > 0 && n.is_multiple_of(pieces))
+                    .ok_or_else(|| bad("expected a dense layer with units for whole pieces"))?;
                 steps.push(Step::Flat(Flat::Max { pieces }));
                 flat = Some(units / pieces);
             }
@@ -253,7 +342,12 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
                 if units == 0 {
                     return Err(bad("expected at least one unit"));
                 }
-                steps.push(Step::Dense { inputs, units, slope, at });
+                steps.push(Step::Dense {
+                    inputs,
+                    units,
+                    slope,
+                    at,
+                });
                 at += dense::panels_len(inputs, units) + units;
                 flat = Some(units);
             }
@@ -268,8 +362,16 @@ fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usiz
     }
     match layers.last() {
         Some(Layer::Dense { .. }) => Ok((steps, local, at, running)),
-        Some(l) => Err(BadNetwork { index: layers.len() - 1, layer: *l, why: "expected a dense layer at the end".into() }),
-        None => Err(BadNetwork { index: 0, layer: Layer::Dropout { rate: 0.0 }, why: "expected at least one layer".into() }),
+        Some(l) => Err(BadNetwork {
+            index: layers.len() - 1,
+            layer: *l,
+            why: "expected a dense layer at the end".into(),
+        }),
+        None => Err(BadNetwork {
+            index: 0,
+            layer: Layer::Dropout { rate: 0.0 },
+            why: "expected at least one layer".into(),
+        }),
     }
 }
 
@@ -287,7 +389,18 @@ impl Network {
         let (steps, local, n, running) = plan(input, layers)?;
         let isa = Isa::best();
         let (weights, running, layers) = (vec![0.0; n], vec![0.0; running], layers.to_vec());
-        let mut net = Network { input, layers, weights, running, steps, local, isa, tied: (1, vec![]), zero: vec![], symmetry: None };
+        let mut net = Network {
+            input,
+            layers,
+            weights,
+            running,
+            steps,
+            local,
+            isa,
+            tied: (1, vec![]),
+            zero: vec![],
+            symmetry: None,
+        };
         net.zero = net.between_groups();
         net.initialise(Init::He, seed);
         Ok(net)
@@ -295,20 +408,42 @@ impl Network {
 
     /// Examples that make one row.
     pub fn views(&self) -> usize {
-        let join = self.steps.iter().find_map(|s| if let Step::Flat(Flat::Join { views, .. }) = s { Some(*views) } else { None });
+        let join = self.steps.iter().find_map(|s| {
+            if let Step::Flat(Flat::Join { views, .. }) = s {
+                Some(*views)
+            } else {
+                None
+            }
+        });
         join.unwrap_or(1)
     }
 
     /// Takes the statistics of the last batch into the running means; the variance without bias, as its sample's.
     pub fn update_running(&mut self, tape: &Tape) {
         for (i, s) in self.steps.iter().enumerate() {
-            let Step::Norm { out, momentum, running, .. } = *s else { continue };
-            let Some(batch) = tape.norms.get(i).filter(|b| b.of_batch) else { continue };
+            let Step::Norm {
+                out,
+                momentum,
+                running,
+                ..
+            } = *s
+            else {
+                continue;
+            };
+            let Some(batch) = tape.norms.get(i).filter(|b| b.of_batch) else {
+                continue;
+            };
             let n = (tape.rows * out.height * out.width) as f32;
-            let (mean, variance) = self.running[running..][..2 * out.channels].split_at_mut(out.channels);
-            mean.iter_mut().zip(&batch.mean).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b);
+            let (mean, variance) =
+                self.running[running..][..2 * out.channels].split_at_mut(out.channels);
+            mean.iter_mut()
+                .zip(&batch.mean)
+                .for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b);
             let unbiased = n / (n - 1.0).max(1.0);
-            variance.iter_mut().zip(&batch.variance).for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b * unbiased);
+            variance
+                .iter_mut()
+                .zip(&batch.variance)
+                .for_each(|(r, b)| *r = momentum * *r + (1.0 - momentum) * b * unbiased);
             if let Some(s) = self.symmetry {
                 s.average(mean, variance);
             }
@@ -319,7 +454,9 @@ impl Network {
     pub fn weights_of(&self, i: usize) -> std::ops::Range<usize> {
         match self.steps[i] {
             Step::Conv { conv, at, .. } => at..at + conv.weights(),
-            Step::Dense { inputs, units, at, .. } => at..at + dense::panels_len(inputs, units),
+            Step::Dense {
+                inputs, units, at, ..
+            } => at..at + dense::panels_len(inputs, units),
             Step::Norm { out, at, .. } => at..at + out.channels,
             _ => 0..0,
         }
@@ -327,13 +464,28 @@ impl Network {
 
     /// Number of classes or values that come out.
     pub fn outputs(&self) -> usize {
-        self.steps.iter().rev().find_map(|s| if let Step::Dense { units, .. } = s { Some(*units) } else { None }).unwrap_or(0)
+        self.steps
+            .iter()
+            .rev()
+            .find_map(|s| {
+                if let Step::Dense { units, .. } = s {
+                    Some(*units)
+                } else {
+                    None
+                }
+            })
+            .unwrap_or(0)
     }
 
     /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up channels.
     pub fn flop(&self) -> usize {
         let cost = |s: &Step| match s {
-            Step::Conv { conv, out, groups, .. } => 2 * self.views() * out.len() * conv.channels * conv.kernel.0 * conv.kernel.1 / groups,
+            Step::Conv {
+                conv, out, groups, ..
+            } => {
+                2 * self.views() * out.len() * conv.channels * conv.kernel.0 * conv.kernel.1
+                    / groups
+            }
             Step::Dense { inputs, units, .. } => 2 * inputs * units,
             _ => 0,
         };

@@ -31,7 +31,10 @@ impl Symmetry {
     /// Averages means and variances of the channels of each set.
     pub(super) fn average(self, mean: &mut [f32], variance: &mut [f32]) {
         let n = self.order() as f32;
-        for (m, v) in mean.chunks_exact_mut(self.order()).zip(variance.chunks_exact_mut(self.order())) {
+        for (m, v) in mean
+            .chunks_exact_mut(self.order())
+            .zip(variance.chunks_exact_mut(self.order()))
+        {
             m.fill(m.iter().sum::<f32>() / n);
             v.fill(v.iter().sum::<f32>() / n);
         }
@@ -65,19 +68,42 @@ impl Network {
         let mut orbits: Vec<u32> = Vec::new();
         let (mut shape, mut hidden, mut dense) = (self.input, false, false);
         for (i, step) in self.steps.iter().enumerate() {
-            let bad = |why: &str| BadNetwork { index: i, layer: self.layers[i], why: why.into() };
+            let bad = |why: &str| BadNetwork {
+                index: i,
+                layer: self.layers[i],
+                why: why.into(),
+            };
             match *step {
-                Step::Conv { conv, out, at, groups, .. } => {
+                Step::Conv {
+                    conv,
+                    out,
+                    at,
+                    groups,
+                    ..
+                } => {
                     let n = conv.kernel.0;
-                    if conv.kernel.1 != n || n % 2 == 0 || !conv.filters.is_multiple_of(g) || groups != 1 || shape.height != shape.width {
-                        return Err(bad("expected square maps and kernels of odd size, and filters for whole sets"));
+                    if conv.kernel.1 != n
+                        || n % 2 == 0
+                        || !conv.filters.is_multiple_of(g)
+                        || groups != 1
+                        || shape.height != shape.width
+                    {
+                        return Err(bad(
+                            "expected square maps and kernels of odd size, and filters for whole sets",
+                        ));
                     }
-                    let (sets, own) = if hidden { (conv.channels / g, g) } else { (conv.channels, 1) };
+                    let (sets, own) = if hidden {
+                        (conv.channels / g, g)
+                    } else {
+                        (conv.channels, 1)
+                    };
                     for (f, c, h, p) in itertools(conv.filters / g, sets, own, n * n) {
                         for e in 0..g {
                             let channel = if hidden { c * g + product(e, h) } else { c };
                             let (y, x) = turn(e, n, (p / n, p % n));
-                            orbits.push((at + conv.index(f * g + product(e, 0), channel, y, x)) as u32);
+                            orbits.push(
+                                (at + conv.index(f * g + product(e, 0), channel, y, x)) as u32,
+                            );
                         }
                     }
                     orbits.extend((0..conv.filters).map(|o| (at + conv.weights() + o) as u32));
@@ -89,18 +115,29 @@ impl Network {
                     }
                     shape = out;
                 }
-                Step::Norm { out, at, .. } => orbits.extend((0..2 * out.channels).map(|c| (at + c) as u32)),
-                Step::Dense { inputs, units, at, .. } if !dense => {
-                    if !self.steps[..i].iter().any(|s| matches!(s, Step::Flat(Flat::Mean(_)))) {
+                Step::Norm { out, at, .. } => {
+                    orbits.extend((0..2 * out.channels).map(|c| (at + c) as u32))
+                }
+                Step::Dense {
+                    inputs, units, at, ..
+                } if !dense => {
+                    if !self.steps[..i]
+                        .iter()
+                        .any(|s| matches!(s, Step::Flat(Flat::Mean(_))))
+                    {
                         return Err(bad("expected the mean of each map before it"));
                     }
                     for u in 0..units {
-                        orbits.extend((0..inputs).map(|j| (at + dense::index(inputs, units, j, u)) as u32));
+                        orbits.extend(
+                            (0..inputs).map(|j| (at + dense::index(inputs, units, j, u)) as u32),
+                        );
                     }
                     dense = true;
                 }
                 Step::Pad { out, .. } => shape = out,
-                Step::Unfold { .. } | Step::Response { .. } => return Err(bad("does not turn with the image")),
+                Step::Unfold { .. } | Step::Response { .. } => {
+                    return Err(bad("does not turn with the image"));
+                }
                 _ => {}
             }
         }
@@ -127,7 +164,9 @@ impl Network {
             let value = self.weights[orbit[0] as usize];
             orbit.iter().for_each(|i| self.weights[*i as usize] = value);
         }
-        self.zero.iter().for_each(|i| self.weights[*i as usize] = 0.0);
+        self.zero
+            .iter()
+            .for_each(|i| self.weights[*i as usize] = 0.0);
     }
 
     /// Sums the gradient over each orbit.
@@ -143,12 +182,19 @@ impl Network {
     pub(super) fn between_groups(&self) -> Vec<u32> {
         let mut out = Vec::new();
         for step in &self.steps {
-            let Step::Conv { conv, at, groups, .. } = *step else { continue };
+            let Step::Conv {
+                conv, at, groups, ..
+            } = *step
+            else {
+                continue;
+            };
             let (filters, channels) = (conv.filters / groups, conv.channels / groups);
             for o in 0..conv.filters {
                 for c in (0..conv.channels).filter(|c| c / channels != o / filters) {
                     for k in 0..conv.kernel.0 * conv.kernel.1 {
-                        out.push((at + conv.index(o, c, k / conv.kernel.1, k % conv.kernel.1)) as u32);
+                        out.push(
+                            (at + conv.index(o, c, k / conv.kernel.1, k % conv.kernel.1)) as u32,
+                        );
                     }
                 }
             }
@@ -158,7 +204,12 @@ impl Network {
 }
 
 /// All (filter set, channel set, element, tap).
-fn itertools(filters: usize, channels: usize, elements: usize, taps: usize) -> impl Iterator<Item = (usize, usize, usize, usize)> {
+fn itertools(
+    filters: usize,
+    channels: usize,
+    elements: usize,
+    taps: usize,
+) -> impl Iterator<Item = (usize, usize, usize, usize)> {
     (0..filters * channels * elements * taps).map(move |i| {
         let (p, rest) = (i % taps, i / taps);
         let (h, rest) = (rest % elements, rest / elements);

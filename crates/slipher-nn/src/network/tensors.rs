@@ -20,11 +20,22 @@ impl Network {
     pub fn tensors(&self) -> Vec<Tensor> {
         let mut out = Vec::new();
         for (i, s) in self.steps.iter().enumerate() {
-            let mut push = |what: &str, shape: Vec<usize>, values| out.push(Tensor { name: format!("{i}.{what}"), step: i, shape, values });
+            let mut push = |what: &str, shape: Vec<usize>, values| {
+                out.push(Tensor {
+                    name: format!("{i}.{what}"),
+                    step: i,
+                    shape,
+                    values,
+                })
+            };
             match s {
                 Step::Conv { conv, at, .. } => {
                     let (w, b) = self.weights[*at..].split_at(conv.weights());
-                    push("weight", vec![conv.filters, conv.channels, conv.kernel.0, conv.kernel.1], conv.unpack(w));
+                    push(
+                        "weight",
+                        vec![conv.filters, conv.channels, conv.kernel.0, conv.kernel.1],
+                        conv.unpack(w),
+                    );
                     push("bias", vec![conv.filters], b[..conv.filters].to_vec());
                 }
                 Step::Norm { out, at, .. } => {
@@ -32,10 +43,18 @@ impl Network {
                     push("weight", vec![n], self.weights[*at..at + n].to_vec());
                     push("bias", vec![n], self.weights[at + n..at + 2 * n].to_vec());
                 }
-                Step::Dense { inputs, units, at, .. } => {
+                Step::Dense {
+                    inputs, units, at, ..
+                } => {
                     let order = self.flattening(i, *inputs);
                     let (w, b) = self.weights[*at..].split_at(dense::panels_len(*inputs, *units));
-                    let values = (0..*units).flat_map(|u| order.iter().map(move |j| w[dense::index(*inputs, *units, *j, u)])).collect();
+                    let values = (0..*units)
+                        .flat_map(|u| {
+                            order
+                                .iter()
+                                .map(move |j| w[dense::index(*inputs, *units, *j, u)])
+                        })
+                        .collect();
                     push("weight", vec![*units, order.len()], values);
                     push("bias", vec![*units], b[..*units].to_vec());
                 }
@@ -54,8 +73,17 @@ impl Network {
         if values.len() != own.len() {
             return Err(format!("{} tensors: expected {}", values.len(), own.len()));
         }
-        if let Some((t, v)) = own.iter().zip(values).find(|(t, v)| t.values.len() != v.len()) {
-            return Err(format!("tensor {} has {} values: expected {}", t.name, v.len(), t.values.len()));
+        if let Some((t, v)) = own
+            .iter()
+            .zip(values)
+            .find(|(t, v)| t.values.len() != v.len())
+        {
+            return Err(format!(
+                "tensor {} has {} values: expected {}",
+                t.name,
+                v.len(),
+                t.values.len()
+            ));
         }
         let mut values = values.iter();
         let mut take = || values.next().expect("counted above");
@@ -71,11 +99,15 @@ impl Network {
                     self.weights[*at..at + n].copy_from_slice(take());
                     self.weights[at + n..at + 2 * n].copy_from_slice(take());
                 }
-                Step::Dense { inputs, units, at, .. } => {
+                Step::Dense {
+                    inputs, units, at, ..
+                } => {
                     let order = self.flattening(i, *inputs);
                     let from = take();
                     for (u, row) in from.chunks_exact(order.len()).enumerate() {
-                        order.iter().zip(row).for_each(|(j, v)| self.weights[at + dense::index(*inputs, *units, *j, u)] = *v);
+                        order.iter().zip(row).for_each(|(j, v)| {
+                            self.weights[at + dense::index(*inputs, *units, *j, u)] = *v
+                        });
                     }
                     let end = at + dense::panels_len(*inputs, *units);
                     self.weights[end..end + units].copy_from_slice(take());
@@ -88,7 +120,10 @@ impl Network {
 
     /// For the dense layer at step `i`: place in our order of each input in PyTorch's.
     fn flattening(&self, i: usize, inputs: usize) -> Vec<usize> {
-        let first = self.steps.iter().position(|s| matches!(s, Step::Dense { .. } | Step::Flat(Flat::Mean(_))));
+        let first = self
+            .steps
+            .iter()
+            .position(|s| matches!(s, Step::Dense { .. } | Step::Flat(Flat::Mean(_))));
         if first != Some(i) {
             return (0..inputs).collect();
         }
@@ -96,8 +131,18 @@ impl Network {
         if inputs > s.stored() {
             // Views one after the other.
             let one = self.flattening(i, s.stored());
-            return (0..inputs / s.stored()).flat_map(|v| one.iter().map(move |j| v * s.stored() + j).collect::<Vec<_>>()).collect();
+            return (0..inputs / s.stored())
+                .flat_map(|v| {
+                    one.iter()
+                        .map(move |j| v * s.stored() + j)
+                        .collect::<Vec<_>>()
+                })
+                .collect();
         }
-        (0..s.channels).flat_map(|c| (0..s.height).flat_map(move |y| (0..s.width).map(move |x| s.index(c, y, x)))).collect()
+        (0..s.channels)
+            .flat_map(|c| {
+                (0..s.height).flat_map(move |y| (0..s.width).map(move |x| s.index(c, y, x)))
+            })
+            .collect()
     }
 }

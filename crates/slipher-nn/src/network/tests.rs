@@ -7,11 +7,21 @@ fn small() -> Network {
     let layers = [
         Layer::conv(16, (3, 3), false, 0.1),
         Layer::conv(32, (3, 3), true, 0.1),
-        Layer::MaxPool { size: 2, stride: 2, same: false },
+        Layer::MaxPool {
+            size: 2,
+            stride: 2,
+            same: false,
+        },
         Layer::conv(16, (2, 3), true, 0.1),
-        Layer::Dense { units: 20, slope: 0.1 },
+        Layer::Dense {
+            units: 20,
+            slope: 0.1,
+        },
         Layer::Dropout { rate: 0.5 },
-        Layer::Dense { units: 3, slope: 1.0 },
+        Layer::Dense {
+            units: 3,
+            slope: 1.0,
+        },
     ];
     Network::new(Shape::new(5, 9, 11), &layers, 1).unwrap()
 }
@@ -24,11 +34,29 @@ fn wave(n: usize, k: f64) -> Vec<f32> {
 #[test]
 fn agrees_with_pytorch() {
     let mut net = small();
-    let values: Vec<Vec<f32>> = net.tensors().iter().enumerate().map(|(i, t)| wave(t.values.len(), i as f64).iter().map(|v| 0.2 * v).collect()).collect();
+    let values: Vec<Vec<f32>> = net
+        .tensors()
+        .iter()
+        .enumerate()
+        .map(|(i, t)| {
+            wave(t.values.len(), i as f64)
+                .iter()
+                .map(|v| 0.2 * v)
+                .collect()
+        })
+        .collect();
     net.set_tensors(&values).unwrap();
-    assert_eq!(net.tensors().iter().map(|t| t.values.clone()).collect::<Vec<_>>(), values);
+    assert_eq!(
+        net.tensors()
+            .iter()
+            .map(|t| t.values.clone())
+            .collect::<Vec<_>>(),
+        values
+    );
     let mut tape = Tape::default();
-    let mut d = net.forward(&wave(2 * 5 * 9 * 11, 0.5), &mut tape, None).to_vec();
+    let mut d = net
+        .forward(&wave(2 * 5 * 9 * 11, 0.5), &mut tape, None)
+        .to_vec();
     for (a, e) in d.iter().zip(LOGITS) {
         assert!((a - e).abs() < 1e-3, "{d:?}");
     }
@@ -40,7 +68,8 @@ fn agrees_with_pytorch() {
     for (t, (sum, tenth)) in net.tensors().iter().zip(GRADS) {
         let s: f32 = t.values.iter().sum();
         assert!(
-            (s - sum).abs() < 2e-3 * (1.0 + sum.abs()) && (t.values[2] - tenth).abs() < 1e-3 * (1.0 + tenth.abs()),
+            (s - sum).abs() < 2e-3 * (1.0 + sum.abs())
+                && (t.values[2] - tenth).abs() < 1e-3 * (1.0 + tenth.abs()),
             "{} {s} {} for {sum} {tenth}",
             t.name,
             t.values[2]
@@ -66,11 +95,42 @@ const GRADS: [(f32, f32); 10] = [
 #[test]
 fn batch_norm_agrees_with_pytorch() {
     let conv = Layer::conv(16, (1, 8), true, 0.0);
-    let pool = Layer::MaxPool { size: 3, stride: 2, same: false };
-    let bn = Layer::BatchNorm { momentum: 0.9, eps: 1e-3 };
-    let layers = [conv, pool, bn, conv, bn, Layer::Dense { units: 20, slope: 1.0 }, Layer::Dense { units: 3, slope: 1.0 }];
+    let pool = Layer::MaxPool {
+        size: 3,
+        stride: 2,
+        same: false,
+    };
+    let bn = Layer::BatchNorm {
+        momentum: 0.9,
+        eps: 1e-3,
+    };
+    let layers = [
+        conv,
+        pool,
+        bn,
+        conv,
+        bn,
+        Layer::Dense {
+            units: 20,
+            slope: 1.0,
+        },
+        Layer::Dense {
+            units: 3,
+            slope: 1.0,
+        },
+    ];
     let mut net = Network::new(Shape::line(1, 41), &layers, 1).unwrap();
-    let values: Vec<Vec<f32>> = net.tensors().iter().enumerate().map(|(i, t)| wave(t.values.len(), i as f64).iter().map(|v| 0.3 * v + 0.1).collect()).collect();
+    let values: Vec<Vec<f32>> = net
+        .tensors()
+        .iter()
+        .enumerate()
+        .map(|(i, t)| {
+            wave(t.values.len(), i as f64)
+                .iter()
+                .map(|v| 0.3 * v + 0.1)
+                .collect()
+        })
+        .collect();
     net.set_tensors(&values).unwrap();
     let x = wave(3 * 41, 0.5);
     let mut tape = Tape::default();
@@ -81,12 +141,18 @@ fn batch_norm_agrees_with_pytorch() {
     let mut grad = vec![];
     net.backward(&mut tape, &d, &mut grad);
     let eval = net.forward(&x, &mut tape, None).to_vec();
-    assert!(eval.iter().zip(BN_EVAL).all(|(a, b)| (a - b).abs() < 2e-3 * (1.0 + b.abs())), "{eval:?}");
+    assert!(
+        eval.iter()
+            .zip(BN_EVAL)
+            .all(|(a, b)| (a - b).abs() < 2e-3 * (1.0 + b.abs())),
+        "{eval:?}"
+    );
     net.weights = grad;
     for (t, (sum, third)) in net.tensors().iter().zip(BN_GRADS) {
         let s: f32 = t.values.iter().map(|v| v.abs()).sum();
         assert!(
-            (s - sum).abs() < 3e-3 * (1.0 + sum.abs()) && (t.values[2] - third).abs() < 2e-3 * (1.0 + third.abs()),
+            (s - sum).abs() < 3e-3 * (1.0 + sum.abs())
+                && (t.values[2] - third).abs() < 2e-3 * (1.0 + third.abs()),
             "{} {s} {} for {sum} {third}",
             t.name,
             t.values[2]
@@ -94,7 +160,9 @@ fn batch_norm_agrees_with_pytorch() {
     }
 }
 const BN_LOSS: f64 = 1.43859;
-const BN_EVAL: [f32; 9] = [13.0018, 11.6000, 19.1136, 12.7673, 11.3580, 18.7029, 12.8928, 11.4865, 18.9217];
+const BN_EVAL: [f32; 9] = [
+    13.0018, 11.6000, 19.1136, 12.7673, 11.3580, 18.7029, 12.8928, 11.4865, 18.9217,
+];
 const BN_GRADS: [(f32, f32); 12] = [
     (0.37715, 0.00253),
     (0.03434, 0.00139),
@@ -122,9 +190,31 @@ fn dropout_drops_and_is_reproducible() {
 
 #[test]
 fn what_does_not_fit_is_named() {
-    let e = Network::new(Shape::new(3, 8, 8), &[Layer::Dense { units: 4, slope: 1.0 }, Layer::MaxPool { size: 2, stride: 2, same: false }], 1).unwrap_err();
+    let e = Network::new(
+        Shape::new(3, 8, 8),
+        &[
+            Layer::Dense {
+                units: 4,
+                slope: 1.0,
+            },
+            Layer::MaxPool {
+                size: 2,
+                stride: 2,
+                same: false,
+            },
+        ],
+        1,
+    )
+    .unwrap_err();
     assert!(e.to_string().contains("layer 1"), "{e}");
-    assert!(Network::new(Shape::new(3, 8, 8), &[Layer::conv(16, (9, 9), false, 0.0)], 1).is_err());
+    assert!(
+        Network::new(
+            Shape::new(3, 8, 8),
+            &[Layer::conv(16, (9, 9), false, 0.0)],
+            1
+        )
+        .is_err()
+    );
 }
 
 /// Golden values of PyTorch by scripts/golden.py. Grouped filters hold the zeros between groups, which PyTorch leaves out.
@@ -133,26 +223,57 @@ fn views_agree_with_pytorch() {
     let layers = [
         Layer::SpaceToDepth { size: 2 },
         Layer::conv(32, (3, 3), false, 0.1),
-        Layer::Response { size: 5, alpha: 0.5, beta: 0.75 },
-        Layer::Conv { filters: 16, kernel: (3, 3), same: true, slope: 0.1, groups: 2 },
+        Layer::Response {
+            size: 5,
+            alpha: 0.5,
+            beta: 0.75,
+        },
+        Layer::Conv {
+            filters: 16,
+            kernel: (3, 3),
+            same: true,
+            slope: 0.1,
+            groups: 2,
+        },
         Layer::GlobalMean,
-        Layer::Join { views: 4, mean: false },
-        Layer::Dense { units: 12, slope: 1.0 },
+        Layer::Join {
+            views: 4,
+            mean: false,
+        },
+        Layer::Dense {
+            units: 12,
+            slope: 1.0,
+        },
         Layer::Maxout { pieces: 2 },
-        Layer::Dense { units: 3, slope: 1.0 },
+        Layer::Dense {
+            units: 3,
+            slope: 1.0,
+        },
     ];
     let mut net = Network::new(Shape::new(1, 16, 16), &layers, 1).unwrap();
     // Filter o of group o / 8 sees channels 16 · (o / 8) and on.
     let grouped = |v: &[f32]| -> Vec<f32> {
-        let at = |o: usize, c: usize, k: usize| if c / 16 == o / 8 { v[(o * 16 + c % 16) * 9 + k] } else { 0.0 };
-        (0..16 * 32 * 9).map(|i| at(i / 288, i / 9 % 32, i % 9)).collect()
+        let at = |o: usize, c: usize, k: usize| {
+            if c / 16 == o / 8 {
+                v[(o * 16 + c % 16) * 9 + k]
+            } else {
+                0.0
+            }
+        };
+        (0..16 * 32 * 9)
+            .map(|i| at(i / 288, i / 9 % 32, i % 9))
+            .collect()
     };
     let values: Vec<Vec<f32>> = net
         .tensors()
         .iter()
         .enumerate()
         .map(|(i, t)| {
-            let n = if i == 2 { t.values.len() / 2 } else { t.values.len() };
+            let n = if i == 2 {
+                t.values.len() / 2
+            } else {
+                t.values.len()
+            };
             let v: Vec<f32> = wave(n, i as f64).iter().map(|v| 0.5 * v + 0.05).collect();
             if i == 2 { grouped(&v) } else { v }
         })
@@ -161,10 +282,21 @@ fn views_agree_with_pytorch() {
     let x = wave(8 * 256, 0.5);
     let mut tape = Tape::default();
     let mut d = net.forward(&x, &mut tape, None).to_vec();
-    assert!(d.iter().zip(VIEWS_LOGITS).all(|(a, b)| (a - b).abs() < 2e-3), "{d:?}");
-    for precision in [crate::predictor::Precision::F32, crate::predictor::Precision::Bf16] {
+    assert!(
+        d.iter()
+            .zip(VIEWS_LOGITS)
+            .all(|(a, b)| (a - b).abs() < 2e-3),
+        "{d:?}"
+    );
+    for precision in [
+        crate::predictor::Precision::F32,
+        crate::predictor::Precision::Bf16,
+    ] {
         let p = crate::predictor::Predictor::new(&net, precision).predict(&x);
-        assert!(p.iter().zip(VIEWS_LOGITS).all(|(a, b)| (a - b).abs() < 0.3), "{p:?}");
+        assert!(
+            p.iter().zip(VIEWS_LOGITS).all(|(a, b)| (a - b).abs() < 0.3),
+            "{p:?}"
+        );
     }
     cross_entropy(&mut d, 3, &[2, 0]);
     let mut grad = vec![];
@@ -172,8 +304,17 @@ fn views_agree_with_pytorch() {
     net.weights = grad;
     for (t, (sum, third)) in net.tensors().iter().zip(VIEWS_GRADS) {
         let s: f32 = t.values.iter().map(|v| v.abs()).sum();
-        assert!((s - sum).abs() < 3e-3 * (1.0 + sum), "{} {s} for {sum}", t.name);
-        assert!((t.values[2] - third).abs() < 2e-3 * (1.0 + third.abs()), "{} {} for {third}", t.name, t.values[2]);
+        assert!(
+            (s - sum).abs() < 3e-3 * (1.0 + sum),
+            "{} {s} for {sum}",
+            t.name
+        );
+        assert!(
+            (t.values[2] - third).abs() < 2e-3 * (1.0 + third.abs()),
+            "{} {} for {third}",
+            t.name,
+            t.values[2]
+        );
     }
 }
 const VIEWS_LOGITS: [f32; 6] = [12.58052, 10.38975, -15.92065, 10.66151, 8.87736, -13.34226];
@@ -191,8 +332,21 @@ const VIEWS_GRADS: [(f32, f32); 8] = [
 /// Zeros around an image are what a convolution with borders sees.
 #[test]
 fn padding_is_a_border() {
-    let tail = [Layer::GlobalMean, Layer::Dense { units: 2, slope: 1.0 }];
-    let padded = [vec![Layer::Pad { border: 1 }, Layer::conv(16, (3, 3), false, 0.1)], tail.to_vec()].concat();
+    let tail = [
+        Layer::GlobalMean,
+        Layer::Dense {
+            units: 2,
+            slope: 1.0,
+        },
+    ];
+    let padded = [
+        vec![
+            Layer::Pad { border: 1 },
+            Layer::conv(16, (3, 3), false, 0.1),
+        ],
+        tail.to_vec(),
+    ]
+    .concat();
     let same = [vec![Layer::conv(16, (3, 3), true, 0.1)], tail.to_vec()].concat();
     let x = wave(2 * 3 * 49, 0.2);
     let run = |layers: &[Layer]| {
@@ -200,7 +354,11 @@ fn padding_is_a_border() {
         let (mut tape, mut grad) = (Tape::default(), vec![]);
         let y = net.forward(&x, &mut tape, None).to_vec();
         net.backward(&mut tape, &y, &mut grad);
-        (crate::predictor::Predictor::new(&net, crate::predictor::Precision::F32).predict(&x), y, grad)
+        (
+            crate::predictor::Predictor::new(&net, crate::predictor::Precision::F32).predict(&x),
+            y,
+            grad,
+        )
     };
     assert_eq!(run(&padded), run(&same));
 }
@@ -209,25 +367,49 @@ fn padding_is_a_border() {
 #[test]
 fn tied_weights_make_answers_that_do_not_turn() {
     for symmetry in [Symmetry::P4, Symmetry::P4m] {
-        let bn = Layer::BatchNorm { momentum: 0.5, eps: 1e-3 };
+        let bn = Layer::BatchNorm {
+            momentum: 0.5,
+            eps: 1e-3,
+        };
         let layers = [
             Layer::conv(16, (3, 3), true, 0.1),
             bn,
-            Layer::MaxPool { size: 2, stride: 2, same: false },
+            Layer::MaxPool {
+                size: 2,
+                stride: 2,
+                same: false,
+            },
             Layer::conv(32, (5, 5), false, 0.1),
             bn,
             Layer::GlobalMean,
-            Layer::Join { views: 2, mean: true },
-            Layer::Dense { units: 8, slope: 0.1 },
-            Layer::Dense { units: 3, slope: 1.0 },
+            Layer::Join {
+                views: 2,
+                mean: true,
+            },
+            Layer::Dense {
+                units: 8,
+                slope: 0.1,
+            },
+            Layer::Dense {
+                units: 3,
+                slope: 1.0,
+            },
         ];
         let mut net = Network::new(Shape::new(2, 12, 12), &layers, 3).unwrap();
         let free = net.parameters();
         net.tie(symmetry).unwrap();
-        assert!(net.parameters() * symmetry.order() < free + 8 * free / 7, "{} of {free}", net.parameters());
+        assert!(
+            net.parameters() * symmetry.order() < free + 8 * free / 7,
+            "{} of {free}",
+            net.parameters()
+        );
         let x = wave(12 * 2 * 144, 0.3);
         let (mut tape, mut grad) = (Tape::default(), vec![]);
-        let mut o = crate::optimiser::Optimiser::new(crate::optimiser::Rule::adam(), 0.0, net.weights.len());
+        let mut o = crate::optimiser::Optimiser::new(
+            crate::optimiser::Rule::adam(),
+            0.0,
+            net.weights.len(),
+        );
         for t in 1..5 {
             let mut d = net.forward(&x, &mut tape, Some(t)).to_vec();
             cross_entropy(&mut d, 3, &[0, 1, 2, 0, 1, 2]);
@@ -237,14 +419,41 @@ fn tied_weights_make_answers_that_do_not_turn() {
         }
         let p = crate::predictor::Predictor::new(&net, crate::predictor::Precision::F32);
         let base = p.predict(&x);
-        assert!(base.chunks(3).any(|r| (r[0] - r[1]).abs() > 1e-3), "it learned something");
+        assert!(
+            base.chunks(3).any(|r| (r[0] - r[1]).abs() > 1e-3),
+            "it learned something"
+        );
         for g in 1..8 {
-            let turned: Vec<f32> = x.chunks(288).flat_map(|e| crate::augment::turned(e, 12, g)).collect();
-            let worst = p.predict(&turned).iter().zip(&base).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let turned: Vec<f32> = x
+                .chunks(288)
+                .flat_map(|e| crate::augment::turned(e, 12, g))
+                .collect();
+            let worst = p
+                .predict(&turned)
+                .iter()
+                .zip(&base)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert_eq!(worst < 1e-4, g < symmetry.order(), "element {g}: {worst}");
         }
     }
-    let mut odd =
-        Network::new(Shape::new(1, 9, 9), &[Layer::conv(16, (2, 2), true, 0.0), Layer::GlobalMean, Layer::Dense { units: 1, slope: 1.0 }], 1).unwrap();
-    assert!(odd.tie(Symmetry::P4).unwrap_err().to_string().contains("odd size"));
+    let mut odd = Network::new(
+        Shape::new(1, 9, 9),
+        &[
+            Layer::conv(16, (2, 2), true, 0.0),
+            Layer::GlobalMean,
+            Layer::Dense {
+                units: 1,
+                slope: 1.0,
+            },
+        ],
+        1,
+    )
+    .unwrap();
+    assert!(
+        odd.tie(Symmetry::P4)
+            .unwrap_err()
+            .to_string()
+            .contains("odd size")
+    );
 }

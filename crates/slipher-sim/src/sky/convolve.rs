@@ -34,7 +34,13 @@ fn transform(values: &mut [Complex<f32>], side: usize, direction: FftDirection) 
 
 /// Side of the transforms for planes of `inner` pixels and a point-spread function that is cut off at `reach`.
 fn room(inner: usize, reach: usize) -> usize {
-    (inner + reach..).find(|n| [2, 3, 5].iter().fold(*n, |m, p| (0..12).fold(m, |m, _| if m % p == 0 { m / p } else { m })) == 1).unwrap_or(inner + reach)
+    (inner + reach..)
+        .find(|n| {
+            [2, 3, 5].iter().fold(*n, |m, p| {
+                (0..12).fold(m, |m, _| if m % p == 0 { m / p } else { m })
+            }) == 1
+        })
+        .unwrap_or(inner + reach)
 }
 
 const REACH: usize = 24;
@@ -45,11 +51,20 @@ impl Transform {
         let (inner, side) = (plane.width, room(plane.width, REACH));
         assert_eq!(plane.height, inner, "a square");
         let mut values = vec![Complex::default(); side * side];
-        for (row, from) in values.chunks_exact_mut(side).zip(plane.data.chunks_exact(inner)) {
-            row.iter_mut().zip(from).for_each(|(o, v)| *o = Complex::new(*v, 0.0));
+        for (row, from) in values
+            .chunks_exact_mut(side)
+            .zip(plane.data.chunks_exact(inner))
+        {
+            row.iter_mut()
+                .zip(from)
+                .for_each(|(o, v)| *o = Complex::new(*v, 0.0));
         }
         transform(&mut values, side, FftDirection::Forward);
-        Transform { side, inner, values }
+        Transform {
+            side,
+            inner,
+            values,
+        }
     }
 
     /// Of a point-spread function at the origin, sampled at the centres of pixels and normalised; for planes of `inner` pixels.
@@ -62,12 +77,17 @@ impl Transform {
             for x in -reach..=reach {
                 let v = psf.value(x as f64, y as f64) as f32;
                 sum += v;
-                values[y.rem_euclid(side as isize) as usize * side + x.rem_euclid(side as isize) as usize] = Complex::new(v, 0.0);
+                values[y.rem_euclid(side as isize) as usize * side
+                    + x.rem_euclid(side as isize) as usize] = Complex::new(v, 0.0);
             }
         }
         values.iter_mut().for_each(|v| *v /= sum.max(1e-30));
         transform(&mut values, side, FftDirection::Forward);
-        Transform { side, inner, values }
+        Transform {
+            side,
+            inner,
+            values,
+        }
     }
 
     /// Σ factor · part, through a point-spread function.
@@ -76,19 +96,36 @@ impl Transform {
         let mut values = vec![Complex::default(); side * side];
         for (t, factor) in parts {
             assert_eq!(t.side, side, "transforms of one size");
-            values.iter_mut().zip(&t.values).for_each(|(o, v)| *o += v * factor);
+            values
+                .iter_mut()
+                .zip(&t.values)
+                .for_each(|(o, v)| *o += v * factor);
         }
-        values.iter_mut().zip(&psf.values).for_each(|(o, p)| *o *= p);
+        values
+            .iter_mut()
+            .zip(&psf.values)
+            .for_each(|(o, p)| *o *= p);
         transform(&mut values, side, FftDirection::Inverse);
         let norm = 1.0 / (side * side) as f32;
-        let data = values.chunks_exact(side).take(inner).flat_map(|r| r[..inner].iter().map(|v| v.re * norm)).collect();
-        Plane { height: inner, width: inner, data }
+        let data = values
+            .chunks_exact(side)
+            .take(inner)
+            .flat_map(|r| r[..inner].iter().map(|v| v.re * norm))
+            .collect();
+        Plane {
+            height: inner,
+            width: inner,
+            data,
+        }
     }
 }
 
 /// A square plane through a point-spread function.
 pub fn convolve(plane: &Plane, psf: &Psf) -> Plane {
-    Transform::observe(&[(&Transform::of(plane), 1.0)], &Transform::of_psf(psf, plane.width))
+    Transform::observe(
+        &[(&Transform::of(plane), 1.0)],
+        &Transform::of_psf(psf, plane.width),
+    )
 }
 
 #[cfg(test)]
@@ -103,7 +140,12 @@ mod tests {
         let mut want = Plane::square(64);
         Psf::gaussian(5.0).add(&mut want, 30.3, 32.8, 100.0);
         assert!((seen.total() - 100.0).abs() < 0.01);
-        let worst = seen.data.iter().zip(&want.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = seen
+            .data
+            .iter()
+            .zip(&want.data)
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(worst < 0.005 * want.at(33, 30), "{worst}");
     }
 }

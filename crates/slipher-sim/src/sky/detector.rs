@@ -9,25 +9,43 @@ use crate::random::Stream;
 pub fn expose(plane: &mut Plane, sky: f64, read_noise: f64, rng: &mut Stream) {
     for v in &mut plane.data {
         let mean = (f64::from(*v) + sky).max(0.0);
-        let count = if mean > 50.0 || mean <= 0.0 { rng.normal(mean, mean.sqrt()) } else { Poisson::new(mean).map_or(mean, |p| p.sample(rng.generator())) };
+        let count = if mean > 50.0 || mean <= 0.0 {
+            rng.normal(mean, mean.sqrt())
+        } else {
+            Poisson::new(mean).map_or(mean, |p| p.sample(rng.generator()))
+        };
         *v = (count - sky + rng.normal(0.0, read_noise)) as f32;
     }
 }
 
 /// White noise whose neighbours have been averaged with weight `mix` (0 to 0.5), of standard deviation 1.
 pub fn correlated(height: usize, width: usize, mix: f32, rng: &mut Stream) -> Plane {
-    let mut p = Plane { height, width, data: (0..height * width).map(|_| rng.normal_f32()).collect() };
+    let mut p = Plane {
+        height,
+        width,
+        data: (0..height * width).map(|_| rng.normal_f32()).collect(),
+    };
     if mix > 0.0 {
         let norm = 1.0 / (1.0 + 2.0 * mix * mix).sqrt();
         let line = |v: [f32; 3]| norm * (v[1] + mix * (v[0] + v[2]));
         for row in p.data.chunks_exact_mut(width) {
             let old = row.to_vec();
-            (0..width).for_each(|c| row[c] = line([old[c.saturating_sub(1)], old[c], old[(c + 1).min(width - 1)]]));
+            (0..width).for_each(|c| {
+                row[c] = line([
+                    old[c.saturating_sub(1)],
+                    old[c],
+                    old[(c + 1).min(width - 1)],
+                ])
+            });
         }
         let old = p.data.clone();
         for (i, v) in p.data.iter_mut().enumerate() {
             let (r, c) = (i / width, i % width);
-            *v = line([old[r.saturating_sub(1) * width + c], old[i], old[(r + 1).min(height - 1) * width + c]]);
+            *v = line([
+                old[r.saturating_sub(1) * width + c],
+                old[i],
+                old[(r + 1).min(height - 1) * width + c],
+            ]);
         }
     }
     p
@@ -56,7 +74,11 @@ pub fn cosmic_ray(plane: &mut Plane, x: f64, y: f64, length: f64, charge: f64, r
 /// A column that reads `offset` more from row `from` on.
 pub fn bad_column(plane: &mut Plane, column: usize, from: usize, offset: f32) {
     let width = plane.width;
-    plane.data[column..].iter_mut().step_by(width).skip(from).for_each(|v| *v += offset);
+    plane.data[column..]
+        .iter_mut()
+        .step_by(width)
+        .skip(from)
+        .for_each(|v| *v += offset);
 }
 
 /// Cuts pixels at full well; the rest of the charge runs up and down its column.
@@ -70,7 +92,10 @@ pub fn saturate(plane: &mut Plane, full: f32) {
             }
             plane.data[r * w + c] = full;
             for d in 1..h {
-                for to in [r.checked_sub(d), Some(r + d).filter(|t| *t < h)].into_iter().flatten() {
+                for to in [r.checked_sub(d), Some(r + d).filter(|t| *t < h)]
+                    .into_iter()
+                    .flatten()
+                {
                     let room = (full - plane.data[to * w + c]).clamp(0.0, 0.5 * spill);
                     plane.data[to * w + c] += room;
                     spill -= room;
@@ -91,12 +116,25 @@ mod tests {
     fn noise_has_the_variance_it_should() {
         let mut rng = Stream::new(1, 2, 3);
         for (level, sky) in [(0.0, 9.0), (3.0, 4.0), (200.0, 900.0)] {
-            let mut p = Plane { height: 200, width: 200, data: vec![level; 40_000] };
+            let mut p = Plane {
+                height: 200,
+                width: 200,
+                data: vec![level; 40_000],
+            };
             expose(&mut p, sky, 3.0, &mut rng);
             let mean = p.total() / 4e4;
-            let var = p.data.iter().map(|v| (f64::from(*v) - mean).powi(2)).sum::<f64>() / 4e4;
+            let var = p
+                .data
+                .iter()
+                .map(|v| (f64::from(*v) - mean).powi(2))
+                .sum::<f64>()
+                / 4e4;
             let want = f64::from(level) + sky + 9.0;
-            assert!((mean - f64::from(level)).abs() < 5.0 * (want / 4e4).sqrt() && (var / want - 1.0).abs() < 0.04, "{mean} {var}");
+            assert!(
+                (mean - f64::from(level)).abs() < 5.0 * (want / 4e4).sqrt()
+                    && (var / want - 1.0).abs() < 0.04,
+                "{mean} {var}"
+            );
         }
         let p = correlated(200, 200, 0.4, &mut rng);
         let var = p.data.iter().map(|v| v * v).sum::<f32>() / 4e4;
@@ -110,7 +148,12 @@ mod tests {
         p.data[15 * 31 + 7] = 1000.0;
         saturate(&mut p, 100.0);
         assert!(p.data.iter().all(|v| *v <= 100.0) && (p.total() - 1000.0).abs() < 10.0);
-        assert!(p.data.iter().enumerate().all(|(i, v)| *v == 0.0 || i % 31 == 7));
+        assert!(
+            p.data
+                .iter()
+                .enumerate()
+                .all(|(i, v)| *v == 0.0 || i % 31 == 7)
+        );
         let mut q = Plane::square(21);
         cosmic_ray(&mut q, 10.0, 10.0, 6.0, 50.0, &mut Stream::new(1, 1, 1));
         assert!(q.total() > 60.0 && q.data.iter().all(|v| *v >= 0.0));

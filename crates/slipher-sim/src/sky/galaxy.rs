@@ -74,7 +74,8 @@ impl Galaxy {
                 let phase = a.winding * (2.0 * r.max(0.05)).ln() + a.phase;
                 let wave = (0.5 + 0.5 * (a.count as f64 * theta + phase).cos()).powi(2);
                 // Patches: a second wave that beats against the arms.
-                let patch = 1.0 - a.patchy * (0.5 + 0.5 * (3.7 * theta - 9.0 * r + 2.0 * a.phase).sin());
+                let patch =
+                    1.0 - a.patchy * (0.5 + 0.5 * (3.7 * theta - 9.0 * r + 2.0 * a.phase).sin());
                 // No arms inside the bulge.
                 let inner = 1.0 - (-(r / 0.35).powi(2)).exp();
                 factor += a.strength * inner * (4.0 * wave * patch - 1.0);
@@ -106,17 +107,41 @@ mod tests {
 
     #[test]
     fn arms_keep_the_flux_and_turn_with_the_galaxy() {
-        let disc = Sersic { flux: 100.0, re: 8.0, n: 1.0, q: 1.0, angle: 0.0, x: 40.0, y: 40.0 };
-        let arms = Arms { count: 2, strength: 0.8, winding: 4.0, phase: 0.4, patchy: 0.0 };
-        let g = Galaxy { disc: Some(disc), arms: Some(arms), ..Galaxy::default() };
-        let plain = Galaxy { disc: Some(disc), ..Galaxy::default() }.planes(81);
+        let disc = Sersic {
+            flux: 100.0,
+            re: 8.0,
+            n: 1.0,
+            q: 1.0,
+            angle: 0.0,
+            x: 40.0,
+            y: 40.0,
+        };
+        let arms = Arms {
+            count: 2,
+            strength: 0.8,
+            winding: 4.0,
+            phase: 0.4,
+            patchy: 0.0,
+        };
+        let g = Galaxy {
+            disc: Some(disc),
+            arms: Some(arms),
+            ..Galaxy::default()
+        };
+        let plain = Galaxy {
+            disc: Some(disc),
+            ..Galaxy::default()
+        }
+        .planes(81);
         let [old, young] = g.planes(81);
         assert_eq!(old.total(), 0.0);
         assert!((young.total() - plain[1].total()).abs() < 1e-3);
         // Two arms: half a turn changes nothing, a quarter does.
         let turned = |k: usize| -> f32 {
             let at = |i: usize| (0..k).fold((i / 81, i % 81), |(y, x), _| (80 - x, y));
-            (0..81 * 81).map(|i| (young.data[i] - young.at(at(i).0, at(i).1)).abs()).sum()
+            (0..81 * 81)
+                .map(|i| (young.data[i] - young.at(at(i).0, at(i).1)).abs())
+                .sum()
         };
         assert!(turned(2) < 0.01 * turned(1), "{} {}", turned(2), turned(1));
     }

@@ -31,7 +31,11 @@ pub struct Plane {
 impl Plane {
     /// Zeros.
     pub fn new(height: usize, width: usize) -> Plane {
-        Plane { height, width, data: vec![0.0; height * width] }
+        Plane {
+            height,
+            width,
+            data: vec![0.0; height * width],
+        }
     }
     /// Zeros in a square.
     pub fn square(side: usize) -> Plane {
@@ -39,7 +43,10 @@ impl Plane {
     }
     /// Position of the centre, (x, y).
     pub fn centre(&self) -> (f64, f64) {
-        (0.5 * (self.width as f64 - 1.0), 0.5 * (self.height as f64 - 1.0))
+        (
+            0.5 * (self.width as f64 - 1.0),
+            0.5 * (self.height as f64 - 1.0),
+        )
     }
     pub fn at(&self, y: usize, x: usize) -> f32 {
         self.data[y * self.width + x]
@@ -51,12 +58,20 @@ impl Plane {
     /// Adds `factor` times another plane of the same size.
     pub fn add(&mut self, other: &Plane, factor: f32) {
         assert_eq!((self.height, self.width), (other.height, other.width));
-        self.data.iter_mut().zip(&other.data).for_each(|(a, b)| *a += factor * b);
+        self.data
+            .iter_mut()
+            .zip(&other.data)
+            .for_each(|(a, b)| *a += factor * b);
     }
     /// Sums of squares of `k × k` pixels. A profile much smaller than a pixel must be drawn finer than the pixels before it is convolved.
     pub fn binned(&self, k: usize) -> Plane {
         let mut out = Plane::new(self.height / k, self.width / k);
-        for (y, row) in self.data.chunks_exact(self.width).take(out.height * k).enumerate() {
+        for (y, row) in self
+            .data
+            .chunks_exact(self.width)
+            .take(out.height * k)
+            .enumerate()
+        {
             for (x, v) in row.iter().take(out.width * k).enumerate() {
                 out.data[y / k * out.width + x / k] += v;
             }
@@ -67,6 +82,12 @@ impl Plane {
     pub fn middle(&self, side: usize) -> Plane {
         let (top, left) = ((self.height - side) / 2, (self.width - side) / 2);
         let rows = self.data.chunks_exact(self.width).skip(top).take(side);
-        Plane { height: side, width: side, data: rows.flat_map(|r| r[left..left + side].iter().copied()).collect() }
+        Plane {
+            height: side,
+            width: side,
+            data: rows
+                .flat_map(|r| r[left..left + side].iter().copied())
+                .collect(),
+        }
     }
 }

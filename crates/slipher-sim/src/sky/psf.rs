@@ -27,10 +27,20 @@ pub struct Psf {
 
 impl Psf {
     pub fn gaussian(fwhm: f64) -> Psf {
-        Psf { profile: Profile::Gaussian, fwhm, q: 1.0, angle: 0.0 }
+        Psf {
+            profile: Profile::Gaussian,
+            fwhm,
+            q: 1.0,
+            angle: 0.0,
+        }
     }
     pub fn moffat(fwhm: f64, beta: f64) -> Psf {
-        Psf { profile: Profile::Moffat { beta }, fwhm, q: 1.0, angle: 0.0 }
+        Psf {
+            profile: Profile::Moffat { beta },
+            fwhm,
+            q: 1.0,
+            angle: 0.0,
+        }
     }
 
     /// Density per square pixel at an offset from the source.
@@ -50,14 +60,22 @@ impl Psf {
             Profile::Image(p) => {
                 let (cx, cy) = p.centre();
                 let (x, y) = (cx + dx, cy + dy);
-                let pixel =
-                    |y: f64, x: f64| if y < 0.0 || x < 0.0 { 0.0 } else { p.data.get(y as usize * p.width + x as usize).map_or(0.0, |v| f64::from(*v)) };
+                let pixel = |y: f64, x: f64| {
+                    if y < 0.0 || x < 0.0 {
+                        0.0
+                    } else {
+                        p.data
+                            .get(y as usize * p.width + x as usize)
+                            .map_or(0.0, |v| f64::from(*v))
+                    }
+                };
                 if x > p.width as f64 - 1.0 || y > p.height as f64 - 1.0 {
                     return 0.0;
                 }
                 let (x0, y0) = (x.floor(), y.floor());
                 let (fx, fy) = (x - x0, y - y0);
-                (1.0 - fy) * ((1.0 - fx) * pixel(y0, x0) + fx * pixel(y0, x0 + 1.0)) + fy * ((1.0 - fx) * pixel(y0 + 1.0, x0) + fx * pixel(y0 + 1.0, x0 + 1.0))
+                (1.0 - fy) * ((1.0 - fx) * pixel(y0, x0) + fx * pixel(y0, x0 + 1.0))
+                    + fy * ((1.0 - fx) * pixel(y0 + 1.0, x0) + fx * pixel(y0 + 1.0, x0 + 1.0))
             }
         }
     }
@@ -65,7 +83,11 @@ impl Psf {
     /// Adds a point source, integrated over pixels.
     pub fn add(&self, plane: &mut Plane, x: f64, y: f64, flux: f64) {
         // A measured profile has the pixel in it.
-        let points = if matches!(self.profile, Profile::Image(_)) { 1 } else { 3 };
+        let points = if matches!(self.profile, Profile::Image(_)) {
+            1
+        } else {
+            3
+        };
         let offset = |k: usize| (k as f64 + 0.5) / points as f64 - 0.5;
         let width = plane.width;
         // Beyond this a Moffat wing holds less than 10⁻⁴ of the peak.
@@ -83,7 +105,9 @@ impl Psf {
                 if points == 1 || dx * dx + dy * dy > 9.0 * self.fwhm * self.fwhm {
                     *v += (flux * self.value(dx, dy)) as f32;
                 } else {
-                    let sum: f64 = (0..9).map(|k| self.value(dx + offset(k % 3), dy + offset(k / 3))).sum();
+                    let sum: f64 = (0..9)
+                        .map(|k| self.value(dx + offset(k % 3), dy + offset(k / 3)))
+                        .sum();
                     *v += (flux * sum / 9.0) as f32;
                 }
             }
@@ -119,7 +143,16 @@ mod tests {
         let mut p = Plane::square(15);
         Psf::moffat(3.0, 3.0).add(&mut p, 7.0, 7.0, 1.0);
         let mut out = Plane::square(31);
-        Psf { profile: Profile::Image(p.clone()), fwhm: 3.0, q: 1.0, angle: 0.0 }.add(&mut out, 15.0, 15.0, 1.0);
-        assert!((out.at(15, 15) - p.at(7, 7)).abs() < 1e-6 && (out.at(13, 16) - p.at(5, 8)).abs() < 1e-6);
+        Psf {
+            profile: Profile::Image(p.clone()),
+            fwhm: 3.0,
+            q: 1.0,
+            angle: 0.0,
+        }
+        .add(&mut out, 15.0, 15.0, 1.0);
+        assert!(
+            (out.at(15, 15) - p.at(7, 7)).abs() < 1e-6
+                && (out.at(13, 16) - p.at(5, 8)).abs() < 1e-6
+        );
     }
 }

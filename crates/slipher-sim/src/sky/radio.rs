@@ -55,22 +55,42 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
     let (cx, cy) = (cx + rng.normal(0.0, 1.5), cy + rng.normal(0.0, 1.5));
     let angle = rng.uniform(0.0, 2.0 * std::f64::consts::PI);
     let half = 0.5 * size;
-    let mut blob = |x: f64, y: f64, flux: f64, width: f64| Psf::gaussian(width.max(0.8)).add(&mut p, cx + x, cy + y, flux);
+    let mut blob = |x: f64, y: f64, flux: f64, width: f64| {
+        Psf::gaussian(width.max(0.8)).add(&mut p, cx + x, cy + y, flux)
+    };
     if shape == Shape::Compact {
         blob(0.0, 0.0, 1.0, rng.uniform(0.8, 1.8));
         return p;
     }
-    let lengths = [half * rng.uniform(0.75, 1.25), half * rng.uniform(0.75, 1.25)];
+    let lengths = [
+        half * rng.uniform(0.75, 1.25),
+        half * rng.uniform(0.75, 1.25),
+    ];
     // Both sides of a straight source lie on a line; a bent one opens to one side.
     let bend = match shape {
         Shape::Bent => rng.uniform(0.35, 1.25),
         _ => rng.normal(0.0, 0.07),
     };
     let sides = [0, 1].map(|k| {
-        let (away, sign) = (if k == 0 { angle } else { angle + std::f64::consts::PI }, if k == 0 { 1.0 } else { -1.0 });
+        let (away, sign) = (
+            if k == 0 {
+                angle
+            } else {
+                angle + std::f64::consts::PI
+            },
+            if k == 0 { 1.0 } else { -1.0 },
+        );
         // A bend at the core, along the jets, or both.
-        let (core, total) = if shape == Shape::Bent && rng.chance(0.5) { (0.6, 0.8) } else { (0.2, 0.9) };
-        Side { angle: away + sign * core * bend, curve: sign * total * bend / lengths[k], length: lengths[k] }
+        let (core, total) = if shape == Shape::Bent && rng.chance(0.5) {
+            (0.6, 0.8)
+        } else {
+            (0.2, 0.9)
+        };
+        Side {
+            angle: away + sign * core * bend,
+            curve: sign * total * bend / lengths[k],
+            length: lengths[k],
+        }
     });
     let core = match shape {
         Shape::Fr1 => rng.uniform(0.3, 1.5),
@@ -97,7 +117,12 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
                 let back = rng.uniform(0.15, 0.6);
                 for k in 1..=6 {
                     let (bx, by, _) = s.at(s.length * (1.0 - back * f64::from(k) / 6.0));
-                    blob(bx, by, power * rng.uniform(0.05, 0.25), (0.16 * s.length).max(2.0));
+                    blob(
+                        bx,
+                        by,
+                        power * rng.uniform(0.05, 0.25),
+                        (0.16 * s.length).max(2.0),
+                    );
                 }
             }
             if rng.chance(0.3) {
@@ -110,8 +135,17 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
             for k in 0..n {
                 let t = (k as f64 + 0.5) / n as f64;
                 let (x, y, _) = s.at(t * s.length);
-                let plume = if t > 0.6 { rng.uniform(0.6, 1.3) } else { rng.uniform(0.8, 1.2) };
-                blob(x, y, 2.5 * power / n as f64 * (-t / fade).exp() * plume, 1.2 + widen * t * s.length);
+                let plume = if t > 0.6 {
+                    rng.uniform(0.6, 1.3)
+                } else {
+                    rng.uniform(0.8, 1.2)
+                };
+                blob(
+                    x,
+                    y,
+                    2.5 * power / n as f64 * (-t / fade).exp() * plume,
+                    1.2 + widen * t * s.length,
+                );
             }
         }
     }
@@ -139,9 +173,18 @@ pub fn observe(shape: Shape, side: usize, snr: f64, beam: Beam, rng: &mut Stream
     let (cx, cy) = seen.centre();
     let reach = 0.6 * size + 10.0;
     let near = |i: usize| ((i % side) as f64 - cx).hypot((i / side) as f64 - cy) < reach;
-    let peak = seen.data.iter().enumerate().filter(|(i, _)| near(*i)).map(|(_, v)| *v).fold(0.0, f32::max).max(1e-20);
+    let peak = seen
+        .data
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| near(*i))
+        .map(|(_, v)| *v)
+        .fold(0.0, f32::max)
+        .max(1e-20);
     let noise = convolve(&correlated(side, side, 0.0, rng), &Psf::gaussian(beam.fwhm));
-    let sigma = (noise.data.iter().map(|v| v * v).sum::<f32>() / noise.data.len() as f32).sqrt().max(1e-20);
+    let sigma = (noise.data.iter().map(|v| v * v).sum::<f32>() / noise.data.len() as f32)
+        .sqrt()
+        .max(1e-20);
     for (v, n) in seen.data.iter_mut().zip(&noise.data) {
         *v = *v / peak * snr as f32 + n / sigma;
     }
@@ -176,6 +219,9 @@ mod tests {
         let p = observe(Shape::Compact, 100, 50.0, FIRST, &mut Stream::new(1, 1, 4));
         let top = p.data.iter().copied().fold(0.0, f32::max);
         let rms = (p.data[..2000].iter().map(|v| v * v).sum::<f32>() / 2000.0).sqrt();
-        assert!((top - 50.0).abs() < 4.0 && (rms - 1.0).abs() < 0.35, "{top} {rms}");
+        assert!(
+            (top - 50.0).abs() < 4.0 && (rms - 1.0).abs() < 0.35,
+            "{top} {rms}"
+        );
     }
 }

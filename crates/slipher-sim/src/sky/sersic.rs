@@ -35,7 +35,12 @@ pub fn ln_gamma(x: f64) -> f64 {
     ];
     let x = x - 1.0;
     let t = x + 7.5;
-    let sum = C[0] + C[1..].iter().enumerate().map(|(i, c)| c / (x + 1.0 + i as f64)).sum::<f64>();
+    let sum = C[0]
+        + C[1..]
+            .iter()
+            .enumerate()
+            .map(|(i, c)| c / (x + 1.0 + i as f64))
+            .sum::<f64>();
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
@@ -43,7 +48,10 @@ pub fn ln_gamma(x: f64) -> f64 {
 /// fit of MacArthur et al. (2003) below.
 pub fn b(n: f64) -> f64 {
     if n > 0.36 {
-        2.0 * n - 1.0 / 3.0 + 4.0 / (405.0 * n) + 46.0 / (25_515.0 * n.powi(2)) + 131.0 / (1_148_175.0 * n.powi(3))
+        2.0 * n - 1.0 / 3.0
+            + 4.0 / (405.0 * n)
+            + 46.0 / (25_515.0 * n.powi(2))
+            + 131.0 / (1_148_175.0 * n.powi(3))
             - 2_194_697.0 / (30_690_717_750.0 * n.powi(4))
     } else {
         0.01945 - 0.8902 * n + 10.95 * n.powi(2) - 19.67 * n.powi(3) + 13.43 * n.powi(4)
@@ -62,7 +70,10 @@ struct Light {
 impl Light {
     /// Radius in the plane of the ellipse (major axis) at an offset.
     fn radius(&self, dx: f64, dy: f64) -> f64 {
-        let (u, v) = (dx * self.cos + dy * self.sin, (dy * self.cos - dx * self.sin) / self.s.q);
+        let (u, v) = (
+            dx * self.cos + dy * self.sin,
+            (dy * self.cos - dx * self.sin) / self.s.q,
+        );
         (u * u + v * v).sqrt()
     }
     fn density(&self, dx: f64, dy: f64) -> f64 {
@@ -78,26 +89,48 @@ impl Light {
         if h < 0.7 * scale || depth == 0 {
             // Gauss and Legendre's rule of two points a side.
             let o = h * 0.288_675_134_594_812_9;
-            let sum = self.density(dx - o, dy - o) + self.density(dx + o, dy - o) + self.density(dx - o, dy + o) + self.density(dx + o, dy + o);
+            let sum = self.density(dx - o, dy - o)
+                + self.density(dx + o, dy - o)
+                + self.density(dx - o, dy + o)
+                + self.density(dx + o, dy + o);
             return 0.25 * h * h * sum;
         }
         let o = 0.25 * h;
-        [(-o, -o), (o, -o), (-o, o), (o, o)].iter().map(|(x, y)| self.square(dx + x, dy + y, 0.5 * h, depth - 1)).sum()
+        [(-o, -o), (o, -o), (-o, o), (o, o)]
+            .iter()
+            .map(|(x, y)| self.square(dx + x, dy + y, 0.5 * h, depth - 1))
+            .sum()
     }
 }
 
 impl Sersic {
     /// The same on pixels `k` times as fine.
     pub fn finer(&self, k: f64) -> Sersic {
-        Sersic { re: k * self.re, x: k * (self.x + 0.5) - 0.5, y: k * (self.y + 0.5) - 0.5, ..*self }
+        Sersic {
+            re: k * self.re,
+            x: k * (self.x + 0.5) - 0.5,
+            y: k * (self.y + 0.5) - 0.5,
+            ..*self
+        }
     }
 
     /// Adds the profile to a plane, each pixel the integral over its square.
     pub fn add(&self, plane: &mut Plane) {
         let (sin, cos) = self.angle.sin_cos();
         let b = b(self.n);
-        let norm = 2.0 * std::f64::consts::PI * self.n * self.re.powi(2) * self.q * (ln_gamma(2.0 * self.n) - 2.0 * self.n * b.ln()).exp();
-        let light = Light { s: *self, sin, cos, b, inner: self.flux / norm };
+        let norm = 2.0
+            * std::f64::consts::PI
+            * self.n
+            * self.re.powi(2)
+            * self.q
+            * (ln_gamma(2.0 * self.n) - 2.0 * self.n * b.ln()).exp();
+        let light = Light {
+            s: *self,
+            sin,
+            cos,
+            b,
+            inner: self.flux / norm,
+        };
         let width = plane.width;
         for (r, row) in plane.data.chunks_exact_mut(width).enumerate() {
             for (c, v) in row.iter_mut().enumerate() {
@@ -115,9 +148,21 @@ mod tests {
     #[test]
     fn constants() {
         // scipy.special.gammaln(0.7), (8.0); scipy.special.gammaincinv(2n, 0.5) for n = 0.5, 1, 4.
-        assert!((ln_gamma(0.7) - 0.260_867_246_531_666_56).abs() < 1e-12 && (ln_gamma(8.0) - 8.525_161_361_065_415).abs() < 1e-11);
-        for (n, want) in [(0.3, 0.315_702), (0.5, std::f64::consts::LN_2), (1.0, 1.678_347), (4.0, 7.669_249)] {
-            assert!((b(n) - want).abs() < if n < 0.4 { 0.02 } else { 5e-4 }, "{n} {}", b(n));
+        assert!(
+            (ln_gamma(0.7) - 0.260_867_246_531_666_56).abs() < 1e-12
+                && (ln_gamma(8.0) - 8.525_161_361_065_415).abs() < 1e-11
+        );
+        for (n, want) in [
+            (0.3, 0.315_702),
+            (0.5, std::f64::consts::LN_2),
+            (1.0, 1.678_347),
+            (4.0, 7.669_249),
+        ] {
+            assert!(
+                (b(n) - want).abs() < if n < 0.4 { 0.02 } else { 5e-4 },
+                "{n} {}",
+                b(n)
+            );
         }
     }
 
@@ -129,13 +174,27 @@ mod tests {
         use crate::sky::psf::Psf;
         for (n, re, q, angle, want) in GALSIM {
             let mut p = Plane::square(81);
-            let s = Sersic { flux: 1000.0, re, n, q, angle, x: 40.2, y: 39.7 };
+            let s = Sersic {
+                flux: 1000.0,
+                re,
+                n,
+                q,
+                angle,
+                x: 40.2,
+                y: 39.7,
+            };
             s.add(&mut p);
             let mut fine = Plane::square(162);
             s.finer(2.0).add(&mut fine);
             let seen = convolve(&fine, &Psf::moffat(6.6, 3.5)).binned(2);
-            for (got, want) in [p.at(40, 40), p.at(40, 44), seen.at(40, 40), seen.at(40, 44)].iter().zip(want) {
-                assert!((got - want).abs() < 0.012 * want.max(1.0), "n {n}, re {re}: {got}, GalSim {want}");
+            for (got, want) in [p.at(40, 40), p.at(40, 44), seen.at(40, 40), seen.at(40, 44)]
+                .iter()
+                .zip(want)
+            {
+                assert!(
+                    (got - want).abs() < 0.012 * want.max(1.0),
+                    "n {n}, re {re}: {got}, GalSim {want}"
+                );
             }
         }
     }

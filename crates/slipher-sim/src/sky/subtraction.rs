@@ -84,15 +84,31 @@ pub struct Camera {
 }
 
 /// From ZTF's pixels of 1″ to DECam's of 0.26″; what nature shows: supernovae, active nuclei, variable stars.
-pub const ANY: Camera = Camera { fwhm: (1.7, 5.5), hosts: 0.6, varying: 0.4 };
+pub const ANY: Camera = Camera {
+    fwhm: (1.7, 5.5),
+    hosts: 0.6,
+    varying: 0.4,
+};
 /// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016). Its transients are stamps of stars, put at other places of the same
 /// image (Cabrera-Vives et al. 2017): nearly all on empty sky.
-pub const HITS: Camera = Camera { fwhm: (3.0, 6.0), hosts: 0.05, varying: 0.0 };
+pub const HITS: Camera = Camera {
+    fwhm: (3.0, 6.0),
+    hosts: 0.05,
+    varying: 0.0,
+};
 
 fn conditions(camera: Camera, rng: &mut Stream) -> Conditions {
     let fwhm = rng.log_uniform(camera.fwhm.0, camera.fwhm.1);
-    let psf = Psf { q: rng.uniform(0.85, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5)) };
-    let old = Psf { q: rng.uniform(0.9, 1.0), angle: rng.uniform(0.0, 3.1), ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5)) };
+    let psf = Psf {
+        q: rng.uniform(0.85, 1.0),
+        angle: rng.uniform(0.0, 3.1),
+        ..Psf::moffat(fwhm, rng.uniform(2.7, 4.5))
+    };
+    let old = Psf {
+        q: rng.uniform(0.9, 1.0),
+        angle: rng.uniform(0.0, 3.1),
+        ..Psf::moffat(fwhm * rng.uniform(0.75, 1.1), rng.uniform(2.7, 4.5))
+    };
     let small = rng.exponential(0.06).min(0.3);
     let angle = rng.uniform(0.0, std::f64::consts::TAU);
     Conditions {
@@ -110,7 +126,11 @@ fn conditions(camera: Camera, rng: &mut Stream) -> Conditions {
 pub fn draw(real: bool, camera: Camera, rng: &mut Stream) -> Triplet {
     loop {
         let c = conditions(camera, rng);
-        let cause = if real { Cause::Transient } else { ARTEFACTS[rng.weighted(&ARTEFACTS.map(|a| a.1))].0 };
+        let cause = if real {
+            Cause::Transient
+        } else {
+            ARTEFACTS[rng.weighted(&ARTEFACTS.map(|a| a.1))].0
+        };
         for _ in 0..20 {
             if let Some(t) = attempt(cause, camera, &c, rng) {
                 return t;
@@ -130,18 +150,34 @@ fn scene(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Scen
     let mid = 0.5 * (SIDE as f64 - 1.0);
     // Flux of a point source of S/N 1.
     let unit = noise_flux(&c.psf);
-    let mut s = Scene { stars: vec![], galaxies: vec![] };
+    let mut s = Scene {
+        stars: vec![],
+        galaxies: vec![],
+    };
     let host = match cause {
         Cause::Transient => rng.chance(camera.hosts),
-        Cause::Noise | Cause::CosmicRay | Cause::BadPixels | Cause::BadColumn | Cause::Trail | Cause::Edge => rng.chance(0.25),
+        Cause::Noise
+        | Cause::CosmicRay
+        | Cause::BadPixels
+        | Cause::BadColumn
+        | Cause::Trail
+        | Cause::Edge => rng.chance(0.25),
         Cause::Dipole | Cause::Residual => rng.chance(0.3),
         _ => false,
     };
     if host {
         // A transient lies somewhere in the light of its host or, as active nuclei do, in its very middle; an artefact at its core or anywhere.
         let core = matches!(cause, Cause::Dipole | Cause::Residual);
-        let spread = if core || (cause == Cause::Transient && rng.chance(0.35)) { 0.3 } else { 3.5 };
-        let bright = if core { rng.log_uniform(300.0, 6000.0) } else { rng.log_uniform(10.0, 3000.0) };
+        let spread = if core || (cause == Cause::Transient && rng.chance(0.35)) {
+            0.3
+        } else {
+            3.5
+        };
+        let bright = if core {
+            rng.log_uniform(300.0, 6000.0)
+        } else {
+            rng.log_uniform(10.0, 3000.0)
+        };
         s.galaxies.push(Sersic {
             flux: bright * unit,
             re: rng.log_uniform(1.0, 7.0),
@@ -151,12 +187,26 @@ fn scene(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Scen
             x: mid + rng.normal(0.0, spread),
             y: mid + rng.normal(0.0, spread),
         });
-    } else if matches!(cause, Cause::Dipole | Cause::Residual) || (cause == Cause::Transient && rng.chance(camera.varying)) {
+    } else if matches!(cause, Cause::Dipole | Cause::Residual)
+        || (cause == Cause::Transient && rng.chance(camera.varying))
+    {
         // A star that varies is a transient too, at its own place.
-        let bright = if cause == Cause::Transient { rng.log_uniform(5.0, 5000.0) } else { rng.log_uniform(300.0, 9000.0) };
-        s.stars.push((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), bright * unit));
+        let bright = if cause == Cause::Transient {
+            rng.log_uniform(5.0, 5000.0)
+        } else {
+            rng.log_uniform(300.0, 9000.0)
+        };
+        s.stars.push((
+            mid + rng.normal(0.0, 0.35),
+            mid + rng.normal(0.0, 0.35),
+            bright * unit,
+        ));
     } else if cause == Cause::Saturated {
-        s.stars.push((mid + rng.normal(0.0, 3.0), mid + rng.normal(0.0, 3.0), rng.log_uniform(2e4, 4e5) * unit));
+        s.stars.push((
+            mid + rng.normal(0.0, 3.0),
+            mid + rng.normal(0.0, 3.0),
+            rng.log_uniform(2e4, 4e5) * unit,
+        ));
     }
     for _ in 0..rng.below(4) {
         let (x, y) = (rng.uniform(0.0, SIDE as f64), rng.uniform(0.0, SIDE as f64));
@@ -171,17 +221,34 @@ fn scene(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Scen
 fn noise_flux(psf: &Psf) -> f64 {
     let mut p = Plane::square(31);
     psf.add(&mut p, 15.0, 15.0, 1.0);
-    1.0 / p.data.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt()
+    1.0 / p
+        .data
+        .iter()
+        .map(|v| f64::from(*v).powi(2))
+        .sum::<f64>()
+        .sqrt()
 }
 
 fn render(s: &Scene, psf: &Psf, offset: (f64, f64)) -> Plane {
     let mut out = Plane::square(SIDE);
     if !s.galaxies.is_empty() {
         let mut light = Plane::square(SIDE);
-        s.galaxies.iter().for_each(|g| Sersic { x: g.x + offset.0, y: g.y + offset.1, ..*g }.add(&mut light));
-        out = Transform::observe(&[(&Transform::of(&light), 1.0)], &Transform::of_psf(psf, SIDE));
+        s.galaxies.iter().for_each(|g| {
+            Sersic {
+                x: g.x + offset.0,
+                y: g.y + offset.1,
+                ..*g
+            }
+            .add(&mut light)
+        });
+        out = Transform::observe(
+            &[(&Transform::of(&light), 1.0)],
+            &Transform::of_psf(psf, SIDE),
+        );
     }
-    s.stars.iter().for_each(|(x, y, f)| psf.add(&mut out, x + offset.0, y + offset.1, *f));
+    s.stars
+        .iter()
+        .for_each(|(x, y, f)| psf.add(&mut out, x + offset.0, y + offset.1, *f));
     out
 }
 
@@ -195,7 +262,10 @@ fn attempt(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Op
     psf.fwhm *= 1.0 + rng.normal(0.0, 0.01);
     match cause {
         Cause::Dipole => {
-            let (d, a) = (rng.log_uniform(0.3, 1.5), rng.uniform(0.0, std::f64::consts::TAU));
+            let (d, a) = (
+                rng.log_uniform(0.3, 1.5),
+                rng.uniform(0.0, std::f64::consts::TAU),
+            );
             shift = (d * a.cos(), d * a.sin());
         }
         Cause::Residual => {
@@ -205,15 +275,30 @@ fn attempt(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Op
         _ => {}
     }
     let mut matched = render(&s, &psf, shift);
-    matched.data.iter_mut().for_each(|v| *v *= 1.0 + scale as f32);
+    matched
+        .data
+        .iter_mut()
+        .for_each(|v| *v *= 1.0 + scale as f32);
     let mut science = now.clone();
     if cause == Cause::Transient {
         // Deep-HiTS: median S/N 12, few below 6.
-        let flux = unit * (7.2 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp()) * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
+        let flux = unit
+            * (7.2 + rng.exponential(0.8) + (rng.normal(1.75, 0.9)).exp())
+            * (1.0 + now.at(SIDE / 2, SIDE / 2) as f64 / c.gain).sqrt();
         // A star that varies does so by a share of its light, at its own place.
-        let star = s.stars.iter().copied().find(|p| (p.0 - mid).hypot(p.1 - mid) < 2.0);
-        let (x, y, flux) =
-            star.map_or((mid + rng.normal(0.0, 0.35), mid + rng.normal(0.0, 0.35), flux), |(x, y, f)| (x, y, flux.max(f * rng.uniform(0.05, 0.6))));
+        let star = s
+            .stars
+            .iter()
+            .copied()
+            .find(|p| (p.0 - mid).hypot(p.1 - mid) < 2.0);
+        let (x, y, flux) = star.map_or(
+            (
+                mid + rng.normal(0.0, 0.35),
+                mid + rng.normal(0.0, 0.35),
+                flux,
+            ),
+            |(x, y, f)| (x, y, flux.max(f * rng.uniform(0.05, 0.6))),
+        );
         c.psf.add(&mut science, x, y, flux);
     }
     // The template as it is stored: its own seeing, less noise.
@@ -227,7 +312,10 @@ fn attempt(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Op
     let sky = rng.normal(0.0, 0.05) as f32;
     for i in 0..SIDE * SIDE {
         let photon = |v: f32| 1.0 + v.max(0.0) / c.gain as f32;
-        let (a, b) = (photon(science.data[i]), (c.depth * c.depth) as f32 * photon(template.data[i]));
+        let (a, b) = (
+            photon(science.data[i]),
+            (c.depth * c.depth) as f32 * photon(template.data[i]),
+        );
         let (n, o) = (new_noise.data[i] * a.sqrt(), old_noise.data[i] * b.sqrt());
         science.data[i] += n;
         template.data[i] += o;
@@ -241,39 +329,84 @@ fn attempt(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Op
         saturate(&mut science, full);
         saturate(&mut m, full * rng.uniform(0.7, 1.3) as f32);
         saturate(&mut template, full);
-        difference.data.iter_mut().zip(science.data.iter().zip(&m.data)).for_each(|(d, (s, m))| *d = s - m);
+        difference
+            .data
+            .iter_mut()
+            .zip(science.data.iter().zip(&m.data))
+            .for_each(|(d, (s, m))| *d = s - m);
     }
-    detect(cause, c, Triplet { cause, snr: 0.0, fwhm: c.psf.fwhm, template, science, difference, sigma }, rng)
+    detect(
+        cause,
+        c,
+        Triplet {
+            cause,
+            snr: 0.0,
+            fwhm: c.psf.fwhm,
+            template,
+            science,
+            difference,
+            sigma,
+        },
+        rng,
+    )
 }
 
 /// Adds the artefact that needs no source.
-fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut Plane, c: &Conditions, unit: f64, rng: &mut Stream) {
+fn deface(
+    cause: Cause,
+    science: &mut Plane,
+    template: &mut Plane,
+    wrong: &mut Plane,
+    c: &Conditions,
+    unit: f64,
+    rng: &mut Stream,
+) {
     let mid = 0.5 * (SIDE as f64 - 1.0);
     let near = |rng: &mut Stream, s: f64| mid + rng.normal(0.0, s);
     match cause {
         Cause::CosmicRay => {
-            let long = if rng.chance(0.45) { rng.uniform(0.0, 1.0) } else { rng.uniform(1.0, 9.0) };
+            let long = if rng.chance(0.45) {
+                rng.uniform(0.0, 1.0)
+            } else {
+                rng.uniform(1.0, 9.0)
+            };
             let (x, y) = (near(rng, 0.6), near(rng, 0.6));
             let mut hit = Plane::square(SIDE);
             cosmic_ray(&mut hit, x, y, long, rng.log_uniform(20.0, 250.0), rng);
             // Resampling blurs it a little.
             if rng.chance(0.05) {
-                hit = super::convolve::convolve(&hit, &Psf::gaussian(rng.uniform(0.5, 0.45 * c.psf.fwhm)));
+                hit = super::convolve::convolve(
+                    &hit,
+                    &Psf::gaussian(rng.uniform(0.5, 0.45 * c.psf.fwhm)),
+                );
             }
             science.add(&hit, 1.0);
         }
         Cause::BadPixels => {
             for _ in 0..1 + rng.below(3) {
                 let (x, y) = (near(rng, 1.0).round(), near(rng, 1.0).round());
-                let value = rng.log_uniform(5.0, 100.0) as f32 * if rng.chance(0.8) { 1.0 } else { -1.0 };
-                science.data[y.clamp(0.0, 44.0) as usize * SIDE + x.clamp(0.0, 44.0) as usize] += value;
+                let value =
+                    rng.log_uniform(5.0, 100.0) as f32 * if rng.chance(0.8) { 1.0 } else { -1.0 };
+                science.data[y.clamp(0.0, 44.0) as usize * SIDE + x.clamp(0.0, 44.0) as usize] +=
+                    value;
             }
         }
         Cause::BadColumn => {
             let column = near(rng, 1.0).round().clamp(0.0, 44.0) as usize;
-            let from = if rng.chance(0.5) { 0 } else { rng.below(SIDE / 2) };
+            let from = if rng.chance(0.5) {
+                0
+            } else {
+                rng.below(SIDE / 2)
+            };
             let size = rng.log_uniform(2.5, 30.0) as f32;
-            (0..1 + rng.below(2)).for_each(|k| bad_column(science, (column + k).min(SIDE - 1), from, size * if rng.chance(0.8) { 1.0 } else { -1.0 }));
+            (0..1 + rng.below(2)).for_each(|k| {
+                bad_column(
+                    science,
+                    (column + k).min(SIDE - 1),
+                    from,
+                    size * if rng.chance(0.8) { 1.0 } else { -1.0 },
+                )
+            });
         }
         Cause::Template => {
             // A hole, a hit or a moving star of the template: it comes out of the difference as light or as a hole.
@@ -286,19 +419,41 @@ fn deface(cause: Cause, science: &mut Plane, template: &mut Plane, wrong: &mut P
                 wrong.add(&hole, -1.0);
             } else {
                 let mut hit = Plane::square(SIDE);
-                cosmic_ray(&mut hit, x, y, rng.uniform(0.0, 4.0), -rng.log_uniform(5.0, 40.0), rng);
+                cosmic_ray(
+                    &mut hit,
+                    x,
+                    y,
+                    rng.uniform(0.0, 4.0),
+                    -rng.log_uniform(5.0, 40.0),
+                    rng,
+                );
                 template.add(&hit, 1.0);
                 wrong.add(&hit, 1.0);
             }
         }
         Cause::Trail => {
-            let (a, level) = (rng.uniform(0.0, std::f64::consts::PI), rng.log_uniform(2.0, 20.0));
-            let (off, width) = (rng.normal(0.0, 1.0), if rng.chance(0.5) { c.psf.fwhm } else { 1.2 });
-            let fade = if rng.chance(0.4) { rng.uniform(5.0, 20.0) } else { 1e9 };
+            let (a, level) = (
+                rng.uniform(0.0, std::f64::consts::PI),
+                rng.log_uniform(2.0, 20.0),
+            );
+            let (off, width) = (
+                rng.normal(0.0, 1.0),
+                if rng.chance(0.5) { c.psf.fwhm } else { 1.2 },
+            );
+            let fade = if rng.chance(0.4) {
+                rng.uniform(5.0, 20.0)
+            } else {
+                1e9
+            };
             for i in 0..SIDE * SIDE {
                 let (dx, dy) = ((i % SIDE) as f64 - mid, (i / SIDE) as f64 - mid);
-                let (across, along) = (dy * a.cos() - dx * a.sin() - off, dx * a.cos() + dy * a.sin() + 8.0);
-                science.data[i] += (level * (-0.5 * (2.3548 * across / width).powi(2) - along.abs() / fade).exp()) as f32;
+                let (across, along) = (
+                    dy * a.cos() - dx * a.sin() - off,
+                    dx * a.cos() + dy * a.sin() + 8.0,
+                );
+                science.data[i] += (level
+                    * (-0.5 * (2.3548 * across / width).powi(2) - along.abs() / fade).exp())
+                    as f32;
             }
         }
         Cause::Edge => {
@@ -337,7 +492,10 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
         for dx in -reach..=reach {
             let mut sum = 0.0;
             for (k, w) in kernel.data.iter().enumerate() {
-                let (y, x) = (mid + dy + k as isize / 15 - 7, mid + dx + k as isize % 15 - 7);
+                let (y, x) = (
+                    mid + dy + k as isize / 15 - 7,
+                    mid + dx + k as isize % 15 - 7,
+                );
                 let i = (y * SIDE as isize + x) as usize;
                 sum += w * t.difference.data[i] / t.sigma.data[i];
             }
@@ -347,7 +505,11 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
         }
     }
     // Peaks of pure noise are rare: the survey's millions of pixels are stood for by a lower bar, then stretched to it.
-    let bar = if cause == Cause::Noise { 2.6 } else { DETECTION };
+    let bar = if cause == Cause::Noise {
+        2.6
+    } else {
+        DETECTION
+    };
     if best.0 < bar {
         return None;
     }
@@ -357,7 +519,10 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
         let (py, px) = (mid + best.1, mid + best.2);
         // Only around the peak, or the noise would give it away.
         for i in 0..SIDE * SIDE {
-            let (y, x) = (i as isize / SIDE as isize - py, i as isize % SIDE as isize - px);
+            let (y, x) = (
+                i as isize / SIDE as isize - py,
+                i as isize % SIDE as isize - px,
+            );
             let near = (-0.5 * ((x * x + y * y) as f32) / (1.2 * c.psf.fwhm as f32).powi(2)).exp();
             let more = (stretch - 1.0) * near * t.difference.data[i];
             t.difference.data[i] += more;
@@ -366,19 +531,44 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
         best.0 *= stretch;
     }
     // Surveys centre stamps to a pixel, not always the right one.
-    let jitter = |rng: &mut Stream| if rng.chance(0.15) { rng.below(3) as isize - 1 } else { 0 };
+    let jitter = |rng: &mut Stream| {
+        if rng.chance(0.15) {
+            rng.below(3) as isize - 1
+        } else {
+            0
+        }
+    };
     let (cy, cx) = (mid + best.1 + jitter(rng), mid + best.2 + jitter(rng));
     let cut = |p: &Plane| {
         let mut out = Plane::square(STAMP);
         for i in 0..STAMP * STAMP {
-            let (y, x) = (cy - STAMP as isize / 2 + (i / STAMP) as isize, cx - STAMP as isize / 2 + (i % STAMP) as isize);
+            let (y, x) = (
+                cy - STAMP as isize / 2 + (i / STAMP) as isize,
+                cx - STAMP as isize / 2 + (i % STAMP) as isize,
+            );
             let inside = (0..SIDE as isize).contains(&y) && (0..SIDE as isize).contains(&x);
-            out.data[i] = if inside { p.data[(y * SIDE as isize + x) as usize] } else { 0.0 };
+            out.data[i] = if inside {
+                p.data[(y * SIDE as isize + x) as usize]
+            } else {
+                0.0
+            };
         }
         out
     };
-    let (template, science, difference, sigma) = (cut(&t.template), cut(&t.science), cut(&t.difference), cut(&t.sigma));
-    Some(Triplet { snr: f64::from(best.0), template, science, difference, sigma, ..t })
+    let (template, science, difference, sigma) = (
+        cut(&t.template),
+        cut(&t.science),
+        cut(&t.difference),
+        cut(&t.sigma),
+    );
+    Some(Triplet {
+        snr: f64::from(best.0),
+        template,
+        science,
+        difference,
+        sigma,
+        ..t
+    })
 }
 
 /// Side of the stamps that come out.
@@ -391,9 +581,16 @@ mod tests {
     /// S/N as published for injected transients (median 12, few below 6); all candidates would have been detected.
     #[test]
     fn candidates_are_detections() {
-        let mut snr: Vec<f64> = (0..300).map(|row| draw(true, ANY, &mut Stream::new(7, 1, row)).snr).collect();
+        let mut snr: Vec<f64> = (0..300)
+            .map(|row| draw(true, ANY, &mut Stream::new(7, 1, row)).snr)
+            .collect();
         snr.sort_by(f64::total_cmp);
-        assert!(snr[0] >= 6.0 && snr[150] > 9.0 && snr[150] < 16.0, "{} {}", snr[0], snr[150]);
+        assert!(
+            snr[0] >= 6.0 && snr[150] > 9.0 && snr[150] < 16.0,
+            "{} {}",
+            snr[0],
+            snr[150]
+        );
         let mut causes = std::collections::HashSet::new();
         for row in 0..400 {
             let t = draw(false, ANY, &mut Stream::new(7, 2, row));
@@ -401,7 +598,10 @@ mod tests {
             causes.insert(format!("{:?}", t.cause));
         }
         assert_eq!(causes.len(), ARTEFACTS.len(), "{causes:?}");
-        assert_eq!(draw(false, ANY, &mut Stream::new(1, 2, 3)), draw(false, ANY, &mut Stream::new(1, 2, 3)));
+        assert_eq!(
+            draw(false, ANY, &mut Stream::new(1, 2, 3)),
+            draw(false, ANY, &mut Stream::new(1, 2, 3))
+        );
     }
 
     /// The difference has the noise that it says it has where nothing is.

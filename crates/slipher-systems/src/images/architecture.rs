@@ -51,7 +51,11 @@ impl Parts {
 
     /// Channels of each part.
     fn channels(self, of_view: usize) -> usize {
-        if matches!(self, Parts::Scales { .. }) { 2 * of_view } else { of_view }
+        if matches!(self, Parts::Scales { .. }) {
+            2 * of_view
+        } else {
+            of_view
+        }
     }
 
     /// The parts of `[channel][side][side]`, one after the other.
@@ -66,14 +70,32 @@ impl Parts {
                 for plane in wide.chunks_exact(4 * to * to) {
                     for i in 0..to * to {
                         let at = i / to * 4 * to + i % to * 2;
-                        out.push(0.25 * (plane[at] + plane[at + 1] + plane[at + 2 * to] + plane[at + 2 * to + 1]));
+                        out.push(
+                            0.25 * (plane[at]
+                                + plane[at + 1]
+                                + plane[at + 2 * to]
+                                + plane[at + 2 * to + 1]),
+                        );
                     }
                 }
             }
             Parts::Corners { side: part } => {
                 let mut v = Vec::new();
-                for (angle, flip) in [(0.0, false), (0.0, true), (std::f32::consts::FRAC_PI_4, false), (std::f32::consts::FRAC_PI_4, true)] {
-                    view(x, side, side, side, 1.0, &Affine::new(angle, flip, 1.0, [0.0; 2]), &mut v);
+                for (angle, flip) in [
+                    (0.0, false),
+                    (0.0, true),
+                    (std::f32::consts::FRAC_PI_4, false),
+                    (std::f32::consts::FRAC_PI_4, true),
+                ] {
+                    view(
+                        x,
+                        side,
+                        side,
+                        side,
+                        1.0,
+                        &Affine::new(angle, flip, 1.0, [0.0; 2]),
+                        &mut v,
+                    );
                     for g in 0..4 {
                         // Turning the whole and cutting one corner turns each corner into place.
                         out.extend(crop(&turned(&v, side, g), (side, side), part, (0, 0)));
@@ -96,12 +118,22 @@ impl Architecture {
     /// Layers that do not fit.
     pub fn build(&self, g: Geometry, outputs: usize, seed: u64) -> Result<Network, BadNetwork> {
         let (_, side) = self.parts.size(g.side);
-        let mut net = Network::new(Shape::new(self.parts.channels(g.channels), side, side), &self.layers, seed)?;
+        let mut net = Network::new(
+            Shape::new(self.parts.channels(g.channels), side, side),
+            &self.layers,
+            seed,
+        )?;
         if net.outputs() != outputs {
             let index = self.layers.len() - 1;
-            return Err(BadNetwork { index, layer: self.layers[index], why: format!("expected {outputs} outputs") });
+            return Err(BadNetwork {
+                index,
+                layer: self.layers[index],
+                why: format!("expected {outputs} outputs"),
+            });
         }
-        net.initialise_each(seed, |i, _| self.init.get(i).copied().unwrap_or((Init::He, 0.0)));
+        net.initialise_each(seed, |i, _| {
+            self.init.get(i).copied().unwrap_or((Init::He, 0.0))
+        });
         if let Some(s) = self.symmetry {
             net.tie(s)?;
         }
@@ -110,8 +142,17 @@ impl Architecture {
 
     /// Convolutions of 3 × 3 in stages that halve the maps, the means of the maps, two dense layers; `width` is the one dial. With the symmetry of the
     /// square, answers do not change when the image turns by quarters or is mirrored, and 8 weights are one.
-    pub fn square(parts: Parts, g: Geometry, outputs: usize, width: usize, symmetry: Option<Symmetry>) -> Architecture {
-        let norm = Layer::BatchNorm { momentum: 0.98, eps: 1e-3 };
+    pub fn square(
+        parts: Parts,
+        g: Geometry,
+        outputs: usize,
+        width: usize,
+        symmetry: Option<Symmetry>,
+    ) -> Architecture {
+        let norm = Layer::BatchNorm {
+            momentum: 0.98,
+            eps: 1e-3,
+        };
         let mut layers = Vec::new();
         let (mut side, mut stage) = (parts.size(g.side).1, 0usize);
         loop {
@@ -120,24 +161,49 @@ impl Architecture {
             if side > 40 {
                 layers.extend([Layer::conv(filters, (5, 5), true, 0.05), norm]);
             } else {
-                layers.extend([Layer::conv(filters, (3, 3), true, 0.05), norm, Layer::conv(filters, (3, 3), true, 0.05), norm]);
+                layers.extend([
+                    Layer::conv(filters, (3, 3), true, 0.05),
+                    norm,
+                    Layer::conv(filters, (3, 3), true, 0.05),
+                    norm,
+                ]);
             }
             let pool = if side % 2 == 0 { 2 } else { 3 };
             if side <= 6 || (side - pool) % 2 != 0 {
                 break;
             }
-            layers.push(Layer::MaxPool { size: pool, stride: 2, same: false });
+            layers.push(Layer::MaxPool {
+                size: pool,
+                stride: 2,
+                same: false,
+            });
             side = (side - pool) / 2 + 1;
             stage += 1;
         }
         layers.extend([
             Layer::GlobalMean,
-            Layer::Dense { units: 4 * width, slope: 0.05 },
+            Layer::Dense {
+                units: 4 * width,
+                slope: 0.05,
+            },
             Layer::Dropout { rate: 0.2 },
-            Layer::Dense { units: outputs, slope: 1.0 },
+            Layer::Dense {
+                units: outputs,
+                slope: 1.0,
+            },
         ]);
-        let views = if symmetry.is_some() { vec![View::PLAIN] } else { View::list(&[0, 1, 2, 3, 4, 5, 6, 7], &[0]) };
-        Architecture { parts, init: vec![(Init::He, 0.0); layers.len()], layers, symmetry, views }
+        let views = if symmetry.is_some() {
+            vec![View::PLAIN]
+        } else {
+            View::list(&[0, 1, 2, 3, 4, 5, 6, 7], &[0])
+        };
+        Architecture {
+            parts,
+            init: vec![(Init::He, 0.0); layers.len()],
+            layers,
+            symmetry,
+            views,
+        }
     }
 
     /// Input of the network for one view, appended to `out`.
@@ -163,25 +229,42 @@ mod tests {
         }
         let mut scales = Vec::new();
         Parts::Scales { side: 34 }.of(&x, 69, &mut scales);
-        assert!((scales[..34 * 34].iter().sum::<f32>() - 1.0).abs() < 1e-6 && (scales[34 * 34..].iter().sum::<f32>() - 0.25).abs() < 1e-6);
+        assert!(
+            (scales[..34 * 34].iter().sum::<f32>() - 1.0).abs() < 1e-6
+                && (scales[34 * 34..].iter().sum::<f32>() - 0.25).abs() < 1e-6
+        );
     }
 
     /// Answers of the tied network do not change under the eight turns, through the whole path of views and parts.
     #[test]
     fn the_square_network_turns() {
-        let g = Geometry { channels: 2, stored: 25, side: 21 };
+        let g = Geometry {
+            channels: 2,
+            stored: 25,
+            side: 21,
+        };
         let a = Architecture::square(Parts::Whole, g, 3, 16, Some(Symmetry::P4m));
         let net = a.build(g, 3, 4).unwrap();
         let p = slipher_nn::predictor::Predictor::new(&net, slipher_nn::predictor::Precision::F32);
         let x: Vec<f32> = (0..2 * 625).map(|i| (0.3 * i as f32).sin()).collect();
         let answer = |turn: usize| {
             let (mut v, mut input) = (vec![], vec![]);
-            View { turn, shift: (0, 0) }.of(g, &x, &mut v);
+            View {
+                turn,
+                shift: (0, 0),
+            }
+            .of(g, &x, &mut v);
             a.input(g, &v, &mut input);
             p.predict(&input)
         };
         for turn in 1..8 {
-            assert!(answer(turn).iter().zip(answer(0)).all(|(a, b)| (a - b).abs() < 1e-4), "{turn}");
+            assert!(
+                answer(turn)
+                    .iter()
+                    .zip(answer(0))
+                    .all(|(a, b)| (a - b).abs() < 1e-4),
+                "{turn}"
+            );
         }
         assert!(a.build(g, 4, 4).is_err());
     }

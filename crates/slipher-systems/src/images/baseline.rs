@@ -33,8 +33,25 @@ impl Method {
 }
 
 /// The grid that validation chooses from.
-pub const FORESTS: [Method; 3] = [Method::Forest { trees: 200, leaf: 1 }, Method::Forest { trees: 200, leaf: 3 }, Method::Forest { trees: 200, leaf: 10 }];
-pub const MACHINES: [Method; 3] = [Method::Svm { gamma: None }, Method::Svm { gamma: Some(0.3) }, Method::Svm { gamma: Some(1.0) }];
+pub const FORESTS: [Method; 3] = [
+    Method::Forest {
+        trees: 200,
+        leaf: 1,
+    },
+    Method::Forest {
+        trees: 200,
+        leaf: 3,
+    },
+    Method::Forest {
+        trees: 200,
+        leaf: 10,
+    },
+];
+pub const MACHINES: [Method; 3] = [
+    Method::Svm { gamma: None },
+    Method::Svm { gamma: Some(0.3) },
+    Method::Svm { gamma: Some(1.0) },
+];
 
 const LANDMARKS: usize = 1000;
 
@@ -70,7 +87,11 @@ fn scaled(x: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
         .enumerate()
         .map(|(i, v)| {
             let (m, s) = scale[i % scale.len()];
-            if v.is_finite() { ((v - m) * s).clamp(-10.0, 10.0) } else { 0.0 }
+            if v.is_finite() {
+                ((v - m) * s).clamp(-10.0, 10.0)
+            } else {
+                0.0
+            }
         })
         .collect()
 }
@@ -78,7 +99,13 @@ fn scaled(x: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
 impl Baseline {
     /// Fits on the features of `train`. Shares of votes become labels by lot. A machine's decision values become probabilities by a softmax whose
     /// sharpness `validation` fits (Platt 1999, for several classes).
-    pub fn fit(system: &dyn System, method: Method, train: &Set, validation: &Set, seed: u64) -> Baseline {
+    pub fn fit(
+        system: &dyn System,
+        method: Method,
+        train: &Set,
+        validation: &Set,
+        seed: u64,
+    ) -> Baseline {
         let (d, n) = (system.feature_names().len(), system.outputs().len());
         let scale = scales(&train.features, d);
         let x = scaled(&train.features, &scale);
@@ -88,18 +115,42 @@ impl Baseline {
             .into_iter()
             .map(|q| {
                 let (rows, labels) = drawn(train, &q, n, seed);
-                let chosen: Vec<f32> = rows.iter().flat_map(|r| x[r * d..(r + 1) * d].iter().copied()).collect();
+                let chosen: Vec<f32> = rows
+                    .iter()
+                    .flat_map(|r| x[r * d..(r + 1) * d].iter().copied())
+                    .collect();
                 let data = Labelled::new(&chosen, d, &labels, q.len());
                 let fitted = match method {
                     Method::Forest { trees, leaf } => {
                         let features = (d as f64).sqrt().ceil() as usize;
-                        Fitted::Forest(Forest::fit(&ForestParams { trees, features, leaf, balance: 0.0, seed }, &data))
+                        Fitted::Forest(Forest::fit(
+                            &ForestParams {
+                                trees,
+                                features,
+                                leaf,
+                                balance: 0.0,
+                                seed,
+                            },
+                            &data,
+                        ))
                     }
                     Method::Svm { gamma } => {
-                        let p = SvmParams { l2: 1e-5, gamma, landmarks: LANDMARKS, epochs: 30, rate: 0.01, seed };
+                        let p = SvmParams {
+                            l2: 1e-5,
+                            gamma,
+                            landmarks: LANDMARKS,
+                            epochs: 30,
+                            rate: 0.01,
+                            seed,
+                        };
                         let svm = Svm::fit(&p, &data);
                         let (vrows, vlabels) = drawn(validation, &q, n, seed + 1);
-                        let decisions = svm.predict(&vrows.iter().flat_map(|r| held[r * d..(r + 1) * d].iter().copied()).collect::<Vec<_>>());
+                        let decisions = svm.predict(
+                            &vrows
+                                .iter()
+                                .flat_map(|r| held[r * d..(r + 1) * d].iter().copied())
+                                .collect::<Vec<_>>(),
+                        );
                         let sharp = sharpness(&decisions, &vlabels, q.len());
                         Fitted::Svm(Box::new(svm), sharp)
                     }
@@ -107,7 +158,11 @@ impl Baseline {
                 (q, fitted)
             })
             .collect();
-        Baseline { method, questions, scale }
+        Baseline {
+            method,
+            questions,
+            scale,
+        }
     }
 
     /// Answers `[row][output]`.
@@ -119,7 +174,12 @@ impl Baseline {
             let p = match f {
                 Fitted::Forest(f) => {
                     // A forest of N trees cannot say less than half a vote.
-                    let least = 0.5 / if let Method::Forest { trees, .. } = self.method { trees as f32 } else { 1.0 };
+                    let least = 0.5
+                        / if let Method::Forest { trees, .. } = self.method {
+                            trees as f32
+                        } else {
+                            1.0
+                        };
                     let mut p = f.predict(&x);
                     p.chunks_exact_mut(q.len()).for_each(|row| {
                         row.iter_mut().for_each(|v| *v = v.max(least));
@@ -144,18 +204,32 @@ impl Baseline {
     }
 
     /// The best of a grid by the log loss (or squared error, for votes) on validation.
-    pub fn search(system: &dyn System, grid: &[Method], train: &Set, validation: &Set, seed: u64) -> Option<Baseline> {
+    pub fn search(
+        system: &dyn System,
+        grid: &[Method],
+        train: &Set,
+        validation: &Set,
+        seed: u64,
+    ) -> Option<Baseline> {
         let n = system.outputs().len();
         let cost = |b: &Baseline| -> f64 {
             let p = b.predict(system, validation);
             if system.is_classifier() {
                 super::score::log_loss(&p, &validation.truth, n)
             } else {
-                p.iter().zip(&validation.truth).map(|(a, t)| f64::from(a - t).powi(2)).sum()
+                p.iter()
+                    .zip(&validation.truth)
+                    .map(|(a, t)| f64::from(a - t).powi(2))
+                    .sum()
             }
         };
-        let fitted = grid.iter().map(|m| Baseline::fit(system, *m, train, validation, seed));
-        fitted.map(|b| (cost(&b), b)).min_by(|a, b| a.0.total_cmp(&b.0)).map(|b| b.1)
+        let fitted = grid
+            .iter()
+            .map(|m| Baseline::fit(system, *m, train, validation, seed));
+        fitted
+            .map(|b| (cost(&b), b))
+            .min_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|b| b.1)
     }
 }
 
@@ -178,7 +252,11 @@ fn sharpness(decisions: &[f32], labels: &[usize], classes: usize) -> f32 {
     let loss = |log_s: f64| -> f64 {
         let mut p: Vec<f32> = decisions.iter().map(|v| v * log_s.exp() as f32).collect();
         softmax(&mut p, classes);
-        labels.iter().enumerate().map(|(r, k)| -f64::from(p[r * classes + k].max(1e-12)).ln()).sum()
+        labels
+            .iter()
+            .enumerate()
+            .map(|(r, k)| -f64::from(p[r * classes + k].max(1e-12)).ln())
+            .sum()
     };
     slipher_nn::loss::golden_section(-3.0, 4.0, loss).exp() as f32
 }

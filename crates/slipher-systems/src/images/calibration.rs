@@ -18,7 +18,10 @@ const ROUNDS: usize = 10;
 impl Calibration {
     /// Changes nothing.
     pub fn none(classes: usize) -> Self {
-        Calibration { temperature: 1.0, biases: vec![0.0; classes] }
+        Calibration {
+            temperature: 1.0,
+            biases: vec![0.0; classes],
+        }
     }
 
     /// Of least cross-entropy on rows with known truth; `outputs` holds `[view][row · class]`, `truth` `[row · class]`.
@@ -26,15 +29,27 @@ impl Calibration {
     pub fn fit(outputs: &[Vec<f32>], truth: &[f32], classes: usize) -> Self {
         let mut c = Calibration::none(classes);
         for _ in 0..ROUNDS {
-            c.temperature = c.search(-2.0, 2.5, outputs, truth, |c, x| c.temperature = x.exp() as f32).exp() as f32;
+            c.temperature = c
+                .search(-2.0, 2.5, outputs, truth, |c, x| {
+                    c.temperature = x.exp() as f32
+                })
+                .exp() as f32;
             for k in 0..classes - 1 {
-                c.biases[k] = c.search(-3.0, 3.0, outputs, truth, |c, x| c.biases[k] = x as f32) as f32;
+                c.biases[k] =
+                    c.search(-3.0, 3.0, outputs, truth, |c, x| c.biases[k] = x as f32) as f32;
             }
         }
         c
     }
 
-    fn search(&self, low: f64, high: f64, outputs: &[Vec<f32>], truth: &[f32], set: impl Fn(&mut Self, f64)) -> f64 {
+    fn search(
+        &self,
+        low: f64,
+        high: f64,
+        outputs: &[Vec<f32>],
+        truth: &[f32],
+        set: impl Fn(&mut Self, f64),
+    ) -> f64 {
         slipher_nn::loss::golden_section(low, high, |x| {
             let mut c = self.clone();
             set(&mut c, x);
@@ -51,7 +66,10 @@ impl Calibration {
                 let mut p = o.to_vec();
                 self.apply(&mut p);
                 slipher_nn::loss::softmax(&mut p, n);
-                -p.iter().zip(t).map(|(p, t)| f64::from(*t) * f64::from(p.max(1e-12)).ln()).sum::<f64>()
+                -p.iter()
+                    .zip(t)
+                    .map(|(p, t)| f64::from(*t) * f64::from(p.max(1e-12)).ln())
+                    .sum::<f64>()
             })
             .collect();
         parts.iter().sum()
@@ -60,7 +78,9 @@ impl Calibration {
     /// In place; softmax is left to the caller.
     pub fn apply(&self, outputs: &mut [f32]) {
         for row in outputs.chunks_exact_mut(self.biases.len()) {
-            row.iter_mut().zip(&self.biases).for_each(|(v, b)| *v = *v / self.temperature + b);
+            row.iter_mut()
+                .zip(&self.biases)
+                .for_each(|(v, b)| *v = *v / self.temperature + b);
         }
     }
 }
@@ -80,12 +100,17 @@ mod tests {
             let u = rng.uniform(0.0, 1.0);
             let class = usize::from(u > shares[0]) + usize::from(u > shares[0] + shares[1]);
             // Equal likelihoods up to a normal variable a class: logits 1.5 · N + 1.5² for the true one.
-            outputs.extend((0..3).map(|k| (3.0 * (rng.normal(0.0, 1.5) + if k == class { 2.25 } else { 0.0 })) as f32));
+            outputs.extend((0..3).map(|k| {
+                (3.0 * (rng.normal(0.0, 1.5) + if k == class { 2.25 } else { 0.0 })) as f32
+            }));
             truth.extend((0..3).map(|k| f32::from(u8::from(k == class))));
         }
         let c = Calibration::fit(&[outputs.clone()], &truth, 3);
         assert!((c.temperature - 3.0).abs() < 0.15, "{c:?}");
-        assert!((c.biases[0] - 7f32.ln()).abs() < 0.12 && (c.biases[1] - 2f32.ln()).abs() < 0.12, "{c:?}");
+        assert!(
+            (c.biases[0] - 7f32.ln()).abs() < 0.12 && (c.biases[1] - 2f32.ln()).abs() < 0.12,
+            "{c:?}"
+        );
         c.apply(&mut outputs);
         slipher_nn::loss::softmax(&mut outputs, 3);
         for k in 0..3 {

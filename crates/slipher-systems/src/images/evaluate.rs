@@ -35,8 +35,13 @@ pub fn table(system: &dyn System, set: &Set, answers: &[Answers]) -> Vec<Line> {
     answers
         .iter()
         .flat_map(|a| {
-            let figures = bootstrap(set.rows(), n, &a.values, &set.truth, &|p, t| system.score(p, t));
-            figures.into_iter().map(|f| line(&a.method, f, set.rows())).collect::<Vec<_>>()
+            let figures = bootstrap(set.rows(), n, &a.values, &set.truth, &|p, t| {
+                system.score(p, t)
+            });
+            figures
+                .into_iter()
+                .map(|f| line(&a.method, f, set.rows()))
+                .collect::<Vec<_>>()
         })
         .collect()
 }
@@ -61,7 +66,11 @@ pub fn by_depth(system: &dyn System, set: &Set) -> Vec<(f32, f32, Vec<usize>)> {
         .map(|w| {
             let last = w[1] == cuts[cuts.len() - 1];
             let inside = |d: f32| d >= w[0] && (d < w[1] || last);
-            (w[0], w[1], (0..set.rows()).filter(|r| inside(set.depth[*r])).collect())
+            (
+                w[0],
+                w[1],
+                (0..set.rows()).filter(|r| inside(set.depth[*r])).collect(),
+            )
         })
         .filter(|(_, _, rows): &(f32, f32, Vec<usize>)| rows.len() >= 20)
         .collect()
@@ -69,13 +78,16 @@ pub fn by_depth(system: &dyn System, set: &Set) -> Vec<(f32, f32, Vec<usize>)> {
 
 /// Rows of a matrix `[row][width]`.
 pub fn rows_of(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
-    rows.iter().flat_map(|r| values[r * width..(r + 1) * width].iter().copied()).collect()
+    rows.iter()
+        .flat_map(|r| values[r * width..(r + 1) * width].iter().copied())
+        .collect()
 }
 
 /// The largest answer of each row and whether it is right.
 pub fn chosen(answers: &[f32], truth: &[f32], width: usize) -> (Vec<f32>, Vec<bool>) {
     let rows = answers.chunks_exact(width).zip(truth.chunks_exact(width));
-    rows.map(|(a, t)| (a[largest(a)], largest(a) == largest(t))).unzip()
+    rows.map(|(a, t)| (a[largest(a)], largest(a) == largest(t)))
+        .unzip()
 }
 
 /// Calibration error of the largest answers ([`crate::trust`]).
@@ -90,24 +102,64 @@ pub fn turning(model: &Model, images: &[Vec<f32>]) -> (f64, f64) {
     let base = model.predict(images);
     let rms = |turned: Vec<Vec<f32>>| -> f64 {
         let p = model.predict(&turned);
-        p.iter().zip(&base).map(|(a, b)| f64::from(a - b).powi(2)).sum::<f64>() / base.len().max(1) as f64
+        p.iter()
+            .zip(&base)
+            .map(|(a, b)| f64::from(a - b).powi(2))
+            .sum::<f64>()
+            / base.len().max(1) as f64
     };
-    let quarter = (1..8).map(|k| rms(images.iter().map(|i| slipher_nn::augment::turned(i, g.stored, k)).collect())).sum::<f64>() / 7.0;
+    let quarter = (1..8)
+        .map(|k| {
+            rms(images
+                .iter()
+                .map(|i| slipher_nn::augment::turned(i, g.stored, k))
+                .collect())
+        })
+        .sum::<f64>()
+        / 7.0;
     let angles = [15.0f32, 30.0, 45.0, 60.0, 75.0];
-    let any = angles.iter().map(|a| rms(images.iter().map(|i| turned_by(i, g, a.to_radians())).collect())).sum::<f64>() / angles.len() as f64;
+    let any = angles
+        .iter()
+        .map(|a| {
+            rms(images
+                .iter()
+                .map(|i| turned_by(i, g, a.to_radians()))
+                .collect())
+        })
+        .sum::<f64>()
+        / angles.len() as f64;
     (quarter.sqrt(), any.sqrt())
 }
 
 fn turned_by(image: &[f32], g: Geometry, angle: f32) -> Vec<f32> {
     let mut out = Vec::new();
-    view(image, g.stored, g.stored, g.stored, 1.0, &Affine::new(angle, false, 1.0, [0.0; 2]), &mut out);
+    view(
+        image,
+        g.stored,
+        g.stored,
+        g.stored,
+        1.0,
+        &Affine::new(angle, false, 1.0, [0.0; 2]),
+        &mut out,
+    );
     out
 }
 
 /// The most confident mistakes: (row, answer, truth, probability), worst first.
-pub fn mistakes(answers: &[f32], truth: &[f32], width: usize, most: usize) -> Vec<(usize, usize, usize, f32)> {
-    let rows = answers.chunks_exact(width).zip(truth.chunks_exact(width)).enumerate();
-    let mut out: Vec<_> = rows.map(|(r, (a, t))| (r, largest(a), largest(t), a[largest(a)])).filter(|m| m.1 != m.2).collect();
+pub fn mistakes(
+    answers: &[f32],
+    truth: &[f32],
+    width: usize,
+    most: usize,
+) -> Vec<(usize, usize, usize, f32)> {
+    let rows = answers
+        .chunks_exact(width)
+        .zip(truth.chunks_exact(width))
+        .enumerate();
+    let mut out: Vec<_> = rows
+        .map(|(r, (a, t))| (r, largest(a), largest(t), a[largest(a)]))
+        .filter(|m| m.1 != m.2)
+        .collect();
     out.sort_by(|a, b| b.3.total_cmp(&a.3).then(a.0.cmp(&b.0)));
     out.truncate(most);
     out

@@ -29,12 +29,18 @@ impl Moments {
     /// Of a square plane of at least 13 pixels.
     pub fn of(x: &[f32], side: usize) -> Moments {
         let mid = side / 2;
-        let square = |r: usize| (0..side * side).filter(move |i| (i / side).abs_diff(mid) <= r && (i % side).abs_diff(mid) <= r);
+        let square = |r: usize| {
+            (0..side * side)
+                .filter(move |i| (i / side).abs_diff(mid) <= r && (i % side).abs_diff(mid) <= r)
+        };
         let sum = |r: usize| square(r).map(|i| x[i]).sum::<f32>();
         let inner: Vec<f32> = square(side / 4).map(|i| x[i]).collect();
         let (mut w, mut mx, mut my) = (1e-9f32, 0.0, 0.0);
         let weight = |i: usize| {
-            let (dx, dy) = ((i % side) as f32 - mid as f32, (i / side) as f32 - mid as f32);
+            let (dx, dy) = (
+                (i % side) as f32 - mid as f32,
+                (i / side) as f32 - mid as f32,
+            );
             (x[i].max(0.0) * (-(dx * dx + dy * dy) / 32.0).exp(), dx, dy)
         };
         for i in 0..side * side {
@@ -53,15 +59,25 @@ impl Moments {
             xy += v * dx * dy / w;
         }
         let root = (0.25 * (xx - yy).powi(2) + xy * xy).sqrt();
-        let (a, b) = ((0.5 * (xx + yy) + root).max(0.0).sqrt(), (0.5 * (xx + yy) - root).max(0.0).sqrt());
+        let (a, b) = (
+            (0.5 * (xx + yy) + root).max(0.0).sqrt(),
+            (0.5 * (xx + yy) - root).max(0.0).sqrt(),
+        );
         let centre = x[mid * side + mid];
         let around = (sum(1) - centre) / 8.0;
         let last = side * side - 1;
-        let turned: f32 = square(side / 4).map(|i| (x[i] - x[(2 * mid * side + 2 * mid).saturating_sub(i).min(last)]).abs()).sum();
+        let turned: f32 = square(side / 4)
+            .map(|i| (x[i] - x[(2 * mid * side + 2 * mid).saturating_sub(i).min(last)]).abs())
+            .sum();
         let light: f32 = inner.iter().map(|v| v.abs()).sum::<f32>().max(1e-9);
-        let border: Vec<f32> = (0..side * side).filter(|i| (i / side).abs_diff(mid).max((i % side).abs_diff(mid)) > 2 * side / 5).map(|i| x[i]).collect();
+        let border: Vec<f32> = (0..side * side)
+            .filter(|i| (i / side).abs_diff(mid).max((i % side).abs_diff(mid)) > 2 * side / 5)
+            .map(|i| x[i])
+            .collect();
         let mean = border.iter().sum::<f32>() / border.len().max(1) as f32;
-        let scatter = (border.iter().map(|v| (v - mean).powi(2)).sum::<f32>() / border.len().max(1) as f32).sqrt();
+        let scatter = (border.iter().map(|v| (v - mean).powi(2)).sum::<f32>()
+            / border.len().max(1) as f32)
+            .sqrt();
         Moments {
             peak: inner.iter().copied().fold(f32::NEG_INFINITY, f32::max),
             centre,
@@ -84,13 +100,26 @@ mod tests {
     #[test]
     fn a_gaussian_has_its_own_moments() {
         let plane = |sx: f32, sy: f32, at: f32| -> Vec<f32> {
-            (0..625).map(|i| (-0.5 * (((i % 25) as f32 - 12.0 - at) / sx).powi(2) - 0.5 * (((i / 25) as f32 - 12.0) / sy).powi(2)).exp()).collect()
+            (0..625)
+                .map(|i| {
+                    (-0.5 * (((i % 25) as f32 - 12.0 - at) / sx).powi(2)
+                        - 0.5 * (((i / 25) as f32 - 12.0) / sy).powi(2))
+                    .exp()
+                })
+                .collect()
         };
         let m = Moments::of(&plane(1.5, 1.5, 0.0), 25);
         // Under a weight of σ = 4: 1 / (1/1.5² + 1/4²).
-        assert!((m.width - (1.0f32 / (1.0 / 2.25 + 1.0 / 16.0)).sqrt()).abs() < 0.02 && m.ellipticity < 0.01 && m.asymmetry < 1e-5 && m.offset < 1e-4);
+        assert!(
+            (m.width - (1.0f32 / (1.0 / 2.25 + 1.0 / 16.0)).sqrt()).abs() < 0.02
+                && m.ellipticity < 0.01
+                && m.asymmetry < 1e-5
+                && m.offset < 1e-4
+        );
         let e = Moments::of(&plane(2.0, 1.0, 1.0), 25);
-        assert!(e.ellipticity > 0.25 && e.offset > 0.6 && e.asymmetry > 0.2 && e.width > m.width * 0.9);
+        assert!(
+            e.ellipticity > 0.25 && e.offset > 0.6 && e.asymmetry > 0.2 && e.width > m.width * 0.9
+        );
         assert!(m.scatter < 1e-4 && m.peak == 1.0 && m.sharpness > 1.2);
     }
 }

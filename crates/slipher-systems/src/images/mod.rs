@@ -95,7 +95,11 @@ pub trait System: Send + Sync {
     /// Loss of one row; its gradient replaces the outputs. Cross-entropy unless the room says otherwise.
     fn gradient(&self, row: &mut [f32], truth: &[f32]) -> f64 {
         slipher_nn::loss::softmax(row, row.len());
-        let loss: f64 = row.iter().zip(truth).map(|(p, t)| -f64::from(*t) * f64::from(p.max(1e-12)).ln()).sum();
+        let loss: f64 = row
+            .iter()
+            .zip(truth)
+            .map(|(p, t)| -f64::from(*t) * f64::from(p.max(1e-12)).ln())
+            .sum();
         row.iter_mut().zip(truth).for_each(|(p, t)| *p -= t);
         loss
     }
@@ -146,9 +150,16 @@ mod tests {
         for name in NAMES {
             let system = by_name(name).unwrap();
             let g = system.geometry();
-            assert!(g.stored >= g.side && (g.stored - g.side).is_multiple_of(2), "{name}: {g:?}");
+            assert!(
+                g.stored >= g.side && (g.stored - g.side).is_multiple_of(2),
+                "{name}: {g:?}"
+            );
             let part = system.parts().size(g.side).1;
-            assert!((g.side - part).is_multiple_of(2), "{name}: {part} of {}", g.side);
+            assert!(
+                (g.side - part).is_multiple_of(2),
+                "{name}: {part} of {}",
+                g.side
+            );
         }
     }
 }

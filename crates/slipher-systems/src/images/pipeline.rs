@@ -70,12 +70,19 @@ pub fn run<E>(
     let mut give = |rows: Vec<Row>, done: usize| -> Result<(), E> {
         let answers = answer(model, rows, keep);
         tally.rows += answers.len();
-        tally.failed += answers.iter().filter(|a| a.flags & flag::BAD_INPUT != 0).count();
+        tally.failed += answers
+            .iter()
+            .filter(|a| a.flags & flag::BAD_INPUT != 0)
+            .count();
         each(answers, done)
     };
     for group in files.chunks(FILES) {
         // Small files in parallel; one large file is read in blocks.
-        if group.len() > 1 && group.iter().all(|f| std::fs::metadata(f).is_ok_and(|m| m.len() < 4 << 20)) {
+        if group.len() > 1
+            && group
+                .iter()
+                .all(|f| std::fs::metadata(f).is_ok_and(|m| m.len() < 4 << 20))
+        {
             let read: Vec<Vec<Row>> = group.par_iter().map(|f| all(f, options)).collect();
             done += group.len();
             for block in read.concat().chunks(BLOCK) {
@@ -97,7 +104,11 @@ pub fn run<E>(
                 return Err(e);
             }
             if let Err(why) = outcome {
-                block.push(Row { source: f.display().to_string(), row: 0, cutout: Err(why) });
+                block.push(Row {
+                    source: f.display().to_string(),
+                    row: 0,
+                    cutout: Err(why),
+                });
             }
             done += 1;
             give(block, done)?;
@@ -113,31 +124,66 @@ fn all(file: &Path, options: &CutoutOptions) -> Vec<Row> {
         true
     });
     if let Err(why) = outcome {
-        rows.push(Row { source: file.display().to_string(), row: 0, cutout: Err(why) });
+        rows.push(Row {
+            source: file.display().to_string(),
+            row: 0,
+            cutout: Err(why),
+        });
     }
     rows
 }
 
 fn answer(model: &Model, rows: Vec<Row>, keep: bool) -> Vec<Answer> {
-    let encoded: Vec<Result<Vec<f32>, String>> =
-        rows.par_iter().map(|r| r.cutout.as_ref().map_err(Clone::clone).and_then(|c| model.system.encode(c))).collect();
-    let good: Vec<Vec<f32>> = encoded.iter().filter_map(|e| e.as_ref().ok().cloned()).collect();
+    let encoded: Vec<Result<Vec<f32>, String>> = rows
+        .par_iter()
+        .map(|r| {
+            r.cutout
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|c| model.system.encode(c))
+        })
+        .collect();
+    let good: Vec<Vec<f32>> = encoded
+        .iter()
+        .filter_map(|e| e.as_ref().ok().cloned())
+        .collect();
     let n = model.system.outputs().len();
     let answers = model.predict(&good);
     let mut answers = answers.chunks_exact(n);
     rows.into_iter()
         .zip(encoded)
         .map(|(row, image)| {
-            let c = row.cutout.unwrap_or_else(|_| Cutout { ra: f64::NAN, dec: f64::NAN, ..Cutout::default() });
+            let c = row.cutout.unwrap_or_else(|_| Cutout {
+                ra: f64::NAN,
+                dec: f64::NAN,
+                ..Cutout::default()
+            });
             let (values, error) = match &image {
-                Ok(_) => (answers.next().map_or_else(|| vec![f32::NAN; n], <[f32]>::to_vec), String::new()),
+                Ok(_) => (
+                    answers
+                        .next()
+                        .map_or_else(|| vec![f32::NAN; n], <[f32]>::to_vec),
+                    String::new(),
+                ),
                 Err(why) => (vec![f32::NAN; n], why.clone()),
             };
             let mut flags = if error.is_empty() { 0 } else { flag::BAD_INPUT };
             if error.is_empty() {
-                flags |= if c.good_share() < 0.8 { flag::FEW_PIXELS } else { 0 };
-                flags |= if model.system.is_classifier() && values[largest(&values)] < UNSURE { flag::UNSURE } else { 0 };
-                flags |= if c.notes.iter().any(|n| n.contains("order of the planes")) { flag::BANDS_ASSUMED } else { 0 };
+                flags |= if c.good_share() < 0.8 {
+                    flag::FEW_PIXELS
+                } else {
+                    0
+                };
+                flags |= if model.system.is_classifier() && values[largest(&values)] < UNSURE {
+                    flag::UNSURE
+                } else {
+                    0
+                };
+                flags |= if c.notes.iter().any(|n| n.contains("order of the planes")) {
+                    flag::BANDS_ASSUMED
+                } else {
+                    0
+                };
             }
             Answer {
                 source: row.source,
@@ -159,22 +205,83 @@ fn answer(model: &Model, rows: Vec<Row>, keep: bool) -> Vec<Answer> {
 /// Columns of the catalogue.
 pub fn columns(model: &Model, rows: &[Answer]) -> Vec<Column> {
     let names = model.system.outputs();
-    let column =
-        |name: &'static str, unit: &'static str, ucd: &'static str, description: &'static str, values: Values| Column { name, unit, ucd, description, values };
+    let column = |name: &'static str,
+                  unit: &'static str,
+                  ucd: &'static str,
+                  description: &'static str,
+                  values: Values| Column {
+        name,
+        unit,
+        ucd,
+        description,
+        values,
+    };
     let mut out = vec![
-        column("object_id", "", "meta.id;meta.main", "name in the file, or of the file", Values::Text(rows.iter().map(|r| r.object_id.clone()).collect())),
-        column("ra", "deg", "pos.eq.ra", "right ascension of the middle", Values::F64(rows.iter().map(|r| r.ra).collect())),
-        column("dec", "deg", "pos.eq.dec", "declination of the middle", Values::F64(rows.iter().map(|r| r.dec).collect())),
+        column(
+            "object_id",
+            "",
+            "meta.id;meta.main",
+            "name in the file, or of the file",
+            Values::Text(rows.iter().map(|r| r.object_id.clone()).collect()),
+        ),
+        column(
+            "ra",
+            "deg",
+            "pos.eq.ra",
+            "right ascension of the middle",
+            Values::F64(rows.iter().map(|r| r.ra).collect()),
+        ),
+        column(
+            "dec",
+            "deg",
+            "pos.eq.dec",
+            "declination of the middle",
+            Values::F64(rows.iter().map(|r| r.dec).collect()),
+        ),
     ];
     if model.system.is_classifier() {
-        let class = |r: &Answer| if r.error.is_empty() { names[largest(&r.values)].to_owned() } else { String::new() };
-        let p = |r: &Answer| if r.error.is_empty() { r.values[largest(&r.values)] } else { f32::NAN };
-        out.push(column("class", "", "meta.code.class", "the likeliest answer", Values::Text(rows.iter().map(class).collect())));
-        out.push(column("p_class", "", "stat.probability", "probability of the likeliest answer", Values::F32(rows.iter().map(p).collect())));
+        let class = |r: &Answer| {
+            if r.error.is_empty() {
+                names[largest(&r.values)].to_owned()
+            } else {
+                String::new()
+            }
+        };
+        let p = |r: &Answer| {
+            if r.error.is_empty() {
+                r.values[largest(&r.values)]
+            } else {
+                f32::NAN
+            }
+        };
+        out.push(column(
+            "class",
+            "",
+            "meta.code.class",
+            "the likeliest answer",
+            Values::Text(rows.iter().map(class).collect()),
+        ));
+        out.push(column(
+            "p_class",
+            "",
+            "stat.probability",
+            "probability of the likeliest answer",
+            Values::F32(rows.iter().map(p).collect()),
+        ));
     }
     for (k, name) in names.iter().enumerate() {
-        let description = if model.system.is_classifier() { "probability of this answer" } else { "share of the votes" };
-        out.push(column(name, "", "stat.probability", description, Values::F32(rows.iter().map(|r| r.values[k]).collect())));
+        let description = if model.system.is_classifier() {
+            "probability of this answer"
+        } else {
+            "share of the votes"
+        };
+        out.push(column(
+            name,
+            "",
+            "stat.probability",
+            description,
+            Values::F32(rows.iter().map(|r| r.values[k]).collect()),
+        ));
     }
     out.push(column(
         "flags",
@@ -183,15 +290,53 @@ pub fn columns(model: &Model, rows: &[Answer]) -> Vec<Column> {
         "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed",
         Values::I32(rows.iter().map(|r| r.flags).collect()),
     ));
-    for (name, description) in [("survey_score", "the survey's own score: drb, rb, braai or reliability"), ("survey_mag", "the survey's magnitude")] {
-        let keys: &[&str] = if name == "survey_score" { &["drb", "braai", "rb", "reliability"] } else { &["magpsf"] };
-        let value = |r: &Answer| keys.iter().find_map(|k| r.survey.iter().find(|s| s.0 == *k)).map_or(f64::NAN, |s| s.1);
+    for (name, description) in [
+        (
+            "survey_score",
+            "the survey's own score: drb, rb, braai or reliability",
+        ),
+        ("survey_mag", "the survey's magnitude"),
+    ] {
+        let keys: &[&str] = if name == "survey_score" {
+            &["drb", "braai", "rb", "reliability"]
+        } else {
+            &["magpsf"]
+        };
+        let value = |r: &Answer| {
+            keys.iter()
+                .find_map(|k| r.survey.iter().find(|s| s.0 == *k))
+                .map_or(f64::NAN, |s| s.1)
+        };
         if model.system.name() == "transients" {
-            out.push(column(name, "", "", description, Values::F64(rows.iter().map(value).collect())));
+            out.push(column(
+                name,
+                "",
+                "",
+                description,
+                Values::F64(rows.iter().map(value).collect()),
+            ));
         }
     }
-    out.push(column("error", "", "meta.note", "why there is no answer", Values::Text(rows.iter().map(|r| r.error.clone()).collect())));
-    out.push(column("file", "", "meta.file", "where the image was read", Values::Text(rows.iter().map(|r| r.source.clone()).collect())));
-    out.push(column("row", "", "meta.number", "HDU, plane or row in it", Values::I64(rows.iter().map(|r| r.row as i64).collect())));
+    out.push(column(
+        "error",
+        "",
+        "meta.note",
+        "why there is no answer",
+        Values::Text(rows.iter().map(|r| r.error.clone()).collect()),
+    ));
+    out.push(column(
+        "file",
+        "",
+        "meta.file",
+        "where the image was read",
+        Values::Text(rows.iter().map(|r| r.source.clone()).collect()),
+    ));
+    out.push(column(
+        "row",
+        "",
+        "meta.number",
+        "HDU, plane or row in it",
+        Values::I64(rows.iter().map(|r| r.row as i64).collect()),
+    ));
     out
 }

@@ -17,21 +17,44 @@ pub struct Figure {
 }
 
 impl Figure {
-    pub fn new(name: &'static str, value: f64, higher_is_better: bool, published: (Option<f64>, Option<f64>)) -> Figure {
-        Figure { name, value, low: f64::NAN, high: f64::NAN, higher_is_better, published }
+    pub fn new(
+        name: &'static str,
+        value: f64,
+        higher_is_better: bool,
+        published: (Option<f64>, Option<f64>),
+    ) -> Figure {
+        Figure {
+            name,
+            value,
+            low: f64::NAN,
+            high: f64::NAN,
+            higher_is_better,
+            published,
+        }
     }
 }
 
 /// Place of the largest value.
 pub fn largest(row: &[f32]) -> usize {
-    row.iter().enumerate().fold((0, f32::NEG_INFINITY), |best, (k, v)| if *v > best.1 { (k, *v) } else { best }).0
+    row.iter()
+        .enumerate()
+        .fold((0, f32::NEG_INFINITY), |best, (k, v)| {
+            if *v > best.1 { (k, *v) } else { best }
+        })
+        .0
 }
 
 /// Drawings with replacement for an interval.
 const DRAWS: u64 = 200;
 
 /// Adds intervals to scores of rows, by drawing rows with replacement (percentiles; Efron 1979).
-pub fn bootstrap(rows: usize, width: usize, answers: &[f32], truth: &[f32], score: &(dyn Fn(&[f32], &[f32]) -> Vec<Figure> + Sync)) -> Vec<Figure> {
+pub fn bootstrap(
+    rows: usize,
+    width: usize,
+    answers: &[f32],
+    truth: &[f32],
+    score: &(dyn Fn(&[f32], &[f32]) -> Vec<Figure> + Sync),
+) -> Vec<Figure> {
     let mut out = score(answers, truth);
     if rows < 2 {
         return out;
@@ -40,7 +63,10 @@ pub fn bootstrap(rows: usize, width: usize, answers: &[f32], truth: &[f32], scor
         .into_par_iter()
         .map(|d| {
             let mut rng = Stream::new(1, 0xB007, d);
-            let (mut a, mut t) = (Vec::with_capacity(answers.len()), Vec::with_capacity(truth.len()));
+            let (mut a, mut t) = (
+                Vec::with_capacity(answers.len()),
+                Vec::with_capacity(truth.len()),
+            );
             for _ in 0..rows {
                 let r = rng.below(rows);
                 a.extend_from_slice(&answers[r * width..(r + 1) * width]);
@@ -50,7 +76,11 @@ pub fn bootstrap(rows: usize, width: usize, answers: &[f32], truth: &[f32], scor
         })
         .collect();
     for (k, f) in out.iter_mut().enumerate() {
-        let mut v: Vec<f64> = drawn.iter().map(|d| d[k]).filter(|v| v.is_finite()).collect();
+        let mut v: Vec<f64> = drawn
+            .iter()
+            .map(|d| d[k])
+            .filter(|v| v.is_finite())
+            .collect();
         v.sort_by(f64::total_cmp);
         if !v.is_empty() {
             (f.low, f.high) = (v[v.len() / 40], v[v.len() - 1 - v.len() / 40]);
@@ -87,12 +117,19 @@ pub fn roc(p: &[f32], positive: &[bool]) -> Vec<(f64, f64)> {
 
 /// Area under the ROC.
 pub fn auc(p: &[f32], positive: &[bool]) -> f64 {
-    roc(p, positive).windows(2).map(|w| (w[1].0 - w[0].0) * 0.5 * (w[1].1 + w[0].1)).sum()
+    roc(p, positive)
+        .windows(2)
+        .map(|w| (w[1].0 - w[0].0) * 0.5 * (w[1].1 + w[0].1))
+        .sum()
 }
 
 /// Share of positives that are missed where at most `rate` of the negatives pass.
 pub fn missed_at(p: &[f32], positive: &[bool], rate: f64) -> f64 {
-    1.0 - roc(p, positive).into_iter().filter(|r| r.0 <= rate).map(|r| r.1).fold(0.0, f64::max)
+    1.0 - roc(p, positive)
+        .into_iter()
+        .filter(|r| r.0 <= rate)
+        .map(|r| r.1)
+        .fold(0.0, f64::max)
 }
 
 /// Purity of the best-scored rows that hold the share `completeness` of all positives.
@@ -124,19 +161,31 @@ pub fn completeness_at(p: &[f32], positive: &[bool], purity: f64) -> f64 {
 /// −log of the probability of the truth, mean over rows.
 pub fn log_loss(answers: &[f32], truth: &[f32], width: usize) -> f64 {
     let n = (truth.len() / width).max(1) as f64;
-    answers.iter().zip(truth).map(|(p, t)| -f64::from(*t) * f64::from(p.max(1e-7)).ln()).sum::<f64>() / n
+    answers
+        .iter()
+        .zip(truth)
+        .map(|(p, t)| -f64::from(*t) * f64::from(p.max(1e-7)).ln())
+        .sum::<f64>()
+        / n
 }
 
 /// Share of rows whose largest answer is the truth's.
 pub fn accuracy(answers: &[f32], truth: &[f32], width: usize) -> f64 {
-    let right = answers.chunks_exact(width).zip(truth.chunks_exact(width)).filter(|(a, t)| largest(a) == largest(t)).count();
+    let right = answers
+        .chunks_exact(width)
+        .zip(truth.chunks_exact(width))
+        .filter(|(a, t)| largest(a) == largest(t))
+        .count();
     right as f64 / (truth.len() / width).max(1) as f64
 }
 
 /// Rows of each true class (rows) by answer (columns).
 pub fn confusion(answers: &[f32], truth: &[f32], width: usize) -> Vec<Vec<usize>> {
     let mut out = vec![vec![0; width]; width];
-    answers.chunks_exact(width).zip(truth.chunks_exact(width)).for_each(|(a, t)| out[largest(t)][largest(a)] += 1);
+    answers
+        .chunks_exact(width)
+        .zip(truth.chunks_exact(width))
+        .for_each(|(a, t)| out[largest(t)][largest(a)] += 1);
     out
 }
 
@@ -144,7 +193,11 @@ pub fn confusion(answers: &[f32], truth: &[f32], width: usize) -> Vec<Vec<usize>
 pub fn macro_f1(answers: &[f32], truth: &[f32], width: usize) -> f64 {
     let c = confusion(answers, truth, width);
     let f1 = |k: usize| {
-        let (hit, given, there) = (c[k][k], c.iter().map(|r| r[k]).sum::<usize>(), c[k].iter().sum::<usize>());
+        let (hit, given, there) = (
+            c[k][k],
+            c.iter().map(|r| r[k]).sum::<usize>(),
+            c[k].iter().sum::<usize>(),
+        );
         2.0 * hit as f64 / (given + there).max(1) as f64
     };
     (0..width).map(f1).sum::<f64>() / width as f64
@@ -167,13 +220,28 @@ mod tests {
     /// Golden values of scikit-learn: roc_auc_score, log_loss, f1_score(average="macro"), by scripts/golden_images.py.
     #[test]
     fn agrees_with_scikit_learn() {
-        let p: Vec<f32> = (0..200).map(|i| ((i as f32 * 0.37).sin() * 50.0).round() / 100.0 + 0.5).collect();
-        let y: Vec<bool> = (0..200).map(|i| (i as f64 * 0.37).sin() + 0.8 * (i as f64 * 1.91).sin() > 0.1).collect();
+        let p: Vec<f32> = (0..200)
+            .map(|i| ((i as f32 * 0.37).sin() * 50.0).round() / 100.0 + 0.5)
+            .collect();
+        let y: Vec<bool> = (0..200)
+            .map(|i| (i as f64 * 0.37).sin() + 0.8 * (i as f64 * 1.91).sin() > 0.1)
+            .collect();
         assert!((auc(&p, &y) - AUC).abs() < 1e-6, "{}", auc(&p, &y));
         let answers: Vec<f32> = p.iter().flat_map(|p| [1.0 - p, *p]).collect();
-        let truth: Vec<f32> = y.iter().flat_map(|y| [f32::from(u8::from(!y)), f32::from(u8::from(*y))]).collect();
-        assert!((log_loss(&answers, &truth, 2) - LOG_LOSS).abs() < 1e-4, "{}", log_loss(&answers, &truth, 2));
-        assert!((macro_f1(&answers, &truth, 2) - F1).abs() < 1e-6, "{}", macro_f1(&answers, &truth, 2));
+        let truth: Vec<f32> = y
+            .iter()
+            .flat_map(|y| [f32::from(u8::from(!y)), f32::from(u8::from(*y))])
+            .collect();
+        assert!(
+            (log_loss(&answers, &truth, 2) - LOG_LOSS).abs() < 1e-4,
+            "{}",
+            log_loss(&answers, &truth, 2)
+        );
+        assert!(
+            (macro_f1(&answers, &truth, 2) - F1).abs() < 1e-6,
+            "{}",
+            macro_f1(&answers, &truth, 2)
+        );
         let c = confusion(&answers, &truth, 2);
         assert_eq!(c.iter().flatten().sum::<usize>(), 200);
         assert!((accuracy(&answers, &truth, 2) - (c[0][0] + c[1][1]) as f64 / 200.0).abs() < 1e-12);
@@ -186,12 +254,38 @@ mod tests {
     fn thresholds_and_intervals() {
         let p: Vec<f32> = (0..100).map(|i| i as f32 / 100.0).collect();
         let y: Vec<bool> = (0..100).map(|i| i >= 50).collect();
-        assert_eq!((auc(&p, &y), missed_at(&p, &y, 0.01), purity_at(&p, &y, 0.96), completeness_at(&p, &y, 0.97)), (1.0, 0.0, 1.0, 1.0));
+        assert_eq!(
+            (
+                auc(&p, &y),
+                missed_at(&p, &y, 0.01),
+                purity_at(&p, &y, 0.96),
+                completeness_at(&p, &y, 0.97)
+            ),
+            (1.0, 0.0, 1.0, 1.0)
+        );
         let flipped: Vec<bool> = y.iter().map(|y| !y).collect();
-        assert_eq!((auc(&p, &flipped), missed_at(&p, &flipped, 0.01)), (0.0, 1.0));
-        let truth: Vec<f32> = y.iter().flat_map(|y| [f32::from(u8::from(!y)), f32::from(u8::from(*y))]).collect();
-        let answers: Vec<f32> = (0..100).flat_map(|i| if i % 5 == 0 { [0.5, 0.4] } else { [0.2, 0.9] }).collect();
-        let f = bootstrap(100, 2, &answers, &truth, &|a, t| vec![Figure::new("accuracy", accuracy(a, t, 2), true, (None, None))]);
-        assert!(f[0].low < f[0].value && f[0].value < f[0].high && f[0].high - f[0].low < 0.25, "{f:?}");
+        assert_eq!(
+            (auc(&p, &flipped), missed_at(&p, &flipped, 0.01)),
+            (0.0, 1.0)
+        );
+        let truth: Vec<f32> = y
+            .iter()
+            .flat_map(|y| [f32::from(u8::from(!y)), f32::from(u8::from(*y))])
+            .collect();
+        let answers: Vec<f32> = (0..100)
+            .flat_map(|i| if i % 5 == 0 { [0.5, 0.4] } else { [0.2, 0.9] })
+            .collect();
+        let f = bootstrap(100, 2, &answers, &truth, &|a, t| {
+            vec![Figure::new(
+                "accuracy",
+                accuracy(a, t, 2),
+                true,
+                (None, None),
+            )]
+        });
+        assert!(
+            f[0].low < f[0].value && f[0].value < f[0].high && f[0].high - f[0].low < 0.25,
+            "{f:?}"
+        );
     }
 }

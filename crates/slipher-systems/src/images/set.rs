@@ -35,16 +35,39 @@ impl Split {
 
 impl Set {
     /// The first `n` rows of a split of the simulated sky, in parallel; row i of a seed is the same in a set of any size.
-    pub fn simulated(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
-        Set::drawn(system, split, seed, n, features, &|rng| Some(system.simulate(rng)))
+    pub fn simulated(
+        system: &dyn System,
+        split: Split,
+        seed: u64,
+        n: usize,
+        features: bool,
+    ) -> Set {
+        Set::drawn(system, split, seed, n, features, &|rng| {
+            Some(system.simulate(rng))
+        })
     }
 
     /// The same of the sky of the paper's survey; empty where that is the room's own.
-    pub fn published(system: &dyn System, split: Split, seed: u64, n: usize, features: bool) -> Set {
-        Set::drawn(system, split, seed, n, features, &|rng| system.simulate_published(rng))
+    pub fn published(
+        system: &dyn System,
+        split: Split,
+        seed: u64,
+        n: usize,
+        features: bool,
+    ) -> Set {
+        Set::drawn(system, split, seed, n, features, &|rng| {
+            system.simulate_published(rng)
+        })
     }
 
-    fn drawn(system: &dyn System, split: Split, seed: u64, n: usize, features: bool, draw: &(dyn Fn(&mut Stream) -> Option<Example> + Sync)) -> Set {
+    fn drawn(
+        system: &dyn System,
+        split: Split,
+        seed: u64,
+        n: usize,
+        features: bool,
+        draw: &(dyn Fn(&mut Stream) -> Option<Example> + Sync),
+    ) -> Set {
         let made: Vec<_> = (0..n as u64)
             .into_par_iter()
             .map(|row| {
@@ -64,7 +87,10 @@ impl Set {
                 Row::of(system, e, name.clone(), features).map_err(|why| format!("{name}: {why}"))
             })
             .collect();
-        let bad = made.iter().filter_map(|r| r.as_ref().err().cloned()).collect();
+        let bad = made
+            .iter()
+            .filter_map(|r| r.as_ref().err().cloned())
+            .collect();
         (Set::gather(made.into_iter().flatten()), bad)
     }
 
@@ -114,7 +140,10 @@ impl Set {
 
     /// Largest truth of each row.
     pub fn labels(&self, outputs: usize) -> Vec<usize> {
-        self.truth.chunks_exact(outputs).map(super::score::largest).collect()
+        self.truth
+            .chunks_exact(outputs)
+            .map(super::score::largest)
+            .collect()
     }
 }
 
@@ -129,7 +158,17 @@ struct Row {
 impl Row {
     fn of(system: &dyn System, e: Example, name: String, features: bool) -> Result<Row, String> {
         let image = system.encode(&e.cutout)?;
-        let features = if features { system.features(&e.cutout, &image) } else { vec![] };
-        Ok(Row { image, truth: e.truth, depth: e.depth, features, name })
+        let features = if features {
+            system.features(&e.cutout, &image)
+        } else {
+            vec![]
+        };
+        Ok(Row {
+            image,
+            truth: e.truth,
+            depth: e.depth,
+            features,
+            name,
+        })
     }
 }

@@ -17,18 +17,78 @@ pub struct Cell {
 
 /// (system, name, title, recipe); the first of each system is the one that ships.
 const CELLS: [(&str, &str, &str, &str); 13] = [
-    ("star-galaxy", "star-galaxy", "ours: turns with the image", include_str!("../../../../recipes/images/star-galaxy.toml")),
-    ("star-galaxy", "star-galaxy-published", "Kim & Brunner's network, 64 views", include_str!("../../../../recipes/images/star-galaxy-published.toml")),
-    ("transients", "transients", "ours: turns with the image", include_str!("../../../../recipes/images/transients.toml")),
-    ("transients", "transients-published", "Deep-HiTS", include_str!("../../../../recipes/images/transients-published.toml")),
-    ("transients", "transients-hits", "ours, trained on HiTS' sky", include_str!("../../../../recipes/images/transients-hits.toml")),
-    ("transients", "transients-published-hits", "Deep-HiTS, trained on HiTS' sky", include_str!("../../../../recipes/images/transients-published-hits.toml")),
-    ("radio", "radio", "ours: turns with the image", include_str!("../../../../recipes/images/radio.toml")),
-    ("radio", "radio-fri-frii", "AlexNet FRI/FRII", include_str!("../../../../recipes/images/radio-fri-frii.toml")),
-    ("radio", "radio-fri-bent", "AlexNet FRI/Bent", include_str!("../../../../recipes/images/radio-fri-bent.toml")),
-    ("radio", "radio-frii-bent", "AlexNet FRII/Bent", include_str!("../../../../recipes/images/radio-frii-bent.toml")),
-    ("morphology", "morphology", "ours: turns with the image", include_str!("../../../../recipes/images/morphology.toml")),
-    ("morphology", "morphology-plain", "the same without tied weights", include_str!("../../../../recipes/images/morphology-plain.toml")),
+    (
+        "star-galaxy",
+        "star-galaxy",
+        "ours: turns with the image",
+        include_str!("../../../../recipes/images/star-galaxy.toml"),
+    ),
+    (
+        "star-galaxy",
+        "star-galaxy-published",
+        "Kim & Brunner's network, 64 views",
+        include_str!("../../../../recipes/images/star-galaxy-published.toml"),
+    ),
+    (
+        "transients",
+        "transients",
+        "ours: turns with the image",
+        include_str!("../../../../recipes/images/transients.toml"),
+    ),
+    (
+        "transients",
+        "transients-published",
+        "Deep-HiTS",
+        include_str!("../../../../recipes/images/transients-published.toml"),
+    ),
+    (
+        "transients",
+        "transients-hits",
+        "ours, trained on HiTS' sky",
+        include_str!("../../../../recipes/images/transients-hits.toml"),
+    ),
+    (
+        "transients",
+        "transients-published-hits",
+        "Deep-HiTS, trained on HiTS' sky",
+        include_str!("../../../../recipes/images/transients-published-hits.toml"),
+    ),
+    (
+        "radio",
+        "radio",
+        "ours: turns with the image",
+        include_str!("../../../../recipes/images/radio.toml"),
+    ),
+    (
+        "radio",
+        "radio-fri-frii",
+        "AlexNet FRI/FRII",
+        include_str!("../../../../recipes/images/radio-fri-frii.toml"),
+    ),
+    (
+        "radio",
+        "radio-fri-bent",
+        "AlexNet FRI/Bent",
+        include_str!("../../../../recipes/images/radio-fri-bent.toml"),
+    ),
+    (
+        "radio",
+        "radio-frii-bent",
+        "AlexNet FRII/Bent",
+        include_str!("../../../../recipes/images/radio-frii-bent.toml"),
+    ),
+    (
+        "morphology",
+        "morphology",
+        "ours: turns with the image",
+        include_str!("../../../../recipes/images/morphology.toml"),
+    ),
+    (
+        "morphology",
+        "morphology-plain",
+        "the same without tied weights",
+        include_str!("../../../../recipes/images/morphology-plain.toml"),
+    ),
     (
         "morphology",
         "morphology-published",
@@ -41,9 +101,21 @@ const CELLS: [(&str, &str, &str, &str); 13] = [
 ///
 /// # Errors
 /// A recipe that cannot be read.
-pub fn cells(system: &dyn System, share: f64, seed: u64, labelled: Option<&Path>) -> Result<Vec<Cell>, TrainError> {
+pub fn cells(
+    system: &dyn System,
+    share: f64,
+    seed: u64,
+    labelled: Option<&Path>,
+) -> Result<Vec<Cell>, TrainError> {
     let mine = CELLS.iter().filter(|c| c.0 == system.name());
-    mine.map(|(_, name, title, text)| Ok(Cell { name, title, recipe: adjusted(text, share, seed, labelled)? })).collect()
+    mine.map(|(_, name, title, text)| {
+        Ok(Cell {
+            name,
+            title,
+            recipe: adjusted(text, share, seed, labelled)?,
+        })
+    })
+    .collect()
 }
 
 /// The recipe of the shipped model.
@@ -52,10 +124,20 @@ pub fn cells(system: &dyn System, share: f64, seed: u64, labelled: Option<&Path>
 /// A system without a study.
 pub fn shipped(system: &dyn System, labelled: Option<&Path>) -> Result<Recipe, TrainError> {
     let cell = cells(system, 1.0, 1, labelled)?.into_iter().next();
-    cell.map(|c| c.recipe).ok_or_else(|| TrainError::Recipe(format!("{} has no recipe of its own: give --recipe", system.name())))
+    cell.map(|c| c.recipe).ok_or_else(|| {
+        TrainError::Recipe(format!(
+            "{} has no recipe of its own: give --recipe",
+            system.name()
+        ))
+    })
 }
 
-fn adjusted(text: &str, share: f64, seed: u64, labelled: Option<&Path>) -> Result<Recipe, TrainError> {
+fn adjusted(
+    text: &str,
+    share: f64,
+    seed: u64,
+    labelled: Option<&Path>,
+) -> Result<Recipe, TrainError> {
     let mut r = Recipe::read(text)?;
     r.labelled = labelled.map(Path::to_owned);
     r.labelled_share = match labelled {
@@ -92,9 +174,15 @@ mod tests {
                 for c in cells {
                     let own = super::super::by_name(&c.recipe.system).unwrap();
                     if labelled.is_none() {
-                        c.recipe.architecture(&*own).build(own.geometry(), own.outputs().len(), 1).unwrap();
+                        c.recipe
+                            .architecture(&*own)
+                            .build(own.geometry(), own.outputs().len(), 1)
+                            .unwrap();
                     }
-                    assert_eq!((c.recipe.seed, c.recipe.labelled.is_some()), (7, labelled.is_some()));
+                    assert_eq!(
+                        (c.recipe.seed, c.recipe.labelled.is_some()),
+                        (7, labelled.is_some())
+                    );
                 }
             }
         }

@@ -127,22 +127,39 @@ impl Recipe {
         let r = self;
         let bad = |why: &str| Err(TrainError::Recipe(why.into()));
         match () {
-            () if super::by_name(&r.system).is_none() => bad(&format!("system: expected one of {}", super::NAMES.join(", "))),
-            () if r.batch == 0 || r.batch > 10_000 || r.shown < r.batch as u64 => bad("batch: expected 1 to 10,000, and shown at least one batch"),
-            () if r.simulated == 0 && r.labelled.is_none() => bad("simulated: expected at least one example, or labelled ones"),
+            () if super::by_name(&r.system).is_none() => bad(&format!(
+                "system: expected one of {}",
+                super::NAMES.join(", ")
+            )),
+            () if r.batch == 0 || r.batch > 10_000 || r.shown < r.batch as u64 => {
+                bad("batch: expected 1 to 10,000, and shown at least one batch")
+            }
+            () if r.simulated == 0 && r.labelled.is_none() => {
+                bad("simulated: expected at least one example, or labelled ones")
+            }
             () if !(1..=16).contains(&r.members) => bad("members: expected 1 to 16"),
-            () if r.simulated > 5_000_000 || r.validation == 0 || r.validation > 1_000_000 => bad("simulated: at most 5 million; validation: 1 to a million"),
-            () if !(0.0..=1.0).contains(&r.labelled_share) || (r.labelled_share > 0.0 && r.labelled.is_none()) => {
+            () if r.simulated > 5_000_000 || r.validation == 0 || r.validation > 1_000_000 => {
+                bad("simulated: at most 5 million; validation: 1 to a million")
+            }
+            () if !(0.0..=1.0).contains(&r.labelled_share)
+                || (r.labelled_share > 0.0 && r.labelled.is_none()) =>
+            {
                 bad("labelled_share: expected 0 to 1, with the path of labelled examples")
             }
-            () if r.rate <= 0.0 || !r.rate.is_finite() || r.decay < 0.0 => bad("rate: expected a positive number; decay: at least 0"),
+            () if r.rate <= 0.0 || !r.rate.is_finite() || r.decay < 0.0 => {
+                bad("rate: expected a positive number; decay: at least 0")
+            }
             () => Ok(r),
         }
     }
 
     /// The run of one member.
     pub fn member(&self, k: usize) -> Recipe {
-        Recipe { members: 1, seed: self.seed + k as u64, ..self.clone() }
+        Recipe {
+            members: 1,
+            seed: self.seed + k as u64,
+            ..self.clone()
+        }
     }
 
     pub fn steps(&self) -> u64 {
@@ -153,10 +170,18 @@ impl Recipe {
     pub fn architecture(&self, system: &dyn System) -> Architecture {
         match self.network {
             Choice::Published => system.published(),
-            Choice::Narrow { divisor } => system.narrow(divisor.max(1)).unwrap_or_else(|| system.published()),
+            Choice::Narrow { divisor } => system
+                .narrow(divisor.max(1))
+                .unwrap_or_else(|| system.published()),
             Choice::Square { width, plain } => {
                 let symmetry = (!plain).then_some(Symmetry::P4m);
-                Architecture::square(system.parts(), system.geometry(), system.outputs().len(), width, symmetry)
+                Architecture::square(
+                    system.parts(),
+                    system.geometry(),
+                    system.outputs().len(),
+                    width,
+                    symmetry,
+                )
             }
         }
     }
@@ -181,21 +206,34 @@ impl Data {
             Sky::Own => Set::simulated(system, split, r.seed, rows, false),
             Sky::Published => Set::published(system, split, r.seed, rows, false),
         };
-        if r.sky == Sky::Published && Set::published(system, Split::Train, r.seed, 1, false).rows() == 0 {
-            return Err(TrainError::Recipe(format!("sky = \"published\": {} has one sky only; leave this line out", system.name())));
+        if r.sky == Sky::Published
+            && Set::published(system, Split::Train, r.seed, 1, false).rows() == 0
+        {
+            return Err(TrainError::Recipe(format!(
+                "sky = \"published\": {} has one sky only; leave this line out",
+                system.name()
+            )));
         }
         let simulated = sky(Split::Train, r.simulated);
         let (mut labelled, mut validation, mut skipped) = (Set::default(), Set::default(), vec![]);
         if let Some(path) = &r.labelled {
             let c = system.labelled(path).map_err(TrainError::Recipe)?;
-            let (train, valid) = (Set::of(system, c.train, false), Set::of(system, c.validation, false));
+            let (train, valid) = (
+                Set::of(system, c.train, false),
+                Set::of(system, c.validation, false),
+            );
             skipped = [c.skipped, train.1, valid.1].concat();
             (labelled, validation) = (train.0, valid.0);
         }
         if validation.rows() == 0 || r.labelled_share < 0.5 {
             validation.extend(sky(Split::Validation, r.validation));
         }
-        Ok(Data { simulated, labelled, validation, skipped })
+        Ok(Data {
+            simulated,
+            labelled,
+            validation,
+            skipped,
+        })
     }
 }
 
@@ -217,8 +255,15 @@ pub struct Trainer<'a> {
 /// As many rows, the classes in turn; those of a small class come again.
 fn balanced(rows: &[u32], labels: &[usize]) -> Vec<u32> {
     let classes = labels.iter().max().map_or(1, |m| m + 1);
-    let of: Vec<Vec<u32>> =
-        (0..classes).map(|c| rows.iter().copied().filter(|r| labels[*r as usize] == c).collect()).filter(|v: &Vec<u32>| !v.is_empty()).collect();
+    let of: Vec<Vec<u32>> = (0..classes)
+        .map(|c| {
+            rows.iter()
+                .copied()
+                .filter(|r| labels[*r as usize] == c)
+                .collect()
+        })
+        .filter(|v: &Vec<u32>| !v.is_empty())
+        .collect();
     (0..rows.len())
         .map(|i| {
             let own = &of[i % of.len()];
@@ -241,15 +286,33 @@ impl<'a> Trainer<'a> {
     /// A network that does not fit the system.
     pub fn new(recipe: Recipe, system: &'a dyn System, data: &'a Data) -> Result<Self, TrainError> {
         let architecture = recipe.architecture(system);
-        let net = architecture.build(system.geometry(), system.outputs().len(), recipe.seed).map_err(|e| TrainError::Recipe(e.to_string()))?;
+        let net = architecture
+            .build(system.geometry(), system.outputs().len(), recipe.seed)
+            .map_err(|e| TrainError::Recipe(e.to_string()))?;
         let optimiser = Optimiser::new(recipe.rule, recipe.decay, net.weights.len());
         let orders = [(None, vec![]), (None, vec![])];
-        Ok(Trainer { recipe, system, architecture, net, step: 0, seconds: 0.0, data, optimiser, tape: Tape::default(), grad: vec![], orders })
+        Ok(Trainer {
+            recipe,
+            system,
+            architecture,
+            net,
+            step: 0,
+            seconds: 0.0,
+            data,
+            optimiser,
+            tape: Tape::default(),
+            grad: vec![],
+            orders,
+        })
     }
 
     /// Row `k` in the order in which a set is shown: each epoch in a new one. Labelled classes are shown equally often, however many there are of each.
     fn pick(&mut self, which: usize, k: u64) -> usize {
-        let set = if which == 0 { &self.data.simulated } else { &self.data.labelled };
+        let set = if which == 0 {
+            &self.data.simulated
+        } else {
+            &self.data.labelled
+        };
         let n = set.rows() as u64;
         let (epoch, order) = &mut self.orders[which];
         if *epoch != Some(k / n) {
@@ -258,22 +321,41 @@ impl<'a> Trainer<'a> {
             rng.set_stream(2 * (k / n) + which as u64);
             let mut rows: Vec<u32> = (0..n as u32).collect();
             rows.shuffle(&mut rng);
-            *order = if which == 1 && self.system.is_classifier() { balanced(&rows, &set.labels(self.system.outputs().len())) } else { rows };
+            *order = if which == 1 && self.system.is_classifier() {
+                balanced(&rows, &set.labels(self.system.outputs().len()))
+            } else {
+                rows
+            };
         }
         order[(k % n) as usize] as usize
     }
 
     /// Images and truths of the next batch.
     fn batch(&mut self) -> (Vec<f32>, Vec<f32>) {
-        let (b, g, outputs) = (self.recipe.batch, self.system.geometry(), self.system.outputs().len());
-        let real = if self.data.simulated.rows() == 0 { b } else { (self.recipe.labelled_share * b as f64).round() as usize };
-        let real = if self.data.labelled.rows() == 0 { 0 } else { real };
+        let (b, g, outputs) = (
+            self.recipe.batch,
+            self.system.geometry(),
+            self.system.outputs().len(),
+        );
+        let real = if self.data.simulated.rows() == 0 {
+            b
+        } else {
+            (self.recipe.labelled_share * b as f64).round() as usize
+        };
+        let real = if self.data.labelled.rows() == 0 {
+            0
+        } else {
+            real
+        };
         let rows: Vec<(usize, usize)> = (0..b)
             .map(|i| {
                 if i < real {
                     (1, self.pick(1, self.step * real as u64 + i as u64))
                 } else {
-                    (0, self.pick(0, self.step * (b - real) as u64 + (i - real) as u64))
+                    (
+                        0,
+                        self.pick(0, self.step * (b - real) as u64 + (i - real) as u64),
+                    )
                 }
             })
             .collect();
@@ -290,7 +372,14 @@ impl<'a> Trainer<'a> {
                 x
             })
             .collect();
-        let truth = rows.iter().flat_map(|(w, r)| sets[*w].truth[r * outputs..(r + 1) * outputs].iter().copied()).collect();
+        let truth = rows
+            .iter()
+            .flat_map(|(w, r)| {
+                sets[*w].truth[r * outputs..(r + 1) * outputs]
+                    .iter()
+                    .copied()
+            })
+            .collect();
         (inputs.concat(), truth)
     }
 
@@ -302,7 +391,19 @@ impl<'a> Trainer<'a> {
         let start = std::time::Instant::now();
         let (x, truth) = self.batch();
         let outputs = self.system.outputs().len();
-        let mut d = self.net.forward(&x, &mut self.tape, Some(self.recipe.seed.wrapping_mul(0x9E37_79B9).wrapping_add(self.step))).to_vec();
+        let mut d = self
+            .net
+            .forward(
+                &x,
+                &mut self.tape,
+                Some(
+                    self.recipe
+                        .seed
+                        .wrapping_mul(0x9E37_79B9)
+                        .wrapping_add(self.step),
+                ),
+            )
+            .to_vec();
         let share = 1.0 / self.recipe.batch as f32;
         let (mut loss, mut right) = (0.0, 0usize);
         for (row, t) in d.chunks_exact_mut(outputs).zip(truth.chunks_exact(outputs)) {
@@ -316,12 +417,26 @@ impl<'a> Trainer<'a> {
         }
         self.net.backward(&mut self.tape, &d, &mut self.grad);
         let steps = self.recipe.steps();
-        let rate = learning_rate(self.recipe.rate, self.step, (steps / 20).clamp(1, 500), steps);
-        self.optimiser.step(rate as f32, self.step + 1, &mut self.net.weights, &self.grad);
+        let rate = learning_rate(
+            self.recipe.rate,
+            self.step,
+            (steps / 20).clamp(1, 500),
+            steps,
+        );
+        self.optimiser.step(
+            rate as f32,
+            self.step + 1,
+            &mut self.net.weights,
+            &self.grad,
+        );
         self.net.update_running(&self.tape);
         self.step += 1;
         self.seconds += start.elapsed().as_secs_f64();
-        Ok(Report { step: self.step, loss, right: right as f64 * f64::from(share) })
+        Ok(Report {
+            step: self.step,
+            loss,
+            right: right as f64 * f64::from(share),
+        })
     }
 
     fn checkpoint_path(folder: &Path) -> PathBuf {
@@ -334,13 +449,25 @@ impl<'a> Trainer<'a> {
     /// The folder cannot be written.
     pub fn save(&self, folder: &Path) -> Result<(), TrainError> {
         let mut c = Checkpoint::default();
-        for (k, v) in [("weights", &self.net.weights), ("running", &self.net.running), ("first", &self.optimiser.first), ("second", &self.optimiser.second)] {
+        for (k, v) in [
+            ("weights", &self.net.weights),
+            ("running", &self.net.running),
+            ("first", &self.optimiser.first),
+            ("second", &self.optimiser.second),
+        ] {
             c.tensors.insert(k.into(), v.clone());
         }
-        c.meta.insert("recipe".into(), serde_json::to_string(&self.recipe).unwrap_or_default());
+        c.meta.insert(
+            "recipe".into(),
+            serde_json::to_string(&self.recipe).unwrap_or_default(),
+        );
         c.meta.insert("step".into(), self.step.to_string());
         c.meta.insert("seconds".into(), self.seconds.to_string());
-        std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io { what: "make", path: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io {
+            what: "make",
+            path: folder.to_owned(),
+            source,
+        })?;
         Ok(c.write(&Trainer::checkpoint_path(folder))?)
     }
 
@@ -366,7 +493,12 @@ impl<'a> Trainer<'a> {
         for (k, v) in parts {
             *v = c.tensor(k, v.len())?;
         }
-        let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
+        let number = |key: &str| {
+            c.meta
+                .get(key)
+                .and_then(|s| s.parse::<f64>().ok())
+                .unwrap_or(0.0)
+        };
         (self.step, self.seconds) = (number("step") as u64, number("seconds"));
         Ok(())
     }
@@ -375,7 +507,11 @@ impl<'a> Trainer<'a> {
     ///
     /// # Errors
     /// Divergence, or a folder that cannot be written.
-    pub fn run(&mut self, folder: &Path, mut watch: impl FnMut(&Report) -> bool) -> Result<bool, TrainError> {
+    pub fn run(
+        &mut self,
+        folder: &Path,
+        mut watch: impl FnMut(&Report) -> bool,
+    ) -> Result<bool, TrainError> {
         let steps = self.recipe.steps();
         let every = (steps / 20).clamp(1, 500);
         while self.step < steps {
@@ -403,7 +539,17 @@ mod tests {
 
     fn recipe() -> Recipe {
         let text = include_str!("../../../../recipes/images/transients.toml");
-        Recipe { simulated: 60, shown: 96, batch: 16, validation: 40, network: Choice::Square { width: 16, plain: false }, ..Recipe::parse(text).unwrap() }
+        Recipe {
+            simulated: 60,
+            shown: 96,
+            batch: 16,
+            validation: 40,
+            network: Choice::Square {
+                width: 16,
+                plain: false,
+            },
+            ..Recipe::parse(text).unwrap()
+        }
     }
 
     /// Killed after three steps and resumed, a run ends with the same bytes, on one thread or three.
@@ -412,7 +558,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let system = super::super::by_name("transients").unwrap();
         let run = |threads: usize, stop: bool| {
-            let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let workers = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             workers.install(|| {
                 let folder = dir.path().join(threads.to_string());
                 let data = Data::new(&recipe(), &*system).unwrap();
@@ -425,7 +574,16 @@ mod tests {
                 }
                 assert!(t.run(&folder, |_| true).unwrap());
                 let path = folder.join("model.safetensors");
-                Model::fit(&*system, &t.architecture, vec![t.net.clone()], &t.recipe, "test", &data.validation).write(&path).unwrap();
+                Model::fit(
+                    &*system,
+                    &t.architecture,
+                    vec![t.net.clone()],
+                    &t.recipe,
+                    "test",
+                    &data.validation,
+                )
+                .write(&path)
+                .unwrap();
                 std::fs::read(&path).unwrap()
             })
         };
@@ -442,14 +600,36 @@ mod tests {
         }
         // Two networks in one file answer as the weighted mean of both.
         let nets = vec![model.nets[0].clone(), model.nets[0].clone()];
-        let both = Model::fit(&*system, &model.architecture, nets, &Recipe { members: 2, ..recipe() }, "pair", &data.validation);
+        let both = Model::fit(
+            &*system,
+            &model.architecture,
+            nets,
+            &Recipe {
+                members: 2,
+                ..recipe()
+            },
+            "pair",
+            &data.validation,
+        );
         both.write(&dir.path().join("pair.safetensors")).unwrap();
         let read = Model::read(&dir.path().join("pair.safetensors")).unwrap();
         assert_eq!((read.nets.len(), read.combination.weights.len()), (2, 2));
         let q = read.predict(&data.validation.images);
-        assert!(q == both.predict(&data.validation.images) && q.iter().zip(&p).all(|(q, p)| (q - p).abs() < 1e-4), "copies of one network change its answers");
-        let other = Recipe { seed: 9, ..recipe() };
-        assert!(Trainer::new(other, &*system, &data).unwrap().resume(&dir.path().join("1")).is_err());
+        assert!(
+            q == both.predict(&data.validation.images)
+                && q.iter().zip(&p).all(|(q, p)| (q - p).abs() < 1e-4),
+            "copies of one network change its answers"
+        );
+        let other = Recipe {
+            seed: 9,
+            ..recipe()
+        };
+        assert!(
+            Trainer::new(other, &*system, &data)
+                .unwrap()
+                .resume(&dir.path().join("1"))
+                .is_err()
+        );
     }
 
     #[test]
@@ -469,17 +649,39 @@ mod tests {
             ("\"transients\"", "\"meteors\"", "star-galaxy"),
             ("seed = 1", "labelled_share = 0.5\nseed = 1", "labelled"),
         ] {
-            let e = Recipe::parse(&text.replace(from, to)).unwrap_err().to_string();
+            let e = Recipe::parse(&text.replace(from, to))
+                .unwrap_err()
+                .to_string();
             assert!(e.contains(word), "{e}");
         }
-        let text = text.replace("seed = 1", "seed = 1\nsky = \"published\"").replace("simulated = 100000", "simulated = 20");
-        let r = Recipe { validation: 20, ..Recipe::parse(&text).unwrap() };
+        let text = text
+            .replace("seed = 1", "seed = 1\nsky = \"published\"")
+            .replace("simulated = 100000", "simulated = 20");
+        let r = Recipe {
+            validation: 20,
+            ..Recipe::parse(&text).unwrap()
+        };
         let system = super::super::by_name("transients").unwrap();
-        let (theirs, ours) = (Data::new(&r, &*system).unwrap(), Data::new(&Recipe { sky: Sky::Own, ..r.clone() }, &*system).unwrap());
-        assert!(
-            theirs.simulated.rows() > 10 && theirs.simulated.images[0] != ours.simulated.images[0] && theirs.validation.images[0] != ours.validation.images[0]
+        let (theirs, ours) = (
+            Data::new(&r, &*system).unwrap(),
+            Data::new(
+                &Recipe {
+                    sky: Sky::Own,
+                    ..r.clone()
+                },
+                &*system,
+            )
+            .unwrap(),
         );
-        let e = Data::new(&r, &*super::super::by_name("radio").unwrap()).err().unwrap().to_string();
+        assert!(
+            theirs.simulated.rows() > 10
+                && theirs.simulated.images[0] != ours.simulated.images[0]
+                && theirs.validation.images[0] != ours.validation.images[0]
+        );
+        let e = Data::new(&r, &*super::super::by_name("radio").unwrap())
+            .err()
+            .unwrap()
+            .to_string();
         assert!(e.contains("one sky"), "{e}");
     }
 }

@@ -30,13 +30,22 @@ impl Augment {
     pub fn draw(&self, g: Geometry, stored: &[f32], rng: &mut Stream, out: &mut Vec<f32>) {
         if self.any_angle {
             let zoom = rng.log_uniform(1.0 / f64::from(self.zoom), f64::from(self.zoom)) as f32;
-            let shift = [0, 1].map(|_| rng.uniform(-f64::from(self.shift), f64::from(self.shift)) as f32);
-            let a = Affine::new(rng.uniform(0.0, 2.0 * std::f64::consts::PI) as f32, rng.chance(0.5), zoom, shift);
+            let shift =
+                [0, 1].map(|_| rng.uniform(-f64::from(self.shift), f64::from(self.shift)) as f32);
+            let a = Affine::new(
+                rng.uniform(0.0, 2.0 * std::f64::consts::PI) as f32,
+                rng.chance(0.5),
+                zoom,
+                shift,
+            );
             view(stored, g.stored, g.stored, g.side, 1.0, &a, out);
         } else {
             let most = (self.shift as i32).min((g.stored - g.side) as i32 / 2);
             let mut shift = || rng.below(2 * most as usize + 1) as i32 - most;
-            let v = View { shift: (shift(), shift()), turn: rng.below(8) };
+            let v = View {
+                shift: (shift(), shift()),
+                turn: rng.below(8),
+            };
             v.of(g, stored, out);
         }
     }
@@ -44,18 +53,40 @@ impl Augment {
 
 impl View {
     /// The image as it is.
-    pub const PLAIN: View = View { turn: 0, shift: (0, 0) };
+    pub const PLAIN: View = View {
+        turn: 0,
+        shift: (0, 0),
+    };
 
     /// The view of `[channel][stored][stored]`: `[channel][side][side]`.
     pub fn of(&self, g: Geometry, stored: &[f32], out: &mut Vec<f32>) {
-        let at = |d: i32| (((g.stored - g.side) as i32 / 2) + d).clamp(0, (g.stored - g.side) as i32) as usize;
-        let cut = crop(stored, (g.stored, g.stored), g.side, (at(self.shift.0), at(self.shift.1)));
-        *out = if self.turn == 0 { cut } else { turned(&cut, g.side, self.turn) };
+        let at = |d: i32| {
+            (((g.stored - g.side) as i32 / 2) + d).clamp(0, (g.stored - g.side) as i32) as usize
+        };
+        let cut = crop(
+            stored,
+            (g.stored, g.stored),
+            g.side,
+            (at(self.shift.0), at(self.shift.1)),
+        );
+        *out = if self.turn == 0 {
+            cut
+        } else {
+            turned(&cut, g.side, self.turn)
+        };
     }
 
     /// All turns in `turns` by all shifts in `shifts` along either axis.
     pub fn list(turns: &[usize], shifts: &[i32]) -> Vec<View> {
         let at = |y: &i32| shifts.iter().map(|x| (*y, *x)).collect::<Vec<_>>();
-        turns.iter().flat_map(|t| shifts.iter().flat_map(at).map(move |shift| View { turn: *t, shift })).collect()
+        turns
+            .iter()
+            .flat_map(|t| {
+                shifts
+                    .iter()
+                    .flat_map(at)
+                    .map(move |shift| View { turn: *t, shift })
+            })
+            .collect()
     }
 }

@@ -34,7 +34,9 @@ pub fn names() -> Vec<String> {
 /// Of `[R, G, B][98][98]`.
 pub fn of(x: &[f32]) -> Vec<f32> {
     let n = SIDE * SIDE;
-    let grey: Vec<f32> = (0..n).map(|i| (x[i] + x[n + i] + x[2 * n + i]) / 3.0).collect();
+    let grey: Vec<f32> = (0..n)
+        .map(|i| (x[i] + x[n + i] + x[2 * n + i]) / 3.0)
+        .collect();
     let mut sorted = grey.clone();
     sorted.sort_by(f32::total_cmp);
     let sky = sorted[n / 5];
@@ -60,23 +62,42 @@ pub fn of(x: &[f32]) -> Vec<f32> {
     let turned = |quarter: bool| {
         let other = |i: usize| {
             let (y, c) = (i / SIDE, i % SIDE);
-            if quarter { c * SIDE + SIDE - 1 - y } else { (SIDE - 1 - y) * SIDE + SIDE - 1 - c }
+            if quarter {
+                c * SIDE + SIDE - 1 - y
+            } else {
+                (SIDE - 1 - y) * SIDE + SIDE - 1 - c
+            }
         };
-        inner.iter().map(|i| (v[*i] - v[other(*i)]).abs()).sum::<f32>() / (2.0 * light)
+        inner
+            .iter()
+            .map(|i| (v[*i] - v[other(*i)]).abs())
+            .sum::<f32>()
+            / (2.0 * light)
     };
     let box_mean = |i: usize| {
         let (y, c) = (i / SIDE, i % SIDE);
         let mut sum = 0.0;
         for k in 0..25 {
-            sum += v[(y + k / 5).saturating_sub(2).min(SIDE - 1) * SIDE + (c + k % 5).saturating_sub(2).min(SIDE - 1)];
+            sum += v[(y + k / 5).saturating_sub(2).min(SIDE - 1) * SIDE
+                + (c + k % 5).saturating_sub(2).min(SIDE - 1)];
         }
         sum / 25.0
     };
-    let smooth = inner.iter().filter(|i| radius(**i) > 2.0).map(|i| (v[*i] - box_mean(*i)).max(0.0)).sum::<f32>() / light;
+    let smooth = inner
+        .iter()
+        .filter(|i| radius(**i) > 2.0)
+        .map(|i| (v[*i] - box_mean(*i)).max(0.0))
+        .sum::<f32>()
+        / light;
     let mut lit: Vec<f32> = inner.iter().map(|i| v[*i]).collect();
     lit.sort_by(f32::total_cmp);
     let k = lit.len() as f32;
-    let gini = lit.iter().enumerate().map(|(i, p)| (2.0 * (i as f32 + 1.0) - k - 1.0) * p).sum::<f32>() / (light * k).max(1e-6);
+    let gini = lit
+        .iter()
+        .enumerate()
+        .map(|(i, p)| (2.0 * (i as f32 + 1.0) - k - 1.0) * p)
+        .sum::<f32>()
+        / (light * k).max(1e-6);
     let mut bright: Vec<usize> = inner.clone();
     bright.sort_by(|a, b| v[*b].total_cmp(&v[*a]));
     let total: f32 = inner.iter().map(|i| v[*i] * radius(*i).powi(2)).sum();
@@ -89,7 +110,13 @@ pub fn of(x: &[f32]) -> Vec<f32> {
         second += v[i] * radius(i).powi(2);
     }
     let colour = |lo: f32, hi: f32| {
-        let of = |c: usize| inner.iter().filter(|i| (lo..hi).contains(&radius(**i))).map(|i| x[c * n + i]).sum::<f32>();
+        let of = |c: usize| {
+            inner
+                .iter()
+                .filter(|i| (lo..hi).contains(&radius(**i)))
+                .map(|i| x[c * n + i])
+                .sum::<f32>()
+        };
         (of(0) + 0.1).ln() - (of(2) + 0.1).ln()
     };
     let mut out = vec![
@@ -107,13 +134,19 @@ pub fn of(x: &[f32]) -> Vec<f32> {
         m.width,
         m.sharpness,
     ];
-    let ring = |k: usize| inner.iter().filter(move |i| (radius(**i) / (0.4 * r80)) as usize == k);
+    let ring = |k: usize| {
+        inner
+            .iter()
+            .filter(move |i| (radius(**i) / (0.4 * r80)) as usize == k)
+    };
     let mut rings = Vec::new();
     let mut spread = Vec::new();
     for k in 0..RINGS {
         let values: Vec<f32> = ring(k).map(|i| v[*i]).collect();
         let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
-        let deviation = (values.iter().map(|p| (p - mean).powi(2)).sum::<f32>() / values.len().max(1) as f32).sqrt();
+        let deviation = (values.iter().map(|p| (p - mean).powi(2)).sum::<f32>()
+            / values.len().max(1) as f32)
+            .sqrt();
         rings.push(mean);
         spread.push(deviation / mean.max(0.01));
     }
@@ -122,7 +155,10 @@ pub fn of(x: &[f32]) -> Vec<f32> {
     // Waves around the middle where arms and bars are.
     for h in 1..=4 {
         let (mut s, mut c, mut w) = (0.0, 0.0, 1e-6);
-        for i in inner.iter().filter(|i| (0.7 * r50..2.0 * r50).contains(&radius(**i))) {
+        for i in inner
+            .iter()
+            .filter(|i| (0.7 * r50..2.0 * r50).contains(&radius(**i)))
+        {
             let a = h as f32 * ((i / SIDE) as f32 - mid).atan2((i % SIDE) as f32 - mid);
             s += v[*i] * a.sin();
             c += v[*i] * a.cos();

@@ -36,11 +36,19 @@ impl System for Morphology {
         ("resolution", &[1.0, 3.0, 5.0, 30.0])
     }
     fn geometry(&self) -> Geometry {
-        Geometry { channels: 3, stored: encode::SIDE, side: 69 }
+        Geometry {
+            channels: 3,
+            stored: encode::SIDE,
+            side: 69,
+        }
     }
     fn augment(&self) -> Augment {
         // ±4 pixels of 424, three of which are one here.
-        Augment { any_angle: true, shift: 4.0 / 3.0, zoom: 1.3 }
+        Augment {
+            any_angle: true,
+            shift: 4.0 / 3.0,
+            zoom: 1.3,
+        }
     }
     fn simulate(&self, rng: &mut Stream) -> Example {
         simulate::draw(rng)

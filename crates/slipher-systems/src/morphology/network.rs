@@ -9,10 +9,17 @@ use crate::images::views::View;
 /// first layers have one a pixel. `divisor` makes all layers narrower by that factor.
 pub fn published(divisor: usize) -> Architecture {
     let width = |n: usize| (n / divisor).next_multiple_of(16).max(16);
-    let pool = Layer::MaxPool { size: 2, stride: 2, same: false };
+    let pool = Layer::MaxPool {
+        size: 2,
+        stride: 2,
+        same: false,
+    };
     let conv = |filters, k| Layer::conv(width(filters), (k, k), false, 0.0);
     let drop = Layer::Dropout { rate: 0.5 };
-    let dense = Layer::Dense { units: width(4096), slope: 1.0 };
+    let dense = Layer::Dense {
+        units: width(4096),
+        slope: 1.0,
+    };
     let max = Layer::Maxout { pieces: 2 };
     let layers = vec![
         conv(32, 6),
@@ -22,7 +29,10 @@ pub fn published(divisor: usize) -> Architecture {
         conv(128, 3),
         conv(128, 3),
         pool,
-        Layer::Join { views: 16, mean: false },
+        Layer::Join {
+            views: 16,
+            mean: false,
+        },
         drop,
         dense,
         max,
@@ -30,14 +40,19 @@ pub fn published(divisor: usize) -> Architecture {
         dense,
         max,
         drop,
-        Layer::Dense { units: 37, slope: 1.0 },
+        Layer::Dense {
+            units: 37,
+            slope: 1.0,
+        },
     ];
     // The paper's normal weights of 0.01 and less start slowly in a narrow network: He's variance, the paper's biases.
     let init = layers
         .iter()
         .enumerate()
         .map(|(i, l)| match l {
-            Layer::Conv { .. } if divisor == 1 => (Init::Normal(if i == 5 { 0.1 } else { 0.01 }), 0.1),
+            Layer::Conv { .. } if divisor == 1 => {
+                (Init::Normal(if i == 5 { 0.1 } else { 0.01 }), 0.1)
+            }
             Layer::Conv { .. } => (Init::He, 0.1),
             Layer::Dense { units: 37, .. } => (Init::Normal(0.01), 0.1),
             _ if divisor == 1 => (Init::Normal(0.001), 0.01),
@@ -45,7 +60,13 @@ pub fn published(divisor: usize) -> Architecture {
         })
         .collect();
     // Two of the paper's sixty views: the mirror image is among the parts already.
-    Architecture { parts: Parts::Corners { side: 45 }, init, layers, symmetry: None, views: vec![View::PLAIN] }
+    Architecture {
+        parts: Parts::Corners { side: 45 },
+        init,
+        layers,
+        symmetry: None,
+        views: vec![View::PLAIN],
+    }
 }
 
 #[cfg(test)]
@@ -56,7 +77,17 @@ mod tests {
     /// 16 parts of 2 × 2 × 128 make 8192 inputs; about 42 million weights.
     #[test]
     fn has_the_published_size() {
-        let net = published(1).build(Geometry { channels: 3, stored: 98, side: 69 }, 37, 1).unwrap();
+        let net = published(1)
+            .build(
+                Geometry {
+                    channels: 3,
+                    stored: 98,
+                    side: 69,
+                },
+                37,
+                1,
+            )
+            .unwrap();
         let n = net.parameters() as f64 / 1e6;
         assert!((n - 42.3).abs() < 0.5, "{n} million");
         assert_eq!(net.views(), 16);

@@ -11,9 +11,24 @@ const AGREED: f32 = 0.8;
 /// not comparable.
 pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {
     let n = truth.len().max(1) as f64;
-    let square: f64 = answers.iter().zip(truth).map(|(a, t)| f64::from(a - t).powi(2)).sum();
-    let names = [("smooth or features, agreed", 0), ("edge-on, agreed", 1), ("bar, agreed", 2), ("spiral, agreed", 3), ("roundness, agreed", 6)];
-    let mut out = vec![Figure::new("RMSE", (square / n).sqrt(), false, (Some(0.07671), Some(0.07492)))];
+    let square: f64 = answers
+        .iter()
+        .zip(truth)
+        .map(|(a, t)| f64::from(a - t).powi(2))
+        .sum();
+    let names = [
+        ("smooth or features, agreed", 0),
+        ("edge-on, agreed", 1),
+        ("bar, agreed", 2),
+        ("spiral, agreed", 3),
+        ("roundness, agreed", 6),
+    ];
+    let mut out = vec![Figure::new(
+        "RMSE",
+        (square / n).sqrt(),
+        false,
+        (Some(0.07671), Some(0.07492)),
+    )];
     for (name, q) in names {
         let (mut right, mut all) = (0usize, 0usize);
         for (a, t) in answers.chunks_exact(37).zip(truth.chunks_exact(37)) {
@@ -25,7 +40,12 @@ pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {
                 right += usize::from(largest(a) == best);
             }
         }
-        out.push(Figure::new(name, right as f64 / all.max(1) as f64, true, (None, None)));
+        out.push(Figure::new(
+            name,
+            right as f64 / all.max(1) as f64,
+            true,
+            (None, None),
+        ));
     }
     out
 }

@@ -45,10 +45,29 @@ pub const ANSWERS: [&str; 37] = [
 ];
 
 /// Answers of each question, 1 to 11.
-pub const QUESTIONS: [Range<usize>; 11] = [0..3, 3..5, 5..7, 7..9, 9..13, 13..15, 15..18, 18..25, 25..28, 28..31, 31..37];
+pub const QUESTIONS: [Range<usize>; 11] = [
+    0..3,
+    3..5,
+    5..7,
+    7..9,
+    9..13,
+    13..15,
+    15..18,
+    18..25,
+    25..28,
+    28..31,
+    31..37,
+];
 
 /// Which answer leads to which answers, in the order in which they are weighted; question 6 is not, as in the contest's data.
-const LEADS: [(usize, Range<usize>); 6] = [(1, 3..5), (4, 5..13), (0, 15..18), (13, 18..25), (3, 25..28), (7, 28..37)];
+const LEADS: [(usize, Range<usize>); 6] = [
+    (1, 3..5),
+    (4, 5..13),
+    (0, 15..18),
+    (13, 18..25),
+    (3, 25..28),
+    (7, 28..37),
+];
 
 /// Added to each share before it is divided: where all outputs of a question are negative its answers are equally likely.
 const TINY: f32 = 1e-6;
@@ -85,8 +104,17 @@ pub fn gradient(row: &mut [f32], truth: &[f32]) -> f64 {
     let own = row.to_vec();
     compose(row);
     let n = row.len() as f32;
-    let loss: f64 = row.iter().zip(truth).map(|(p, t)| f64::from((p - t) * (p - t))).sum::<f64>() / f64::from(n);
-    let mut d: Vec<f32> = row.iter().zip(truth).map(|(p, t)| 2.0 * (p - t) / n).collect();
+    let loss: f64 = row
+        .iter()
+        .zip(truth)
+        .map(|(p, t)| f64::from((p - t) * (p - t)))
+        .sum::<f64>()
+        / f64::from(n);
+    let mut d: Vec<f32> = row
+        .iter()
+        .zip(truth)
+        .map(|(p, t)| 2.0 * (p - t) / n)
+        .collect();
     for (lead, range) in LEADS.iter().rev() {
         d[*lead] += range.clone().map(|i| d[i] * own[i]).sum::<f32>();
         range.clone().for_each(|i| d[i] *= row[*lead]);
@@ -111,16 +139,24 @@ mod tests {
     fn shares_add_up() {
         let mut row: Vec<f32> = (0..37).map(|i| (i as f32 * 1.3).sin() + 0.4).collect();
         answer(&mut row);
-        assert!((row[0..3].iter().sum::<f32>() - 1.0).abs() < 1e-5 && (row[13..15].iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!(
+            (row[0..3].iter().sum::<f32>() - 1.0).abs() < 1e-5
+                && (row[13..15].iter().sum::<f32>() - 1.0).abs() < 1e-5
+        );
         for (lead, range) in LEADS.iter().filter(|l| l.1.len() < 8) {
-            assert!((row[range.clone()].iter().sum::<f32>() - row[*lead]).abs() < 1e-5, "{lead}");
+            assert!(
+                (row[range.clone()].iter().sum::<f32>() - row[*lead]).abs() < 1e-5,
+                "{lead}"
+            );
         }
         assert!((row[31..37].iter().sum::<f32>() - row[7]).abs() < 1e-5);
     }
 
     #[test]
     fn gradient_agrees_with_differences() {
-        let x: Vec<f32> = (0..37).map(|i| (i as f32 * 0.9).sin().abs() + 0.2).collect();
+        let x: Vec<f32> = (0..37)
+            .map(|i| (i as f32 * 0.9).sin().abs() + 0.2)
+            .collect();
         let mut truth: Vec<f32> = (0..37).map(|i| (i as f32 * 0.5).cos().abs()).collect();
         answer(&mut truth);
         let mut g = x.clone();
@@ -132,7 +168,11 @@ mod tests {
                 gradient(&mut y, &truth)
             };
             let slope = (at(1e-2) - at(-1e-2)) / 2e-2;
-            assert!((slope - f64::from(g[i])).abs() < 2e-4 + 0.02 * slope.abs(), "{i}: {slope} {}", g[i]);
+            assert!(
+                (slope - f64::from(g[i])).abs() < 2e-4 + 0.02 * slope.abs(),
+                "{i}: {slope} {}",
+                g[i]
+            );
         }
     }
 }

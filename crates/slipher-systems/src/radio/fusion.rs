@@ -26,11 +26,19 @@ const SURE: f32 = 0.9;
 /// Of the probabilities that the three networks of [`PAIRS`] give to the first and second class of their pair: the class with two votes; its probability is the mean
 /// of the two if either is above 0.9, else the lesser.
 pub fn fuse(pairs: [[f32; 2]; 3]) -> Fused {
-    let votes: Vec<(usize, f32)> = PAIRS.iter().zip(pairs).map(|((a, b), p)| if p[0] >= p[1] { (*a, p[0]) } else { (*b, p[1]) }).collect();
+    let votes: Vec<(usize, f32)> = PAIRS
+        .iter()
+        .zip(pairs)
+        .map(|((a, b), p)| if p[0] >= p[1] { (*a, p[0]) } else { (*b, p[1]) })
+        .collect();
     for k in 0..CLASSES.len() {
         let given: Vec<f32> = votes.iter().filter(|v| v.0 == k).map(|v| v.1).collect();
         if let [p, q] = given[..] {
-            return if p.max(q) > SURE { Fused::Sure(k, 0.5 * (p + q)) } else { Fused::Doubtful(k, p.min(q)) };
+            return if p.max(q) > SURE {
+                Fused::Sure(k, 0.5 * (p + q))
+            } else {
+                Fused::Doubtful(k, p.min(q))
+            };
         }
     }
     Fused::Strange
@@ -58,17 +66,39 @@ impl Fused {
 fn share(method: &str, figure: &str, good: usize, n: usize) -> Line {
     let (low, high) = wilson(good, n);
     let value = good as f64 / n.max(1) as f64;
-    Line { method: method.into(), figure: figure.into(), value, low, high, n, higher_is_better: true, published: (None, None) }
+    Line {
+        method: method.into(),
+        figure: figure.into(),
+        value,
+        low,
+        high,
+        n,
+        higher_is_better: true,
+        published: (None, None),
+    }
 }
 
 /// Accuracy, precision and recall over the three classes.
 pub fn lines(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line> {
-    let count = |f: &dyn Fn(Option<usize>, usize) -> bool| said.iter().zip(truth).filter(|(s, t)| f(**s, **t)).count();
-    let mut out = vec![share(method, "accuracy", count(&|s, t| s == Some(t)), truth.len())];
+    let count = |f: &dyn Fn(Option<usize>, usize) -> bool| {
+        said.iter().zip(truth).filter(|(s, t)| f(**s, **t)).count()
+    };
+    let mut out = vec![share(
+        method,
+        "accuracy",
+        count(&|s, t| s == Some(t)),
+        truth.len(),
+    )];
     for (k, (precision, recall)) in KNOWN.into_iter().zip(PUBLISHED) {
         let good = count(&|s, t| s == Some(k) && t == k);
-        for (figure, of, published) in [("precision", count(&|s, _| s == Some(k)), precision), ("recall", count(&|_, t| t == k), recall)] {
-            out.push(Line { published: (Some(published), None), ..share(method, &format!("{figure} {}", CLASSES[k]), good, of) });
+        for (figure, of, published) in [
+            ("precision", count(&|s, _| s == Some(k)), precision),
+            ("recall", count(&|_, t| t == k), recall),
+        ] {
+            out.push(Line {
+                published: (Some(published), None),
+                ..share(method, &format!("{figure} {}", CLASSES[k]), good, of)
+            });
         }
     }
     out
@@ -76,9 +106,19 @@ pub fn lines(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line>
 
 /// The same of fused answers, and how many of them have a "?" or no class.
 pub fn judged(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
-    let mut out = lines(method, &answers.iter().map(Fused::class).collect::<Vec<_>>(), truth);
-    let doubtful = answers.iter().filter(|f| !matches!(f, Fused::Sure(..))).count();
-    out.push(Line { higher_is_better: false, ..share(method, "share with a ? or strange", doubtful, answers.len()) });
+    let mut out = lines(
+        method,
+        &answers.iter().map(Fused::class).collect::<Vec<_>>(),
+        truth,
+    );
+    let doubtful = answers
+        .iter()
+        .filter(|f| !matches!(f, Fused::Sure(..)))
+        .count();
+    out.push(Line {
+        higher_is_better: false,
+        ..share(method, "share with a ? or strange", doubtful, answers.len())
+    });
     out
 }
 
@@ -89,8 +129,14 @@ mod tests {
     #[test]
     fn two_votes_decide() {
         // FRI of FRI/FRII and of FRI/Bent; the third cannot vote for it.
-        assert_eq!(fuse([[0.95, 0.05], [0.7, 0.3], [0.5, 0.5]]), Fused::Sure(0, 0.825));
-        assert_eq!(fuse([[0.8, 0.2], [0.7, 0.3], [0.9, 0.1]]), Fused::Doubtful(0, 0.7));
+        assert_eq!(
+            fuse([[0.95, 0.05], [0.7, 0.3], [0.5, 0.5]]),
+            Fused::Sure(0, 0.825)
+        );
+        assert_eq!(
+            fuse([[0.8, 0.2], [0.7, 0.3], [0.9, 0.1]]),
+            Fused::Doubtful(0, 0.7)
+        );
         assert_eq!(fuse([[0.8, 0.2], [0.7, 0.3], [0.9, 0.1]]).label(), "FRI?");
         assert_eq!(fuse([[0.2, 0.8], [0.1, 0.9], [0.05, 0.95]]).label(), "Bent");
         // FRII, FRI... each once: nobody wins.

@@ -22,7 +22,11 @@ use crate::images::{Example, Geometry, System, labelled};
 pub const CLASSES: [&str; 4] = ["FRI", "FRII", "Compact", "Bent"];
 /// Pairs of the three networks of the paper.
 pub const PAIRS: [(usize, usize); 3] = [(0, 1), (0, 3), (1, 3)];
-const PAIR_NAMES: [(&str, [&str; 2]); 3] = [("radio-fri-frii", ["FRI", "FRII"]), ("radio-fri-bent", ["FRI", "Bent"]), ("radio-frii-bent", ["FRII", "Bent"])];
+const PAIR_NAMES: [(&str, [&str; 2]); 3] = [
+    ("radio-fri-frii", ["FRI", "FRII"]),
+    ("radio-fri-bent", ["FRI", "Bent"]),
+    ("radio-frii-bent", ["FRII", "Bent"]),
+];
 
 /// The room.
 pub struct Radio;
@@ -41,10 +45,18 @@ impl System for Radio {
         ("snr", &[10.0, 30.0, 100.0, 1000.0])
     }
     fn geometry(&self) -> Geometry {
-        Geometry { channels: 1, stored: encode::SIDE, side: 150 }
+        Geometry {
+            channels: 1,
+            stored: encode::SIDE,
+            side: 150,
+        }
     }
     fn augment(&self) -> Augment {
-        Augment { any_angle: true, shift: 4.0, zoom: 1.25 }
+        Augment {
+            any_angle: true,
+            shift: 4.0,
+            zoom: 1.25,
+        }
     }
     fn parts(&self) -> Parts {
         Parts::Scales { side: 64 }
@@ -105,7 +117,10 @@ impl System for Pair {
         let (a, b) = PAIRS[self.0];
         let second = rng.below(2);
         let e = simulate::draw(if second == 1 { b } else { a }, 4, rng);
-        Example { truth: vec![e.truth[a], e.truth[b]], ..e }
+        Example {
+            truth: vec![e.truth[a], e.truth[b]],
+            ..e
+        }
     }
     fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
         Radio.encode(c)
@@ -120,7 +135,12 @@ impl System for Pair {
         network::published(2)
     }
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
-        vec![Figure::new("accuracy", crate::images::score::accuracy(answers, truth, 2), true, (None, None))]
+        vec![Figure::new(
+            "accuracy",
+            crate::images::score::accuracy(answers, truth, 2),
+            true,
+            (None, None),
+        )]
     }
     fn labelled(&self, path: &Path) -> Result<Collection, String> {
         labelled::folders(path, self.outputs())

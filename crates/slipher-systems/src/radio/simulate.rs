@@ -25,5 +25,9 @@ pub fn draw(k: usize, classes: usize, rng: &mut Stream) -> Example {
         label: Some(CLASSES[k].into()),
         ..Cutout::default()
     };
-    Example { cutout, truth: (0..classes).map(|i| f32::from(u8::from(i == k))).collect(), depth: snr as f32 }
+    Example {
+        cutout,
+        truth: (0..classes).map(|i| f32::from(u8::from(i == k))).collect(),
+        depth: snr as f32,
+    }
 }

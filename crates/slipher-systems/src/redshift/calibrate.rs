@@ -58,7 +58,9 @@ impl Phase {
             let (sin, cos) = (std::f64::consts::TAU * x.fract()).sin_cos();
             normal.add(&[1.0, sin, cos], x - truth);
         }
-        normal.solve().map_or(Phase::default(), |c| Phase([c[0], c[1], c[2]]))
+        normal
+            .solve()
+            .map_or(Phase::default(), |c| Phase([c[0], c[1], c[2]]))
     }
 }
 
@@ -74,7 +76,9 @@ pub struct Judged {
 }
 
 fn features(z: f64, probability: f64, c: &Conditions) -> [f64; FEATURES] {
-    let logit = (probability.max(1e-9) / (1.0 - probability).max(1e-9)).ln().clamp(-12.0, 12.0);
+    let logit = (probability.max(1e-9) / (1.0 - probability).max(1e-9))
+        .ln()
+        .clamp(-12.0, 12.0);
     let s = c.snr.abs().max(0.0).ln_1p().min(5.0) - 1.5;
     [
         1.0,
@@ -97,9 +101,21 @@ impl Calibration {
     /// Logistic regression for each class (Platt 2000, with more than one feature), by Newton's method, pulled towards no change.
     pub fn fit(phase: Phase, rows: &[Judged]) -> Calibration {
         let odds = SpecType::ALL.map(|class| {
-            let own: Vec<([f64; FEATURES], f64)> =
-                rows.iter().filter(|r| r.class == class).map(|r| (features(r.z, r.probability, &r.conditions), f64::from(u8::from(r.right)))).collect();
-            if own.len() < 300 { vec![] } else { regression(&own) }
+            let own: Vec<([f64; FEATURES], f64)> = rows
+                .iter()
+                .filter(|r| r.class == class)
+                .map(|r| {
+                    (
+                        features(r.z, r.probability, &r.conditions),
+                        f64::from(u8::from(r.right)),
+                    )
+                })
+                .collect();
+            if own.len() < 300 {
+                vec![]
+            } else {
+                regression(&own)
+            }
         });
         Calibration { phase, odds }
     }
@@ -113,7 +129,10 @@ impl Calibration {
         let f = features(z, probability, c);
         // Whatever was fitted, more probability must not become less.
         let slope = w[1] + 0.2 * w[4] * f[2];
-        let rest: f64 = (0..FEATURES).filter(|i| *i != 1 && *i != 4).map(|i| w[i] * f[i]).sum();
+        let rest: f64 = (0..FEATURES)
+            .filter(|i| *i != 1 && *i != 4)
+            .map(|i| w[i] * f[i])
+            .sum();
         sigmoid(rest + slope.max(0.05) * f[1])
     }
 
@@ -122,13 +141,24 @@ impl Calibration {
         if self.odds.iter().all(Vec::is_empty) {
             return;
         }
-        let Some(Best { class, probability: p, lags, peak, second }) = best_window(posterior) else { return };
+        let Some(Best {
+            class,
+            probability: p,
+            lags,
+            peak,
+            second,
+        }) = best_window(posterior)
+        else {
+            return;
+        };
         let others = 1.0 - p;
         if others <= 1e-12 || p <= 0.0 {
             return;
         }
         let least = second / (others + second) * (1.0 + 1e-9) + 1e-12;
-        let wanted = self.probability(class, redshift_of(peak as f64), p, c).clamp(least.min(1.0 - 1e-9), 1.0 - 1e-9);
+        let wanted = self
+            .probability(class, redshift_of(peak as f64), p, c)
+            .clamp(least.min(1.0 - 1e-9), 1.0 - 1e-9);
         let (gain, loss) = (wanted / p, (1.0 - wanted) / others);
         for (k, row) in posterior.iter_mut().enumerate() {
             row.iter_mut().for_each(|v| *v *= loss);
@@ -153,15 +183,23 @@ fn regression(rows: &[([f64; FEATURES], f64)]) -> Vec<f64> {
                 (0..=i).for_each(|j| a[i * FEATURES + j] += f[i] * f[j] * p * (1.0 - p));
             }
         }
-        let Some(step) = solve(&a, &g) else { return start };
+        let Some(step) = solve(&a, &g) else {
+            return start;
+        };
         // Newton's step may overshoot far from the optimum.
         let size = step.iter().map(|s| s.abs()).fold(0.0, f64::max);
-        w.iter_mut().zip(&step).for_each(|(w, s)| *w += s * (2.0 / size).min(1.0));
+        w.iter_mut()
+            .zip(&step)
+            .for_each(|(w, s)| *w += s * (2.0 / size).min(1.0));
         if size < 1e-9 {
             break;
         }
     }
-    if w.iter().all(|w| w.is_finite()) { w } else { start }
+    if w.iter().all(|w| w.is_finite()) {
+        w
+    } else {
+        start
+    }
 }
 
 #[cfg(test)]
@@ -171,14 +209,25 @@ mod tests {
     use super::*;
     use slipher_sim::random::Stream;
 
-    const GOOD: Conditions = Conditions { snr: 3.0, good: 3000.0, width: 1.0, estimated: false };
+    const GOOD: Conditions = Conditions {
+        snr: 3.0,
+        good: 3000.0,
+        width: 1.0,
+        estimated: false,
+    };
 
     #[test]
     fn the_phase_of_a_lag_is_found_and_taken_out() {
         let wrong = |truth: f64| truth + 0.04 - 0.07 * (std::f64::consts::TAU * truth).sin();
-        let pairs: Vec<(f64, f64)> = (0..4000).map(|i| 100.0 + 0.618_034 * f64::from(i)).map(|t| (wrong(t), t)).collect();
+        let pairs: Vec<(f64, f64)> = (0..4000)
+            .map(|i| 100.0 + 0.618_034 * f64::from(i))
+            .map(|t| (wrong(t), t))
+            .collect();
         let phase = Phase::fit(&pairs);
-        let left = pairs.iter().map(|(x, t)| (phase.correct(*x) - t).abs()).fold(0.0, f64::max);
+        let left = pairs
+            .iter()
+            .map(|(x, t)| (phase.correct(*x) - t).abs())
+            .fold(0.0, f64::max);
         assert!(left < 0.025, "{left} {phase:?}");
         assert_eq!(Phase::fit(&pairs[..10]), Phase::default());
     }
@@ -187,19 +236,37 @@ mod tests {
     #[test]
     fn probabilities_become_honest() {
         let mut rng = Stream::new(1, 2, 3);
-        let true_p = |class: SpecType, p: f64, snr: f64| sigmoid((p / (1.0 - p)).ln() - if class == SpecType::Star { 1.0 } else { 0.0 } - 1.0 / (1.0 + snr));
+        let true_p = |class: SpecType, p: f64, snr: f64| {
+            sigmoid(
+                (p / (1.0 - p)).ln()
+                    - if class == SpecType::Star { 1.0 } else { 0.0 }
+                    - 1.0 / (1.0 + snr),
+            )
+        };
         let mut draw = || {
             let class = SpecType::ALL[rng.below(3)];
             let (p, snr) = (rng.uniform(0.02, 0.98), rng.log_uniform(0.2, 30.0));
             let right = rng.chance(true_p(class, p, snr));
-            Judged { class, z: rng.uniform(0.0, 2.0), probability: p, right, conditions: Conditions { snr, ..GOOD } }
+            Judged {
+                class,
+                z: rng.uniform(0.0, 2.0),
+                probability: p,
+                right,
+                conditions: Conditions { snr, ..GOOD },
+            }
         };
         let rows: Vec<Judged> = (0..20_000).map(|_| draw()).collect();
         let c = Calibration::fit(Phase::default(), &rows);
         for class in SpecType::ALL {
             for (p, snr) in [(0.3, 0.5), (0.8, 0.5), (0.5, 10.0), (0.9, 3.0)] {
-                let (got, want) = (c.probability(class, 0.7, p, &Conditions { snr, ..GOOD }), true_p(class, p, snr));
-                assert!((got - want).abs() < 0.03, "{class:?} {p} {snr}: {got} {want}");
+                let (got, want) = (
+                    c.probability(class, 0.7, p, &Conditions { snr, ..GOOD }),
+                    true_p(class, p, snr),
+                );
+                assert!(
+                    (got - want).abs() < 0.03,
+                    "{class:?} {p} {snr}: {got} {want}"
+                );
             }
         }
         let back: Calibration = serde_json::from_str(&serde_json::to_string(&c).unwrap()).unwrap();
@@ -221,12 +288,22 @@ mod tests {
         c.odds[0] = vec![0.4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         c.apply(&mut posterior, &GOOD);
         let best = decode(&posterior, 3, &Phase::default()).solutions;
-        assert!((best[0].probability - sigmoid(1.5f64.ln() + 0.4)).abs() < 1e-9 && best[0].class == SpecType::Galaxy);
-        assert!((posterior.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9 && (best[1].probability / best[2].probability - 3.0).abs() < 1e-9);
+        assert!(
+            (best[0].probability - sigmoid(1.5f64.ln() + 0.4)).abs() < 1e-9
+                && best[0].class == SpecType::Galaxy
+        );
+        assert!(
+            (posterior.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9
+                && (best[1].probability / best[2].probability - 3.0).abs() < 1e-9
+        );
         // Doubt does not change the order.
         c.odds[0][0] = -6.0;
         c.apply(&mut posterior, &GOOD);
         let best = decode(&posterior, 3, &Phase::default()).solutions;
-        assert!(best[0].class == SpecType::Galaxy && (best[0].probability - best[1].probability).abs() < 1e-6, "{best:?}");
+        assert!(
+            best[0].class == SpecType::Galaxy
+                && (best[0].probability - best[1].probability).abs() < 1e-6,
+            "{best:?}"
+        );
     }
 }

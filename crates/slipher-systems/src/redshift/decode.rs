@@ -57,7 +57,9 @@ pub const NEARBY_QSO: (f64, f64) = (0.5, 0.3);
 pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Vec<f64>> {
     let mut top = f32::NEG_INFINITY;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
-        top = row[allowed(*c)].iter().fold(top, |m, v| if *v > m { *v } else { m });
+        top = row[allowed(*c)]
+            .iter()
+            .fold(top, |m, v| if *v > m { *v } else { m });
     }
     let (nearby, sharpness) = (lag_of(NEARBY_QSO.0) as usize, sharpness as f32);
     let mut out = vec![vec![0.0f64; LAGS]; 3];
@@ -67,9 +69,14 @@ pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Ve
         p.clear();
         p.extend(row[range.clone()].iter().map(|l| sharpness * (l - top)));
         exp(&mut p);
-        out[*c as usize][range].iter_mut().zip(&p).for_each(|(o, p)| *o += f64::from(*p));
+        out[*c as usize][range]
+            .iter_mut()
+            .zip(&p)
+            .for_each(|(o, p)| *o += f64::from(*p));
     }
-    out[SpecType::Qso as usize][..nearby].iter_mut().for_each(|p| *p *= NEARBY_QSO.1);
+    out[SpecType::Qso as usize][..nearby]
+        .iter_mut()
+        .for_each(|p| *p *= NEARBY_QSO.1);
     let sum: f64 = out.iter().flatten().sum();
     out.iter_mut().flatten().for_each(|p| *p /= sum);
     out
@@ -88,7 +95,11 @@ pub struct Best {
 /// The best answer; empties its lags for the while to find the second.
 pub fn best_window(posterior: &mut [Vec<f64>]) -> Option<Best> {
     let windows = SpecType::ALL.map(|c| class_window(&posterior[c as usize], c));
-    let all = || SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w)));
+    let all = || {
+        SpecType::ALL
+            .into_iter()
+            .filter_map(|c| windows[c as usize].map(|w| (c, w)))
+    };
     let (class, (_, peak)) = all().max_by(|a, b| a.1.0.total_cmp(&b.1.0))?;
     let lags = around(peak, class);
     let row = &mut posterior[class as usize];
@@ -96,8 +107,17 @@ pub fn best_window(posterior: &mut [Vec<f64>]) -> Option<Best> {
     row[lags.clone()].fill(0.0);
     let rest = class_window(row, class).map_or(0.0, |w| w.0);
     row[lags.clone()].copy_from_slice(&own);
-    let second = all().filter(|w| w.0 != class).map(|w| w.1.0).fold(rest, f64::max);
-    Some(Best { class, probability: own.iter().sum(), lags, peak, second })
+    let second = all()
+        .filter(|w| w.0 != class)
+        .map(|w| w.1.0)
+        .fold(rest, f64::max);
+    Some(Best {
+        class,
+        probability: own.iter().sum(),
+        lags,
+        peak,
+        second,
+    })
 }
 
 /// Lags within the tolerance of a peak.
@@ -114,15 +134,24 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
     let mut solutions: Vec<Solution> = Vec::new();
     let mut peaks = Vec::new();
     while solutions.len() < n.max(1) {
-        let best = SpecType::ALL.into_iter().filter_map(|c| windows[c as usize].map(|w| (c, w))).max_by(|a, b| a.1.0.total_cmp(&b.1.0));
-        let Some((class, (_, peak))) = best else { break };
+        let best = SpecType::ALL
+            .into_iter()
+            .filter_map(|c| windows[c as usize].map(|w| (c, w)))
+            .max_by(|a, b| a.1.0.total_cmp(&b.1.0));
+        let Some((class, (_, peak))) = best else {
+            break;
+        };
         let lags = around(peak, class);
         // Moments close to the peak, so that a shoulder does not pull z.
         let near = peak.saturating_sub(4)..(peak + 5).min(LAGS);
         let p = &left[class as usize];
         let mass: f64 = p[near.clone()].iter().sum();
         let mean = near.clone().map(|l| l as f64 * p[l]).sum::<f64>() / mass;
-        let var = near.clone().map(|l| (l as f64 - mean).powi(2) * p[l]).sum::<f64>() / mass;
+        let var = near
+            .clone()
+            .map(|l| (l as f64 - mean).powi(2) * p[l])
+            .sum::<f64>()
+            / mass;
         // Training splits a redshift between two lags in proportion: that spreads a perfect answer by t (1 − t).
         let t = mean.fract();
         let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
@@ -130,8 +159,19 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
         let z = redshift_of(mean);
         let z_err = (1.0 + z) * LAG * spread.sqrt();
         let probability = p[lags.clone()].iter().sum();
-        peaks.push(Peak { class, mean, sigma: spread.sqrt(), mass, lags: near });
-        solutions.push(Solution { class, z, z_err, probability });
+        peaks.push(Peak {
+            class,
+            mean,
+            sigma: spread.sqrt(),
+            mass,
+            lags: near,
+        });
+        solutions.push(Solution {
+            class,
+            z,
+            z_err,
+            probability,
+        });
         left[class as usize][lags].fill(0.0);
         windows[class as usize] = class_window(&left[class as usize], class);
         if probability < 1e-3 && solutions.len() > 1 {
@@ -146,7 +186,12 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
         let d = Distribution::new(posterior, &peaks, s.class);
         [0.16, 0.84, 0.025, 0.975].map(|share| redshift_of(d.quantile(share)))
     });
-    Answer { solutions, classes, quantiles, peaks }
+    Answer {
+        solutions,
+        classes,
+        quantiles,
+        peaks,
+    }
 }
 
 /// Distribution of the lag, given the class: Gaussians for the peaks, the posterior itself elsewhere.
@@ -177,7 +222,11 @@ impl<'a> Distribution<'a> {
         let l = at as usize;
         let before = if l == 0 { 0.0 } else { self.rest[l - 1] };
         let here = self.rest.get(l).map_or(0.0, |v| v - before);
-        let peaks: f64 = self.peaks.iter().map(|p| p.mass * normal((x - p.mean) / p.sigma)).sum();
+        let peaks: f64 = self
+            .peaks
+            .iter()
+            .map(|p| p.mass * normal((x - p.mean) / p.sigma))
+            .sum();
         (before + here * (at - l as f64) + peaks) / self.total.max(1e-300)
     }
 
@@ -185,7 +234,11 @@ impl<'a> Distribution<'a> {
         let (mut lo, mut hi) = (-0.5, self.rest.len() as f64 - 0.5);
         for _ in 0..40 {
             let x = 0.5 * (lo + hi);
-            if self.below(x) < share { lo = x } else { hi = x }
+            if self.below(x) < share {
+                lo = x
+            } else {
+                hi = x
+            }
         }
         0.5 * (lo + hi)
     }
@@ -194,14 +247,22 @@ impl<'a> Distribution<'a> {
 /// Φ(x) (Zelen & Severo 1964, Abramowitz & Stegun 26.2.17; error below 1e-7).
 fn normal(x: f64) -> f64 {
     let t = 1.0 / (1.0 + 0.231_641_9 * x.abs());
-    let series = t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
+    let series = t
+        * (0.319_381_530
+            + t * (-0.356_563_782
+                + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
     let tail = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt() * series;
     if x > 0.0 { 1.0 - tail } else { tail }
 }
 
 /// Where a true redshift falls in the distribution of its class: the probability integral transform, and the continuous ranked
 /// probability score ∫ (F − [z ≥ z_true])² dz (Gneiting & Raftery 2007); none if the class has no probability.
-pub fn judge(posterior: &[Vec<f64>], answer: &Answer, class: SpecType, z: f64) -> Option<(f64, f64)> {
+pub fn judge(
+    posterior: &[Vec<f64>],
+    answer: &Answer,
+    class: SpecType,
+    z: f64,
+) -> Option<(f64, f64)> {
     let d = Distribution::new(posterior, &answer.peaks, class);
     if d.total < 1e-6 {
         return None;
@@ -217,7 +278,9 @@ pub fn judge(posterior: &[Vec<f64>], answer: &Answer, class: SpecType, z: f64) -
 /// Probability density of z on the lags, as the network gives it (138 km/s a lag), all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
 pub fn density(posterior: &[Vec<f64>]) -> Vec<f32> {
     let z = lag_redshifts();
-    (0..LAGS).map(|l| (posterior.iter().map(|p| p[l]).sum::<f64>() / (LAG * (1.0 + z[l]))) as f32).collect()
+    (0..LAGS)
+        .map(|l| (posterior.iter().map(|p| p[l]).sum::<f64>() / (LAG * (1.0 + z[l]))) as f32)
+        .collect()
 }
 
 /// Redshift of each lag.
@@ -270,26 +333,54 @@ mod tests {
         peak(&mut logits, 1, 2.2, 28.0);
         let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
         assert_eq!(a.solutions[0].class, SpecType::Galaxy);
-        assert!((a.solutions[0].z - 0.5123).abs() < 1e-4, "{:?}", a.solutions);
+        assert!(
+            (a.solutions[0].z - 0.5123).abs() < 1e-4,
+            "{:?}",
+            a.solutions
+        );
         assert_eq!(a.solutions[1].class, SpecType::Qso);
         assert!(a.solutions[0].probability > 0.7 && a.solutions[1].probability < 0.3);
         assert!((a.classes.iter().sum::<f64>() - 1.0).abs() < 1e-9);
         // One peak: quantiles within it. The density of z integrates to 1.
-        assert!(a.quantiles.iter().all(|q| (q - 0.5123).abs() < 2e-3) && a.quantiles[2] < a.quantiles[0] && a.quantiles[0] < a.quantiles[1]);
+        assert!(
+            a.quantiles.iter().all(|q| (q - 0.5123).abs() < 2e-3)
+                && a.quantiles[2] < a.quantiles[0]
+                && a.quantiles[0] < a.quantiles[1]
+        );
         let (z, d) = (lag_redshifts(), density(&posterior(&logits, &classes, 1.0)));
-        let area: f64 = z.windows(2).zip(d.windows(2)).map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0])).sum();
+        let area: f64 = z
+            .windows(2)
+            .zip(d.windows(2))
+            .map(|(z, d)| 0.5 * f64::from(d[0] + d[1]) * (z[1] - z[0]))
+            .sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
         let p = posterior(&logits, &classes, 1.0);
-        let (pit, crps) = judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 0.5123).unwrap();
+        let (pit, crps) = judge(
+            &p,
+            &decode(&p, 5, &Phase::default()),
+            SpecType::Galaxy,
+            0.5123,
+        )
+        .unwrap();
         assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
-        let (far, worse) = judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
-        assert!(far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01, "{far} {worse}");
+        let (far, worse) =
+            judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
+        assert!(
+            far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01,
+            "{far} {worse}"
+        );
         // scipy.stats.norm.cdf.
-        assert!((normal(-1.3) - 0.096_800_48).abs() < 1e-7 && (normal(2.0) - 0.977_249_87).abs() < 1e-7);
+        assert!(
+            (normal(-1.3) - 0.096_800_48).abs() < 1e-7 && (normal(2.0) - 0.977_249_87).abs() < 1e-7
+        );
         // Two peaks of one class: the interval spans both.
         peak(&mut logits, 0, 1.2, 30.0);
         let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
-        assert!(a.quantiles[0] < 0.52 && a.quantiles[1] > 1.19, "{:?}", a.quantiles);
+        assert!(
+            a.quantiles[0] < 0.52 && a.quantiles[1] > 1.19,
+            "{:?}",
+            a.quantiles
+        );
     }
 
     proptest! {

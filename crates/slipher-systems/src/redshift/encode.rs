@@ -13,7 +13,11 @@ use slipher_nn::elementary::{asinh, ln};
 use slipher_nn::shiftnet::Input;
 
 /// Fine grid: log₁₀ λ from 2512 Å to 54,000 Å in steps of 10⁻⁴ (69 km/s), SDSS's own.
-pub const FINE: LogGrid = LogGrid { start: 3.4, step: 1e-4, len: 13_324 };
+pub const FINE: LogGrid = LogGrid {
+    start: 3.4,
+    step: 1e-4,
+    len: 13_324,
+};
 /// Positions of the network's grid: two fine pixels each (138 km/s).
 pub const POSITIONS: usize = FINE.len / 2;
 /// ln(1+z) per lag.
@@ -46,7 +50,11 @@ pub struct Encoded {
 impl Encoded {
     /// As the network takes it.
     pub fn input(&self) -> Input<'_> {
-        Input { channels: &self.channels, coverage: &self.coverage, offset: self.offset }
+        Input {
+            channels: &self.channels,
+            coverage: &self.coverage,
+            offset: self.offset,
+        }
     }
 }
 
@@ -87,7 +95,14 @@ impl Encoder {
             return false;
         }
         let (x, s, work) = (&mut self.x, &mut self.s, &mut self.work);
-        refill(work, r.flux.iter().zip(&r.ivar).filter(|(_, v)| **v > 0.0).map(|(f, _)| f.abs()));
+        refill(
+            work,
+            r.flux
+                .iter()
+                .zip(&r.ivar)
+                .filter(|(_, v)| **v > 0.0)
+                .map(|(f, _)| f.abs()),
+        );
         let scale = median(work);
         if !(scale.is_finite() && scale > 0.0) {
             return false;
@@ -111,25 +126,47 @@ impl Encoder {
         refill(p4, (0..n).map(|i| 3.0 * (near[i] - far[i])));
         refill(p5, (0..n).map(|i| x[i] * s[i]));
         ln(p3);
-        [&mut *p0, p1, p2, p4, p5].into_iter().for_each(|p| asinh(p));
+        [&mut *p0, p1, p2, p4, p5]
+            .into_iter()
+            .for_each(|p| asinh(p));
         let width = (r.native_width.max(0.1)).ln() * 0.4;
         out.channels.clear();
         out.channels.resize(n * 8, 0.0);
         for (i, o) in out.channels.chunks_exact_mut(8).enumerate() {
             if s[i] > 0.0 {
-                o.copy_from_slice(&[p0[i], p1[i], p2[i], p3[i] / 3.0, 1.0, p4[i], width, p5[i] / 3.0]);
+                o.copy_from_slice(&[
+                    p0[i],
+                    p1[i],
+                    p2[i],
+                    p3[i] / 3.0,
+                    1.0,
+                    p4[i],
+                    width,
+                    p5[i] / 3.0,
+                ]);
             }
         }
-        refill(&mut out.coverage, s.chunks_exact(2).map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32));
+        refill(
+            &mut out.coverage,
+            s.chunks_exact(2)
+                .map(|p| 0.5 * p.iter().filter(|s| **s > 0.0).count() as f32),
+        );
         out.offset = r.first / 2;
         out.native_width = r.native_width;
         // Two fine pixels to one; coarse native pixels were repeated on the fine grid: each may count once only.
         let repeat = r.native_width.max(1.0);
         let pair = |(x, s): (&[f32], &[f32])| {
             let (a, b) = (s[0] * s[0], s[1] * s[1]);
-            if a + b > 0.0 { ((x[0] * a + x[1] * b) / (a + b), (a + b) / repeat) } else { (0.0, 0.0) }
+            if a + b > 0.0 {
+                ((x[0] * a + x[1] * b) / (a + b), (a + b) / repeat)
+            } else {
+                (0.0, 0.0)
+            }
         };
-        refill(&mut out.data, x.chunks_exact(2).zip(s.chunks_exact(2)).map(pair));
+        refill(
+            &mut out.data,
+            x.chunks_exact(2).zip(s.chunks_exact(2)).map(pair),
+        );
         true
     }
 }
@@ -162,7 +199,11 @@ fn running_mean([sx, sw]: &[Vec<f64>; 2], half: usize, out: &mut Vec<f32>) {
     let mean = |i: usize| {
         let (a, b) = (i.saturating_sub(half), (i + half + 1).min(n));
         let weight = sw[b] - sw[a];
-        if weight > 1e-12 { ((sx[b] - sx[a]) / weight) as f32 } else { 0.0 }
+        if weight > 1e-12 {
+            ((sx[b] - sx[a]) / weight) as f32
+        } else {
+            0.0
+        }
     };
     refill(out, (0..n).map(mean));
 }
@@ -172,8 +213,12 @@ mod tests {
     use super::*;
 
     fn spectrum(scale: f32, shift: f64) -> Spectrum {
-        let wave: Vec<f64> = (0..3000).map(|i| FINE.wave(2000.0 + shift + f64::from(i))).collect();
-        let flux: Vec<f32> = (0..3000).map(|i| scale * (2.0 + (i as f32 * 0.05).sin())).collect();
+        let wave: Vec<f64> = (0..3000)
+            .map(|i| FINE.wave(2000.0 + shift + f64::from(i)))
+            .collect();
+        let flux: Vec<f32> = (0..3000)
+            .map(|i| scale * (2.0 + (i as f32 * 0.05).sin()))
+            .collect();
         Spectrum::new(wave, flux, vec![25.0 / (scale * scale); 3000], &[]).unwrap()
     }
 
@@ -181,7 +226,12 @@ mod tests {
     fn units_do_not_matter() {
         let a = encode(&spectrum(1.0, 0.0)).unwrap();
         let b = encode(&spectrum(3e-17, 0.0)).unwrap();
-        assert!(a.channels.iter().zip(&b.channels).all(|(a, b)| (a - b).abs() < 1e-3));
+        assert!(
+            a.channels
+                .iter()
+                .zip(&b.channels)
+                .all(|(a, b)| (a - b).abs() < 1e-3)
+        );
     }
 
     #[test]
@@ -189,7 +239,12 @@ mod tests {
         let a = encode(&spectrum(1.0, 0.0)).unwrap();
         let b = encode(&spectrum(1.0, 14.0)).unwrap();
         assert_eq!(b.offset, a.offset + 7);
-        assert!(a.channels.iter().zip(&b.channels).all(|(a, b)| (a - b).abs() < 1e-2));
+        assert!(
+            a.channels
+                .iter()
+                .zip(&b.channels)
+                .all(|(a, b)| (a - b).abs() < 1e-2)
+        );
     }
 
     #[test]

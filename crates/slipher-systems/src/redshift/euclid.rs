@@ -21,19 +21,30 @@ const HALPHA: f64 = 6564.61;
 const COUNTS: f64 = 2.0;
 
 /// Galaxy `row`: spectrum and redshift. `above`: fluxes as the counts have them beyond the limit, otherwise at the limit.
-pub fn draw(library: &Library, instrument: &Instrument, seed: u64, row: u64, above: bool) -> (Spectrum, f64) {
+pub fn draw(
+    library: &Library,
+    instrument: &Instrument,
+    seed: u64,
+    row: u64,
+    above: bool,
+) -> (Spectrum, f64) {
     let mut rng = Stream::new(seed, 0xE0C1, row);
     let z = rng.uniform(REDSHIFTS.0, REDSHIFTS.1);
     // Emission-line galaxies, by the line: at least 10 Å in the rest frame.
     let (sed, flux) = loop {
         let sed = library.draw(SpecType::Galaxy, z, &mut rng);
         let flux = line_flux(&sed, HALPHA, z);
-        let continuum = slipher_sim::galaxy::continuum(&sed, HALPHA) * sed.dust.0.transmission(HALPHA, sed.dust.1);
+        let continuum = slipher_sim::galaxy::continuum(&sed, HALPHA)
+            * sed.dust.0.transmission(HALPHA, sed.dust.1);
         if flux > 10.0 * continuum * (1.0 + z) {
             break (sed, flux);
         }
     };
-    let brighter = if above { rng.uniform(1e-4, 1.0).powf(-1.0 / COUNTS) } else { 1.0 };
+    let brighter = if above {
+        rng.uniform(1e-4, 1.0).powf(-1.0 / COUNTS)
+    } else {
+        1.0
+    };
     let snr = continuum_snr(&sed, z, instrument, flux / brighter);
     let mut spectrum = observe(&sed, z, snr, instrument, &mut rng).spectrum;
     spectrum.object_id = row.to_string();
@@ -43,7 +54,8 @@ pub fn draw(library: &Library, instrument: &Instrument, seed: u64, row: u64, abo
 /// Observed flux of the emission lines at a rest wavelength, units of the SED × observed Å.
 fn line_flux(sed: &Sed, wave: f64, z: f64) -> f64 {
     let own = sed.emission.iter().filter(|l| (l.wave - wave).abs() < 1.0);
-    own.map(|l| l.strength * sed.dust.0.transmission(wave, sed.dust.1) * (1.0 + z)).sum()
+    own.map(|l| l.strength * sed.dust.0.transmission(wave, sed.dust.1) * (1.0 + z))
+        .sum()
 }
 
 /// Median S/N per pixel of the whole spectrum at which a line of flux `limit` has [`LINE_SNR`] at [`REFERENCE`].
@@ -54,7 +66,10 @@ fn continuum_snr(sed: &Sed, z: f64, instrument: &Instrument, limit: f64) -> f64 
     let step = interpolate(&instrument.step, REFERENCE);
     let sigma = instrument.sigma_kms(REFERENCE) / C_KMS * REFERENCE / step;
     let noise = limit / (LINE_SNR * step * (2.0 * std::f64::consts::PI.sqrt() * sigma).sqrt());
-    let mut relative: Vec<f32> = wave.iter().map(|w| interpolate(&instrument.noise, *w) as f32).collect();
+    let mut relative: Vec<f32> = wave
+        .iter()
+        .map(|w| interpolate(&instrument.noise, *w) as f32)
+        .collect();
     // `observe` makes the median noise 1/snr of the median flux.
     let middle = f64::from(median(&mut relative));
     f64::from(median_abs(&flux)) / (noise * middle / interpolate(&instrument.noise, REFERENCE))
@@ -84,12 +99,21 @@ mod tests {
             let s = observe(&sed, z, snr, &instrument, &mut rng).spectrum;
             // Error of the flux of a Gaussian of the instrument's width, from the errors given and from what was put in.
             let (_, clean) = noiseless(&sed, z, &instrument);
-            let sum = |x: &dyn Fn(usize) -> f32| (0..clean.len()).map(|i| f64::from(clean[i] * s.ivar[i] * x(i))).sum::<f64>();
+            let sum = |x: &dyn Fn(usize) -> f32| {
+                (0..clean.len())
+                    .map(|i| f64::from(clean[i] * s.ivar[i] * x(i)))
+                    .sum::<f64>()
+            };
             let unit = sum(&|i| s.flux[i]) / sum(&|i| clean[i]);
             let centre = HALPHA * (1.0 + z);
             let sigma = instrument.sigma_kms(REFERENCE) / C_KMS * REFERENCE;
             let (mut weight, mut n) = (0.0, 0);
-            for (w, v) in s.wave.iter().zip(&s.ivar).filter(|p| *p.1 > 0.0 && (*p.0 - centre).abs() < 5.0 * sigma) {
+            for (w, v) in s
+                .wave
+                .iter()
+                .zip(&s.ivar)
+                .filter(|p| *p.1 > 0.0 && (*p.0 - centre).abs() < 5.0 * sigma)
+            {
                 let profile = (-0.5 * ((w - centre) / sigma).powi(2)).exp() / (2.506_628 * sigma);
                 weight += profile * profile * f64::from(*v);
                 n += 1;
@@ -100,8 +124,14 @@ mod tests {
         }
         let got = median(&mut found);
         // Object photons, errors that are off by a few per cent, and noise in the median make it inexact.
-        assert!(found.len() > 10 && (f64::from(got) / LINE_SNR - 1.0).abs() < 0.15, "{got} of {found:?}");
-        let (a, b) = (draw(&library, &instrument, 1, 5, true), draw(&library, &instrument, 1, 5, true));
+        assert!(
+            found.len() > 10 && (f64::from(got) / LINE_SNR - 1.0).abs() < 0.15,
+            "{got} of {found:?}"
+        );
+        let (a, b) = (
+            draw(&library, &instrument, 1, 5, true),
+            draw(&library, &instrument, 1, 5, true),
+        );
         assert!(a.0.flux == b.0.flux && (0.9..1.8).contains(&a.1));
     }
 }

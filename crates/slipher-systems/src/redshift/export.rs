@@ -23,7 +23,11 @@ impl Trainer {
     /// The trained model, ready to be written: calibrated, card and name filled in.
     pub fn export(&mut self, id: &str) -> Result<Checkpoint, TrainError> {
         let validation = self.validate();
-        calibrate(&mut self.model, &self.simulator, ROWS * self.recipe.training.validation);
+        calibrate(
+            &mut self.model,
+            &self.simulator,
+            ROWS * self.recipe.training.validation,
+        );
         self.model.id = id.to_owned();
         let card = serde_json::json!({ "recipe": self.recipe, "validation": validation, "examples": self.step * self.recipe.training.batch });
         self.model.card = card.to_string();
@@ -38,8 +42,19 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
         let (b, e) = (m.best()?, encode(&d.spectrum)?);
         // Blank sky has no right answer.
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let judged = Judged { class: b.class, z: b.z, probability: b.probability, right, conditions: conditions(&d.spectrum, m, &e) };
-        Some((judged, d.truth.filter(|_| right && b.probability > 0.99).map(|t| (lag_of(b.z), lag_of(t.1)))))
+        let judged = Judged {
+            class: b.class,
+            z: b.z,
+            probability: b.probability,
+            right,
+            conditions: conditions(&d.spectrum, m, &e),
+        };
+        Some((
+            judged,
+            d.truth
+                .filter(|_| right && b.probability > 0.99)
+                .map(|t| (lag_of(b.z), lag_of(t.1))),
+        ))
     });
     let phase = Phase::fit(&raw.iter().filter_map(|r| r.1).collect::<Vec<_>>());
     model.calibration = Calibration::fit(phase, &raw.iter().map(|r| r.0).collect::<Vec<_>>());
@@ -48,8 +63,13 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     let second = answers(model, simulator, n, |d, m| {
         let b = m.best()?;
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let fit = (right && !d.peculiar && !d.spectrum.ivar_estimated && simulator.names[d.instrument] != "any")
-            .then(|| encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z))))
+        let fit = (right
+            && !d.peculiar
+            && !d.spectrum.ivar_estimated
+            && simulator.names[d.instrument] != "any")
+            .then(|| {
+                encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))
+            })
             .flatten();
         Some((b.probability, right, fit))
     });
@@ -63,12 +83,21 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
 /// As a file without errors would be read.
 fn forget_errors(s: &mut Spectrum) {
     let estimated = estimate_ivar(&s.flux);
-    s.ivar.iter_mut().zip(estimated).filter(|(v, _)| **v > 0.0).for_each(|(v, e)| *v = e);
+    s.ivar
+        .iter_mut()
+        .zip(estimated)
+        .filter(|(v, _)| **v > 0.0)
+        .for_each(|(v, e)| *v = e);
     s.ivar_estimated = true;
 }
 
 /// What `judge` says of rows of the validation stream and their measurements, in order.
-fn answers<T: Send>(model: &Model, simulator: &Simulator, n: u64, judge: impl Fn(&Example, &Measurement) -> Option<T> + Sync) -> Vec<T> {
+fn answers<T: Send>(
+    model: &Model,
+    simulator: &Simulator,
+    n: u64,
+    judge: impl Fn(&Example, &Measurement) -> Option<T> + Sync,
+) -> Vec<T> {
     let rows: Vec<u64> = (0..n).collect();
     let some = |rows: &[u64]| {
         let drawn: Vec<_> = rows
@@ -81,8 +110,24 @@ fn answers<T: Send>(model: &Model, simulator: &Simulator, n: u64, judge: impl Fn
                 e
             })
             .collect();
-        let measured = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
-        drawn.iter().zip(&measured).filter_map(|(d, m)| judge(d, m)).collect::<Vec<T>>()
+        let measured = measure_all(
+            model,
+            &Wanted {
+                lines: false,
+                ..Wanted::default()
+            },
+            &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
+        );
+        drawn
+            .iter()
+            .zip(&measured)
+            .filter_map(|(d, m)| judge(d, m))
+            .collect::<Vec<T>>()
     };
-    rows.par_chunks(64).map(some).collect::<Vec<_>>().into_iter().flatten().collect()
+    rows.par_chunks(64)
+        .map(some)
+        .collect::<Vec<_>>()
+        .into_iter()
+        .flatten()
+        .collect()
 }

@@ -89,22 +89,40 @@ impl Familiarity {
     }
     /// Errors are far from the scatter.
     pub fn errors_unlikely(&self) -> bool {
-        self.noise.is_some_and(|p| p < UNFAMILIAR) && self.noise_ratio.is_some_and(|r| r.ln().abs() > ERROR_FACTOR.ln())
+        self.noise.is_some_and(|p| p < UNFAMILIAR)
+            && self
+                .noise_ratio
+                .is_some_and(|r| r.ln().abs() > ERROR_FACTOR.ln())
     }
 }
 
 impl Familiar {
     /// Components of a library's SEDs; what is [`Known`] must be filled in.
     pub fn new(library: &Library, seed: u64) -> Self {
-        let basis = SpecType::ALL.map(|c| components(library, c, BASIS[c as usize], seed).into_iter().map(|v| v.iter().map(|x| *x as f32).collect()).collect());
-        Familiar { basis, known: Known::default() }
+        let basis = SpecType::ALL.map(|c| {
+            components(library, c, BASIS[c as usize], seed)
+                .into_iter()
+                .map(|v| v.iter().map(|x| *x as f32).collect())
+                .collect()
+        });
+        Familiar {
+            basis,
+            known: Known::default(),
+        }
     }
 
     /// Describes an encoded spectrum as a `class` at `z`.
     pub fn fit(&self, s: &Spectrum, e: &Encoded, class: SpecType, z: f64) -> Fit {
         let basis = &self.basis[class as usize];
         let noise_ratio = noise_ratio(s);
-        let nothing = Fit { ln_chi2: f64::NAN, ln_snr: f64::NAN, z, good: e.good as f64, width: f64::from(e.native_width), noise_ratio };
+        let nothing = Fit {
+            ln_chi2: f64::NAN,
+            ln_snr: f64::NAN,
+            z,
+            good: e.good as f64,
+            width: f64::from(e.native_width),
+            noise_ratio,
+        };
         if basis.is_empty() {
             return nothing;
         }
@@ -114,36 +132,74 @@ impl Familiar {
             return Fit { ln_snr, ..nothing };
         }
         let all = vec![true; rows.len()];
-        let Some(first) = residuals(&rows, n, &all) else { return Fit { ln_snr, ..nothing } };
+        let Some(first) = residuals(&rows, n, &all) else {
+            return Fit { ln_snr, ..nothing };
+        };
         // Once more without what sticks out: a line or a cosmic ray that no component knows must not bend the rest.
         let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
         let left = kept.iter().filter(|k| **k).count();
-        let last = if left < rows.len() && left > 2 * n { residuals(&rows, n, &kept).unwrap_or(first) } else { first };
+        let last = if left < rows.len() && left > 2 * n {
+            residuals(&rows, n, &kept).unwrap_or(first)
+        } else {
+            first
+        };
         let chi2 = last.iter().map(|r| (r * r).min(CLIP)).sum::<f64>() / (rows.len() - n) as f64;
-        Fit { ln_chi2: chi2.max(1e-3).ln(), ln_snr, ..nothing }
+        Fit {
+            ln_chi2: chi2.max(1e-3).ln(),
+            ln_snr,
+            ..nothing
+        }
     }
 
     /// How unusual a fit is.
     pub fn judge(&self, class: SpecType, f: &Fit) -> Familiarity {
         let k = &self.known;
-        let fit = k.fit[class as usize].score(f, f.ln_chi2).and_then(|s| beyond(&k.fit_tail, s));
-        let noise = k.noise[class as usize].score(f, f.noise_ratio.ln()).and_then(|s| beyond(&k.noise_tails[usize::from(s < 0.0)], s.abs()));
-        Familiarity { fit, noise_ratio: Some(f.noise_ratio).filter(|r| r.is_finite()), noise }
+        let fit = k.fit[class as usize]
+            .score(f, f.ln_chi2)
+            .and_then(|s| beyond(&k.fit_tail, s));
+        let noise = k.noise[class as usize]
+            .score(f, f.noise_ratio.ln())
+            .and_then(|s| beyond(&k.noise_tails[usize::from(s < 0.0)], s.abs()));
+        Familiarity {
+            fit,
+            noise_ratio: Some(f.noise_ratio).filter(|r| r.is_finite()),
+            noise,
+        }
     }
 
     /// Learns the distributions from held-out simulations answered right.
     pub fn learn(&mut self, rows: &[(SpecType, Fit)]) {
         let expected = |class: SpecType, value: &dyn Fn(&Fit) -> f64| {
             Expected::of(
-                &rows.iter().filter(|r| r.0 == class).map(|r| (r.1, value(&r.1))).filter(|p| p.0.ln_snr.is_finite() && p.1.is_finite()).collect::<Vec<_>>(),
+                &rows
+                    .iter()
+                    .filter(|r| r.0 == class)
+                    .map(|r| (r.1, value(&r.1)))
+                    .filter(|p| p.0.ln_snr.is_finite() && p.1.is_finite())
+                    .collect::<Vec<_>>(),
             )
         };
         let k = &mut self.known;
         k.fit = SpecType::ALL.map(|c| expected(c, &|f| f.ln_chi2));
         k.noise = SpecType::ALL.map(|c| expected(c, &|f| f.noise_ratio.ln()));
-        k.fit_tail = tail(rows.iter().filter_map(|(c, f)| k.fit[*c as usize].score(f, f.ln_chi2)).collect());
-        let noise: Vec<f64> = rows.iter().filter_map(|(c, f)| k.noise[*c as usize].score(f, f.noise_ratio.ln())).collect();
-        k.noise_tails = [1.0, -1.0].map(|sign| tail(noise.iter().map(|s| s * sign).filter(|s| *s >= 0.0).collect()));
+        k.fit_tail = tail(
+            rows.iter()
+                .filter_map(|(c, f)| k.fit[*c as usize].score(f, f.ln_chi2))
+                .collect(),
+        );
+        let noise: Vec<f64> = rows
+            .iter()
+            .filter_map(|(c, f)| k.noise[*c as usize].score(f, f.noise_ratio.ln()))
+            .collect();
+        k.noise_tails = [1.0, -1.0].map(|sign| {
+            tail(
+                noise
+                    .iter()
+                    .map(|s| s * sign)
+                    .filter(|s| *s >= 0.0)
+                    .collect(),
+            )
+        });
     }
 }
 
@@ -177,18 +233,30 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
             spread[i + 1] += t * d.1 / weight;
         }
         let own = rest as usize..rest as usize + spread.len();
-        let model = basis.iter().map(|v| v[own.clone()].iter().zip(&spread).map(|(v, u)| v * u).sum()).collect();
+        let model = basis
+            .iter()
+            .map(|v| v[own.clone()].iter().zip(&spread).map(|(v, u)| v * u).sum())
+            .collect();
         let flux = chunk.iter().map(|d| d.0 * d.1).sum::<f32>() / weight;
         let x = (b as f32 * block as f32 + 0.5 * block as f32) / e.data.len() as f32 * 2.0 - 1.0;
         means.push((flux, weight, model, x));
     }
     let mut snr: Vec<f32> = means.iter().map(|m| m.0.abs() * m.1.sqrt()).collect();
-    let ln_snr = f64::from(slipher_data::spectrum::median(&mut snr)).max(1e-3).ln();
+    let ln_snr = f64::from(slipher_data::spectrum::median(&mut snr))
+        .max(1e-3)
+        .ln();
     let rows = means.into_iter().map(|(flux, weight, model, x)| {
         let sigma = (1.0 / weight + (FLOOR * flux.abs().max(0.3)).powi(2)).sqrt();
         let mean = model[0];
-        let terms = model.into_iter().chain((1..=smooth).map(|k| mean * (k as f32 * x.clamp(-1.0, 1.0).acos()).cos())).map(|v| f64::from(v / sigma)).collect();
-        Block { terms, flux: f64::from(flux / sigma) }
+        let terms = model
+            .into_iter()
+            .chain((1..=smooth).map(|k| mean * (k as f32 * x.clamp(-1.0, 1.0).acos()).cos()))
+            .map(|v| f64::from(v / sigma))
+            .collect();
+        Block {
+            terms,
+            flux: f64::from(flux / sigma),
+        }
     });
     (rows.collect(), ln_snr)
 }
@@ -196,7 +264,10 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
 /// Residuals of the least-squares fit to the rows kept, of all rows, in σ.
 fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
     let mut normal = Normal::new(n);
-    rows.iter().zip(kept).filter(|r| *r.1).for_each(|(r, _)| normal.add(&r.terms, r.flux));
+    rows.iter()
+        .zip(kept)
+        .filter(|r| *r.1)
+        .for_each(|(r, _)| normal.add(&r.terms, r.flux));
     let ridge = 1e-6 * normal.trace() / n as f64 + 1e-12;
     normal.stiffen(|_| ridge);
     let c = normal.solve()?;
@@ -213,7 +284,11 @@ fn noise_ratio(s: &Spectrum) -> f64 {
             (s.flux[i - 1] - 2.0 * s.flux[i] + s.flux[i + 1]).abs() / variance.sqrt()
         })
         .collect();
-    if x.len() < 30 { f64::NAN } else { (f64::from(slipher_data::spectrum::median(&mut x)) / 0.674_49).max(1e-6) }
+    if x.len() < 30 {
+        f64::NAN
+    } else {
+        (f64::from(slipher_data::spectrum::median(&mut x)) / 0.674_49).max(1e-6)
+    }
 }
 
 impl Expected {
@@ -222,10 +297,17 @@ impl Expected {
         if points.len() < 100 {
             return Expected::default();
         }
-        let all: Vec<([f64; FEATURES], f64)> = points.iter().map(|(f, v)| (features(f), *v)).collect();
+        let all: Vec<([f64; FEATURES], f64)> =
+            points.iter().map(|(f, v)| (features(f), *v)).collect();
         let mean = least_squares(&all, FEATURES);
-        let off: Vec<([f64; FEATURES], f64)> = all.iter().map(|(f, v)| (*f, (v - dot(&mean, f)).abs())).collect();
-        Expected { mean, spread: least_squares(&off, 3) }
+        let off: Vec<([f64; FEATURES], f64)> = all
+            .iter()
+            .map(|(f, v)| (*f, (v - dot(&mean, f)).abs()))
+            .collect();
+        Expected {
+            mean,
+            spread: least_squares(&off, 3),
+        }
     }
 
     /// (value − mean) / deviation.
@@ -238,8 +320,22 @@ impl Expected {
 
 /// What the fit depends on; the first three are the powers of ln S/N.
 fn features(f: &Fit) -> [f64; FEATURES] {
-    let (s, w, z) = (f.ln_snr.clamp(-1.0, 7.0), f.width.max(0.1).ln(), f.z.max(-0.5).ln_1p());
-    [1.0, s, s * s, s * s * s, w, w * w, (f.good.max(1.0) / 3000.0).ln(), z, z * z]
+    let (s, w, z) = (
+        f.ln_snr.clamp(-1.0, 7.0),
+        f.width.max(0.1).ln(),
+        f.z.max(-0.5).ln_1p(),
+    );
+    [
+        1.0,
+        s,
+        s * s,
+        s * s * s,
+        w,
+        w * w,
+        (f.good.max(1.0) / 3000.0).ln(),
+        z,
+        z * z,
+    ]
 }
 
 /// Σ a x, over the shorter.
@@ -262,8 +358,14 @@ fn tail(mut scores: Vec<f64>) -> Vec<(f64, f64)> {
     if n < 100 {
         return vec![];
     }
-    let shares = [1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005];
-    shares.into_iter().filter(|p| p * n as f64 >= 3.0).map(|p| (scores[((p * n as f64) as usize).clamp(1, n) - 1], p)).collect()
+    let shares = [
+        1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.05, 0.02, 0.01, 0.005, 0.002, 0.001, 0.0005,
+    ];
+    shares
+        .into_iter()
+        .filter(|p| p * n as f64 >= 3.0)
+        .map(|p| (scores[((p * n as f64) as usize).clamp(1, n) - 1], p))
+        .collect()
 }
 
 /// Share beyond a score, linear between; beyond the last half of its share; none without a table.
@@ -292,16 +394,37 @@ mod tests {
     /// redshift they do not; errors three times too small are seen.
     #[test]
     fn the_strange_is_told_from_the_familiar() {
-        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0)], ..SimulationRecipe::default() };
+        let recipe = SimulationRecipe {
+            instruments: vec![("sdss".into(), 1.0)],
+            ..SimulationRecipe::default()
+        };
         let simulator = Simulator::new(&recipe, 3).unwrap();
         let mut familiar = Familiar::new(simulator.library(Split::Train), 1);
         let draw = |row, snr| {
-            let e = simulator.draw_fixed(Split::Test, row, Fixed { class: Some(SpecType::Galaxy), snr: Some(snr), z_max: Some(1.0), ..Fixed::default() });
+            let e = simulator.draw_fixed(
+                Split::Test,
+                row,
+                Fixed {
+                    class: Some(SpecType::Galaxy),
+                    snr: Some(snr),
+                    z_max: Some(1.0),
+                    ..Fixed::default()
+                },
+            );
             (e.spectrum, e.truth.unwrap().1)
         };
-        let fit = |f: &Familiar, s: &Spectrum, z: f64| f.fit(s, &encode(s).unwrap(), SpecType::Galaxy, z);
-        let rows: Vec<_> = (0..400).map(|r| (r, [1.0, 3.0, 10.0, 30.0][r as usize % 4])).map(|(r, snr)| draw(r, snr)).collect();
-        familiar.learn(&rows.iter().map(|(s, z)| (SpecType::Galaxy, fit(&familiar, s, *z))).collect::<Vec<_>>());
+        let fit =
+            |f: &Familiar, s: &Spectrum, z: f64| f.fit(s, &encode(s).unwrap(), SpecType::Galaxy, z);
+        let rows: Vec<_> = (0..400)
+            .map(|r| (r, [1.0, 3.0, 10.0, 30.0][r as usize % 4]))
+            .map(|(r, snr)| draw(r, snr))
+            .collect();
+        familiar.learn(
+            &rows
+                .iter()
+                .map(|(s, z)| (SpecType::Galaxy, fit(&familiar, s, *z)))
+                .collect::<Vec<_>>(),
+        );
         let judge = |s: &Spectrum, z: f64| familiar.judge(SpecType::Galaxy, &fit(&familiar, s, z));
         let (mut plain, mut strange, mut errors) = (0, 0, 0);
         for row in 1000..1040u64 {
@@ -314,7 +437,10 @@ mod tests {
             supernova(&mut s, z, &mut Stream::new(1, 2, row));
             strange += u32::from(judge(&s, z).fit.unwrap() < 0.02);
         }
-        assert!(plain <= 4 && strange >= 32 && errors >= 36, "{plain} {strange} {errors}");
+        assert!(
+            plain <= 4 && strange >= 32 && errors >= 36,
+            "{plain} {strange} {errors}"
+        );
         // Without a basis nothing is known.
         let nothing = Familiar::default();
         let f = nothing.judge(SpecType::Galaxy, &fit(&nothing, &rows[0].0, 0.5));
@@ -324,12 +450,26 @@ mod tests {
     #[test]
     fn shares_beyond_a_score() {
         let t = tail((0..10_000).map(f64::from).collect());
-        assert!((beyond(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3 && (beyond(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3);
+        assert!(
+            (beyond(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3
+                && (beyond(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3
+        );
         assert_eq!((beyond(&t, -1.0), beyond(&[], 1.0)), (Some(1.0), None));
         assert!(beyond(&t, 1e9).unwrap() < 0.0005);
-        let fit = |i: i32| Fit { ln_snr: 0.1 * f64::from(i % 60), width: 1.0, good: 3000.0, ..Fit::default() };
-        let e = Expected::of(&(0..2000).map(|i| (fit(i), 0.3 * f64::from(i % 60) + f64::from(i % 7 - 3))).collect::<Vec<_>>());
-        assert!(e.score(&fit(30), 9.0).unwrap().abs() < 0.1 && e.score(&fit(30), 19.0).unwrap() > 3.0);
+        let fit = |i: i32| Fit {
+            ln_snr: 0.1 * f64::from(i % 60),
+            width: 1.0,
+            good: 3000.0,
+            ..Fit::default()
+        };
+        let e = Expected::of(
+            &(0..2000)
+                .map(|i| (fit(i), 0.3 * f64::from(i % 60) + f64::from(i % 7 - 3)))
+                .collect::<Vec<_>>(),
+        );
+        assert!(
+            e.score(&fit(30), 9.0).unwrap().abs() < 0.1 && e.score(&fit(30), 19.0).unwrap() > 3.0
+        );
         assert_eq!(Expected::default().score(&fit(1), 1.0), None);
     }
 }

@@ -62,17 +62,31 @@ fn best(r: &Row) -> Option<&Solution> {
 /// An identifier as a number; of other names a stable one (FNV-1a), positive.
 fn number(r: &Row) -> i64 {
     r.object_id.trim().parse().unwrap_or_else(|_| {
-        let text = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+        let text = if r.object_id.is_empty() {
+            &r.origin.file
+        } else {
+            &r.object_id
+        };
+        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
+        });
         (hash >> 1) as i64
     })
 }
 
 /// 2 ln of the odds of the best solution against the next; at most 9999.
 fn delta_chi2(r: &Row) -> f64 {
-    let all = r.measurement.answer.as_ref().map_or(&[][..], |a| &a.solutions);
+    let all = r
+        .measurement
+        .answer
+        .as_ref()
+        .map_or(&[][..], |a| &a.solutions);
     let p = |i: usize| all.get(i).map_or(0.0, |s| s.probability).max(1e-300);
-    if all.is_empty() { 0.0 } else { (2.0 * (p(0) / p(1)).ln()).clamp(0.0, 9999.0) }
+    if all.is_empty() {
+        0.0
+    } else {
+        (2.0 * (p(0) / p(1)).ln()).clamp(0.0, 9999.0)
+    }
 }
 
 /// A column of numbers of the rows.
@@ -102,17 +116,31 @@ fn class(r: &Row) -> String {
 fn redrock(rows: &[Row], model: &Model) -> Vec<u8> {
     let mut t = TableWriter::new("REDSHIFTS");
     t.column("TARGETID", "", i64s(rows, number));
-    t.column("CHI2", "", f64s(rows, |r| best(r).map_or(f64::NAN, |b| -2.0 * b.probability.max(1e-300).ln())));
+    t.column(
+        "CHI2",
+        "",
+        f64s(rows, |r| {
+            best(r).map_or(f64::NAN, |b| -2.0 * b.probability.max(1e-300).ln())
+        }),
+    );
     t.column("COEFF", "", Cells::F64s(10, vec![0.0; 10 * rows.len()]));
     t.column("Z", "", f64s(rows, z));
     t.column("ZERR", "", f64s(rows, z_err));
     t.column("ZWARN", "", i64s(rows, |r| r.measurement.zwarn));
-    t.column("NPIXELS", "", i64s(rows, |r| r.measurement.good_pixels as i64));
+    t.column(
+        "NPIXELS",
+        "",
+        i64s(rows, |r| r.measurement.good_pixels as i64),
+    );
     t.column("SPECTYPE", "", texts(rows, class));
     t.column("SUBTYPE", "", texts(rows, |_| String::new()));
     t.column("NCOEFF", "", i64s(rows, |_| 0));
     t.column("DELTACHI2", "", f64s(rows, delta_chi2));
-    t.column("P_CORRECT", "", f64s(rows, |r| r.p_correct().unwrap_or(f64::NAN)));
+    t.column(
+        "P_CORRECT",
+        "",
+        f64s(rows, |r| r.p_correct().unwrap_or(f64::NAN)),
+    );
     let mut fibres = TableWriter::new("FIBERMAP");
     fibres.column("TARGETID", "", i64s(rows, number));
     fibres.column("TARGET_RA", "deg", f64s(rows, |r| r.ra));
@@ -134,7 +162,11 @@ fn redrock(rows: &[Row], model: &Model) -> Vec<u8> {
 
 /// Plate, MJD and fibre of an identifier `3586-55181-0001`; zeros of another.
 fn plate(r: &Row) -> [i32; 3] {
-    let parts: Vec<i32> = r.object_id.split('-').filter_map(|p| p.parse().ok()).collect();
+    let parts: Vec<i32> = r
+        .object_id
+        .split('-')
+        .filter_map(|p| p.parse().ok())
+        .collect();
     <[i32; 3]>::try_from(parts).unwrap_or_default()
 }
 
@@ -150,10 +182,24 @@ fn sdss(rows: &[Row]) -> Vec<u8> {
     t.column("SUBCLASS", "", texts(rows, |_| String::new()));
     t.column("Z", "", f64s(rows, z));
     t.column("Z_ERR", "", f64s(rows, z_err));
-    t.column("RCHI2DIFF", "", f64s(rows, |r| delta_chi2(r) / r.measurement.good_pixels.max(1) as f64));
+    t.column(
+        "RCHI2DIFF",
+        "",
+        f64s(rows, |r| {
+            delta_chi2(r) / r.measurement.good_pixels.max(1) as f64
+        }),
+    );
     t.column("ZWARNING", "", i32s(rows, |r| r.measurement.zwarn as i32));
-    t.column("SN_MEDIAN_ALL", "", f64s(rows, |r| f64::from(r.measurement.snr_median)));
-    t.column("P_CORRECT", "", f64s(rows, |r| r.p_correct().unwrap_or(f64::NAN)));
+    t.column(
+        "SN_MEDIAN_ALL",
+        "",
+        f64s(rows, |r| f64::from(r.measurement.snr_median)),
+    );
+    t.column(
+        "P_CORRECT",
+        "",
+        f64s(rows, |r| r.p_correct().unwrap_or(f64::NAN)),
+    );
     t.to_bytes()
 }
 
@@ -161,21 +207,35 @@ fn sdss(rows: &[Row]) -> Vec<u8> {
 fn candidates(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, i32, &Solution)> {
     let of = |r| {
         let r: &Row = r;
-        let all = r.measurement.answer.as_ref().map_or(&[][..], |a| &a.solutions);
-        all.iter().filter(move |s| wanted.is_none_or(|w| s.class == w)).enumerate().map(move |(i, s)| (r, i as i32, s))
+        let all = r
+            .measurement
+            .answer
+            .as_ref()
+            .map_or(&[][..], |a| &a.solutions);
+        all.iter()
+            .filter(move |s| wanted.is_none_or(|w| s.class == w))
+            .enumerate()
+            .map(move |(i, s)| (r, i as i32, s))
     };
     rows.iter().flat_map(of).collect()
 }
 
 fn probability(r: &Row, class: SpecType) -> f64 {
-    r.measurement.answer.as_ref().map_or(f64::NAN, |a| a.classes[class as usize])
+    r.measurement
+        .answer
+        .as_ref()
+        .map_or(f64::NAN, |a| a.classes[class as usize])
 }
 
 fn lines(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, &LineFit)> {
     let of = |r| {
         let r: &Row = r;
         let right = wanted.is_none_or(|w| best(r).is_some_and(|b| b.class == w));
-        r.measurement.lines.iter().filter(move |_| right).map(move |l| (r, l))
+        r.measurement
+            .lines
+            .iter()
+            .filter(move |_| right)
+            .map(move |l| (r, l))
     };
     rows.iter().flat_map(of).collect()
 }
@@ -183,7 +243,11 @@ fn lines(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, &LineFit)> {
 fn euclid(rows: &[Row]) -> Vec<u8> {
     let mut classes = TableWriter::new("SPE_CLASSIFICATION_CAT");
     classes.column("OBJECT_ID", "", i64s(rows, number));
-    for (name, c) in [("SPE_STAR_PROB", SpecType::Star), ("SPE_GAL_PROB", SpecType::Galaxy), ("SPE_QSO_PROB", SpecType::Qso)] {
+    for (name, c) in [
+        ("SPE_STAR_PROB", SpecType::Star),
+        ("SPE_GAL_PROB", SpecType::Galaxy),
+        ("SPE_QSO_PROB", SpecType::Qso),
+    ] {
         classes.column(name, "", f64s(rows, |r| probability(r, c)));
     }
     classes.column("SPE_CLASS", "", texts(rows, class));
@@ -202,7 +266,11 @@ fn euclid(rows: &[Row]) -> Vec<u8> {
     features.column("OBJECT_ID", "", i64s(&all, |l| number(l.0)));
     features.column("SPE_RANK", "", i32s(&all, |_| 0));
     features.column("SPE_LINE_NAME", "", texts(&all, |l| l.1.label.clone()));
-    features.column("SPE_LINE_CENTRAL_WL_GF", "Angstrom", f64s(&all, |l| l.1.observed));
+    features.column(
+        "SPE_LINE_CENTRAL_WL_GF",
+        "Angstrom",
+        f64s(&all, |l| l.1.observed),
+    );
     features.column("SPE_LINE_FLUX_GF", "", f64s(&all, |l| l.1.flux));
     features.column("SPE_LINE_FLUX_ERR_GF", "", f64s(&all, |l| l.1.flux_err));
     features.column("SPE_LINE_SNR_GF", "", f64s(&all, |l| l.1.snr()));
@@ -212,7 +280,16 @@ fn euclid(rows: &[Row]) -> Vec<u8> {
     if !with.is_empty() {
         let mut pdf = TableWriter::new("SPE_PDF_CAT");
         pdf.column("OBJECT_ID", "", i64s(&with, |r| number(r)));
-        pdf.column("SPE_PDF", "", Cells::F32s(LAGS, with.iter().flat_map(|r| r.measurement.pz.iter().flatten().copied()).collect()));
+        pdf.column(
+            "SPE_PDF",
+            "",
+            Cells::F32s(
+                LAGS,
+                with.iter()
+                    .flat_map(|r| r.measurement.pz.iter().flatten().copied())
+                    .collect(),
+            ),
+        );
         let mut grid = TableWriter::new("SPE_PDF_GRID");
         grid.column("SPE_Z", "", Cells::F64(lag_redshifts()));
         tables.extend([pdf, grid]);
@@ -232,11 +309,19 @@ fn pfs(rows: &[Row]) -> Vec<u8> {
     let mut errors = TableWriter::new("ERRORS");
     let failed: Vec<&Row> = rows.iter().filter(|r| r.error.is_some()).collect();
     errors.column("targetId", "", i64s(&failed, |r| number(r)));
-    errors.column("message", "", texts(&failed, |r| r.error.clone().unwrap_or_default()));
+    errors.column(
+        "message",
+        "",
+        texts(&failed, |r| r.error.clone().unwrap_or_default()),
+    );
     let mut classes = TableWriter::new("CLASSIFICATION");
     classes.column("targetId", "", i64s(rows, number));
     classes.column("class", "", texts(rows, class));
-    for (name, c) in [("probaGalaxy", SpecType::Galaxy), ("probaQSO", SpecType::Qso), ("probaStar", SpecType::Star)] {
+    for (name, c) in [
+        ("probaGalaxy", SpecType::Galaxy),
+        ("probaQSO", SpecType::Qso),
+        ("probaStar", SpecType::Star),
+    ] {
         classes.column(name, "", f64s(rows, |r| probability(r, c)));
     }
     let mut tables = vec![target, warnings, errors, classes];
@@ -266,7 +351,10 @@ fn pfs(rows: &[Row]) -> Vec<u8> {
         t.column("lineEWError", "nm", f64s(&all, |l| 0.1 * l.1.ew_err));
         tables.push(t);
     }
-    file(&[("VERSION", concat!("slipher-", env!("CARGO_PKG_VERSION")))], &tables)
+    file(
+        &[("VERSION", concat!("slipher-", env!("CARGO_PKG_VERSION")))],
+        &tables,
+    )
 }
 
 /// Marz's templates that stand for our classes: an intermediate galaxy, a quasar, a G star.
@@ -296,15 +384,40 @@ fn plain(text: &str) -> String {
 
 fn marz(rows: &[Row]) -> String {
     // Marz takes the name in [[ ]] for the file that the results belong to, and the last line with # for the names.
-    let file = rows.first().map_or(String::new(), |r| std::path::Path::new(&r.origin.file).file_stem().unwrap_or_default().to_string_lossy().into_owned());
-    let mut out = format!("# Results generated by slipher {} for file [[{file}]]\n# QOP is set from p_correct\n", env!("CARGO_PKG_VERSION"));
+    let file = rows.first().map_or(String::new(), |r| {
+        std::path::Path::new(&r.origin.file)
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned()
+    });
+    let mut out = format!(
+        "# Results generated by slipher {} for file [[{file}]]\n# QOP is set from p_correct\n",
+        env!("CARGO_PKG_VERSION")
+    );
     out.push_str("#ID, Name, RA, DEC, Mag, Type, AutoTID, AutoTN, AutoZ, AutoXCor, FinTID, FinTN, FinZ, QOP, Comment\n");
     for (i, r) in rows.iter().enumerate() {
-        let template = best(r).map_or("0, none".to_owned(), |b| format!("{}, {}", marz_template(b.class), b.class.name()));
+        let template = best(r).map_or("0, none".to_owned(), |b| {
+            format!("{}, {}", marz_template(b.class), b.class.name())
+        });
         let z = best(r).map_or("0".to_owned(), |b| format!("{:.6}", b.z));
-        let position = |v: f64| if v.is_nan() { "0".to_owned() } else { format!("{:.7}", v.to_radians()) };
-        let comment = plain(&r.other_reading().or_else(|| r.error.clone()).unwrap_or_default());
-        let name = plain(if r.object_id.is_empty() { &r.origin.file } else { &r.object_id });
+        let position = |v: f64| {
+            if v.is_nan() {
+                "0".to_owned()
+            } else {
+                format!("{:.7}", v.to_radians())
+            }
+        };
+        let comment = plain(
+            &r.other_reading()
+                .or_else(|| r.error.clone())
+                .unwrap_or_default(),
+        );
+        let name = plain(if r.object_id.is_empty() {
+            &r.origin.file
+        } else {
+            &r.object_id
+        });
         let _ = writeln!(
             out,
             "{}, {name}, {}, {}, 0, {}, {template}, {z}, {:.4}, {template}, {z}, {}, {comment}",
@@ -326,7 +439,11 @@ fn prospect(rows: &[Row], model: &Model) -> String {
     for r in rows {
         let z = best(r).map_or(String::new(), |b| format!("{:.6}", b.z));
         // A reader of prospect takes a missing VI_z for the redshift given.
-        let issue = if r.measurement.good_pixels == 0 { "S" } else { "" };
+        let issue = if r.measurement.good_pixels == 0 {
+            "S"
+        } else {
+            ""
+        };
         let grade = if quality(r) == 6 { 4 } else { quality(r) };
         let comment = plain(&r.other_reading().unwrap_or_else(|| r.secure_lines()));
         let _ = writeln!(
@@ -350,10 +467,33 @@ mod tests {
     use slipher_data::spectrum::Origin;
 
     fn rows() -> Vec<Row> {
-        let galaxy = Solution { class: SpecType::Galaxy, z: 0.49, z_err: 1e-4, probability: 0.95 };
-        let other = Solution { z: 1.6234, probability: 0.03, ..galaxy };
-        let answer = super::super::decode::Answer { solutions: vec![galaxy, other], classes: [0.98, 0.01, 0.01], quantiles: [0.49; 4], peaks: vec![] };
-        let line = LineFit { label: "Halpha".into(), rest: 6564.61, observed: 9781.27, flux: 40.0, flux_err: 2.0, ew: 10.0, ew_err: 1.0, sigma_kms: 140.0 };
+        let galaxy = Solution {
+            class: SpecType::Galaxy,
+            z: 0.49,
+            z_err: 1e-4,
+            probability: 0.95,
+        };
+        let other = Solution {
+            z: 1.6234,
+            probability: 0.03,
+            ..galaxy
+        };
+        let answer = super::super::decode::Answer {
+            solutions: vec![galaxy, other],
+            classes: [0.98, 0.01, 0.01],
+            quantiles: [0.49; 4],
+            peaks: vec![],
+        };
+        let line = LineFit {
+            label: "Halpha".into(),
+            rest: 6564.61,
+            observed: 9781.27,
+            flux: 40.0,
+            flux_err: 2.0,
+            ew: 10.0,
+            ew_err: 1.0,
+            sigma_kms: 140.0,
+        };
         let m = Measurement {
             answer: Some(answer),
             lines: vec![line],
@@ -364,37 +504,101 @@ mod tests {
             snr_median: 3.0,
             good_pixels: 900,
         };
-        let origin = Origin { file: "a.fits".into(), hdu: 1, row: 0 };
-        let good = Row { origin: origin.clone(), object_id: "39628412345678901".into(), ra: 150.0, dec: -2.0, measurement: m, error: None, truth: None };
-        let named = Row { object_id: "3586-55181-0001".into(), ..good.clone() };
-        vec![good, named, Row::unreadable(origin, "is empty, \"really\"".into())]
+        let origin = Origin {
+            file: "a.fits".into(),
+            hdu: 1,
+            row: 0,
+        };
+        let good = Row {
+            origin: origin.clone(),
+            object_id: "39628412345678901".into(),
+            ra: 150.0,
+            dec: -2.0,
+            measurement: m,
+            error: None,
+            truth: None,
+        };
+        let named = Row {
+            object_id: "3586-55181-0001".into(),
+            ..good.clone()
+        };
+        vec![
+            good,
+            named,
+            Row::unreadable(origin, "is empty, \"really\"".into()),
+        ]
     }
 
     #[test]
     fn every_layout_keeps_every_row() {
-        let model = Model::new(super::super::model::NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1);
+        let model = Model::new(
+            super::super::model::NetworkRecipe {
+                depth: 1,
+                width: 16,
+                taps: 3,
+                patterns: [1, 1, 1],
+            },
+            1,
+        );
         let fits = |layout: Layout| Fits::parse(layout.bytes(&rows(), &model)).unwrap();
         let f = fits(Layout::Redrock);
         let t = f.table(f.named("REDSHIFTS").unwrap()).unwrap();
-        assert_eq!((t.rows(), t.integer("TARGETID", 0), t.text("SPECTYPE", 0)), (3, Some(39_628_412_345_678_901), Some("GALAXY".into())));
-        assert_eq!((t.integer("ZWARN", 2), t.f64("COEFF", 1).map(|c| c.len())), (Some(i128::from(zwarn::UNREADABLE | zwarn::NODATA)), Some(10)));
+        assert_eq!(
+            (t.rows(), t.integer("TARGETID", 0), t.text("SPECTYPE", 0)),
+            (3, Some(39_628_412_345_678_901), Some("GALAXY".into()))
+        );
+        assert_eq!(
+            (t.integer("ZWARN", 2), t.f64("COEFF", 1).map(|c| c.len())),
+            (
+                Some(i128::from(zwarn::UNREADABLE | zwarn::NODATA)),
+                Some(10)
+            )
+        );
         assert!((t.scalar("DELTACHI2", 0).unwrap() - 2.0 * (0.95f64 / 0.03).ln()).abs() < 1e-9);
         let f = fits(Layout::Sdss);
         let t = f.table(1).unwrap();
-        assert_eq!([t.integer("PLATE", 1), t.integer("MJD", 1), t.integer("FIBERID", 1), t.integer("PLATE", 0)], [Some(3586), Some(55181), Some(1), Some(0)]);
+        assert_eq!(
+            [
+                t.integer("PLATE", 1),
+                t.integer("MJD", 1),
+                t.integer("FIBERID", 1),
+                t.integer("PLATE", 0)
+            ],
+            [Some(3586), Some(55181), Some(1), Some(0)]
+        );
         let f = fits(Layout::Euclid);
         let t = f.table(f.named("SPE_REDSHIFT_CAT").unwrap()).unwrap();
         assert_eq!((t.rows(), t.integer("SPE_RANK", 1)), (4, Some(1)));
-        assert_eq!(f.table(f.named("SPE_PDF_CAT").unwrap()).unwrap().f64("SPE_PDF", 0).unwrap().len(), LAGS);
+        assert_eq!(
+            f.table(f.named("SPE_PDF_CAT").unwrap())
+                .unwrap()
+                .f64("SPE_PDF", 0)
+                .unwrap()
+                .len(),
+            LAGS
+        );
         let f = fits(Layout::Pfs);
-        for (name, n) in [("TARGET", 3), ("ERRORS", 1), ("CLASSIFICATION", 3), ("GALAXY_CANDIDATES", 4), ("QSO_CANDIDATES", 0), ("GALAXY_LINES", 2)] {
+        for (name, n) in [
+            ("TARGET", 3),
+            ("ERRORS", 1),
+            ("CLASSIFICATION", 3),
+            ("GALAXY_CANDIDATES", 4),
+            ("QSO_CANDIDATES", 0),
+            ("GALAXY_LINES", 2),
+        ] {
             assert_eq!(f.table(f.named(name).unwrap()).unwrap().rows(), n, "{name}");
         }
         for (layout, columns) in [(Layout::Marz, 15), (Layout::Prospect, 16)] {
             let text = String::from_utf8(layout.bytes(&rows(), &model)).unwrap();
             let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with("# ")).collect();
-            assert!(lines.len() == 4 && lines.iter().all(|l| l.split(',').count() == columns), "{text}");
-            assert!(text.contains("Halpha at 0.4900 or [O II] at 1.6234"), "{text}");
+            assert!(
+                lines.len() == 4 && lines.iter().all(|l| l.split(',').count() == columns),
+                "{text}"
+            );
+            assert!(
+                text.contains("Halpha at 0.4900 or [O II] at 1.6234"),
+                "{text}"
+            );
         }
     }
 }

@@ -9,14 +9,20 @@ pub struct Normal {
 impl Normal {
     /// For `n` coefficients.
     pub fn new(n: usize) -> Normal {
-        Normal { a: vec![0.0; n * n], b: vec![0.0; n] }
+        Normal {
+            a: vec![0.0; n * n],
+            b: vec![0.0; n],
+        }
     }
 
     pub fn add(&mut self, x: &[f64], y: f64) {
         let n = self.b.len();
         for (i, t) in x.iter().enumerate() {
             self.b[i] += t * y;
-            self.a[i * n..=i * n + i].iter_mut().zip(x).for_each(|(a, u)| *a += t * u);
+            self.a[i * n..=i * n + i]
+                .iter_mut()
+                .zip(x)
+                .for_each(|(a, u)| *a += t * u);
         }
     }
 
@@ -45,7 +51,10 @@ pub fn solve(a: &[f64], b: &[f64]) -> Option<Vec<f64>> {
 
 /// A square matrix times a vector.
 pub fn times(matrix: &[f64], x: &[f64]) -> Vec<f64> {
-    matrix.chunks_exact(x.len()).map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum()).collect()
+    matrix
+        .chunks_exact(x.len())
+        .map(|row| row.iter().zip(x).map(|(m, x)| m * x).sum())
+        .collect()
 }
 
 /// Inverse of a positive definite matrix, of which the lower triangle is given (Cholesky); none if it is not.
@@ -89,12 +98,19 @@ mod tests {
     #[test]
     fn a_line_is_recovered() {
         let mut normal = Normal::new(2);
-        (0..10).map(f64::from).for_each(|x| normal.add(&[1.0, x], 3.0 - 0.5 * x));
+        (0..10)
+            .map(f64::from)
+            .for_each(|x| normal.add(&[1.0, x], 3.0 - 0.5 * x));
         let c = normal.solve().unwrap();
-        assert!((c[0] - 3.0).abs() < 1e-12 && (c[1] + 0.5).abs() < 1e-12 && normal.trace() == 295.0);
+        assert!(
+            (c[0] - 3.0).abs() < 1e-12 && (c[1] + 0.5).abs() < 1e-12 && normal.trace() == 295.0
+        );
         normal.stiffen(|d| d);
         assert!(normal.solve().unwrap()[0] < 3.0 && normal.trace() == 590.0);
-        let one = times(&[4.0, 2.0, 2.0, 3.0], &invert(&[4.0, 0.0, 2.0, 3.0], 2).unwrap()[..2]);
+        let one = times(
+            &[4.0, 2.0, 2.0, 3.0],
+            &invert(&[4.0, 0.0, 2.0, 3.0], 2).unwrap()[..2],
+        );
         assert!((one[0] - 1.0).abs() < 1e-12 && one[1].abs() < 1e-12);
         assert_eq!(solve(&[1.0, 0.0, 1.0, 1.0], &[1.0, 1.0]), None);
     }

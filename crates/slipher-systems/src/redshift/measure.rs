@@ -41,17 +41,57 @@ pub mod zwarn {
 
     /// Name and meaning of every bit that Slipher sets.
     pub const ALL: [(i64, &str, &str); 11] = [
-        (LITTLE_COVERAGE, "LITTLE_COVERAGE", "fewer than 200 good pixels (of 69 km/s)"),
-        (Z_FITLIMIT, "Z_FITLIMIT", "best redshift at the edge of the range"),
+        (
+            LITTLE_COVERAGE,
+            "LITTLE_COVERAGE",
+            "fewer than 200 good pixels (of 69 km/s)",
+        ),
+        (
+            Z_FITLIMIT,
+            "Z_FITLIMIT",
+            "best redshift at the edge of the range",
+        ),
         (NODATA, "NODATA", "no good data, no redshift"),
-        (LOW_PROBABILITY, "LOW_PROBABILITY", "p_correct below what the purity wanted asks for: no redshift, z is the best guess"),
-        (IVAR_ESTIMATED, "IVAR_ESTIMATED", "no errors in the file, estimated from the scatter"),
-        (OFF_GRID, "OFF_GRID", "more than a tenth of the pixels outside 2512-54000 Å, not used"),
-        (UNREADABLE, "UNREADABLE", "the file or row could not be read"),
-        (PRIOR_DECIDED, "PRIOR_DECIDED", "without the prior another solution would be the best"),
-        (PRIOR_CONFLICT, "PRIOR_CONFLICT", "the prior contradicts the spectrum and was not used"),
-        (UNFAMILIAR, "UNFAMILIAR", "nothing that was simulated looks like this at this redshift"),
-        (ERRORS_UNLIKELY, "ERRORS_UNLIKELY", "the scatter from pixel to pixel is far from what the errors say"),
+        (
+            LOW_PROBABILITY,
+            "LOW_PROBABILITY",
+            "p_correct below what the purity wanted asks for: no redshift, z is the best guess",
+        ),
+        (
+            IVAR_ESTIMATED,
+            "IVAR_ESTIMATED",
+            "no errors in the file, estimated from the scatter",
+        ),
+        (
+            OFF_GRID,
+            "OFF_GRID",
+            "more than a tenth of the pixels outside 2512-54000 Å, not used",
+        ),
+        (
+            UNREADABLE,
+            "UNREADABLE",
+            "the file or row could not be read",
+        ),
+        (
+            PRIOR_DECIDED,
+            "PRIOR_DECIDED",
+            "without the prior another solution would be the best",
+        ),
+        (
+            PRIOR_CONFLICT,
+            "PRIOR_CONFLICT",
+            "the prior contradicts the spectrum and was not used",
+        ),
+        (
+            UNFAMILIAR,
+            "UNFAMILIAR",
+            "nothing that was simulated looks like this at this redshift",
+        ),
+        (
+            ERRORS_UNLIKELY,
+            "ERRORS_UNLIKELY",
+            "the scatter from pixel to pixel is far from what the errors say",
+        ),
     ];
 }
 
@@ -87,16 +127,46 @@ impl Wanted {
     ///
     /// # Errors
     /// A purity that the dial does not know, a prior that cannot be read.
-    pub fn new(model: &Model, purity: f64, pz: bool, prior: Option<&str>) -> Result<Wanted, BadWish> {
-        let known = || model.dial.0.iter().map(|d| d.0.to_string()).collect::<Vec<_>>().join(", ");
-        let accept = model.dial.threshold(purity).filter(|_| purity > 0.0).ok_or_else(|| BadWish::Purity { asked: purity, known: known() })?;
-        Ok(Wanted { lines: true, pz, prior: prior.map(Prior::parse).transpose()?, accept })
+    pub fn new(
+        model: &Model,
+        purity: f64,
+        pz: bool,
+        prior: Option<&str>,
+    ) -> Result<Wanted, BadWish> {
+        let known = || {
+            model
+                .dial
+                .0
+                .iter()
+                .map(|d| d.0.to_string())
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
+        let accept = model
+            .dial
+            .threshold(purity)
+            .filter(|_| purity > 0.0)
+            .ok_or_else(|| BadWish::Purity {
+                asked: purity,
+                known: known(),
+            })?;
+        Ok(Wanted {
+            lines: true,
+            pz,
+            prior: prior.map(Prior::parse).transpose()?,
+            accept,
+        })
     }
 }
 
 impl Default for Wanted {
     fn default() -> Self {
-        Wanted { lines: true, pz: false, prior: None, accept: 0.75 }
+        Wanted {
+            lines: true,
+            pz: false,
+            prior: None,
+            accept: 0.75,
+        }
     }
 }
 
@@ -139,22 +209,49 @@ pub struct Workspace {
 }
 
 /// Measures spectra, best in batches of [`Model::together`].
-pub fn measure(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<Measurement> {
-    spectra.chunks(model.together()).flat_map(|s| measure_together(model, wanted, s, w)).map(|m| m.0).collect()
+pub fn measure(
+    model: &Model,
+    wanted: &Wanted,
+    spectra: &[&Spectrum],
+    w: &mut Workspace,
+) -> Vec<Measurement> {
+    spectra
+        .chunks(model.together())
+        .flat_map(|s| measure_together(model, wanted, s, w))
+        .map(|m| m.0)
+        .collect()
 }
 
 /// Measures spectra on all threads, in order.
 pub fn measure_all(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Measurement> {
     let spare = Spare::<Workspace>::default();
-    spectra.par_chunks(model.together()).map(|some| measure(model, wanted, some, &mut spare.lend())).collect::<Vec<_>>().into_iter().flatten().collect()
+    spectra
+        .par_chunks(model.together())
+        .map(|some| measure(model, wanted, some, &mut spare.lend()))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// Measures one spectrum, with its posterior `[class][lag]`.
-pub fn measure_with_posterior(model: &Model, wanted: &Wanted, s: &Spectrum, w: &mut Workspace) -> (Measurement, Option<Vec<Vec<f64>>>) {
-    measure_together(model, wanted, &[s], w).pop().expect("one in, one out")
+pub fn measure_with_posterior(
+    model: &Model,
+    wanted: &Wanted,
+    s: &Spectrum,
+    w: &mut Workspace,
+) -> (Measurement, Option<Vec<Vec<f64>>>) {
+    measure_together(model, wanted, &[s], w)
+        .pop()
+        .expect("one in, one out")
 }
 
-fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &mut Workspace) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
+fn measure_together(
+    model: &Model,
+    wanted: &Wanted,
+    spectra: &[&Spectrum],
+    w: &mut Workspace,
+) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
     if w.encoded.len() < spectra.len() {
         w.encoded.resize_with(spectra.len(), Encoded::default);
     }
@@ -167,41 +264,69 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
             (before(s, ok.then_some(&*e)), ok)
         })
         .collect();
-    let inputs: Vec<Input> = w.encoded.iter().zip(&rows).filter(|(_, r)| r.1).map(|(e, _)| e.input()).collect();
+    let inputs: Vec<Input> = w
+        .encoded
+        .iter()
+        .zip(&rows)
+        .filter(|(_, r)| r.1)
+        .map(|(e, _)| e.input())
+        .collect();
     model.predict(&inputs, &mut w.prediction);
     let (classes, phase) = (model.classes(), &model.calibration.phase);
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)
         .zip(spectra.iter().zip(&w.encoded))
         .map(|((mut m, ok), (s, e))| {
-            let mut p = ok.then(|| logits.next()).flatten().map(|l| posterior(l, &classes, model.sharpness));
+            let mut p = ok
+                .then(|| logits.next())
+                .flatten()
+                .map(|l| posterior(l, &classes, model.sharpness));
             if let Some(p) = &mut p {
                 model.calibration.apply(p, &conditions(s, &m, e));
             }
-            let weights = p.as_ref().and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
+            let weights = p
+                .as_ref()
+                .and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
             if let (Some(p), Some(weights)) = (&mut p, weights) {
                 let before = decode(p, 1, phase).solutions.first().copied();
                 if !Prior::apply(&weights, p) {
                     m.zwarn |= zwarn::PRIOR_CONFLICT;
                 }
                 let after = decode(p, 1, phase).solutions.first().copied();
-                if before.zip(after).is_some_and(|(b, a)| a.class != b.class || ((1.0 + a.z) / (1.0 + b.z)).ln().abs() > super::decode::tolerance(b.class)) {
+                if before.zip(after).is_some_and(|(b, a)| {
+                    a.class != b.class
+                        || ((1.0 + a.z) / (1.0 + b.z)).ln().abs()
+                            > super::decode::tolerance(b.class)
+                }) {
                     m.zwarn |= zwarn::PRIOR_DECIDED;
                 }
             }
-            let answer = p.as_ref().map(|p| decode(p, SOLUTIONS, phase)).filter(|a| !a.solutions.is_empty());
+            let answer = p
+                .as_ref()
+                .map(|p| decode(p, SOLUTIONS, phase))
+                .filter(|a| !a.solutions.is_empty());
             after(&mut m, answer, wanted.accept);
             let p = m.answer.as_ref().and(p);
             if let Some(best) = m.best().copied() {
-                m.familiarity = model.familiar.judge(best.class, &model.familiar.fit(s, e, best.class, best.z));
+                m.familiarity = model
+                    .familiar
+                    .judge(best.class, &model.familiar.fit(s, e, best.class, best.z));
                 let flag = |set: bool, bit: i64| if set { bit } else { 0 };
-                m.zwarn |= flag(m.familiarity.unfamiliar(), zwarn::UNFAMILIAR) | flag(m.familiarity.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
+                m.zwarn |= flag(m.familiarity.unfamiliar(), zwarn::UNFAMILIAR)
+                    | flag(m.familiarity.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
             }
             if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
             }
-            let known = s.truth.as_ref().and_then(|t| Some((SpecType::parse(&t.spectype)?, t.z)));
-            m.judged = p.as_ref().zip(m.answer.as_ref()).zip(known).and_then(|((p, a), (class, z))| judge(p, a, class, z));
+            let known = s
+                .truth
+                .as_ref()
+                .and_then(|t| Some((SpecType::parse(&t.spectype)?, t.z)));
+            m.judged = p
+                .as_ref()
+                .zip(m.answer.as_ref())
+                .zip(known)
+                .and_then(|((p, a), (class, z))| judge(p, a, class, z));
             m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
             (m, p)
         })
@@ -210,18 +335,32 @@ fn measure_together(model: &Model, wanted: &Wanted, spectra: &[&Spectrum], w: &m
 
 /// What the calibration of probabilities depends on.
 pub(super) fn conditions(s: &Spectrum, m: &Measurement, e: &Encoded) -> Conditions {
-    Conditions { snr: f64::from(m.snr_median), good: e.good as f64, width: f64::from(e.native_width), estimated: s.ivar_estimated }
+    Conditions {
+        snr: f64::from(m.snr_median),
+        good: e.good as f64,
+        width: f64::from(e.native_width),
+        estimated: s.ivar_estimated,
+    }
 }
 
 /// What is known before the network.
 fn before(s: &Spectrum, encoded: Option<&Encoded>) -> Measurement {
     let good_pixels = s.good_pixels();
-    let mut out = Measurement { snr_median: s.median_snr(), good_pixels, ..Measurement::default() };
+    let mut out = Measurement {
+        snr_median: s.median_snr(),
+        good_pixels,
+        ..Measurement::default()
+    };
     if s.ivar_estimated {
         out.zwarn |= zwarn::IVAR_ESTIMATED;
     }
     let (lo, hi) = (FINE.wave(-0.5), FINE.wave(FINE.len as f64 - 0.5));
-    let outside = s.wave.iter().zip(&s.ivar).filter(|(w, v)| **v > 0.0 && (**w < lo || **w > hi)).count();
+    let outside = s
+        .wave
+        .iter()
+        .zip(&s.ivar)
+        .filter(|(w, v)| **v > 0.0 && (**w < lo || **w > hi))
+        .count();
     if outside * 10 > good_pixels {
         out.zwarn |= zwarn::OFF_GRID;
     }
@@ -265,10 +404,20 @@ mod tests {
     /// Every bit can be set.
     #[test]
     fn every_bit_is_set_by_something() {
-        let model = Model::new(NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1);
+        let model = Model::new(
+            NetworkRecipe {
+                depth: 1,
+                width: 16,
+                taps: 3,
+                patterns: [1, 1, 1],
+            },
+            1,
+        );
         let mut w = Workspace::default();
         let make = |start: f64, n: usize, ivar: f32| {
-            let wave = (0..n).map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32)).collect();
+            let wave = (0..n)
+                .map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32))
+                .collect();
             let flux = (0..n).map(|i| 1.0 + 0.1 * (i as f32 * 0.7).sin()).collect();
             Spectrum::new(wave, flux, vec![ivar; n], &[]).unwrap()
         };
@@ -280,25 +429,87 @@ mod tests {
         let wanted = Wanted::default();
         let together = measure(&model, &wanted, &[&short, &dead, &s], &mut w);
         let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
-        assert!(together[1].answer.is_none() && together[2] == measure(&model, &wanted, &[&s], &mut w)[0]);
-        let edge = Solution { class: SpecType::Galaxy, z: redshift_of(LAGS as f64 - 1.0), z_err: 0.1, probability: 1.0 };
-        assert!(at_limit(&edge) && at_limit(&Solution { class: SpecType::Qso, z: 0.0, ..edge }));
-        assert!(!at_limit(&Solution { z: 1.0, ..edge }) && !at_limit(&Solution { class: SpecType::Star, z: 0.0, ..edge }));
+        assert!(
+            together[1].answer.is_none()
+                && together[2] == measure(&model, &wanted, &[&s], &mut w)[0]
+        );
+        let edge = Solution {
+            class: SpecType::Galaxy,
+            z: redshift_of(LAGS as f64 - 1.0),
+            z_err: 0.1,
+            probability: 1.0,
+        };
+        assert!(
+            at_limit(&edge)
+                && at_limit(&Solution {
+                    class: SpecType::Qso,
+                    z: 0.0,
+                    ..edge
+                })
+        );
+        assert!(
+            !at_limit(&Solution { z: 1.0, ..edge })
+                && !at_limit(&Solution {
+                    class: SpecType::Star,
+                    z: 0.0,
+                    ..edge
+                })
+        );
         all |= zwarn::Z_FITLIMIT;
         // A range that excludes the best solution.
         let z = together[2].best().unwrap().z;
-        let elsewhere = if z < 2.0 { Prior::Range(3.0, 4.0) } else { Prior::Range(0.5, 1.0) };
-        let decided = &measure(&model, &Wanted { prior: Some(elsewhere), ..wanted }, &[&s], &mut w)[0];
-        assert!(decided.best().unwrap().class == SpecType::Star || (decided.best().unwrap().z - z).abs() > 0.1);
+        let elsewhere = if z < 2.0 {
+            Prior::Range(3.0, 4.0)
+        } else {
+            Prior::Range(0.5, 1.0)
+        };
+        let decided = &measure(
+            &model,
+            &Wanted {
+                prior: Some(elsewhere),
+                ..wanted
+            },
+            &[&s],
+            &mut w,
+        )[0];
+        assert!(
+            decided.best().unwrap().class == SpecType::Star
+                || (decided.best().unwrap().z - z).abs() > 0.1
+        );
         all |= decided.zwarn;
         // The same where the spectrum is sure of itself: the prior is not believed.
-        let patterns = (0..model.net.patterns.len()).map(|i| (0.37 * i as f32).sin()).collect();
-        let sure = Model { sharpness: 1e6, net: ShiftNet::from_weights(model.recipe.config(), model.net.trunk.clone(), patterns), ..model.clone() };
-        let unmoved = |prior| measure(&sure, &Wanted { prior, ..Wanted::default() }, &[&s], &mut Workspace::default()).remove(0);
+        let patterns = (0..model.net.patterns.len())
+            .map(|i| (0.37 * i as f32).sin())
+            .collect();
+        let sure = Model {
+            sharpness: 1e6,
+            net: ShiftNet::from_weights(model.recipe.config(), model.net.trunk.clone(), patterns),
+            ..model.clone()
+        };
+        let unmoved = |prior| {
+            measure(
+                &sure,
+                &Wanted {
+                    prior,
+                    ..Wanted::default()
+                },
+                &[&s],
+                &mut Workspace::default(),
+            )
+            .remove(0)
+        };
         let free = unmoved(None);
         let z = free.best().unwrap().z;
-        let kept = unmoved(Some(if z < 2.0 { Prior::Range(3.0, 4.0) } else { Prior::Range(0.5, 1.0) }));
-        assert!(free.best().unwrap().class != SpecType::Star && kept.answer == free.answer, "{:?}", free.best());
+        let kept = unmoved(Some(if z < 2.0 {
+            Prior::Range(3.0, 4.0)
+        } else {
+            Prior::Range(0.5, 1.0)
+        }));
+        assert!(
+            free.best().unwrap().class != SpecType::Star && kept.answer == free.answer,
+            "{:?}",
+            free.best()
+        );
         all |= kept.zwarn;
         // What fits everything that is flat knows no zigzag.
         let mut flat = model.clone();
@@ -311,11 +522,24 @@ mod tests {
             z: 0.0,
             noise_ratio: 1.0 + 0.01 * f64::from(i % 11),
         };
-        flat.familiar.learn(&(0..9000).map(|i| (SpecType::ALL[i as usize % 3], fit(i))).collect::<Vec<_>>());
+        flat.familiar.learn(
+            &(0..9000)
+                .map(|i| (SpecType::ALL[i as usize % 3], fit(i)))
+                .collect::<Vec<_>>(),
+        );
         let mut zigzag = make(4000.0, 3000, 100.0);
-        zigzag.flux.iter_mut().enumerate().for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
+        zigzag
+            .flux
+            .iter_mut()
+            .enumerate()
+            .for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
         let strange = &measure(&flat, &Wanted::default(), &[&zigzag], &mut w)[0];
-        assert!(strange.familiarity.fit.unwrap() < 0.005 && strange.familiarity.noise_ratio.unwrap() > 5.0, "{:?}", strange.familiarity);
+        assert!(
+            strange.familiarity.fit.unwrap() < 0.005
+                && strange.familiarity.noise_ratio.unwrap() > 5.0,
+            "{:?}",
+            strange.familiarity
+        );
         all |= strange.zwarn;
         // UNREADABLE is set by the pipeline for rows without a spectrum.
         for (bit, name, _) in zwarn::ALL.iter().filter(|b| b.0 != zwarn::UNREADABLE) {

@@ -53,10 +53,16 @@ impl NetworkRecipe {
     pub fn problem(&self) -> Option<&'static str> {
         let n: usize = self.patterns.iter().map(|p| (*p).min(1000)).sum();
         match () {
-            () if self.width == 0 || !self.width.is_multiple_of(16) || self.width > 256 => Some("width: expected a multiple of 16 up to 256"),
-            () if self.taps.is_multiple_of(2) || self.taps > 7 => Some("taps: expected 1, 3, 5 or 7"),
+            () if self.width == 0 || !self.width.is_multiple_of(16) || self.width > 256 => {
+                Some("width: expected a multiple of 16 up to 256")
+            }
+            () if self.taps.is_multiple_of(2) || self.taps > 7 => {
+                Some("taps: expected 1, 3, 5 or 7")
+            }
             () if self.depth > 64 => Some("depth: expected at most 64"),
-            () if self.patterns.contains(&0) || n > 64 => Some("patterns: expected at least 1 for each class and at most 64 in all"),
+            () if self.patterns.contains(&0) || n > 64 => {
+                Some("patterns: expected at least 1 for each class and at most 64 in all")
+            }
             () => None,
         }
     }
@@ -94,7 +100,14 @@ pub fn redshift_of(lag: f64) -> f64 {
 
 /// For models that bring none: measured for the first shipped one with `slipher evaluate redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
 fn usual_dial() -> Dial {
-    Dial(vec![(0.9, 0.1539), (0.95, 0.3812), (0.98, 0.7497), (0.99, 0.9353), (0.995, 0.9948), (0.999, 0.9999)])
+    Dial(vec![
+        (0.9, 0.1539),
+        (0.95, 0.3812),
+        (0.98, 0.7497),
+        (0.99, 0.9353),
+        (0.995, 0.9948),
+        (0.999, 0.9999),
+    ])
 }
 
 /// A trained model.
@@ -153,27 +166,60 @@ impl Model {
     /// If they are no safetensors or not of this shape.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
         let c = Checkpoint::from_bytes(name, bytes)?.unpacked(name.to_owned())?;
-        let shape = |why: &str| ModelError::Shape { name: name.to_owned(), why: why.to_owned() };
-        let text = c.meta.get("network").ok_or_else(|| shape("no 'network' in the metadata"))?;
-        let recipe: NetworkRecipe = serde_json::from_str(text).map_err(|e| shape(&e.to_string()))?;
+        let shape = |why: &str| ModelError::Shape {
+            name: name.to_owned(),
+            why: why.to_owned(),
+        };
+        let text = c
+            .meta
+            .get("network")
+            .ok_or_else(|| shape("no 'network' in the metadata"))?;
+        let recipe: NetworkRecipe =
+            serde_json::from_str(text).map_err(|e| shape(&e.to_string()))?;
         if let Some(why) = recipe.problem() {
             return Err(shape(why));
         }
         let config = recipe.config();
         let trunk = c.tensor("trunk", config.trunk_weights())?;
         let mut patterns = vec![0.0; config.patterns * 16 * config.nfft];
-        unpack(&c.tensor("patterns", config.patterns * 16 * SUPPORT)?, &mut patterns);
+        unpack(
+            &c.tensor("patterns", config.patterns * 16 * SUPPORT)?,
+            &mut patterns,
+        );
         if trunk.iter().chain(&patterns).any(|w| !w.is_finite()) {
             return Err(shape("weights that are not finite"));
         }
-        let sharpness = c.meta.get("sharpness").and_then(|s| s.parse().ok()).unwrap_or(1.0);
-        let dial = c.meta.get("dial").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_else(usual_dial);
-        let calibration = c.meta.get("calibration").and_then(|d| serde_json::from_str(d).ok()).unwrap_or_default();
+        let sharpness = c
+            .meta
+            .get("sharpness")
+            .and_then(|s| s.parse().ok())
+            .unwrap_or(1.0);
+        let dial = c
+            .meta
+            .get("dial")
+            .and_then(|d| serde_json::from_str(d).ok())
+            .unwrap_or_else(usual_dial);
+        let calibration = c
+            .meta
+            .get("calibration")
+            .and_then(|d| serde_json::from_str(d).ok())
+            .unwrap_or_default();
         let familiar = read_familiar(&c)?;
         let sha256 = crate::shipped::sha256(bytes);
         let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
         let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
-        Ok(Model { recipe, net: ShiftNet::from_weights(config, trunk, patterns), engine: None, sharpness, calibration, familiar, dial, id, sha256, card })
+        Ok(Model {
+            recipe,
+            net: ShiftNet::from_weights(config, trunk, patterns),
+            engine: None,
+            sharpness,
+            calibration,
+            familiar,
+            dial,
+            id,
+            sha256,
+            card,
+        })
     }
 
     /// Reads a model file.
@@ -182,7 +228,11 @@ impl Model {
     /// As [`Model::from_bytes`], or the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
         let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io { what: "read", path: path.to_owned(), source })?;
+        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
+            what: "read",
+            path: path.to_owned(),
+            source,
+        })?;
         Model::from_bytes(&name, &bytes)
     }
 
@@ -190,7 +240,8 @@ impl Model {
     pub fn to_checkpoint(&self) -> Result<Checkpoint, ModelError> {
         let mut c = Checkpoint::default();
         c.tensors.insert("trunk".into(), self.net.trunk.clone());
-        c.tensors.insert("patterns".into(), pack(&self.net.patterns));
+        c.tensors
+            .insert("patterns".into(), pack(&self.net.patterns));
         let mut note = |key: &str, text: Result<String, serde_json::Error>| match text {
             Ok(text) => drop(c.meta.insert(key.into(), text)),
             Err(_) => unreachable!("numbers and lists have a JSON form"),
@@ -200,9 +251,21 @@ impl Model {
         note("dial", serde_json::to_string(&self.dial));
         note("calibration", serde_json::to_string(&self.calibration));
         if self.familiar.basis.iter().any(|b| !b.is_empty()) {
-            note("basis", serde_json::to_string(&self.familiar.basis.each_ref().map(Vec::len)));
+            note(
+                "basis",
+                serde_json::to_string(&self.familiar.basis.each_ref().map(Vec::len)),
+            );
             note("known", serde_json::to_string(&self.familiar.known));
-            c.tensors.insert("basis".into(), self.familiar.basis.iter().flatten().flatten().copied().collect());
+            c.tensors.insert(
+                "basis".into(),
+                self.familiar
+                    .basis
+                    .iter()
+                    .flatten()
+                    .flatten()
+                    .copied()
+                    .collect(),
+            );
         }
         c.meta.insert("id".into(), self.id.clone());
         c.meta.insert("card".into(), self.card.clone());
@@ -219,12 +282,16 @@ impl Model {
 
     /// Spectra to predict at a time.
     pub fn together(&self) -> usize {
-        self.engine.as_ref().map_or(slipher_nn::correlation::TOGETHER, |e| e.together())
+        self.engine
+            .as_ref()
+            .map_or(slipher_nn::correlation::TOGETHER, |e| e.together())
     }
 
     /// Class of each pattern, in the order of the logits.
     pub fn classes(&self) -> Vec<SpecType> {
-        (0..self.net.config.patterns).map(|p| self.recipe.class(p)).collect()
+        (0..self.net.config.patterns)
+            .map(|p| self.recipe.class(p))
+            .collect()
     }
 }
 
@@ -233,23 +300,38 @@ pub const SUPPORT: usize = POSITIONS + LAGS;
 
 /// Basis and distributions of [`Familiar`]; empty in models that have none.
 fn read_familiar(c: &Checkpoint) -> Result<Familiar, ModelError> {
-    let Some(counts) = c.meta.get("basis").and_then(|t| serde_json::from_str::<[usize; 3]>(t).ok()).filter(|n| n.iter().all(|n| *n <= 64)) else {
+    let Some(counts) = c
+        .meta
+        .get("basis")
+        .and_then(|t| serde_json::from_str::<[usize; 3]>(t).ok())
+        .filter(|n| n.iter().all(|n| *n <= 64))
+    else {
         return Ok(Familiar::default());
     };
     let all = c.tensor("basis", counts.iter().sum::<usize>() * SUPPORT)?;
     let mut vectors = all.chunks_exact(SUPPORT).map(<[f32]>::to_vec);
     let basis = counts.map(|n| vectors.by_ref().take(n).collect());
-    let known = c.meta.get("known").and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+    let known = c
+        .meta
+        .get("known")
+        .and_then(|t| serde_json::from_str(t).ok())
+        .unwrap_or_default();
     Ok(Familiar { basis, known })
 }
 
 /// Keeps the reachable part of each pattern, stored from the lowest rest position.
 fn pack(patterns: &[f32]) -> Vec<f32> {
-    patterns.chunks_exact(NFFT).flat_map(|row| (0..SUPPORT).map(|i| row[slot(i)])).collect()
+    patterns
+        .chunks_exact(NFFT)
+        .flat_map(|row| (0..SUPPORT).map(|i| row[slot(i)]))
+        .collect()
 }
 
 fn unpack(packed: &[f32], patterns: &mut [f32]) {
-    for (row, from) in patterns.chunks_exact_mut(NFFT).zip(packed.chunks_exact(SUPPORT)) {
+    for (row, from) in patterns
+        .chunks_exact_mut(NFFT)
+        .zip(packed.chunks_exact(SUPPORT))
+    {
         for (i, v) in from.iter().enumerate() {
             row[slot(i)] = *v;
         }
@@ -277,18 +359,33 @@ mod tests {
 
     #[test]
     fn a_model_survives_the_disk() {
-        let recipe = NetworkRecipe { depth: 2, width: 16, taps: 5, patterns: [1, 1, 1] };
+        let recipe = NetworkRecipe {
+            depth: 2,
+            width: 16,
+            taps: 5,
+            patterns: [1, 1, 1],
+        };
         let mut m = Model::new(recipe, 1);
         m.dial = Dial(vec![(0.9, 0.3)]);
         m.calibration.phase.0 = [0.1, 0.2, 0.3];
-        m.familiar.basis = [vec![vec![0.5; SUPPORT]; 2], vec![], vec![vec![2.0; SUPPORT]]];
+        m.familiar.basis = [
+            vec![vec![0.5; SUPPORT]; 2],
+            vec![],
+            vec![vec![2.0; SUPPORT]],
+        ];
         for i in 0..SUPPORT {
             m.net.patterns[slot(i)] = i as f32;
         }
         let bytes = m.to_checkpoint().unwrap().to_bytes().unwrap();
         let back = Model::from_bytes("x", &bytes).unwrap();
-        assert_eq!((back.net.trunk, back.net.patterns, back.dial), (m.net.trunk, m.net.patterns, m.dial));
-        assert_eq!((back.calibration, back.familiar), (m.calibration, m.familiar));
+        assert_eq!(
+            (back.net.trunk, back.net.patterns, back.dial),
+            (m.net.trunk, m.net.patterns, m.dial)
+        );
+        assert_eq!(
+            (back.calibration, back.familiar),
+            (m.calibration, m.familiar)
+        );
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());
     }

@@ -58,9 +58,15 @@ pub enum PartsError {
     #[error(transparent)]
     Hats(#[from] HatsError),
     #[error("{}: {source}", path.display())]
-    Io { path: PathBuf, source: std::io::Error },
+    Io {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("{}: {source}", path.display())]
-    Contract { path: PathBuf, source: ContractError },
+    Contract {
+        path: PathBuf,
+        source: ContractError,
+    },
     #[error("{}: made with another model, other settings or other input ({what} differs); give another folder or remove this one", path.display())]
     Other { path: PathBuf, what: &'static str },
     #[error("{}: no manifest that this version wrote: {why}", path.display())]
@@ -68,7 +74,11 @@ pub enum PartsError {
     #[error("{}: Slipher failed on this part (a damaged file can do that); its rows are not written", .0.display())]
     Failed(PathBuf),
     #[error("{}: {read} of {there} rows could be read: a damaged file; write it anew", path.display())]
-    Rows { path: PathBuf, read: u64, there: u64 },
+    Rows {
+        path: PathBuf,
+        read: u64,
+        there: u64,
+    },
 }
 
 impl Manifest {
@@ -76,24 +86,53 @@ impl Manifest {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn of_hats(folder: &Path, model: &Model, settings: BTreeMap<String, String>) -> Result<Manifest, PartsError> {
+    pub fn of_hats(
+        folder: &Path,
+        model: &Model,
+        settings: BTreeMap<String, String>,
+    ) -> Result<Manifest, PartsError> {
         let c = Catalogue::open(folder)?;
-        let parts = c.partitions.into_iter().map(|p| Part::new(p.pixel.path(), p.files)).collect();
-        Ok(Manifest { hats: Some(c.properties), ..Manifest::new(model, settings, parts) })
+        let parts = c
+            .partitions
+            .into_iter()
+            .map(|p| Part::new(p.pixel.path(), p.files))
+            .collect();
+        Ok(Manifest {
+            hats: Some(c.properties),
+            ..Manifest::new(model, settings, parts)
+        })
     }
 
     /// Cuts a list of files: each Parquet file a part, of others some thousand together.
-    pub fn of_files(files: &[PathBuf], model: &Model, settings: BTreeMap<String, String>) -> Manifest {
-        let tables = files.iter().filter(|f| is_parquet(f)).map(|f| vec![f.clone()]);
+    pub fn of_files(
+        files: &[PathBuf],
+        model: &Model,
+        settings: BTreeMap<String, String>,
+    ) -> Manifest {
+        let tables = files
+            .iter()
+            .filter(|f| is_parquet(f))
+            .map(|f| vec![f.clone()]);
         let others: Vec<PathBuf> = files.iter().filter(|f| !is_parquet(f)).cloned().collect();
-        let groups = tables.chain(others.chunks(FILES).map(<[PathBuf]>::to_vec)).enumerate();
-        let parts = groups.map(|(i, inputs)| Part::new(PathBuf::from(format!("part-{i:06}.parquet")), inputs)).collect();
+        let groups = tables
+            .chain(others.chunks(FILES).map(<[PathBuf]>::to_vec))
+            .enumerate();
+        let parts = groups
+            .map(|(i, inputs)| Part::new(PathBuf::from(format!("part-{i:06}.parquet")), inputs))
+            .collect();
         Manifest::new(model, settings, parts)
     }
 
     fn new(model: &Model, settings: BTreeMap<String, String>, parts: Vec<Part>) -> Manifest {
         let slipher = env!("CARGO_PKG_VERSION").to_owned();
-        Manifest { slipher, model: model.id.clone(), model_sha256: model.sha256.clone(), settings, parts, hats: None }
+        Manifest {
+            slipher,
+            model: model.id.clone(),
+            model_sha256: model.sha256.clone(),
+            settings,
+            parts,
+            hats: None,
+        }
     }
 
     /// Puts the manifest into the folder, or finds it there: then the names of all inputs are compared, and size and time of a shard's own, so that
@@ -103,27 +142,50 @@ impl Manifest {
     /// The folder belongs to another catalogue; an input is missing.
     pub fn claim(&mut self, folder: &Path, shard: (usize, usize)) -> Result<(), PartsError> {
         let path = folder.join(MANIFEST);
-        std::fs::create_dir_all(folder).map_err(|source| PartsError::Io { path: folder.to_owned(), source })?;
+        std::fs::create_dir_all(folder).map_err(|source| PartsError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
         match std::fs::read(&path) {
             Ok(text) => {
-                let old: Manifest = serde_json::from_slice(&text).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
-                self.parts.iter_mut().skip(shard.0 - 1).step_by(shard.1).try_for_each(Part::weigh)?;
+                let old: Manifest =
+                    serde_json::from_slice(&text).map_err(|e| PartsError::Manifest {
+                        path: path.clone(),
+                        why: e.to_string(),
+                    })?;
+                self.parts
+                    .iter_mut()
+                    .skip(shard.0 - 1)
+                    .step_by(shard.1)
+                    .try_for_each(Part::weigh)?;
                 let own = |i: usize| i % shard.1 == shard.0 - 1;
                 let same = |(i, (a, b)): (usize, (&Part, &Part))| {
-                    a.target == b.target && a.inputs == b.inputs && (!own(i) || (a.bytes, a.modified) == (b.bytes, b.modified))
+                    a.target == b.target
+                        && a.inputs == b.inputs
+                        && (!own(i) || (a.bytes, a.modified) == (b.bytes, b.modified))
                 };
-                let inputs = old.parts.len() == self.parts.len() && old.parts.iter().zip(&self.parts).enumerate().all(same);
+                let inputs = old.parts.len() == self.parts.len()
+                    && old.parts.iter().zip(&self.parts).enumerate().all(same);
                 let what = [
                     (old.slipher != self.slipher, "the version of slipher"),
-                    (old.model_sha256 != self.model_sha256 || old.model != self.model, "the model"),
+                    (
+                        old.model_sha256 != self.model_sha256 || old.model != self.model,
+                        "the model",
+                    ),
                     (old.settings != self.settings, "a setting"),
                     (!inputs || old.hats != self.hats, "the input"),
                 ];
-                what.into_iter().find(|w| w.0).map_or(Ok(()), |w| Err(PartsError::Other { path, what: w.1 }))
+                what.into_iter()
+                    .find(|w| w.0)
+                    .map_or(Ok(()), |w| Err(PartsError::Other { path, what: w.1 }))
             }
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
                 self.parts.iter_mut().try_for_each(Part::weigh)?;
-                let text = serde_json::to_string_pretty(self).map_err(|e| PartsError::Manifest { path: path.clone(), why: e.to_string() })?;
+                let text =
+                    serde_json::to_string_pretty(self).map_err(|e| PartsError::Manifest {
+                        path: path.clone(),
+                        why: e.to_string(),
+                    })?;
                 write_whole(&path, text).map_err(|source| PartsError::Io { path, source })
             }
             Err(source) => Err(PartsError::Io { path, source }),
@@ -149,8 +211,14 @@ impl Manifest {
             remove_leftovers(&folder.join(&p.target));
         }
         if let (Some(properties), Some(first)) = (&self.hats, self.parts.first()) {
-            let name = folder.file_name().map_or_else(|| "redshifts".into(), |n| n.to_string_lossy().into_owned());
-            let pixels: Vec<Pixel> = self.parts.iter().filter_map(|p| Pixel::of_path(&p.target)).collect();
+            let name = folder
+                .file_name()
+                .map_or_else(|| "redshifts".into(), |n| n.to_string_lossy().into_owned());
+            let pixels: Vec<Pixel> = self
+                .parts
+                .iter()
+                .filter_map(|p| Pixel::of_path(&p.target))
+                .collect();
             let schema = hats::schema_of(&folder.join(&first.target))?;
             hats::finish(folder, &name, properties, &pixels, rows, &schema)?;
         }
@@ -160,8 +228,17 @@ impl Manifest {
 
 /// Removes what killed processes left beside a part.
 fn remove_leftovers(part: &Path) {
-    let name = format!(".{}.", part.file_name().unwrap_or_default().to_string_lossy());
-    for e in part.parent().and_then(|d| d.read_dir().ok()).into_iter().flatten().flatten() {
+    let name = format!(
+        ".{}.",
+        part.file_name().unwrap_or_default().to_string_lossy()
+    );
+    for e in part
+        .parent()
+        .and_then(|d| d.read_dir().ok())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
         let n = e.file_name().to_string_lossy().into_owned();
         if n.starts_with(&name) && n.ends_with(".tmp") {
             // Whatever stays is hidden and harms nobody.
@@ -171,20 +248,33 @@ fn remove_leftovers(part: &Path) {
 }
 
 fn is_parquet(file: &Path) -> bool {
-    file.extension().is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
+    file.extension()
+        .is_some_and(|e| e.eq_ignore_ascii_case("parquet"))
 }
 
 impl Part {
     fn new(target: PathBuf, inputs: Vec<PathBuf>) -> Part {
-        Part { target, inputs, bytes: 0, modified: 0 }
+        Part {
+            target,
+            inputs,
+            bytes: 0,
+            modified: 0,
+        }
     }
 
     /// Finds size and time of the inputs.
     fn weigh(&mut self) -> Result<(), PartsError> {
         (self.bytes, self.modified) = (0, 0);
         for p in &self.inputs {
-            let m = std::fs::metadata(p).map_err(|source| PartsError::Io { path: p.clone(), source })?;
-            let time = m.modified().ok().and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok()).unwrap_or_default();
+            let m = std::fs::metadata(p).map_err(|source| PartsError::Io {
+                path: p.clone(),
+                source,
+            })?;
+            let time = m
+                .modified()
+                .ok()
+                .and_then(|t| t.duration_since(std::time::UNIX_EPOCH).ok())
+                .unwrap_or_default();
             self.bytes += m.len();
             self.modified = self.modified.wrapping_add(time.as_nanos() as u64);
         }
@@ -208,7 +298,14 @@ pub struct Made {
 ///
 /// # Errors
 /// A Parquet file that cannot be read or holds no spectra; a disk that is full. The part is then not there.
-pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options: &ReadOptions, keys: &[(&str, String)]) -> Result<Made, PartsError> {
+pub fn make(
+    part: &Part,
+    folder: &Path,
+    model: &Model,
+    wanted: &Wanted,
+    options: &ReadOptions,
+    keys: &[(&str, String)],
+) -> Result<Made, PartsError> {
     let target = folder.join(&part.target);
     let tables = part.inputs.iter().any(|f| is_parquet(f));
     let (to_write, measured) = sync_channel::<RecordBatch>(2);
@@ -225,17 +322,29 @@ pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options:
             measure_files(part, &to_write, model, wanted, options)
         };
         drop(to_write);
-        let written = writer.join().map_err(|_| PartsError::Failed(part.target.clone()))?;
+        let written = writer
+            .join()
+            .map_err(|_| PartsError::Failed(part.target.clone()))?;
         // The first cause is the reason; without one the part gets its name.
         sent?;
         let (writer, made) = written?;
         if tables {
-            let there = part.inputs.iter().map(|f| hats::rows_of(f)).sum::<Result<u64, _>>()?;
+            let there = part
+                .inputs
+                .iter()
+                .map(|f| hats::rows_of(f))
+                .sum::<Result<u64, _>>()?;
             if there != made.rows {
-                return Err(PartsError::Rows { path: part.inputs[0].clone(), read: made.rows, there });
+                return Err(PartsError::Rows {
+                    path: part.inputs[0].clone(),
+                    read: made.rows,
+                    there,
+                });
             }
         }
-        writer.ok_or_else(|| PartsError::Failed(part.target.clone()))?.finish()?;
+        writer
+            .ok_or_else(|| PartsError::Failed(part.target.clone()))?
+            .finish()?;
         Ok(made)
     })
 }
@@ -243,7 +352,9 @@ pub fn make(part: &Part, folder: &Path, model: &Model, wanted: &Wanted, options:
 fn send_batches(files: &[PathBuf], to: &SyncSender<Result<RecordBatch, PartsError>>) {
     for f in files {
         let read = || match batches(f, ROWS) {
-            Ok(all) => all.map(|b| to.send(b.map_err(PartsError::from))).all(|sent| sent.is_ok()),
+            Ok(all) => all
+                .map(|b| to.send(b.map_err(PartsError::from)))
+                .all(|sent| sent.is_ok()),
             Err(e) => to.send(Err(e.into())).is_ok(),
         };
         // The reader of Parquet panics on some damaged files.
@@ -263,7 +374,11 @@ fn measure(
     options: &ReadOptions,
 ) -> Result<(), PartsError> {
     for batch in read {
-        let found = predict(model, wanted, options, &batch?).map_err(|source| PartsError::Contract { path: part.inputs[0].clone(), source })?;
+        let found =
+            predict(model, wanted, options, &batch?).map_err(|source| PartsError::Contract {
+                path: part.inputs[0].clone(),
+                source,
+            })?;
         if to.send(found).is_err() {
             break;
         }
@@ -271,14 +386,28 @@ fn measure(
     Ok(())
 }
 
-fn measure_files(part: &Part, to: &SyncSender<RecordBatch>, model: &Model, wanted: &Wanted, options: &ReadOptions) -> Result<(), PartsError> {
+fn measure_files(
+    part: &Part,
+    to: &SyncSender<RecordBatch>,
+    model: &Model,
+    wanted: &Wanted,
+    options: &ReadOptions,
+) -> Result<(), PartsError> {
     pipeline::run(model, wanted, &part.inputs, options, |_, rows| {
-        let batch = record(&columns(&rows, model, wanted.pz)).map_err(|e| PartsError::Contract { path: part.target.clone(), source: e.into() })?;
+        let batch =
+            record(&columns(&rows, model, wanted.pz)).map_err(|e| PartsError::Contract {
+                path: part.target.clone(),
+                source: e.into(),
+            })?;
         Ok(to.send(batch).is_ok())
     })
 }
 
-fn write(from: &std::sync::mpsc::Receiver<RecordBatch>, target: &Path, keys: &[(&str, String)]) -> Result<(Option<PartWriter>, Made), PartsError> {
+fn write(
+    from: &std::sync::mpsc::Receiver<RecordBatch>,
+    target: &Path,
+    keys: &[(&str, String)],
+) -> Result<(Option<PartWriter>, Made), PartsError> {
     let (mut writer, mut made): (Option<PartWriter>, Made) = (None, Made::default());
     for batch in from {
         made.rows += batch.num_rows() as u64;
@@ -293,8 +422,15 @@ fn write(from: &std::sync::mpsc::Receiver<RecordBatch>, target: &Path, keys: &[(
 }
 
 fn without_redshift(batch: &RecordBatch) -> u64 {
-    let bits = batch.column_by_name("zwarn").and_then(|c| c.as_primitive_opt::<Int64Type>());
-    bits.map_or(0, |b| b.values().iter().filter(|v| **v & zwarn::NODATA != 0).count() as u64)
+    let bits = batch
+        .column_by_name("zwarn")
+        .and_then(|c| c.as_primitive_opt::<Int64Type>());
+    bits.map_or(0, |b| {
+        b.values()
+            .iter()
+            .filter(|v| **v & zwarn::NODATA != 0)
+            .count() as u64
+    })
 }
 
 #[cfg(test)]
@@ -305,7 +441,12 @@ mod tests {
     use crate::redshift::table::example_columns;
 
     fn sky(path: &Path, rows: u64) {
-        let recipe = SimulationRecipe { instruments: vec![("vimos".into(), 1.0)], templates: vec![], blank_sky: 0.0, peculiar: 0.0 };
+        let recipe = SimulationRecipe {
+            instruments: vec![("vimos".into(), 1.0)],
+            templates: vec![],
+            blank_sky: 0.0,
+            peculiar: 0.0,
+        };
         let simulator = Simulator::new(&recipe, 1).unwrap();
         let rows: Vec<Example> = (0..rows).map(|r| simulator.draw(Split::Test, r)).collect();
         let batch = record(&example_columns(&rows, &simulator.names)).unwrap();
@@ -315,14 +456,25 @@ mod tests {
     }
 
     fn model() -> Model {
-        Model::new(NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] }, 1)
+        Model::new(
+            NetworkRecipe {
+                depth: 1,
+                width: 16,
+                taps: 3,
+                patterns: [1, 1, 1],
+            },
+            1,
+        )
     }
 
     /// A part of a damaged file is whole or not there, also where the reader of Parquet panics.
     #[test]
     fn damaged_files_lose_no_rows() {
         let folder = tempfile::tempdir().unwrap();
-        let (good, bad) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
+        let (good, bad) = (
+            folder.path().join("a.parquet"),
+            folder.path().join("b.parquet"),
+        );
         sky(&good, 2);
         let bytes = std::fs::read(&good).unwrap();
         let (model, wanted) = (model(), Wanted::default());
@@ -332,11 +484,25 @@ mod tests {
             let at = k * (bytes.len() - 8) / 120;
             damaged[at] ^= 0x55;
             std::fs::write(&bad, damaged).unwrap();
-            let part = Part::new(PathBuf::from(format!("part-{k}.parquet")), vec![good.clone(), bad.clone()]);
-            let made = make(&part, folder.path(), &model, &wanted, &ReadOptions::default(), &[]);
+            let part = Part::new(
+                PathBuf::from(format!("part-{k}.parquet")),
+                vec![good.clone(), bad.clone()],
+            );
+            let made = make(
+                &part,
+                folder.path(),
+                &model,
+                &wanted,
+                &ReadOptions::default(),
+                &[],
+            );
             let target = folder.path().join(&part.target);
             match made {
-                Ok(m) => assert_eq!((m.rows, hats::rows_of(&target).unwrap()), (4, 4), "byte {at}"),
+                Ok(m) => assert_eq!(
+                    (m.rows, hats::rows_of(&target).unwrap()),
+                    (4, 4),
+                    "byte {at}"
+                ),
                 Err(_) => {
                     refused += 1;
                     assert!(!target.exists(), "byte {at}");
@@ -344,25 +510,52 @@ mod tests {
             }
         }
         assert!(refused > 20, "{refused}");
-        let left = folder.path().read_dir().unwrap().flatten().filter(|e| e.file_name().to_string_lossy().ends_with(".tmp")).count();
+        let left = folder
+            .path()
+            .read_dir()
+            .unwrap()
+            .flatten()
+            .filter(|e| e.file_name().to_string_lossy().ends_with(".tmp"))
+            .count();
         assert_eq!(left, 0);
     }
 
     #[test]
     fn other_input_under_the_same_names_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let (a, b) = (folder.path().join("a.parquet"), folder.path().join("b.parquet"));
-        [&a, &b].into_iter().for_each(|p| std::fs::write(p, "same size").unwrap());
+        let (a, b) = (
+            folder.path().join("a.parquet"),
+            folder.path().join("b.parquet"),
+        );
+        [&a, &b]
+            .into_iter()
+            .for_each(|p| std::fs::write(p, "same size").unwrap());
         let z = folder.path().join("z");
         let (m, settings) = (model(), BTreeMap::new());
-        let claim = |shard| Manifest::of_files(&[a.clone(), b.clone()], &m, settings.clone()).claim(&z, shard);
+        let claim = |shard| {
+            Manifest::of_files(&[a.clone(), b.clone()], &m, settings.clone()).claim(&z, shard)
+        };
         claim((1, 1)).unwrap();
         claim((2, 2)).unwrap();
         let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
-        std::fs::File::options().write(true).open(&b).unwrap().set_modified(later).unwrap();
+        std::fs::File::options()
+            .write(true)
+            .open(&b)
+            .unwrap()
+            .set_modified(later)
+            .unwrap();
         // Each shard looks at its own.
         claim((1, 2)).unwrap();
-        assert!(claim((2, 2)).unwrap_err().to_string().contains("the input differs"));
-        assert!(Manifest::of_files(std::slice::from_ref(&a), &m, settings.clone()).claim(&z, (1, 2)).is_err());
+        assert!(
+            claim((2, 2))
+                .unwrap_err()
+                .to_string()
+                .contains("the input differs")
+        );
+        assert!(
+            Manifest::of_files(std::slice::from_ref(&a), &m, settings.clone())
+                .claim(&z, (1, 2))
+                .is_err()
+        );
     }
 }

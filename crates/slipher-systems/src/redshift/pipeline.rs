@@ -40,11 +40,16 @@ pub fn run<E>(
             let mut done = 0;
             let spare = Spare::<Workspace>::default();
             for batch in files.chunks(BATCH) {
-                let rows = batch.par_chunks(model.together()).map(|some| rows_of(model, wanted, some, options, &mut spare.lend()));
+                let rows = batch
+                    .par_chunks(model.together())
+                    .map(|some| rows_of(model, wanted, some, options, &mut spare.lend()));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.
-                if send.send((done, rows.into_iter().flatten().collect())).is_err() {
+                if send
+                    .send((done, rows.into_iter().flatten().collect()))
+                    .is_err()
+                {
                     return;
                 }
             }
@@ -59,12 +64,23 @@ pub fn run<E>(
 }
 
 /// Rows of a few files, measured together.
-fn rows_of(model: &Model, wanted: &Wanted, files: &[PathBuf], options: &ReadOptions, w: &mut Workspace) -> Vec<Row> {
-    let found: Vec<Result<Spectrum, Box<Row>>> = files.iter().flat_map(|f| spectra_of(f, options)).collect();
+fn rows_of(
+    model: &Model,
+    wanted: &Wanted,
+    files: &[PathBuf],
+    options: &ReadOptions,
+    w: &mut Workspace,
+) -> Vec<Row> {
+    let found: Vec<Result<Spectrum, Box<Row>>> =
+        files.iter().flat_map(|f| spectra_of(f, options)).collect();
     let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
     // A bug must cost a few rows, not the night.
     let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        if good.len() < LARGE { measure(model, wanted, &good, w) } else { measure_all(model, wanted, &good) }
+        if good.len() < LARGE {
+            measure(model, wanted, &good, w)
+        } else {
+            measure_all(model, wanted, &good)
+        }
     }));
     let mut measured = measured.map(Vec::into_iter);
     if measured.is_err() {
@@ -81,12 +97,29 @@ fn rows_of(model: &Model, wanted: &Wanted, files: &[PathBuf], options: &ReadOpti
 /// The spectra of a file, or flagged rows for what cannot be read.
 fn spectra_of(path: &Path, options: &ReadOptions) -> Vec<Result<Spectrum, Box<Row>>> {
     let name = path.display().to_string();
-    let unreadable = |hdu, row, why: String| Err(Box::new(Row::unreadable(Origin { file: name.clone(), hdu, row }, why)));
+    let unreadable = |hdu, row, why: String| {
+        Err(Box::new(Row::unreadable(
+            Origin {
+                file: name.clone(),
+                hdu,
+                row,
+            },
+            why,
+        )))
+    };
     match std::panic::catch_unwind(|| read(path, options)) {
         Err(_) => vec![unreadable(0, 0, failed(&name))],
         Ok(Err(e)) => vec![unreadable(0, 0, e.to_string())],
         Ok(Ok(found)) => {
-            let one = |r: slipher_data::formats::Row| r.spectrum.or_else(|why| unreadable(r.hdu, r.row, format!("{name} HDU {} row {}: {why}", r.hdu, r.row)));
+            let one = |r: slipher_data::formats::Row| {
+                r.spectrum.or_else(|why| {
+                    unreadable(
+                        r.hdu,
+                        r.row,
+                        format!("{name} HDU {} row {}: {why}", r.hdu, r.row),
+                    )
+                })
+            };
             found.rows.into_iter().map(one).collect()
         }
     }
@@ -98,18 +131,30 @@ fn failed(file: &str) -> String {
 
 /// Measures spectra in memory, in order.
 pub fn rows_of_spectra(model: &Model, wanted: &Wanted, spectra: &[Spectrum]) -> Vec<Row> {
-    measure_all(model, wanted, &spectra.iter().collect::<Vec<_>>()).into_iter().zip(spectra).map(|(m, s)| Row::new(s, m)).collect()
+    measure_all(model, wanted, &spectra.iter().collect::<Vec<_>>())
+        .into_iter()
+        .zip(spectra)
+        .map(|(m, s)| Row::new(s, m))
+        .collect()
 }
 
 /// Reads one row again for the report's gallery.
 pub fn keep(model: &Model, wanted: &Wanted, row: &Row, options: &ReadOptions) -> Option<Kept> {
     let found = read(Path::new(&row.origin.file), options).ok()?;
-    let r = found.rows.into_iter().find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
+    let r = found
+        .rows
+        .into_iter()
+        .find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
     keep_spectrum(model, wanted, r.spectrum.ok()?)
 }
 
 /// A spectrum with its measurement and posterior.
 pub fn keep_spectrum(model: &Model, wanted: &Wanted, spectrum: Spectrum) -> Option<Kept> {
-    let (m, posterior) = measure_with_posterior(model, wanted, &spectrum, &mut Workspace::default());
-    Some(Kept { row: Row::new(&spectrum, m), spectrum, posterior: posterior? })
+    let (m, posterior) =
+        measure_with_posterior(model, wanted, &spectrum, &mut Workspace::default());
+    Some(Kept {
+        row: Row::new(&spectrum, m),
+        spectrum,
+        posterior: posterior?,
+    })
 }

@@ -58,21 +58,35 @@ impl Prior {
         if let Some((lo, hi)) = text.split_once("..")
             && let (Ok(lo), Ok(hi)) = (lo.parse::<f64>(), hi.parse::<f64>())
         {
-            return if lo < hi { Ok(Prior::Range(lo, hi)) } else { Err(PriorError::Unknown(text.to_owned())) };
+            return if lo < hi {
+                Ok(Prior::Range(lo, hi))
+            } else {
+                Err(PriorError::Unknown(text.to_owned()))
+            };
         }
         let path = Path::new(text);
         if !path.is_file() {
             return Err(PriorError::Unknown(text.to_owned()));
         }
-        let bad = |why: String| PriorError::File { file: text.to_owned(), why };
+        let bad = |why: String| PriorError::File {
+            file: text.to_owned(),
+            why,
+        };
         let bytes = slipher_data::fits::read_bytes(path).map_err(|e| bad(e.to_string()))?;
-        if bytes.starts_with(b"SIMPLE") { of_fits(bytes) } else { of_text(&String::from_utf8_lossy(&bytes)) }.map_err(bad)
+        if bytes.starts_with(b"SIMPLE") {
+            of_fits(bytes)
+        } else {
+            of_text(&String::from_utf8_lossy(&bytes))
+        }
+        .map_err(bad)
     }
 
     /// Weight of each lag for galaxies and quasars; none if nothing is known of this object.
     pub fn weights(&self, object_id: &str) -> Option<Vec<f64>> {
         let density: Box<dyn Fn(f64) -> f64> = match self {
-            Prior::Range(lo, hi) => Box::new(move |z| f64::from(u8::from((*lo..=*hi).contains(&z)))),
+            Prior::Range(lo, hi) => {
+                Box::new(move |z| f64::from(u8::from((*lo..=*hi).contains(&z))))
+            }
             Prior::Nz(points) => Box::new(move |z| interpolate(points, z)),
             Prior::Objects(all) => {
                 let (z0, sigma, shape) = *all.get(object_id.trim())?;
@@ -84,7 +98,10 @@ impl Prior {
                         Shape::Tophat => f64::from(u8::from(x.abs() <= 1.0)),
                     }
                 };
-                let all = (0..LAGS).map(|l| near(redshift_of(l as f64)) * (1.0 + redshift_of(l as f64))).sum::<f64>() / LAGS as f64;
+                let all = (0..LAGS)
+                    .map(|l| near(redshift_of(l as f64)) * (1.0 + redshift_of(l as f64)))
+                    .sum::<f64>()
+                    / LAGS as f64;
                 if all <= 0.0 {
                     return None;
                 }
@@ -92,7 +109,10 @@ impl Prior {
             }
         };
         // dN/dln(1+z) = (1+z) dN/dz, and no lag is narrower than the prior's own features.
-        let mut w: Vec<f64> = (0..LAGS).map(|l| redshift_of(l as f64)).map(|z| density(z) * (1.0 + z)).collect();
+        let mut w: Vec<f64> = (0..LAGS)
+            .map(|l| redshift_of(l as f64))
+            .map(|z| density(z) * (1.0 + z))
+            .collect();
         let mean = w.iter().sum::<f64>() / LAGS as f64;
         if !mean.is_finite() || mean <= 0.0 {
             return None;
@@ -105,13 +125,20 @@ impl Prior {
     /// probability it contradicts the spectrum, and the posterior stays as it is.
     pub fn apply(weights: &[f64], posterior: &mut [Vec<f64>]) -> bool {
         let star = SpecType::Star as usize;
-        let kept = |(c, p): (usize, &Vec<f64>)| p.iter().zip(weights).map(|(v, w)| if c == star { *v } else { v * w }).sum::<f64>();
+        let kept = |(c, p): (usize, &Vec<f64>)| {
+            p.iter()
+                .zip(weights)
+                .map(|(v, w)| if c == star { *v } else { v * w })
+                .sum::<f64>()
+        };
         let total: f64 = posterior.iter().enumerate().map(kept).sum();
         if total < CONFLICT {
             return false;
         }
         for (c, p) in posterior.iter_mut().enumerate() {
-            p.iter_mut().zip(weights).for_each(|(v, w)| *v *= if c == star { 1.0 } else { *w } / total);
+            p.iter_mut()
+                .zip(weights)
+                .for_each(|(v, w)| *v *= if c == star { 1.0 } else { *w } / total);
         }
         true
     }
@@ -134,7 +161,8 @@ fn object(z: f64, sigma: f64, shape: &str) -> Option<(f64, f64, Shape)> {
         _ => Shape::Gaussian,
     };
     // A lag is the finest step there is.
-    (z.is_finite() && z > -1.0 && sigma.is_finite() && sigma > 0.0).then(|| (z, sigma.max(LAG * (1.0 + z)), shape))
+    (z.is_finite() && z > -1.0 && sigma.is_finite() && sigma > 0.0)
+        .then(|| (z, sigma.max(LAG * (1.0 + z)), shape))
 }
 
 const IDS: [&str; 4] = ["object_id", "targetid", "id", "name"];
@@ -145,32 +173,69 @@ fn of_fits(bytes: Vec<u8>) -> Result<Prior, String> {
     let f = Fits::parse(bytes).map_err(|e| e.to_string())?;
     let hdu = f.named("PRIORS").unwrap_or(1);
     let t = f.table(hdu).map_err(|e| format!("HDU {hdu}: {e}"))?;
-    let name = |names: &[&str]| t.columns().iter().map(|c| c.name.clone()).find(|c| names.contains(&c.to_lowercase().as_str()));
-    let need = |names: &[&str]| name(names).ok_or(format!("HDU {hdu} has no column {}", names.join(" or ")));
+    let name = |names: &[&str]| {
+        t.columns()
+            .iter()
+            .map(|c| c.name.clone())
+            .find(|c| names.contains(&c.to_lowercase().as_str()))
+    };
+    let need = |names: &[&str]| {
+        name(names).ok_or(format!("HDU {hdu} has no column {}", names.join(" or ")))
+    };
     let (id, z, sigma) = (need(&IDS)?, need(&REDSHIFTS)?, need(&SIGMAS)?);
     let row = |r: usize| {
         let shape = t.text("FUNCTION", r).unwrap_or_default();
-        Some((t.identifier(&id, r)?, object(t.scalar(&z, r)?, t.scalar(&sigma, r)?, &shape)?))
+        Some((
+            t.identifier(&id, r)?,
+            object(t.scalar(&z, r)?, t.scalar(&sigma, r)?, &shape)?,
+        ))
     };
     Ok(Prior::Objects((0..t.rows()).filter_map(row).collect()))
 }
 
 fn of_text(text: &str) -> Result<Prior, String> {
     let split = |l: &str| -> Vec<String> {
-        l.split(|c: char| c == ',' || c.is_whitespace()).filter(|p| !p.is_empty()).map(|p| p.trim_matches('"').to_owned()).collect()
+        l.split(|c: char| c == ',' || c.is_whitespace())
+            .filter(|p| !p.is_empty())
+            .map(|p| p.trim_matches('"').to_owned())
+            .collect()
     };
-    let mut lines = text.lines().map(|l| l.trim().trim_start_matches('#').trim()).filter(|l| !l.is_empty()).peekable();
+    let mut lines = text
+        .lines()
+        .map(|l| l.trim().trim_start_matches('#').trim())
+        .filter(|l| !l.is_empty())
+        .peekable();
     let head = split(lines.peek().ok_or("is empty")?);
-    let numbers = |p: &[String]| p.iter().map(|v| v.parse::<f64>().ok()).collect::<Option<Vec<f64>>>();
-    let place = |names: &[&str]| head.iter().position(|h| names.contains(&h.to_lowercase().as_str()));
+    let numbers = |p: &[String]| {
+        p.iter()
+            .map(|v| v.parse::<f64>().ok())
+            .collect::<Option<Vec<f64>>>()
+    };
+    let place = |names: &[&str]| {
+        head.iter()
+            .position(|h| names.contains(&h.to_lowercase().as_str()))
+    };
     if let (Some(id), Some(z), Some(sigma)) = (place(&IDS), place(&REDSHIFTS), place(&SIGMAS)) {
         let shape = place(&["function"]);
         let mut all = HashMap::new();
         for (n, line) in lines.enumerate().skip(1) {
             let p = split(line);
-            let get = |i: usize| p.get(i).and_then(|v| v.parse::<f64>().ok()).unwrap_or(f64::NAN);
-            let o = object(get(z), get(sigma), shape.and_then(|s| p.get(s)).map_or("", String::as_str));
-            let o = o.ok_or_else(|| format!("line {}: expected a redshift and a positive sigma, found '{line}'", n + 1))?;
+            let get = |i: usize| {
+                p.get(i)
+                    .and_then(|v| v.parse::<f64>().ok())
+                    .unwrap_or(f64::NAN)
+            };
+            let o = object(
+                get(z),
+                get(sigma),
+                shape.and_then(|s| p.get(s)).map_or("", String::as_str),
+            );
+            let o = o.ok_or_else(|| {
+                format!(
+                    "line {}: expected a redshift and a positive sigma, found '{line}'",
+                    n + 1
+                )
+            })?;
             all.insert(p.get(id).cloned().unwrap_or_default(), o);
         }
         return Ok(Prior::Objects(all));
@@ -182,7 +247,11 @@ fn of_text(text: &str) -> Result<Prior, String> {
     for line in lines {
         match numbers(&split(line)).as_deref() {
             Some([z, n, ..]) if n.is_finite() && *n >= 0.0 => points.push((*z, *n)),
-            _ => return Err(format!("expected two numbers z and n ≥ 0 a line, found '{line}'")),
+            _ => {
+                return Err(format!(
+                    "expected two numbers z and n ≥ 0 a line, found '{line}'"
+                ));
+            }
         }
     }
     if points.len() < 2 || !points.is_sorted_by(|a, b| a.0 < b.0) {
@@ -218,7 +287,8 @@ mod tests {
             let s = decode(&p, 3, &crate::redshift::calibrate::Phase::default()).solutions[0];
             (s.z, s.probability)
         };
-        let objects = Prior::parse(&file("p.csv", "object_id,z,sigma\nA,1.6,0.1\nB,0.5,0.05\n")).unwrap();
+        let objects =
+            Prior::parse(&file("p.csv", "object_id,z,sigma\nA,1.6,0.1\nB,0.5,0.05\n")).unwrap();
         assert!((best(&objects, "A").0 - 1.62).abs() < 0.01 && best(&objects, "A").1 > 0.8);
         assert!((best(&objects, "B").0 - 0.49).abs() < 0.01 && best(&objects, "C").1 < 0.5);
         let range = Prior::parse("1..2").unwrap();
@@ -236,13 +306,29 @@ mod tests {
     #[test]
     fn refusals_say_what_was_expected() {
         for bad in ["2..1", "no-such-file", "x..y"] {
-            assert!(Prior::parse(bad).unwrap_err().to_string().contains("expected LOW..HIGH"));
+            assert!(
+                Prior::parse(bad)
+                    .unwrap_err()
+                    .to_string()
+                    .contains("expected LOW..HIGH")
+            );
         }
         let dir = tempfile::tempdir().unwrap();
-        for (text, word) in [("", "empty"), ("z n\n0.1 x\n", "two numbers"), ("0.5 1\n0.1 1\n", "ascending"), ("id z sigma\nA 0.1 -1\n", "positive sigma")] {
+        for (text, word) in [
+            ("", "empty"),
+            ("z n\n0.1 x\n", "two numbers"),
+            ("0.5 1\n0.1 1\n", "ascending"),
+            ("id z sigma\nA 0.1 -1\n", "positive sigma"),
+        ] {
             let path = dir.path().join("p");
             std::fs::write(&path, text).unwrap();
-            assert!(Prior::parse(&path.display().to_string()).unwrap_err().to_string().contains(word), "{text}");
+            assert!(
+                Prior::parse(&path.display().to_string())
+                    .unwrap_err()
+                    .to_string()
+                    .contains(word),
+                "{text}"
+            );
         }
     }
 }

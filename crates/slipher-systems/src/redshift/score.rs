@@ -57,7 +57,15 @@ impl std::fmt::Display for Tally {
             return write!(f, "none");
         }
         let (lo, hi) = wilson(self.right, self.n);
-        write!(f, "{:5.1} % ({}/{}, 95 %: {:.1}-{:.1})", self.percent(), self.right, self.n, 100.0 * lo, 100.0 * hi)
+        write!(
+            f,
+            "{:5.1} % ({}/{}, 95 %: {:.1}-{:.1})",
+            self.percent(),
+            self.right,
+            self.n,
+            100.0 * lo,
+            100.0 * hi
+        )
     }
 }
 

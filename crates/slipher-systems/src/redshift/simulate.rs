@@ -69,7 +69,10 @@ pub enum BadRecipe {
     #[error(transparent)]
     Instrument(#[from] BadInstrument),
     #[error("template folder {}: cannot be listed; name a folder of SEDs or leave 'templates' out of the recipe", folder.display())]
-    Templates { folder: PathBuf, source: std::io::Error },
+    Templates {
+        folder: PathBuf,
+        source: std::io::Error,
+    },
     #[error("recipe: {0}")]
     Field(String),
 }
@@ -90,14 +93,27 @@ impl Simulator {
     pub fn new(recipe: &SimulationRecipe, seed: u64) -> Result<Self, BadRecipe> {
         let mut library = Library::builtin();
         for folder in &recipe.templates {
-            library.add_folder(folder).map_err(|source| BadRecipe::Templates { folder: folder.clone(), source })?;
+            library
+                .add_folder(folder)
+                .map_err(|source| BadRecipe::Templates {
+                    folder: folder.clone(),
+                    source,
+                })?;
         }
-        if recipe.instruments.is_empty() || recipe.instruments.iter().map(|i| i.1).sum::<f64>() <= 0.0 {
-            return Err(BadRecipe::Field("instruments: expected [[\"sdss\", 1.0], …] with a positive weight".into()));
+        if recipe.instruments.is_empty()
+            || recipe.instruments.iter().map(|i| i.1).sum::<f64>() <= 0.0
+        {
+            return Err(BadRecipe::Field(
+                "instruments: expected [[\"sdss\", 1.0], …] with a positive weight".into(),
+            ));
         }
         let mut instruments = Vec::new();
         for (name, weight) in &recipe.instruments {
-            let i = if name == "any" { None } else { Some(Instrument::load(name)?) };
+            let i = if name == "any" {
+                None
+            } else {
+                Some(Instrument::load(name)?)
+            };
             instruments.push((i, *weight));
         }
         let (train, held_out) = (library.part(false), library.part(true));
@@ -115,12 +131,19 @@ impl Simulator {
 
     /// Templates of galaxies, quasars and stars that training and test draw from.
     pub fn library(&self, split: Split) -> &Library {
-        if split == Split::Train { &self.train } else { &self.held_out }
+        if split == Split::Train {
+            &self.train
+        } else {
+            &self.held_out
+        }
     }
 
     /// Instrument `index`; one at random where the recipe says `any`.
     pub fn instrument(&self, index: usize, rng: &mut Stream) -> Instrument {
-        self.instruments[index].0.clone().unwrap_or_else(|| Instrument::random(rng))
+        self.instruments[index]
+            .0
+            .clone()
+            .unwrap_or_else(|| Instrument::random(rng))
     }
 
     /// Seed of all streams.
@@ -147,15 +170,38 @@ impl Simulator {
                 &random
             }
         };
-        let snr = fixed.snr.unwrap_or_else(|| rng.log_uniform(instrument.snr[0], instrument.snr[1]));
+        let snr = fixed
+            .snr
+            .unwrap_or_else(|| rng.log_uniform(instrument.snr[0], instrument.snr[1]));
         if fixed.class.is_none() && rng.chance(self.blank_sky) {
             let spectrum = blank_sky(instrument, &mut rng);
-            return Example { spectrum, truth: None, snr: 0.0, instrument: index, subtype: "sky", peculiar: false };
+            return Example {
+                spectrum,
+                truth: None,
+                snr: 0.0,
+                instrument: index,
+                subtype: "sky",
+                peculiar: false,
+            };
         }
         let peculiar = rng.chance(self.peculiar);
         if peculiar && fixed.class.is_none() && rng.chance(0.07) {
-            let spectrum = observe(&power_law(rng.uniform(-2.5, 0.5)), 0.0, snr, instrument, &mut rng).spectrum;
-            return Example { spectrum, truth: None, snr, instrument: index, subtype: "blazar", peculiar };
+            let spectrum = observe(
+                &power_law(rng.uniform(-2.5, 0.5)),
+                0.0,
+                snr,
+                instrument,
+                &mut rng,
+            )
+            .spectrum;
+            return Example {
+                spectrum,
+                truth: None,
+                snr,
+                instrument: index,
+                subtype: "blazar",
+                peculiar,
+            };
         }
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
         let class = fixed.class.unwrap_or(drawn);
@@ -165,16 +211,34 @@ impl Simulator {
         }
         let sed = self.library(split).draw(class, z, &mut rng);
         // Emission-line galaxies are targets for their lines: their continuum may drown.
-        let drowned = fixed.snr.is_none() && !sed.emission.is_empty() && class == SpecType::Galaxy && rng.chance(0.3);
-        let snr = if drowned { snr / rng.log_uniform(1.0, 12.0) } else { snr };
+        let drowned = fixed.snr.is_none()
+            && !sed.emission.is_empty()
+            && class == SpecType::Galaxy
+            && rng.chance(0.3);
+        let snr = if drowned {
+            snr / rng.log_uniform(1.0, 12.0)
+        } else {
+            snr
+        };
         let mut spectrum = observe(&sed, z, snr, instrument, &mut rng).spectrum;
         if peculiar {
             peculiar::any(&mut spectrum, z, &mut rng);
         }
         spectrum.object_id = format!("sim-{}-{row}", split as u64);
         spectrum.origin.row = row as usize;
-        spectrum.truth = Some(Truth { z, spectype: class.name().into(), zwarn: 0 });
-        Example { spectrum, truth: Some((class, z)), snr, instrument: index, subtype: sed.subtype, peculiar }
+        spectrum.truth = Some(Truth {
+            z,
+            spectype: class.name().into(),
+            zwarn: 0,
+        });
+        Example {
+            spectrum,
+            truth: Some((class, z)),
+            snr,
+            instrument: index,
+            subtype: sed.subtype,
+            peculiar,
+        }
     }
 }
 
@@ -193,16 +257,36 @@ const GALAXY_ANCHORS: [(f64, f64); 11] = [
     (10_833.0, 0.2),
     (18_756.0, 0.15),
 ];
-const QSO_ANCHORS: [(f64, f64); 7] = [(6564.6, 0.8), (4862.7, 1.0), (2799.0, 1.5), (1908.7, 1.3), (1549.0, 1.5), (1215.7, 1.2), (10_833.0, 0.1)];
+const QSO_ANCHORS: [(f64, f64); 7] = [
+    (6564.6, 0.8),
+    (4862.7, 1.0),
+    (2799.0, 1.5),
+    (1908.7, 1.3),
+    (1549.0, 1.5),
+    (1215.7, 1.2),
+    (10_833.0, 0.1),
+];
 
 fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> f64 {
-    let lo = instrument.windows.iter().map(|w| w[0]).fold(f64::INFINITY, f64::min);
+    let lo = instrument
+        .windows
+        .iter()
+        .map(|w| w[0])
+        .fold(f64::INFINITY, f64::min);
     let hi = instrument.windows.iter().map(|w| w[1]).fold(0.0, f64::max);
     let survey = class == SpecType::Galaxy && rng.chance(0.8);
-    let z_max = if survey { instrument.galaxy_z_max } else { instrument.z_max };
+    let z_max = if survey {
+        instrument.galaxy_z_max
+    } else {
+        instrument.z_max
+    };
     let anchors: &[(f64, f64)] = match class {
         SpecType::Star => {
-            let v = if rng.chance(0.85) { rng.normal(0.0, 130.0) } else { rng.uniform(-1500.0, 1500.0) };
+            let v = if rng.chance(0.85) {
+                rng.normal(0.0, 130.0)
+            } else {
+                rng.uniform(-1500.0, 1500.0)
+            };
             return v.clamp(-2000.0, 2000.0) / slipher_sim::sed::C_KMS;
         }
         SpecType::Galaxy => &GALAXY_ANCHORS,
@@ -210,7 +294,11 @@ fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> 
     };
     // The nearby: few galaxies have |z| < 0.001, where stars are.
     if class == SpecType::Galaxy && lo < 6000.0 && rng.chance(0.13) {
-        return if rng.chance(0.02) { rng.uniform(-0.002, 0.002) } else { rng.log_uniform(2e-3, 0.08) };
+        return if rng.chance(0.02) {
+            rng.uniform(-0.002, 0.002)
+        } else {
+            rng.log_uniform(2e-3, 0.08)
+        };
     }
     if class == SpecType::Qso && lo < 6000.0 && rng.chance(0.1) {
         return rng.log_uniform(8e-3, 0.4);
@@ -235,7 +323,11 @@ mod tests {
     #[test]
     fn rows_are_reproducible_and_finite() {
         let recipe = SimulationRecipe {
-            instruments: vec![("sdss".into(), 1.0), ("any".into(), 1.0), ("nirspec-prism".into(), 1.0)],
+            instruments: vec![
+                ("sdss".into(), 1.0),
+                ("any".into(), 1.0),
+                ("nirspec-prism".into(), 1.0),
+            ],
             templates: vec![],
             blank_sky: 0.1,
             peculiar: 0.2,
@@ -244,12 +336,25 @@ mod tests {
         for row in 0..60 {
             let (a, b) = (sim.draw(Split::Train, row), sim.draw(Split::Train, row));
             assert_eq!(a.spectrum.flux, b.spectrum.flux);
-            assert!(a.spectrum.flux.iter().all(|f| f.is_finite()), "{row} {:?}", a.truth);
+            assert!(
+                a.spectrum.flux.iter().all(|f| f.is_finite()),
+                "{row} {:?}",
+                a.truth
+            );
             assert!(a.spectrum.good_pixels() > 0);
             if let Some((_, z)) = a.truth {
                 assert!((-0.01..7.01).contains(&z));
             }
         }
-        assert!(Simulator::new(&SimulationRecipe { instruments: vec![], ..recipe }, 1).is_err());
+        assert!(
+            Simulator::new(
+                &SimulationRecipe {
+                    instruments: vec![],
+                    ..recipe
+                },
+                1
+            )
+            .is_err()
+        );
     }
 }

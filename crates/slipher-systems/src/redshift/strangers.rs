@@ -64,7 +64,11 @@ impl Stranger {
     pub fn draw(self, simulator: &Simulator, row: u64, snr: f64) -> Strange {
         let mut rng = Stream::new(simulator.seed(), 100 + self as u64, row);
         let index = rng.below(simulator.names.len());
-        let fixed = Fixed { instrument: Some(index), snr: Some(snr), ..Fixed::default() };
+        let fixed = Fixed {
+            instrument: Some(index),
+            snr: Some(snr),
+            ..Fixed::default()
+        };
         let e = simulator.draw_fixed(Split::Test, row, fixed);
         let mut s = e.spectrum;
         let mut truths: Vec<(SpecType, f64)> = e.truth.into_iter().collect();
@@ -74,21 +78,42 @@ impl Stranger {
                 let instrument = simulator.instrument(index, &mut rng);
                 s = match self {
                     Stranger::BlankSky => blank_sky(&instrument, &mut rng),
-                    _ => observe(&power_law(rng.uniform(-2.5, 0.5)), 0.0, snr, &instrument, &mut rng).spectrum,
+                    _ => {
+                        observe(
+                            &power_law(rng.uniform(-2.5, 0.5)),
+                            0.0,
+                            snr,
+                            &instrument,
+                            &mut rng,
+                        )
+                        .spectrum
+                    }
                 };
             }
             Stranger::BroadAbsorption => {
                 // One quasar in eight has them; C IV must be in the window to show.
-                let quasar = Fixed { class: Some(SpecType::Qso), ..fixed };
-                let tries = (0..1000u64).map(|k| simulator.draw_fixed(Split::Test, row + (k << 32), quasar));
-                let shows = |e: &Example| e.subtype == "BAL" && e.truth.is_some_and(|t| (1549.0 * (1.0 + t.1)) > e.spectrum.wave[0] + 200.0);
+                let quasar = Fixed {
+                    class: Some(SpecType::Qso),
+                    ..fixed
+                };
+                let tries = (0..1000u64)
+                    .map(|k| simulator.draw_fixed(Split::Test, row + (k << 32), quasar));
+                let shows = |e: &Example| {
+                    e.subtype == "BAL"
+                        && e.truth
+                            .is_some_and(|t| (1549.0 * (1.0 + t.1)) > e.spectrum.wave[0] + 200.0)
+                };
                 if let Some(e) = tries.into_iter().find(shows) {
                     (s, truths) = (e.spectrum, e.truth.into_iter().collect());
                 }
             }
             Stranger::Noise => {
                 truths.clear();
-                s.flux.iter_mut().zip(&s.ivar).filter(|p| *p.1 > 0.0).for_each(|(f, v)| *f = rng.normal_f32() / v.sqrt());
+                s.flux
+                    .iter_mut()
+                    .zip(&s.ivar)
+                    .filter(|p| *p.1 > 0.0)
+                    .for_each(|(f, v)| *f = rng.normal_f32() / v.sqrt());
             }
             Stranger::Blend => {
                 let other = simulator.draw_fixed(Split::Test, row + (1 << 40), fixed);
@@ -103,14 +128,19 @@ impl Stranger {
                 s.flux[from..(from + n / 3).min(n)].fill(0.0);
                 // As a file would be read.
                 let bad: Vec<bool> = s.mask.iter().map(|m| *m != 0).collect();
-                if let Ok(read) = Spectrum::new(s.wave.clone(), s.flux.clone(), s.ivar.clone(), &bad) {
+                if let Ok(read) =
+                    Spectrum::new(s.wave.clone(), s.flux.clone(), s.ivar.clone(), &bad)
+                {
                     s = read;
                 }
             }
             Stranger::WrongUnit => s.wave.iter_mut().for_each(|w| *w *= 0.1),
             Stranger::Air => s.wave.iter_mut().for_each(|w| *w = vacuum_to_air(*w)),
         }
-        Strange { spectrum: s, truths }
+        Strange {
+            spectrum: s,
+            truths,
+        }
     }
 }
 
@@ -119,7 +149,9 @@ fn add(s: &mut Spectrum, other: &Spectrum, share: f64) {
     let k = share as f32 * level(s) / level(other);
     let mut j = 0;
     for i in 0..s.wave.len() {
-        while j + 1 < other.wave.len() && (other.wave[j + 1] - s.wave[i]).abs() <= (other.wave[j] - s.wave[i]).abs() {
+        while j + 1 < other.wave.len()
+            && (other.wave[j + 1] - s.wave[i]).abs() <= (other.wave[j] - s.wave[i]).abs()
+        {
             j += 1;
         }
         if s.ivar[i] > 0.0 && other.ivar[j] > 0.0 {
@@ -139,13 +171,26 @@ mod tests {
     /// Every kind is drawn, the same each time, finite, and differs from what it was made of.
     #[test]
     fn strangers_are_reproducible_and_strange() {
-        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0), ("desi".into(), 1.0)], ..SimulationRecipe::default() };
+        let recipe = SimulationRecipe {
+            instruments: vec![("sdss".into(), 1.0), ("desi".into(), 1.0)],
+            ..SimulationRecipe::default()
+        };
         let simulator = Simulator::new(&recipe, 3).unwrap();
         for kind in Stranger::ALL {
             for row in 0..6 {
-                let (a, b) = (kind.draw(&simulator, row, 5.0), kind.draw(&simulator, row, 5.0));
-                assert!(a.spectrum.flux == b.spectrum.flux && a.truths == b.truths, "{kind:?}");
-                assert!(a.spectrum.flux.iter().all(|f| f.is_finite()) && a.spectrum.good_pixels() > 1000, "{kind:?}");
+                let (a, b) = (
+                    kind.draw(&simulator, row, 5.0),
+                    kind.draw(&simulator, row, 5.0),
+                );
+                assert!(
+                    a.spectrum.flux == b.spectrum.flux && a.truths == b.truths,
+                    "{kind:?}"
+                );
+                assert!(
+                    a.spectrum.flux.iter().all(|f| f.is_finite())
+                        && a.spectrum.good_pixels() > 1000,
+                    "{kind:?}"
+                );
                 let want = match kind {
                     Stranger::BlankSky | Stranger::Noise | Stranger::Blazar => 0,
                     Stranger::Blend => 2,

@@ -59,7 +59,10 @@ impl TemplateFit {
     /// Principal components of SEDs drawn from a library.
     pub fn new(library: &Library, seed: u64) -> Self {
         let mut planner = RealFftPlanner::<f64>::new();
-        let (forward, inverse) = (planner.plan_fft_forward(NFFT), planner.plan_fft_inverse(NFFT));
+        let (forward, inverse) = (
+            planner.plan_fft_forward(NFFT),
+            planner.plan_fft_inverse(NFFT),
+        );
         let bases = SpecType::ALL
             .par_iter()
             .map(|class| {
@@ -71,20 +74,35 @@ impl TemplateFit {
                         real[j.rem_euclid(NFFT as i64) as usize] = v;
                     }
                     let mut out = forward.make_output_vec();
-                    forward.process(&mut real, &mut out).expect("buffers have the planned lengths");
+                    forward
+                        .process(&mut real, &mut out)
+                        .expect("buffers have the planned lengths");
                     out
                 };
                 let single = vectors.iter().map(|v| fft(v.clone())).collect();
                 let mut pairs = Vec::new();
                 for j in 0..vectors.len() {
                     for k in j..vectors.len() {
-                        pairs.push(fft(vectors[j].iter().zip(&vectors[k]).map(|(a, b)| a * b).collect()));
+                        pairs.push(fft(vectors[j]
+                            .iter()
+                            .zip(&vectors[k])
+                            .map(|(a, b)| a * b)
+                            .collect()));
                     }
                 }
-                ClassBasis { class: *class, vectors, single, pairs }
+                ClassBasis {
+                    class: *class,
+                    vectors,
+                    single,
+                    pairs,
+                }
             })
             .collect();
-        TemplateFit { bases, inverse, forward }
+        TemplateFit {
+            bases,
+            inverse,
+            forward,
+        }
     }
 
     /// Scans all classes and lags.
@@ -94,7 +112,9 @@ impl TemplateFit {
             let mut real = vec![0.0; NFFT];
             real[offset..offset + values.len()].copy_from_slice(&values);
             let mut out = self.forward.make_output_vec();
-            self.forward.process(&mut real, &mut out).expect("buffers have the planned lengths");
+            self.forward
+                .process(&mut real, &mut out)
+                .expect("buffers have the planned lengths");
             out
         };
         let data = spectrum(d.iter().zip(&w).map(|(d, w)| d * w).collect());
@@ -102,12 +122,24 @@ impl TemplateFit {
         let mut minima: Vec<(f64, SpecType, usize)> = Vec::new();
         for basis in &self.bases {
             let n = basis.vectors.len();
-            let b: Vec<Vec<f64>> = basis.single.iter().map(|t| self.correlate(&data, t)).collect();
-            let a: Vec<Vec<f64>> = basis.pairs.iter().map(|t| self.correlate(&weight, t)).collect();
-            let gain: Vec<f64> = allowed(basis.class).map(|l| gain_at(l, n, &a, &b)).collect();
+            let b: Vec<Vec<f64>> = basis
+                .single
+                .iter()
+                .map(|t| self.correlate(&data, t))
+                .collect();
+            let a: Vec<Vec<f64>> = basis
+                .pairs
+                .iter()
+                .map(|t| self.correlate(&weight, t))
+                .collect();
+            let gain: Vec<f64> = allowed(basis.class)
+                .map(|l| gain_at(l, n, &a, &b))
+                .collect();
             let first = allowed(basis.class).start;
             for i in 0..gain.len() {
-                let peak = gain[i.saturating_sub(4)..(i + 5).min(gain.len())].iter().all(|g| *g <= gain[i]);
+                let peak = gain[i.saturating_sub(4)..(i + 5).min(gain.len())]
+                    .iter()
+                    .all(|g| *g <= gain[i]);
                 if peak {
                     minima.push((gain[i], basis.class, first + i));
                 }
@@ -115,8 +147,15 @@ impl TemplateFit {
         }
         minima.sort_by(|x, y| y.0.total_cmp(&x.0));
         let (best, class, lag) = *minima.first()?;
-        let next = minima.iter().find(|m| m.1 != class || m.2.abs_diff(lag) > 7).map_or(0.0, |m| m.0);
-        Some(TemplateAnswer { class, z: redshift_of(lag as f64), delta_chi2: best - next })
+        let next = minima
+            .iter()
+            .find(|m| m.1 != class || m.2.abs_diff(lag) > 7)
+            .map_or(0.0, |m| m.0);
+        Some(TemplateAnswer {
+            class,
+            z: redshift_of(lag as f64),
+            delta_chi2: best - next,
+        })
     }
 
     /// The same scan as Redrock does it, one redshift after another; for timing. Returns the best (gain, class, z).
@@ -145,7 +184,11 @@ impl TemplateFit {
                 }
             }
         }
-        Some(TemplateAnswer { class: best.1, z: redshift_of(best.2 as f64), delta_chi2: 0.0 })
+        Some(TemplateAnswer {
+            class: best.1,
+            z: redshift_of(best.2 as f64),
+            delta_chi2: 0.0,
+        })
     }
 
     fn correlate(&self, f: &[Complex64], t: &[Complex64]) -> Vec<f64> {
@@ -153,8 +196,14 @@ impl TemplateFit {
         product[0].im = 0.0;
         product[NFFT / 2].im = 0.0;
         let mut real = self.inverse.make_output_vec();
-        self.inverse.process(&mut product, &mut real).expect("buffers have the planned lengths");
-        (0..LAGS).map(|l| real[(l as i64 + i64::from(MIN_LAG)).rem_euclid(NFFT as i64) as usize] / NFFT as f64).collect()
+        self.inverse
+            .process(&mut product, &mut real)
+            .expect("buffers have the planned lengths");
+        (0..LAGS)
+            .map(|l| {
+                real[(l as i64 + i64::from(MIN_LAG)).rem_euclid(NFFT as i64) as usize] / NFFT as f64
+            })
+            .collect()
     }
 }
 
@@ -202,7 +251,13 @@ fn gain_at(lag: usize, n: usize, a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
 
 /// Two fine pixels to one: offset, data, weights; data scaled to a median near 1.
 fn halve(r: &Resampled) -> Option<(usize, Vec<f64>, Vec<f64>)> {
-    let mut size: Vec<f32> = r.flux.iter().zip(&r.ivar).filter(|(_, v)| **v > 0.0).map(|(f, _)| f.abs()).collect();
+    let mut size: Vec<f32> = r
+        .flux
+        .iter()
+        .zip(&r.ivar)
+        .filter(|(_, v)| **v > 0.0)
+        .map(|(f, _)| f.abs())
+        .collect();
     let scale = f64::from(slipher_data::spectrum::median(&mut size));
     if size.len() < super::encode::MIN_PIXELS || scale <= 0.0 {
         return None;
@@ -214,7 +269,11 @@ fn halve(r: &Resampled) -> Option<(usize, Vec<f64>, Vec<f64>)> {
         .map(|(f, v)| {
             let w = f64::from(v[0]) + f64::from(v[1]);
             let d = f64::from(f[0]) * f64::from(v[0]) + f64::from(f[1]) * f64::from(v[1]);
-            if w > 0.0 { (d / w / scale, w * scale * scale / repeat) } else { (0.0, 0.0) }
+            if w > 0.0 {
+                (d / w / scale, w * scale * scale / repeat)
+            } else {
+                (0.0, 0.0)
+            }
         })
         .unzip();
     Some((r.first / 2, d, w))
@@ -222,18 +281,34 @@ fn halve(r: &Resampled) -> Option<(usize, Vec<f64>, Vec<f64>)> {
 
 /// Principal components (not centred, so that the first is the mean) of drawn SEDs, on rest positions. Each component
 /// learns only from SEDs; a smooth calibration error is left to the first few.
-pub(super) fn components(library: &Library, class: SpecType, count: usize, seed: u64) -> Vec<Vec<f64>> {
-    let grid = LogGrid { start: FINE.start - 2.0 * FINE.step * (LAGS as f64 - 1.0 + f64::from(MIN_LAG)), step: 2.0 * FINE.step, len: SUPPORT };
+pub(super) fn components(
+    library: &Library,
+    class: SpecType,
+    count: usize,
+    seed: u64,
+) -> Vec<Vec<f64>> {
+    let grid = LogGrid {
+        start: FINE.start - 2.0 * FINE.step * (LAGS as f64 - 1.0 + f64::from(MIN_LAG)),
+        step: 2.0 * FINE.step,
+        len: SUPPORT,
+    };
     let spectra: Vec<Vec<f64>> = (0..DRAWN as u64)
         .into_par_iter()
         .map(|row| {
             let mut rng = Stream::new(seed, 0x7E + class as u64, row);
             let far = rng.chance(0.5);
-            let z = if class == SpecType::Star { 0.0 } else { rng.uniform(0.0, if far { 4.0 } else { 1.0 }) };
+            let z = if class == SpecType::Star {
+                0.0
+            } else {
+                rng.uniform(0.0, if far { 4.0 } else { 1.0 })
+            };
             let mut sed = library.draw(class, z, &mut rng);
             sed.sightline = None;
             let fine = sed.observe(0.0, grid.start - 0.25 * grid.step, 2 * SUPPORT, &Sharp);
-            let mut s: Vec<f64> = fine.chunks_exact(2).map(|p| 0.5 * f64::from(p[0] + p[1])).collect();
+            let mut s: Vec<f64> = fine
+                .chunks_exact(2)
+                .map(|p| 0.5 * f64::from(p[0] + p[1]))
+                .collect();
             // Equal say in every octave: divide by a running mean to the power ½, normalise.
             let norm = s.iter().map(|x| x.abs().min(50.0)).sum::<f64>() / s.len() as f64;
             s.iter_mut().for_each(|x| *x /= norm.max(1e-9));
@@ -245,17 +320,26 @@ pub(super) fn components(library: &Library, class: SpecType, count: usize, seed:
     let mut gram = vec![vec![0.0f64; n]; n];
     for i in 0..n {
         for j in 0..=i {
-            let dot: f64 = spectra[i].iter().zip(&spectra[j]).map(|(a, b)| a.clamp(-60.0, 60.0) * b.clamp(-60.0, 60.0)).sum();
+            let dot: f64 = spectra[i]
+                .iter()
+                .zip(&spectra[j])
+                .map(|(a, b)| a.clamp(-60.0, 60.0) * b.clamp(-60.0, 60.0))
+                .sum();
             gram[i][j] = dot;
             gram[j][i] = dot;
         }
     }
     let mut out = Vec::new();
     for k in 0..count {
-        let mut v: Vec<f64> = (0..n).map(|i| 1.0 + 0.1 * ((i * (k + 3)) as f64).sin()).collect();
+        let mut v: Vec<f64> = (0..n)
+            .map(|i| 1.0 + 0.1 * ((i * (k + 3)) as f64).sin())
+            .collect();
         let mut value = 0.0;
         for _ in 0..150 {
-            let next: Vec<f64> = gram.iter().map(|row| row.iter().zip(&v).map(|(a, b)| a * b).sum()).collect();
+            let next: Vec<f64> = gram
+                .iter()
+                .map(|row| row.iter().zip(&v).map(|(a, b)| a * b).sum())
+                .collect();
             value = next.iter().map(|x| x * x).sum::<f64>().sqrt();
             v = next.iter().map(|x| x / value.max(1e-30)).collect();
         }
@@ -263,7 +347,9 @@ pub(super) fn components(library: &Library, class: SpecType, count: usize, seed:
         for (s, c) in spectra.iter().zip(&v) {
             vector.iter_mut().zip(s).for_each(|(o, x)| *o += c * x);
         }
-        let rms = (vector.iter().map(|x| x * x).sum::<f64>() / SUPPORT as f64).sqrt().max(1e-30);
+        let rms = (vector.iter().map(|x| x * x).sum::<f64>() / SUPPORT as f64)
+            .sqrt()
+            .max(1e-30);
         vector.iter_mut().for_each(|x| *x /= rms);
         out.push(vector);
         for i in 0..n {
@@ -284,18 +370,28 @@ mod tests {
     /// At S/N 20 the scan finds galaxies made of its own library, and both ways of computing it agree.
     #[test]
     fn finds_its_own_galaxies() {
-        let recipe = SimulationRecipe { instruments: vec![("sdss".into(), 1.0)], ..SimulationRecipe::default() };
+        let recipe = SimulationRecipe {
+            instruments: vec![("sdss".into(), 1.0)],
+            ..SimulationRecipe::default()
+        };
         let sim = Simulator::new(&recipe, 3).unwrap();
         let fit = TemplateFit::new(sim.library(Split::Test), 1);
         let mut right = 0;
         for row in 0..12 {
-            let fixed = Fixed { class: Some(SpecType::Galaxy), snr: Some(20.0), ..Fixed::default() };
+            let fixed = Fixed {
+                class: Some(SpecType::Galaxy),
+                snr: Some(20.0),
+                ..Fixed::default()
+            };
             let e = sim.draw_fixed(Split::Test, row, fixed);
             let r = resample(&e.spectrum, &FINE, 2);
             let a = fit.fit(&r).unwrap();
             if row == 0 {
                 let b = fit.fit_direct(&r).unwrap();
-                assert!((a.z - b.z).abs() < 1e-3 && a.class == b.class, "{a:?} {b:?}");
+                assert!(
+                    (a.z - b.z).abs() < 1e-3 && a.class == b.class,
+                    "{a:?} {b:?}"
+                );
             }
             right += usize::from((a.z - e.truth.unwrap().1).abs() / (1.0 + a.z) < 0.0033);
         }

@@ -55,7 +55,11 @@ impl Recipe {
         if let Some(why) = r.network.problem() {
             return Err(BadRecipe::Field(why.into()));
         }
-        if t.steps == 0 || t.every == 0 || !(1..=100_000).contains(&t.batch) || t.validation > 10_000_000 {
+        if t.steps == 0
+            || t.every == 0
+            || !(1..=100_000).contains(&t.batch)
+            || t.validation > 10_000_000
+        {
             return Err(BadRecipe::Field("steps and every must be positive, batch 1 to 100,000, validation at most 10,000,000".into()));
         }
         Ok(r)
@@ -72,7 +76,10 @@ pub enum TrainError {
     #[error(transparent)]
     Model(#[from] ModelError),
     #[error("cannot write {}: {source}", path.display())]
-    Log { path: PathBuf, source: std::io::Error },
+    Log {
+        path: PathBuf,
+        source: std::io::Error,
+    },
     #[error("the loss is not finite at step {0}; lower learning_rate in the recipe")]
     Diverged(u64),
     #[error("{0} was made by another recipe; give another folder or leave out --resume")]
@@ -129,7 +136,11 @@ struct Chunk {
 }
 
 /// β₂ of 0.99 forgets the first, steep steps sooner than the usual 0.999.
-const RULE: Rule = Rule::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 };
+const RULE: Rule = Rule::AdamW {
+    beta1: 0.9,
+    beta2: 0.99,
+    eps: 1e-8,
+};
 
 /// Examples whose gradients are summed in one piece; fixes the order of summation on any number of threads.
 const CHUNK: u64 = 4;
@@ -178,8 +189,10 @@ impl Trainer {
         let (nt, np) = (self.model.net.trunk.len(), self.model.net.patterns.len());
         self.model.net.trunk = c.tensor("trunk", nt)?;
         self.model.net.patterns = c.tensor("patterns", np)?;
-        (self.adam_trunk.first, self.adam_trunk.second) = (c.tensor("trunk.m", nt)?, c.tensor("trunk.v", nt)?);
-        (self.adam_patterns.first, self.adam_patterns.second) = (c.tensor("patterns.m", np)?, c.tensor("patterns.v", np)?);
+        (self.adam_trunk.first, self.adam_trunk.second) =
+            (c.tensor("trunk.m", nt)?, c.tensor("trunk.v", nt)?);
+        (self.adam_patterns.first, self.adam_patterns.second) =
+            (c.tensor("patterns.m", np)?, c.tensor("patterns.v", np)?);
         let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok());
         self.step = number("step").unwrap_or(0.0) as u64;
         self.best = number("best").unwrap_or(f64::INFINITY);
@@ -195,16 +208,23 @@ impl Trainer {
     /// Everything needed to continue bit for bit.
     pub fn checkpoint(&self) -> Checkpoint {
         let mut c = Checkpoint::default();
-        c.tensors.insert("trunk".into(), self.model.net.trunk.clone());
-        c.tensors.insert("patterns".into(), self.model.net.patterns.clone());
-        c.tensors.insert("trunk.m".into(), self.adam_trunk.first.clone());
-        c.tensors.insert("trunk.v".into(), self.adam_trunk.second.clone());
-        c.tensors.insert("patterns.m".into(), self.adam_patterns.first.clone());
-        c.tensors.insert("patterns.v".into(), self.adam_patterns.second.clone());
+        c.tensors
+            .insert("trunk".into(), self.model.net.trunk.clone());
+        c.tensors
+            .insert("patterns".into(), self.model.net.patterns.clone());
+        c.tensors
+            .insert("trunk.m".into(), self.adam_trunk.first.clone());
+        c.tensors
+            .insert("trunk.v".into(), self.adam_trunk.second.clone());
+        c.tensors
+            .insert("patterns.m".into(), self.adam_patterns.first.clone());
+        c.tensors
+            .insert("patterns.v".into(), self.adam_patterns.second.clone());
         c.meta.insert("recipe".into(), self.recipe_text());
         c.meta.insert("step".into(), self.step.to_string());
         c.meta.insert("best".into(), self.best.to_string());
-        c.meta.insert("since_best".into(), self.since_best.to_string());
+        c.meta
+            .insert("since_best".into(), self.since_best.to_string());
         c
     }
 
@@ -221,7 +241,12 @@ impl Trainer {
             .par_iter()
             .map(|start| {
                 let end = (start + CHUNK).min(t.batch);
-                self.chunk(first + start..first + end, t.batch as f32, &classes, &mut self.tapes.lend())
+                self.chunk(
+                    first + start..first + end,
+                    t.batch as f32,
+                    &classes,
+                    &mut self.tapes.lend(),
+                )
             })
             .collect();
         let mut grad = vec![0.0f32; self.model.net.trunk.len()];
@@ -241,20 +266,43 @@ impl Trainer {
         }
         let lr = learning_rate(t.learning_rate, self.step, t.warmup, t.steps) as f32;
         let net: &mut ShiftNet = &mut self.model.net;
-        self.adam_trunk.step(lr, self.step + 1, &mut net.trunk, &grad);
-        self.adam_patterns.step(lr, self.step + 1, &mut net.patterns, &dpatterns);
+        self.adam_trunk
+            .step(lr, self.step + 1, &mut net.trunk, &grad);
+        self.adam_patterns
+            .step(lr, self.step + 1, &mut net.patterns, &dpatterns);
         net.refresh();
         self.step += 1;
-        Ok(StepReport { step: self.step, loss, accuracy: right as f64 / t.batch as f64 })
+        Ok(StepReport {
+            step: self.step,
+            loss,
+            accuracy: right as f64 / t.batch as f64,
+        })
     }
 
-    fn chunk(&self, rows: std::ops::Range<u64>, batch: f32, classes: &[SpecType], tapes: &mut Vec<Tape>) -> Chunk {
-        let mut out = Chunk { grad: vec![0.0; self.model.net.trunk.len()], samples: vec![], loss: 0.0, right: 0 };
-        let drawn: Vec<_> = rows.map(|row| self.simulator.draw(Split::Train, row)).filter_map(|x| Some((encode(&x.spectrum)?, x.truth))).collect();
+    fn chunk(
+        &self,
+        rows: std::ops::Range<u64>,
+        batch: f32,
+        classes: &[SpecType],
+        tapes: &mut Vec<Tape>,
+    ) -> Chunk {
+        let mut out = Chunk {
+            grad: vec![0.0; self.model.net.trunk.len()],
+            samples: vec![],
+            loss: 0.0,
+            right: 0,
+        };
+        let drawn: Vec<_> = rows
+            .map(|row| self.simulator.draw(Split::Train, row))
+            .filter_map(|x| Some((encode(&x.spectrum)?, x.truth)))
+            .collect();
         if tapes.len() < drawn.len() {
             tapes.resize_with(drawn.len(), Tape::default);
         }
-        tapes.iter_mut().zip(&drawn).for_each(|(t, d)| t.load(&self.model.net, &d.0.input()));
+        tapes
+            .iter_mut()
+            .zip(&drawn)
+            .for_each(|(t, d)| t.load(&self.model.net, &d.0.input()));
         self.model.net.forward(&mut tapes[..drawn.len()]);
         for (tape, (_, truth)) in tapes.iter_mut().zip(&drawn) {
             let (loss, mut grad) = cross_entropy(&tape.logits, classes, *truth);
@@ -264,7 +312,10 @@ impl Trainer {
             }
             grad.iter_mut().for_each(|g| *g /= batch);
             let gspec = self.model.net.backward(tape, &grad, &mut out.grad);
-            out.samples.push(Sample { fspec: tape.take_features_spectrum(), gspec });
+            out.samples.push(Sample {
+                fspec: tape.take_features_spectrum(),
+                gspec,
+            });
         }
         out
     }
@@ -278,22 +329,48 @@ impl Trainer {
                 let scaled: Vec<f32> = logits.iter().map(|l| l * s as f32).collect();
                 cross_entropy(&scaled, &classes, Some(*truth)).0
             });
-            let answer = decode(&posterior(logits, &classes, 1.0), 1, &super::calibrate::Phase::default());
-            (losses, truth.0, answer.solutions.first().is_some_and(|b| success(*truth, b.class, b.z)))
+            let answer = decode(
+                &posterior(logits, &classes, 1.0),
+                1,
+                &super::calibrate::Phase::default(),
+            );
+            (
+                losses,
+                truth.0,
+                answer
+                    .solutions
+                    .first()
+                    .is_some_and(|b| success(*truth, b.class, b.z)),
+            )
         };
-        let parts = self.validation.par_chunks(slipher_nn::correlation::TOGETHER).map(|some| {
-            let mut p = self.predictions.lend();
-            model.net.predict(&some.iter().map(|s| s.0.input()).collect::<Vec<_>>(), &mut p);
-            p.logits.iter().zip(some).map(|(l, s)| score(l, &s.1)).collect::<Vec<_>>()
-        });
-        let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> = parts.collect::<Vec<_>>().into_iter().flatten().collect();
+        let parts = self
+            .validation
+            .par_chunks(slipher_nn::correlation::TOGETHER)
+            .map(|some| {
+                let mut p = self.predictions.lend();
+                model.net.predict(
+                    &some.iter().map(|s| s.0.input()).collect::<Vec<_>>(),
+                    &mut p,
+                );
+                p.logits
+                    .iter()
+                    .zip(some)
+                    .map(|(l, s)| score(l, &s.1))
+                    .collect::<Vec<_>>()
+            });
+        let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> =
+            parts.collect::<Vec<_>>().into_iter().flatten().collect();
         let n = all.len().max(1) as f64;
         let mean = |i: usize| all.iter().map(|a| a.0[i]).sum::<f64>() / n;
-        let best = (0..SHARPNESS.len()).min_by(|a, b| mean(*a).total_cmp(&mean(*b))).unwrap_or(0);
+        let best = (0..SHARPNESS.len())
+            .min_by(|a, b| mean(*a).total_cmp(&mean(*b)))
+            .unwrap_or(0);
         self.model.sharpness = SHARPNESS[best];
         let share = |class: Option<SpecType>| {
             let mut t = Tally::default();
-            all.iter().filter(|a| class.is_none_or(|c| c == a.1)).for_each(|a| t.add(a.2));
+            all.iter()
+                .filter(|a| class.is_none_or(|c| c == a.1))
+                .for_each(|a| t.add(a.2));
             t.percent() / 100.0
         };
         Validation {
@@ -313,20 +390,33 @@ impl Trainer {
     ///
     /// # Errors
     /// I/O errors and divergence.
-    pub fn run(&mut self, folder: &Path, mut watch: impl FnMut(&StepReport, Option<&Validation>) -> bool) -> Result<(), TrainError> {
+    pub fn run(
+        &mut self,
+        folder: &Path,
+        mut watch: impl FnMut(&StepReport, Option<&Validation>) -> bool,
+    ) -> Result<(), TrainError> {
         let log_path = folder.join("log.jsonl");
-        let log_error = |source| TrainError::Log { path: log_path.clone(), source };
+        let log_error = |source| TrainError::Log {
+            path: log_path.clone(),
+            source,
+        };
         std::fs::create_dir_all(folder).map_err(log_error)?;
-        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(&log_path).map_err(log_error)?;
+        let mut log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&log_path)
+            .map_err(log_error)?;
         let (steps, every) = (self.recipe.training.steps, self.recipe.training.every);
         let (mut loss, mut since) = (0.0, 0u64);
         while self.step < steps {
             let report = self.step()?;
             loss += report.loss;
             since += 1;
-            let validation = (self.step.is_multiple_of(every) || self.step == steps).then(|| self.validate());
+            let validation =
+                (self.step.is_multiple_of(every) || self.step == steps).then(|| self.validate());
             if let Some(v) = &validation {
-                let line = serde_json::json!({ "validation": v, "train_loss": loss / since as f64 });
+                let line =
+                    serde_json::json!({ "validation": v, "train_loss": loss / since as f64 });
                 writeln!(log, "{line}").map_err(log_error)?;
                 loss = 0.0;
                 since = 0;
@@ -336,11 +426,13 @@ impl Trainer {
                 } else {
                     self.since_best += 1;
                 }
-                self.checkpoint().write(&folder.join("checkpoint.safetensors"))?;
+                self.checkpoint()
+                    .write(&folder.join("checkpoint.safetensors"))?;
             }
             let go_on = watch(&report, validation.as_ref());
             if !go_on {
-                self.checkpoint().write(&folder.join("checkpoint.safetensors"))?;
+                self.checkpoint()
+                    .write(&folder.join("checkpoint.safetensors"))?;
                 return Ok(());
             }
             let patience = self.recipe.training.patience;
@@ -356,14 +448,22 @@ impl Trainer {
 const SHARPNESS: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15];
 
 /// Cross-entropy of the (class, lag) truth and its gradient; blank sky (`None`) wants all answers alike.
-pub fn cross_entropy(logits: &[f32], classes: &[SpecType], truth: Option<(SpecType, f64)>) -> (f64, Vec<f32>) {
+pub fn cross_entropy(
+    logits: &[f32],
+    classes: &[SpecType],
+    truth: Option<(SpecType, f64)>,
+) -> (f64, Vec<f32>) {
     let mut top = f32::NEG_INFINITY;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
         top = row[allowed(*c)].iter().fold(top, |m, v| m.max(*v));
     }
     let mut grad = vec![0.0f32; logits.len()];
     let mut sum = 0.0f64;
-    for ((row, g), c) in logits.chunks_exact(LAGS).zip(grad.chunks_exact_mut(LAGS)).zip(classes) {
+    for ((row, g), c) in logits
+        .chunks_exact(LAGS)
+        .zip(grad.chunks_exact_mut(LAGS))
+        .zip(classes)
+    {
         let range = allowed(*c);
         for (g, l) in g[range.clone()].iter_mut().zip(&row[range]) {
             *g = (l - top).exp();
@@ -388,8 +488,14 @@ pub fn cross_entropy(logits: &[f32], classes: &[SpecType], truth: Option<(SpecTy
     let (low, t) = (at.floor() as usize, at.fract());
     let mut loss = 0.0;
     for (lag, share) in [(low, 1.0 - t), ((low + 1).min(range.end - 1), t)] {
-        let own: Vec<usize> = (0..classes.len()).filter(|p| classes[*p] == class).collect();
-        let p: f64 = own.iter().map(|p| f64::from(softmax_at(logits, *p, lag, top, norm))).sum::<f64>().max(1e-30);
+        let own: Vec<usize> = (0..classes.len())
+            .filter(|p| classes[*p] == class)
+            .collect();
+        let p: f64 = own
+            .iter()
+            .map(|p| f64::from(softmax_at(logits, *p, lag, top, norm)))
+            .sum::<f64>()
+            .max(1e-30);
         loss -= share * p.ln();
         for o in own {
             let q = f64::from(softmax_at(logits, o, lag, top, norm));
@@ -422,9 +528,20 @@ mod tests {
 
     #[test]
     fn cross_entropy_gradient_agrees_with_differences() {
-        let classes = [SpecType::Galaxy, SpecType::Galaxy, SpecType::Qso, SpecType::Star];
-        let mut logits: Vec<f32> = (0..4 * LAGS).map(|i| ((i * 37 % 101) as f32) * 0.05).collect();
-        for truth in [Some((SpecType::Galaxy, 0.7001)), Some((SpecType::Star, -0.0002)), None] {
+        let classes = [
+            SpecType::Galaxy,
+            SpecType::Galaxy,
+            SpecType::Qso,
+            SpecType::Star,
+        ];
+        let mut logits: Vec<f32> = (0..4 * LAGS)
+            .map(|i| ((i * 37 % 101) as f32) * 0.05)
+            .collect();
+        for truth in [
+            Some((SpecType::Galaxy, 0.7001)),
+            Some((SpecType::Star, -0.0002)),
+            None,
+        ] {
             let (_, grad) = cross_entropy(&logits, &classes, truth);
             let total: f32 = grad.iter().sum();
             assert!(total.abs() < 1e-3, "{total}");
@@ -438,16 +555,40 @@ mod tests {
                 let lo = cross_entropy(&logits, &classes, truth).0;
                 logits[i] = old;
                 let want = (hi - lo) / f64::from(2.0 * eps);
-                assert!((want - f64::from(grad[i])).abs() < 2e-3 * (0.05 + want.abs()), "{i}: {want} {}", grad[i]);
+                assert!(
+                    (want - f64::from(grad[i])).abs() < 2e-3 * (0.05 + want.abs()),
+                    "{i}: {want} {}",
+                    grad[i]
+                );
             }
         }
     }
 
     fn tiny() -> Recipe {
         Recipe {
-            network: NetworkRecipe { depth: 1, width: 16, taps: 3, patterns: [1, 1, 1] },
-            training: TrainingRecipe { steps: 4, batch: 6, learning_rate: 1e-3, warmup: 2, weight_decay: 0.0, seed: 5, validation: 6, every: 2, patience: 0 },
-            simulation: SimulationRecipe { instruments: vec![("euclid-red".into(), 1.0)], templates: vec![], blank_sky: 0.1, peculiar: 0.2 },
+            network: NetworkRecipe {
+                depth: 1,
+                width: 16,
+                taps: 3,
+                patterns: [1, 1, 1],
+            },
+            training: TrainingRecipe {
+                steps: 4,
+                batch: 6,
+                learning_rate: 1e-3,
+                warmup: 2,
+                weight_decay: 0.0,
+                seed: 5,
+                validation: 6,
+                every: 2,
+                patience: 0,
+            },
+            simulation: SimulationRecipe {
+                instruments: vec![("euclid-red".into(), 1.0)],
+                templates: vec![],
+                blank_sky: 0.1,
+                peculiar: 0.2,
+            },
         }
     }
 
@@ -456,7 +597,10 @@ mod tests {
     fn resume_is_exact_on_any_number_of_threads() {
         let dir = tempfile::tempdir().unwrap();
         let run = |threads: usize, stop: bool, sub: &str| {
-            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let pool = rayon::ThreadPoolBuilder::new()
+                .num_threads(threads)
+                .build()
+                .unwrap();
             pool.install(|| {
                 let folder = dir.path().join(sub);
                 let mut t = Trainer::new(tiny()).unwrap();

@@ -51,9 +51,18 @@ impl Encoder {
             let first = (at.floor() as i64 - 1).clamp(0, bins as i64 - 4) as usize;
             cubic.push((first, lagrange(at - first as f64)));
             let bin = at.round().clamp(0.0, bins as f64 - 1.0);
-            nearest.push((bin as usize, (at - bin) as f32, (width / wave / STEP).ln() as f32));
+            nearest.push((
+                bin as usize,
+                (at - bin) as f32,
+                (width / wave / STEP).ln() as f32,
+            ));
         }
-        Encoder { cubic, nearest, quiet: noise_shape.iter().map(|s| 1.0 / s).collect(), coverage: vec![1.0; n] }
+        Encoder {
+            cubic,
+            nearest,
+            quiet: noise_shape.iter().map(|s| 1.0 / s).collect(),
+            coverage: vec![1.0; n],
+        }
     }
 
     pub fn positions(&self) -> usize {
@@ -64,7 +73,11 @@ impl Encoder {
     pub fn encode(&self, flux: &[f32], channels: &mut Vec<f32>) {
         let n = self.positions();
         let s = 1.0 / noise(flux, &self.quiet);
-        let x: Vec<f32> = self.cubic.iter().map(|(f, w)| (0..4).map(|k| w[k] * flux[f + k]).sum()).collect();
+        let x: Vec<f32> = self
+            .cubic
+            .iter()
+            .map(|(f, w)| (0..4).map(|k| w[k] * flux[f + k]).sum())
+            .collect();
         let (near, far) = (running_mean(&x, NEAR), running_mean(&x, FAR));
         let s_at = |i: usize| s * self.quiet[self.nearest[i].0];
         let raw = |i: usize| flux[self.nearest[i].0];
@@ -82,13 +95,28 @@ impl Encoder {
         for (i, o) in channels.chunks_exact_mut(CHANNELS).enumerate() {
             let p = |k: usize| planes[k][i];
             let (_, place, width) = self.nearest[i];
-            o[..10].copy_from_slice(&[p(0), p(1), p(2), (1.0 + s_at(i)).ln() / 3.0, 1.0, p(3), p(4), place, p(5) / 3.0, width]);
+            o[..10].copy_from_slice(&[
+                p(0),
+                p(1),
+                p(2),
+                (1.0 + s_at(i)).ln() / 3.0,
+                1.0,
+                p(3),
+                p(4),
+                place,
+                p(5) / 3.0,
+                width,
+            ]);
         }
     }
 
     /// As the network takes it.
     pub fn input<'a>(&'a self, channels: &'a [f32]) -> Input<'a> {
-        Input { channels, coverage: &self.coverage, offset: 0 }
+        Input {
+            channels,
+            coverage: &self.coverage,
+            offset: 0,
+        }
     }
 }
 
@@ -96,13 +124,21 @@ impl Encoder {
 /// and which a smooth continuum does not reach; at least 0.01.
 pub fn noise(flux: &[f32], quiet: &[f32]) -> f32 {
     let y: Vec<f32> = flux.iter().zip(quiet).map(|(f, q)| f * q).collect();
-    let mut d: Vec<f32> = y.windows(4).map(|w| (w[3] - 3.0 * w[2] + 3.0 * w[1] - w[0]).abs()).collect();
+    let mut d: Vec<f32> = y
+        .windows(4)
+        .map(|w| (w[3] - 3.0 * w[2] + 3.0 * w[1] - w[0]).abs())
+        .collect();
     (median(&mut d) / (0.674_49 * 20f32.sqrt())).max(FLOOR)
 }
 
 /// Weights of the cubic through the values at 0, 1, 2, 3, evaluated at `t`.
 pub fn lagrange(t: f64) -> [f32; 4] {
-    std::array::from_fn(|k| (0..4).filter(|j| *j != k).map(|j| (t - j as f64) / (k as f64 - j as f64)).product::<f64>() as f32)
+    std::array::from_fn(|k| {
+        (0..4)
+            .filter(|j| *j != k)
+            .map(|j| (t - j as f64) / (k as f64 - j as f64))
+            .product::<f64>() as f32
+    })
 }
 
 fn running_mean(x: &[f32], half: usize) -> Vec<f32> {
@@ -126,7 +162,9 @@ mod tests {
     use super::*;
 
     fn edges() -> Vec<f64> {
-        (0..=1780).map(|i| 11_000.0 + 9000.0 * f64::from(i) / 1780.0).collect()
+        (0..=1780)
+            .map(|i| 11_000.0 + 9000.0 * f64::from(i) / 1780.0)
+            .collect()
     }
 
     #[test]
@@ -145,7 +183,9 @@ mod tests {
         assert_eq!(e.positions(), 2391);
         let mut rng = slipher_sim::random::Stream::new(1, 1, 1);
         for sigma in [0.1f32, 1.0] {
-            let flux: Vec<f32> = (0..1780).map(|i| 1.0 + 0.3 * (0.01 * i as f32).sin() + sigma * rng.normal_f32()).collect();
+            let flux: Vec<f32> = (0..1780)
+                .map(|i| 1.0 + 0.3 * (0.01 * i as f32).sin() + sigma * rng.normal_f32())
+                .collect();
             assert!((noise(&flux, &e.quiet) / sigma - 1.0).abs() < 0.1);
             let mut c = vec![];
             e.encode(&flux, &mut c);

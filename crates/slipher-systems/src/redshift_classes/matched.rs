@@ -64,36 +64,73 @@ impl Filter {
             for s in some.clone() {
                 pool.clean(s, redshift(i), &mut buffer);
                 let scale = quiet.len() as f32 / buffer.iter().sum::<f32>();
-                x.extend(buffer.iter().zip(&quiet).map(|(v, q)| (v * scale - 1.0) * q));
+                x.extend(
+                    buffer
+                        .iter()
+                        .zip(&quiet)
+                        .map(|(v, q)| (v * scale - 1.0) * q),
+                );
             }
-            Model::fit(&x, quiet.len(), &PcaParams { iterations: 3, seed, ..PcaParams::new(components) })
+            Model::fit(
+                &x,
+                quiet.len(),
+                &PcaParams {
+                    iterations: 3,
+                    seed,
+                    ..PcaParams::new(components)
+                },
+            )
         };
-        Filter { models: (0..TRIED).into_par_iter().map(fit).collect(), quiet, bandwidth: vec![(f64::INFINITY, 1.0)] }
+        Filter {
+            models: (0..TRIED).into_par_iter().map(fit).collect(),
+            quiet,
+            bandwidth: vec![(f64::INFINITY, 1.0)],
+        }
     }
 
     /// Log-likelihood of each redshift tried, up to a constant of the row: `[row][redshift]`.
     fn likelihoods(&self, drawn: &[Example]) -> Vec<f64> {
         let bins = self.quiet.len();
-        let x: Vec<f32> = drawn.iter().flat_map(|e| e.flux.iter().zip(&self.quiet).map(|(f, q)| (f - 1.0) * q)).collect();
+        let x: Vec<f32> = drawn
+            .iter()
+            .flat_map(|e| e.flux.iter().zip(&self.quiet).map(|(f, q)| (f - 1.0) * q))
+            .collect();
         let rows: Vec<Row> = drawn
             .iter()
             .zip(x.chunks_exact(bins))
             .map(|(e, x)| {
                 let sigma = f64::from(e.sigma).max(FLOOR);
-                let h = self.bandwidth.iter().find(|c| sigma <= c.0).map_or(1.0, |c| c.1);
-                Row { square: x.iter().map(|v| f64::from(*v).powi(2)).sum(), noise: sigma * sigma, h }
+                let h = self
+                    .bandwidth
+                    .iter()
+                    .find(|c| sigma <= c.0)
+                    .map_or(1.0, |c| c.1);
+                Row {
+                    square: x.iter().map(|v| f64::from(*v).powi(2)).sum(),
+                    noise: sigma * sigma,
+                    h,
+                }
             })
             .collect();
         let mut out = vec![0.0; drawn.len() * TRIED];
-        let gaussian: Vec<Vec<f64>> = self.models.par_iter().map(|m| m.gaussian(&x, &rows)).collect();
+        let gaussian: Vec<Vec<f64>> = self
+            .models
+            .par_iter()
+            .map(|m| m.gaussian(&x, &rows))
+            .collect();
         scatter(&gaussian, &mut out);
-        let least: Vec<f64> = out.chunks_exact(TRIED).map(|l| l.iter().copied().fold(f64::NEG_INFINITY, f64::max) - REACH).collect();
+        let least: Vec<f64> = out
+            .chunks_exact(TRIED)
+            .map(|l| l.iter().copied().fold(f64::NEG_INFINITY, f64::max) - REACH)
+            .collect();
         let mixed: Vec<Vec<f64>> = self
             .models
             .par_iter()
             .zip(&gaussian)
             .map(|(m, g)| {
-                let near: Vec<usize> = (0..rows.len()).filter(|r| g[*r] >= least[*r] && rows[*r].h < 1.0).collect();
+                let near: Vec<usize> = (0..rows.len())
+                    .filter(|r| g[*r] >= least[*r] && rows[*r].h < 1.0)
+                    .collect();
                 let mut l = g.clone();
                 for (r, v) in near.iter().zip(m.mixture(&x, &rows, &near)) {
                     l[*r] = v;
@@ -109,8 +146,14 @@ impl Filter {
     pub fn answers(&self, pool: &Pool, sample: &Sample, n: u64) -> (Answers, Truth) {
         let (mut answers, mut truth) = (Answers::default(), Truth::default());
         for first in (0..n).step_by(ROWS as usize) {
-            let drawn: Vec<Example> = (first..(first + ROWS).min(n)).into_par_iter().map(|r| pool.draw(sample, r)).collect();
-            for (e, l) in drawn.iter().zip(self.likelihoods(&drawn).chunks_exact(TRIED)) {
+            let drawn: Vec<Example> = (first..(first + ROWS).min(n))
+                .into_par_iter()
+                .map(|r| pool.draw(sample, r))
+                .collect();
+            for (e, l) in drawn
+                .iter()
+                .zip(self.likelihoods(&drawn).chunks_exact(TRIED))
+            {
                 push(&mut answers, l);
                 note(&mut truth, e);
             }
@@ -121,7 +164,9 @@ impl Filter {
 
 /// From `[redshift][row]` to `[row][redshift]`.
 fn scatter(columns: &[Vec<f64>], out: &mut [f64]) {
-    out.par_chunks_exact_mut(TRIED).enumerate().for_each(|(r, out)| out.iter_mut().zip(columns).for_each(|(o, c)| *o = c[r]));
+    out.par_chunks_exact_mut(TRIED)
+        .enumerate()
+        .for_each(|(r, out)| out.iter_mut().zip(columns).for_each(|(o, c)| *o = c[r]));
 }
 
 /// What is known of a spectrum.
@@ -139,14 +184,34 @@ impl Model {
     fn fit(x: &[f32], bins: usize, params: &PcaParams) -> Model {
         let pca = Pca::fit(params, x, bins);
         let seds = (x.len() / bins) as f64;
-        let total: f64 = x.chunks_exact(bins).map(|r| r.iter().zip(&pca.mean).map(|(v, m)| f64::from(v - m).powi(2)).sum::<f64>()).sum();
+        let total: f64 = x
+            .chunks_exact(bins)
+            .map(|r| {
+                r.iter()
+                    .zip(&pca.mean)
+                    .map(|(v, m)| f64::from(v - m).powi(2))
+                    .sum::<f64>()
+            })
+            .sum();
         let rest = ((total / seds - pca.variance.iter().sum::<f64>()) / bins as f64).max(0.0);
         let c = pca.transform(x);
-        let library = c.chunks_exact(pca.variance.len()).flat_map(|c| c.iter().copied().chain(c.iter().map(|v| v * v))).collect();
+        let library = c
+            .chunks_exact(pca.variance.len())
+            .flat_map(|c| c.iter().copied().chain(c.iter().map(|v| v * v)))
+            .collect();
         let mut basis = pca.components;
         basis.extend(&pca.mean);
-        let products = basis.chunks_exact(bins).map(|b| b.iter().zip(&pca.mean).map(|(a, m)| f64::from(a * m)).sum()).collect();
-        Model { basis, variance: pca.variance, rest, products, library }
+        let products = basis
+            .chunks_exact(bins)
+            .map(|b| b.iter().zip(&pca.mean).map(|(a, m)| f64::from(a * m)).sum())
+            .collect();
+        Model {
+            basis,
+            variance: pca.variance,
+            rest,
+            products,
+            library,
+        }
     }
 
     /// b = Bᵀ(y − μ) of each row, and what a model outside the components says: −½ (|y − μ|² − |b|²)/(σ² + ρ) and its norm.
@@ -176,10 +241,17 @@ impl Model {
     fn gaussian(&self, x: &[f32], rows: &[Row]) -> Vec<f64> {
         let (b, outside) = self.project(x, rows);
         let inside = |(b, row): (&[f64], &Row)| {
-            let term = |(b, v): (&f64, &f64)| b * b / (v + row.noise + self.rest) + (v + row.noise + self.rest).ln();
+            let term = |(b, v): (&f64, &f64)| {
+                b * b / (v + row.noise + self.rest) + (v + row.noise + self.rest).ln()
+            };
             -0.5 * b.iter().zip(&self.variance).map(term).sum::<f64>()
         };
-        b.chunks_exact(self.variance.len()).zip(rows).map(inside).zip(outside).map(|(i, o)| i + o).collect()
+        b.chunks_exact(self.variance.len())
+            .zip(rows)
+            .map(inside)
+            .zip(outside)
+            .map(|(i, o)| i + o)
+            .collect()
     }
 
     /// Log-likelihood of the kernel density, of some rows.
@@ -189,13 +261,21 @@ impl Model {
         }
         let k = self.variance.len();
         let bins = self.basis.len() / (k + 1);
-        let own: Vec<f32> = some.iter().flat_map(|r| x[r * bins..(r + 1) * bins].iter().copied()).collect();
+        let own: Vec<f32> = some
+            .iter()
+            .flat_map(|r| x[r * bins..(r + 1) * bins].iter().copied())
+            .collect();
         let rows: Vec<Row> = some.iter().map(|r| rows[*r]).collect();
         let (b, outside) = self.project(&own, &rows);
         // −½ Σ (b − s c)²/v = −½ Σ b²/v + Σ (s b/v) c − Σ (s²/2v) c²: the last two are a product of matrices.
         let mut factors = vec![0.0f32; some.len() * 2 * k];
         let mut fixed = outside;
-        for (((b, f), row), fixed) in b.chunks_exact(k).zip(factors.chunks_exact_mut(2 * k)).zip(&rows).zip(&mut fixed) {
+        for (((b, f), row), fixed) in b
+            .chunks_exact(k)
+            .zip(factors.chunks_exact_mut(2 * k))
+            .zip(&rows)
+            .zip(&mut fixed)
+        {
             let shrunk = (1.0 - row.h * row.h).sqrt();
             for j in 0..k {
                 let v = row.h * row.h * self.variance[j] + row.noise + self.rest;
@@ -206,7 +286,11 @@ impl Model {
         }
         let seds = self.library.len() / (2 * k);
         let exponents = with_transposed(&factors, &self.library, 2 * k);
-        exponents.chunks_exact(seds).zip(fixed).map(|(e, fixed)| fixed + log_mean_exp(e)).collect()
+        exponents
+            .chunks_exact(seds)
+            .zip(fixed)
+            .map(|(e, fixed)| fixed + log_mean_exp(e))
+            .collect()
     }
 }
 
@@ -214,7 +298,11 @@ impl Model {
 fn log_mean_exp(v: &[f32]) -> f64 {
     let top = v.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     // What is e^-20 of the greatest adds nothing.
-    let sum: f64 = v.iter().filter(|v| **v > top - 20.0).map(|v| f64::from((v - top).exp())).sum();
+    let sum: f64 = v
+        .iter()
+        .filter(|v| **v > top - 20.0)
+        .map(|v| f64::from((v - top).exp()))
+        .sum();
     f64::from(top) + (sum / v.len() as f64).ln()
 }
 
@@ -222,7 +310,12 @@ fn log_mean_exp(v: &[f32]) -> f64 {
 fn dot(a: &[f32], b: &[f32]) -> f64 {
     let mut sums = [0.0f32; 16];
     let (x, y) = (a.chunks_exact(16), b.chunks_exact(16));
-    let rest: f32 = x.remainder().iter().zip(y.remainder()).map(|(a, b)| a * b).sum();
+    let rest: f32 = x
+        .remainder()
+        .iter()
+        .zip(y.remainder())
+        .map(|(a, b)| a * b)
+        .sum();
     for (x, y) in x.zip(y) {
         for k in 0..16 {
             sums[k] += x[k] * y[k];
@@ -233,7 +326,10 @@ fn dot(a: &[f32], b: &[f32]) -> f64 {
 
 fn push(answers: &mut Answers, l: &[f64]) {
     let top = l.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let weights: Vec<f64> = l.chunks_exact(SUB).map(|c| c.iter().map(|v| (v - top).exp()).sum()).collect();
+    let weights: Vec<f64> = l
+        .chunks_exact(SUB)
+        .map(|c| c.iter().map(|v| (v - top).exp()).sum())
+        .collect();
     let best = (0..CLASSES).fold(0, |b, k| if weights[k] > weights[b] { k } else { b });
     answers.push(best, &weights);
 }
@@ -246,29 +342,51 @@ fn note(truth: &mut Truth, e: &Example) {
 
 /// Answers of a filter that knows the SED of each row, and σ, but neither redshift nor amplitude.
 pub fn own_template(pool: &Pool, sample: &Sample, n: u64) -> (Answers, Truth) {
-    let drawn: Vec<Example> = (0..n).into_par_iter().map(|r| pool.draw(sample, r)).collect();
+    let drawn: Vec<Example> = (0..n)
+        .into_par_iter()
+        .map(|r| pool.draw(sample, r))
+        .collect();
     let mut by_sed = std::collections::BTreeMap::<usize, Vec<usize>>::new();
-    drawn.iter().enumerate().for_each(|(i, e)| by_sed.entry(e.sed).or_default().push(i));
+    drawn
+        .iter()
+        .enumerate()
+        .for_each(|(i, e)| by_sed.entry(e.sed).or_default().push(i));
     let groups: Vec<(usize, Vec<usize>)> = by_sed.into_iter().collect();
     let likelihoods: Vec<Vec<(usize, Vec<f64>)>> = groups
         .par_iter()
         .map(|(sed, rows)| {
-            let mut out: Vec<(usize, Vec<f64>)> = rows.iter().map(|r| (*r, Vec::with_capacity(TRIED))).collect();
+            let mut out: Vec<(usize, Vec<f64>)> = rows
+                .iter()
+                .map(|r| (*r, Vec::with_capacity(TRIED)))
+                .collect();
             let mut t = Vec::new();
             for i in 0..TRIED {
                 pool.clean(*sed, redshift(i), &mut t);
-                t.iter_mut().zip(&pool.noise_shape).for_each(|(v, s)| *v /= s * s);
-                let square: f64 = t.iter().zip(&pool.noise_shape).map(|(v, s)| f64::from(v * s).powi(2)).sum();
+                t.iter_mut()
+                    .zip(&pool.noise_shape)
+                    .for_each(|(v, s)| *v /= s * s);
+                let square: f64 = t
+                    .iter()
+                    .zip(&pool.noise_shape)
+                    .map(|(v, s)| f64::from(v * s).powi(2))
+                    .sum();
                 for (row, l) in &mut out {
                     let e = &drawn[*row];
-                    l.push(dot(&t, &e.flux).max(0.0).powi(2) / square / (2.0 * f64::from(e.sigma).max(FLOOR).powi(2)));
+                    l.push(
+                        dot(&t, &e.flux).max(0.0).powi(2)
+                            / square
+                            / (2.0 * f64::from(e.sigma).max(FLOOR).powi(2)),
+                    );
                 }
             }
             out
         })
         .collect();
     let mut of_row: Vec<Vec<f64>> = vec![vec![]; drawn.len()];
-    likelihoods.into_iter().flatten().for_each(|(row, l)| of_row[row] = l);
+    likelihoods
+        .into_iter()
+        .flatten()
+        .for_each(|(row, l)| of_row[row] = l);
     let (mut answers, mut truth) = (Answers::default(), Truth::default());
     for (e, l) in drawn.iter().zip(&of_row) {
         push(&mut answers, l);
@@ -288,50 +406,105 @@ mod tests {
     #[test]
     fn likelihoods_are_densities() {
         let (bins, k, h, noise) = (7, 2, 0.6, 0.3);
-        let x: Vec<f32> = (0..5 * bins).map(|i| (1.7 * i as f32).sin() * 3.0 + (i % bins) as f32).collect();
+        let x: Vec<f32> = (0..5 * bins)
+            .map(|i| (1.7 * i as f32).sin() * 3.0 + (i % bins) as f32)
+            .collect();
         let m = Model::fit(&x, bins, &PcaParams::new(k));
-        let y: Vec<f32> = (0..2 * bins).map(|i| (0.9 * i as f32).cos() * 2.0 + (i % bins) as f32).collect();
+        let y: Vec<f32> = (0..2 * bins)
+            .map(|i| (0.9 * i as f32).cos() * 2.0 + (i % bins) as f32)
+            .collect();
         let square = |y: &[f32]| y.iter().map(|v| f64::from(*v).powi(2)).sum();
-        let rows: Vec<Row> = y.chunks_exact(bins).map(|y| Row { square: square(y), noise, h }).collect();
+        let rows: Vec<Row> = y
+            .chunks_exact(bins)
+            .map(|y| Row {
+                square: square(y),
+                noise,
+                h,
+            })
+            .collect();
         let b = |j: usize, i: usize| f64::from(m.basis[j * bins + i]);
         // N(y; mean + μ, s B Λ Bᵀ + (σ² + ρ) I), less the constant of 2π.
         let density = |y: &[f32], s: f64, mean: &dyn Fn(usize) -> f64| {
             let cov: Vec<f64> = (0..bins * bins)
                 .map(|at| {
                     let (i, j) = (at / bins, at % bins);
-                    (0..k).map(|c| s * m.variance[c] * b(c, i) * b(c, j)).sum::<f64>() + if i == j { noise + m.rest } else { 0.0 }
+                    (0..k)
+                        .map(|c| s * m.variance[c] * b(c, i) * b(c, j))
+                        .sum::<f64>()
+                        + if i == j { noise + m.rest } else { 0.0 }
                 })
                 .collect();
             let (values, vectors) = symmetric_eigen(&cov, bins);
-            let d: Vec<f64> = (0..bins).map(|i| f64::from(y[i]) - b(k, i) - mean(i)).collect();
+            let d: Vec<f64> = (0..bins)
+                .map(|i| f64::from(y[i]) - b(k, i) - mean(i))
+                .collect();
             let along = |v: &[f64]| v.iter().zip(&d).map(|(v, d)| v * d).sum::<f64>();
-            -0.5 * vectors.chunks_exact(bins).zip(&values).map(|(v, l)| along(v).powi(2) / l + l.ln()).sum::<f64>()
+            -0.5 * vectors
+                .chunks_exact(bins)
+                .zip(&values)
+                .map(|(v, l)| along(v).powi(2) / l + l.ln())
+                .sum::<f64>()
         };
         let (gaussian, mixture) = (m.gaussian(&y, &rows), m.mixture(&y, &rows, &[0, 1]));
         for (r, y) in y.chunks_exact(bins).enumerate() {
             let one = density(y, 1.0, &|_| 0.0);
             let shrunk = (1.0f64 - h * h).sqrt();
-            let sed = |t: usize, i: usize| (0..k).map(|c| shrunk * f64::from(m.library[t * 2 * k + c]) * b(c, i)).sum::<f64>();
-            let many = (0..5).map(|t| density(y, h * h, &|i| sed(t, i)).exp()).sum::<f64>() / 5.0;
+            let sed = |t: usize, i: usize| {
+                (0..k)
+                    .map(|c| shrunk * f64::from(m.library[t * 2 * k + c]) * b(c, i))
+                    .sum::<f64>()
+            };
+            let many = (0..5)
+                .map(|t| density(y, h * h, &|i| sed(t, i)).exp())
+                .sum::<f64>()
+                / 5.0;
             assert!((gaussian[r] - one).abs() < 1e-3, "{} {one}", gaussian[r]);
-            assert!((mixture[r] - many.ln()).abs() < 1e-3, "{} {}", mixture[r], many.ln());
+            assert!(
+                (mixture[r] - many.ln()).abs() < 1e-3,
+                "{} {}",
+                mixture[r],
+                many.ln()
+            );
         }
     }
 
     /// Both filters find the redshift; the one that knows the SED is never much worse.
     #[test]
     fn filters_find_redshifts() {
-        let pool = Pool::new(&SedRecipe { count: 150, seed: 2, min_halpha: 30.0, templates: None }, Setting::Nisp).unwrap();
+        let pool = Pool::new(
+            &SedRecipe {
+                count: 150,
+                seed: 2,
+                min_halpha: 30.0,
+                templates: None,
+            },
+            Setting::Nisp,
+        )
+        .unwrap();
         let mut filter = Filter::new(&pool, 120, 32, 1);
         filter.bandwidth = vec![(0.2, 0.7), (f64::INFINITY, 0.2)];
         for (snr, bar) in [(20.0, 0.97), (1.0, 0.5)] {
-            let sample = Sample { split: Split::Test, noise: Noise::Fixed(snr), centres: false, seed: 4 };
+            let sample = Sample {
+                split: Split::Test,
+                noise: Noise::Fixed(snr),
+                centres: false,
+                seed: 4,
+            };
             let (a, truth) = filter.answers(&pool, &sample, 60);
             let (b, same) = own_template(&pool, &sample, 60);
             assert_eq!(truth, same);
             let (library, own) = (metrics(&truth, &a), metrics(&truth, &b));
-            assert!(own.close.value >= bar && own.close.value + 0.05 >= library.close.value, "{snr}: {} {}", own.close, library.close);
-            assert!(library.close.value >= bar - 0.15, "{snr}: {}", library.close);
+            assert!(
+                own.close.value >= bar && own.close.value + 0.05 >= library.close.value,
+                "{snr}: {} {}",
+                own.close,
+                library.close
+            );
+            assert!(
+                library.close.value >= bar - 0.15,
+                "{snr}: {}",
+                library.close
+            );
         }
     }
 }

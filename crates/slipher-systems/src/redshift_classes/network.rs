@@ -24,7 +24,11 @@ pub enum NetworkRecipe {
     /// units, dropout, 800 classes. `l2` is Keras' penalty on the 512 units.
     Paper { depth: usize, dropout: f32, l2: f32 },
     /// Dilated convolutions and correlation with learned rest-frame patterns at every lag.
-    Shift { depth: usize, width: usize, patterns: usize },
+    Shift {
+        depth: usize,
+        width: usize,
+        patterns: usize,
+    },
     /// One dense layer: with the hinge loss a multi-class linear support-vector machine.
     Linear { l2: f32 },
 }
@@ -49,11 +53,29 @@ pub fn paper(depth: usize, dropout: f32) -> Vec<Layer> {
     let mut layers = Vec::new();
     for _ in 0..depth {
         layers.push(Layer::conv(16, (1, 8), true, 0.0));
-        layers.push(Layer::MaxPool { size: 3, stride: 2, same: true });
-        layers.push(Layer::BatchNorm { momentum: 0.99, eps: 1e-3 });
+        layers.push(Layer::MaxPool {
+            size: 3,
+            stride: 2,
+            same: true,
+        });
+        layers.push(Layer::BatchNorm {
+            momentum: 0.99,
+            eps: 1e-3,
+        });
     }
     let drop = Layer::Dropout { rate: dropout };
-    layers.extend([drop, Layer::Dense { units: 512, slope: 1.0 }, drop, Layer::Dense { units: CLASSES, slope: 1.0 }]);
+    layers.extend([
+        drop,
+        Layer::Dense {
+            units: 512,
+            slope: 1.0,
+        },
+        drop,
+        Layer::Dense {
+            units: CLASSES,
+            slope: 1.0,
+        },
+    ]);
     layers
 }
 
@@ -62,24 +84,66 @@ impl NetworkRecipe {
     ///
     /// # Errors
     /// Dials out of range.
-    pub fn build(&self, pool: &Pool, loss: Loss, rule: Rule, seed: u64) -> Result<Box<dyn Learner>, String> {
+    pub fn build(
+        &self,
+        pool: &Pool,
+        loss: Loss,
+        rule: Rule,
+        seed: u64,
+    ) -> Result<Box<dyn Learner>, String> {
         match *self {
             NetworkRecipe::Paper { depth, dropout, l2 } => {
                 if !(1..=6).contains(&depth) {
                     return Err("depth: expected 1 to 6 convolutions".into());
                 }
                 let penalised = vec![(3 * depth + 1, l2)];
-                Ok(Box::new(Layers::new(pool.bins(), &paper(depth, dropout), Init::Glorot, penalised, loss, rule, seed)?))
+                Ok(Box::new(Layers::new(
+                    pool.bins(),
+                    &paper(depth, dropout),
+                    Init::Glorot,
+                    penalised,
+                    loss,
+                    rule,
+                    seed,
+                )?))
             }
             NetworkRecipe::Linear { l2 } => {
-                let layers = [Layer::Dense { units: CLASSES, slope: 1.0 }];
-                Ok(Box::new(Layers::new(pool.bins(), &layers, Init::Glorot, vec![(0, l2)], loss, rule, seed)?))
+                let layers = [Layer::Dense {
+                    units: CLASSES,
+                    slope: 1.0,
+                }];
+                Ok(Box::new(Layers::new(
+                    pool.bins(),
+                    &layers,
+                    Init::Glorot,
+                    vec![(0, l2)],
+                    loss,
+                    rule,
+                    seed,
+                )?))
             }
-            NetworkRecipe::Shift { depth, width, patterns } => {
-                if depth > 24 || width == 0 || width % 16 != 0 || width > 128 || !(1..=16).contains(&patterns) {
-                    return Err("expected depth up to 24, width 16, 32 … 128, patterns 1 to 16".into());
+            NetworkRecipe::Shift {
+                depth,
+                width,
+                patterns,
+            } => {
+                if depth > 24
+                    || width == 0
+                    || width % 16 != 0
+                    || width > 128
+                    || !(1..=16).contains(&patterns)
+                {
+                    return Err(
+                        "expected depth up to 24, width 16, 32 … 128, patterns 1 to 16".into(),
+                    );
                 }
-                Ok(Box::new(Shift::new(pool, (depth, width, patterns), loss, rule, seed)))
+                Ok(Box::new(Shift::new(
+                    pool,
+                    (depth, width, patterns),
+                    loss,
+                    rule,
+                    seed,
+                )))
             }
         }
     }
@@ -101,27 +165,54 @@ pub struct Layers {
 impl Layers {
     /// # Errors
     /// Layers that do not fit.
-    pub fn new(bins: usize, layers: &[Layer], init: Init, penalised: Vec<(usize, f32)>, loss: Loss, rule: Rule, seed: u64) -> Result<Self, String> {
-        let mut net = Network::new(Shape::line(1, bins), layers, seed).map_err(|e| e.to_string())?;
+    pub fn new(
+        bins: usize,
+        layers: &[Layer],
+        init: Init,
+        penalised: Vec<(usize, f32)>,
+        loss: Loss,
+        rule: Rule,
+        seed: u64,
+    ) -> Result<Self, String> {
+        let mut net =
+            Network::new(Shape::line(1, bins), layers, seed).map_err(|e| e.to_string())?;
         net.initialise(init, seed);
         let optimiser = Optimiser::new(rule, 0.0, net.weights.len());
-        Ok(Layers { net, optimiser, loss, penalised, seed, tape: network::Tape::default(), outputs: vec![], grad: vec![] })
+        Ok(Layers {
+            net,
+            optimiser,
+            loss,
+            penalised,
+            seed,
+            tape: network::Tape::default(),
+            outputs: vec![],
+            grad: vec![],
+        })
     }
 }
 
 impl Learner for Layers {
     fn step(&mut self, x: &[f32], labels: &[usize], rate: f32, step: u64) -> (f64, usize) {
         let classes = self.net.outputs();
-        let seed = self.seed.wrapping_mul(0x9E37_79B9_7F4A_7C15).wrapping_add(step);
+        let seed = self
+            .seed
+            .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+            .wrapping_add(step);
         self.outputs.clear();
-        self.outputs.extend_from_slice(self.net.forward(x, &mut self.tape, Some(seed)));
+        self.outputs
+            .extend_from_slice(self.net.forward(x, &mut self.tape, Some(seed)));
         let (loss, right) = self.loss.gradient(&mut self.outputs, classes, labels);
-        self.net.backward(&mut self.tape, &self.outputs, &mut self.grad);
+        self.net
+            .backward(&mut self.tape, &self.outputs, &mut self.grad);
         for (layer, l2) in self.penalised.iter().filter(|p| p.1 > 0.0) {
             let own = self.net.weights_of(*layer);
-            self.grad[own.clone()].iter_mut().zip(&self.net.weights[own]).for_each(|(g, w)| *g += 2.0 * l2 * w);
+            self.grad[own.clone()]
+                .iter_mut()
+                .zip(&self.net.weights[own])
+                .for_each(|(g, w)| *g += 2.0 * l2 * w);
         }
-        self.optimiser.step(rate, step + 1, &mut self.net.weights, &self.grad);
+        self.optimiser
+            .step(rate, step + 1, &mut self.net.weights, &self.grad);
         self.net.update_running(&self.tape);
         (loss, right)
     }
@@ -131,8 +222,14 @@ impl Learner for Layers {
     }
 
     fn save(&self, to: &mut Checkpoint) {
-        let parts = [("weights", &self.net.weights), ("running", &self.net.running), ("first", &self.optimiser.first), ("second", &self.optimiser.second)];
-        to.tensors.extend(parts.map(|(k, v)| (k.to_owned(), v.clone())));
+        let parts = [
+            ("weights", &self.net.weights),
+            ("running", &self.net.running),
+            ("first", &self.optimiser.first),
+            ("second", &self.optimiser.second),
+        ];
+        to.tensors
+            .extend(parts.map(|(k, v)| (k.to_owned(), v.clone())));
     }
 
     fn load(&mut self, from: &Checkpoint) -> Result<(), CheckpointError> {
@@ -180,7 +277,10 @@ impl Head {
             let start = at.floor() as usize - 1;
             (start, lagrange(at - start as f64))
         };
-        Head { lags, cells: (0..CLASSES).map(cell).collect() }
+        Head {
+            lags,
+            cells: (0..CLASSES).map(cell).collect(),
+        }
     }
 
     fn at(&self, row: &[f32], class: usize) -> f32 {
@@ -201,7 +301,10 @@ impl Head {
     pub fn backward(&self, logits: &[f32], out: &[f32], dout: &[f32], dlogits: &mut Vec<f32>) {
         dlogits.clear();
         dlogits.resize(logits.len(), 0.0);
-        for (row, d) in logits.chunks_exact(self.lags).zip(dlogits.chunks_exact_mut(self.lags)) {
+        for (row, d) in logits
+            .chunks_exact(self.lags)
+            .zip(dlogits.chunks_exact_mut(self.lags))
+        {
             for (k, (start, w)) in self.cells.iter().enumerate() {
                 let g = dout[k] * (self.at(row, k) - out[k]).exp();
                 (0..4).for_each(|j| d[start + j] += g * w[j]);
@@ -240,15 +343,46 @@ struct Part {
 }
 
 impl Shift {
-    fn new(pool: &Pool, (depth, width, patterns): (usize, usize, usize), loss: Loss, rule: Rule, seed: u64) -> Self {
+    fn new(
+        pool: &Pool,
+        (depth, width, patterns): (usize, usize, usize),
+        loss: Loss,
+        rule: Rule,
+        seed: u64,
+    ) -> Self {
         let encoder = Encoder::new(&pool.edges, &pool.noise_shape);
         let (min_lag, lags) = Head::range();
         let grid = encoder.positions();
-        let nfft = (grid + lags..).find(|n| LaneFft::fits(*n)).unwrap_or(1 << 13);
-        let config = ShiftNetConfig { inputs: CHANNELS, width, depth, taps: 7, patterns, grid, min_lag, lags, nfft };
+        let nfft = (grid + lags..)
+            .find(|n| LaneFft::fits(*n))
+            .unwrap_or(1 << 13);
+        let config = ShiftNetConfig {
+            inputs: CHANNELS,
+            width,
+            depth,
+            taps: 7,
+            patterns,
+            grid,
+            min_lag,
+            lags,
+            nfft,
+        };
         let net = ShiftNet::new(config, seed);
-        let (trunk, own) = (Optimiser::new(rule, 0.0, net.trunk.len()), Optimiser::new(rule, 0.0, net.patterns.len()));
-        Shift { net, head: Head::new(), encoder, trunk, patterns: own, loss, bins: pool.bins(), tapes: Spare::default(), predictions: Spare::default() }
+        let (trunk, own) = (
+            Optimiser::new(rule, 0.0, net.trunk.len()),
+            Optimiser::new(rule, 0.0, net.patterns.len()),
+        );
+        Shift {
+            net,
+            head: Head::new(),
+            encoder,
+            trunk,
+            patterns: own,
+            loss,
+            bins: pool.bins(),
+            tapes: Spare::default(),
+            predictions: Spare::default(),
+        }
     }
 
     fn part(&self, x: &[f32], labels: &[usize], batch: usize) -> Part {
@@ -269,9 +403,18 @@ impl Shift {
         let (loss, right) = self.loss.gradient(&mut slopes, CLASSES, labels);
         let share = labels.len() as f32 / batch as f32;
         slopes.iter_mut().for_each(|v| *v *= share);
-        let mut out = Part { grad: vec![0.0; self.net.trunk.len()], spectra: vec![], loss: loss * f64::from(share), right };
+        let mut out = Part {
+            grad: vec![0.0; self.net.trunk.len()],
+            spectra: vec![],
+            loss: loss * f64::from(share),
+            right,
+        };
         let mut dlogits = Vec::new();
-        for ((tape, s), d) in tapes.iter_mut().zip(scores.chunks_exact(CLASSES)).zip(slopes.chunks_exact(CLASSES)) {
+        for ((tape, s), d) in tapes
+            .iter_mut()
+            .zip(scores.chunks_exact(CLASSES))
+            .zip(slopes.chunks_exact(CLASSES))
+        {
             self.head.backward(&tape.logits, s, d, &mut dlogits);
             let back = self.net.backward(tape, &dlogits, &mut out.grad);
             out.spectra.push([tape.take_features_spectrum(), back]);
@@ -283,38 +426,53 @@ impl Shift {
 impl Learner for Shift {
     fn step(&mut self, x: &[f32], labels: &[usize], rate: f32, step: u64) -> (f64, usize) {
         let n = x.len() / labels.len();
-        let parts: Vec<Part> = x.par_chunks(CHUNK * n).zip(labels.par_chunks(CHUNK)).map(|(x, l)| self.part(x, l, labels.len())).collect();
+        let parts: Vec<Part> = x
+            .par_chunks(CHUNK * n)
+            .zip(labels.par_chunks(CHUNK))
+            .map(|(x, l)| self.part(x, l, labels.len()))
+            .collect();
         let mut grad = vec![0.0f32; self.net.trunk.len()];
         for p in &parts {
             grad.iter_mut().zip(&p.grad).for_each(|(g, x)| *g += x);
         }
-        let spectra = |k: usize| parts.iter().flat_map(|p| p.spectra.iter().map(move |s| s[k].as_slice())).collect::<Vec<_>>();
+        let spectra = |k: usize| {
+            parts
+                .iter()
+                .flat_map(|p| p.spectra.iter().map(move |s| s[k].as_slice()))
+                .collect::<Vec<_>>()
+        };
         let dpatterns = self.net.grad_patterns(&spectra(0), &spectra(1));
         self.trunk.step(rate, step + 1, &mut self.net.trunk, &grad);
-        self.patterns.step(rate, step + 1, &mut self.net.patterns, &dpatterns);
+        self.patterns
+            .step(rate, step + 1, &mut self.net.patterns, &dpatterns);
         self.net.refresh();
-        (parts.iter().map(|p| p.loss).sum(), parts.iter().map(|p| p.right).sum())
+        (
+            parts.iter().map(|p| p.loss).sum(),
+            parts.iter().map(|p| p.right).sum(),
+        )
     }
 
     fn scores(&self, x: &[f32]) -> Vec<f32> {
         let n = self.bins;
         let mut out = vec![0.0; x.len() / n * CLASSES];
-        x.par_chunks(TOGETHER * n).zip(out.par_chunks_mut(TOGETHER * CLASSES)).for_each(|(x, out)| {
-            let encoded: Vec<Vec<f32>> = x
-                .chunks_exact(n)
-                .map(|flux| {
-                    let mut c = Vec::new();
-                    self.encoder.encode(flux, &mut c);
-                    c
-                })
-                .collect();
-            let inputs: Vec<_> = encoded.iter().map(|c| self.encoder.input(c)).collect();
-            let mut p = self.predictions.lend();
-            self.net.predict(&inputs, &mut p);
-            for (l, o) in p.logits.iter().zip(out.chunks_exact_mut(CLASSES)) {
-                self.head.forward(l, o);
-            }
-        });
+        x.par_chunks(TOGETHER * n)
+            .zip(out.par_chunks_mut(TOGETHER * CLASSES))
+            .for_each(|(x, out)| {
+                let encoded: Vec<Vec<f32>> = x
+                    .chunks_exact(n)
+                    .map(|flux| {
+                        let mut c = Vec::new();
+                        self.encoder.encode(flux, &mut c);
+                        c
+                    })
+                    .collect();
+                let inputs: Vec<_> = encoded.iter().map(|c| self.encoder.input(c)).collect();
+                let mut p = self.predictions.lend();
+                self.net.predict(&inputs, &mut p);
+                for (l, o) in p.logits.iter().zip(out.chunks_exact_mut(CLASSES)) {
+                    self.head.forward(l, o);
+                }
+            });
         out
     }
 
@@ -327,7 +485,8 @@ impl Learner for Shift {
             ("patterns.first", &self.patterns.first),
             ("patterns.second", &self.patterns.second),
         ];
-        to.tensors.extend(parts.map(|(k, v)| (k.to_owned(), v.clone())));
+        to.tensors
+            .extend(parts.map(|(k, v)| (k.to_owned(), v.clone())));
     }
 
     fn load(&mut self, from: &Checkpoint) -> Result<(), CheckpointError> {
@@ -359,25 +518,62 @@ mod tests {
     use super::*;
 
     fn pool() -> Pool {
-        Pool::new(&SedRecipe { count: 20, seed: 1, min_halpha: 10.0, templates: None }, Setting::Nisp).unwrap()
+        Pool::new(
+            &SedRecipe {
+                count: 20,
+                seed: 1,
+                min_halpha: 10.0,
+                templates: None,
+            },
+            Setting::Nisp,
+        )
+        .unwrap()
     }
 
     /// The published network has the 2,242,192 weights that the authors' notebook prints; without the 96 running
     /// values of its three normalisations that Keras counts too.
     #[test]
     fn the_published_network_has_its_size() {
-        let pool = Pool::new(&SedRecipe { count: 10, seed: 1, min_halpha: 10.0, templates: None }, Setting::Published).unwrap();
-        let net = NetworkRecipe::Paper { depth: 3, dropout: 0.5, l2: 0.2 }.build(&pool, Loss::CrossEntropy, Rule::adam(), 1).unwrap();
-        assert_eq!(net.weights() + 96, 144 + 2 * 2064 + 3 * 64 + 1_827_328 + 410_400);
+        let pool = Pool::new(
+            &SedRecipe {
+                count: 10,
+                seed: 1,
+                min_halpha: 10.0,
+                templates: None,
+            },
+            Setting::Published,
+        )
+        .unwrap();
+        let net = NetworkRecipe::Paper {
+            depth: 3,
+            dropout: 0.5,
+            l2: 0.2,
+        }
+        .build(&pool, Loss::CrossEntropy, Rule::adam(), 1)
+        .unwrap();
+        assert_eq!(
+            net.weights() + 96,
+            144 + 2 * 2064 + 3 * 64 + 1_827_328 + 410_400
+        );
         assert_eq!(net.weights() + 96, 2_242_192);
-        assert!(NetworkRecipe::Paper { depth: 0, dropout: 0.5, l2: 0.0 }.build(&pool, Loss::CrossEntropy, Rule::adam(), 1).is_err());
+        assert!(
+            NetworkRecipe::Paper {
+                depth: 0,
+                dropout: 0.5,
+                l2: 0.0
+            }
+            .build(&pool, Loss::CrossEntropy, Rule::adam(), 1)
+            .is_err()
+        );
     }
 
     #[test]
     fn the_head_is_its_own_adjoint() {
         let head = Head::new();
         let (_, lags) = Head::range();
-        let mut logits: Vec<f32> = (0..2 * lags).map(|i| (0.1 * i as f32).sin() * 2.0).collect();
+        let mut logits: Vec<f32> = (0..2 * lags)
+            .map(|i| (0.1 * i as f32).sin() * 2.0)
+            .collect();
         let (mut out, mut d) = (vec![0.0; CLASSES], vec![]);
         head.forward(&logits, &mut out);
         let dout: Vec<f32> = (0..CLASSES).map(|i| (0.3 * i as f32).cos()).collect();
@@ -387,10 +583,18 @@ mod tests {
                 logits[i] += v;
                 head.forward(logits, out);
                 logits[i] -= v;
-                out.iter().zip(&dout).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+                out.iter()
+                    .zip(&dout)
+                    .map(|(a, b)| f64::from(a * b))
+                    .sum::<f64>()
             };
-            let slope = (value(0.05, &mut logits, &mut out) - value(-0.05, &mut logits, &mut out)) / 0.1;
-            assert!((slope - f64::from(d[i])).abs() < 2e-3 * (1.0 + slope.abs()), "{i} {slope} {}", d[i]);
+            let slope =
+                (value(0.05, &mut logits, &mut out) - value(-0.05, &mut logits, &mut out)) / 0.1;
+            assert!(
+                (slope - f64::from(d[i])).abs() < 2e-3 * (1.0 + slope.abs()),
+                "{i} {slope} {}",
+                d[i]
+            );
         }
     }
 
@@ -398,15 +602,43 @@ mod tests {
     #[test]
     fn networks_learn_and_resume() {
         let pool = pool();
-        let sample = Sample { split: Split::Train, noise: Noise::Clean, centres: true, seed: 1 };
+        let sample = Sample {
+            split: Split::Train,
+            noise: Noise::Clean,
+            centres: true,
+            seed: 1,
+        };
         let (x, y) = pool.batch(&sample, &[0, 1, 2, 3, 4, 5, 6, 7]);
-        let adamw = Rule::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 };
+        let adamw = Rule::AdamW {
+            beta1: 0.9,
+            beta2: 0.99,
+            eps: 1e-8,
+        };
         for (recipe, steps) in [
-            (NetworkRecipe::Paper { depth: 2, dropout: 0.0, l2: 0.0 }, 40),
-            (NetworkRecipe::Shift { depth: 1, width: 16, patterns: 2 }, 60),
+            (
+                NetworkRecipe::Paper {
+                    depth: 2,
+                    dropout: 0.0,
+                    l2: 0.0,
+                },
+                40,
+            ),
+            (
+                NetworkRecipe::Shift {
+                    depth: 1,
+                    width: 16,
+                    patterns: 2,
+                },
+                60,
+            ),
             (NetworkRecipe::Linear { l2: 0.0 }, 300),
         ] {
-            for loss in [Loss::CrossEntropy, Loss::Logistic, Loss::Hinge, Loss::Squared] {
+            for loss in [
+                Loss::CrossEntropy,
+                Loss::Logistic,
+                Loss::Hinge,
+                Loss::Squared,
+            ] {
                 let mut net = recipe.build(&pool, loss, adamw, 3).unwrap();
                 // Every weight of a pattern moves every lag: squared errors of all 800 outputs ask for small steps.
                 let rate = if loss == Loss::Squared { 1e-4 } else { 3e-3 };
@@ -420,7 +652,10 @@ mod tests {
                 net.save(&mut c);
                 let mut again = recipe.build(&pool, loss, adamw, 4).unwrap();
                 again.load(&c).unwrap();
-                assert_eq!(net.step(&x, &y, 3e-3, steps), again.step(&x, &y, 3e-3, steps));
+                assert_eq!(
+                    net.step(&x, &y, 3e-3, steps),
+                    again.step(&x, &y, 3e-3, steps)
+                );
                 assert_eq!(net.scores(&x), again.scores(&x));
                 assert!(net.load(&Checkpoint::default()).is_err());
             }

@@ -35,8 +35,15 @@ pub const CLOSE: f64 = 0.0033;
 
 impl Answers {
     fn push_scores(&mut self, row: &[f32], sharpness: f64) {
-        let (best, top) = row.iter().enumerate().fold((0, f32::NEG_INFINITY), |b, (k, v)| if *v > b.1 { (k, *v) } else { b });
-        let p: Vec<f64> = row.iter().map(|v| (f64::from(v - top) * sharpness).exp()).collect();
+        let (best, top) =
+            row.iter().enumerate().fold(
+                (0, f32::NEG_INFINITY),
+                |b, (k, v)| if *v > b.1 { (k, *v) } else { b },
+            );
+        let p: Vec<f64> = row
+            .iter()
+            .map(|v| (f64::from(v - top) * sharpness).exp())
+            .collect();
         self.push(best, &p);
     }
 
@@ -47,7 +54,9 @@ impl Answers {
         let mass: f64 = weights[near.clone()].iter().sum();
         let z = near.map(|k| weights[k] * centre(k)).sum::<f64>() / mass.max(1e-300);
         let reach = (CLOSE * (1.0 + centre(best)) / DZ).floor() as usize;
-        let close = weights[best.saturating_sub(reach)..(best + reach + 1).min(CLASSES)].iter().sum::<f64>();
+        let close = weights[best.saturating_sub(reach)..(best + reach + 1).min(CLASSES)]
+            .iter()
+            .sum::<f64>();
         self.class.push(best);
         self.z.push(if mass > 0.0 { z } else { centre(best) });
         self.p_class.push((weights[best] / total) as f32);
@@ -70,7 +79,12 @@ impl Share {
     pub fn of(right: &[bool], cluster: &[usize]) -> Share {
         let n = right.len();
         if n == 0 {
-            return Share { value: f64::NAN, lo: 0.0, hi: 1.0, n };
+            return Share {
+                value: f64::NAN,
+                lo: 0.0,
+                hi: 1.0,
+                n,
+            };
         }
         let p = right.iter().filter(|r| **r).count() as f64 / n as f64;
         let mut sums = std::collections::BTreeMap::<usize, f64>::new();
@@ -78,9 +92,18 @@ impl Share {
             *sums.entry(*c).or_default() += f64::from(u8::from(*r)) - p;
         }
         let between = sums.values().map(|s| s * s).sum::<f64>() / n as f64;
-        let design = if p > 0.0 && p < 1.0 { (between / (p * (1.0 - p))).max(1.0) } else { 1.0 };
+        let design = if p > 0.0 && p < 1.0 {
+            (between / (p * (1.0 - p))).max(1.0)
+        } else {
+            1.0
+        };
         let (lo, hi) = wilson_share(p, n as f64 / design);
-        Share { value: p, lo, hi, n }
+        Share {
+            value: p,
+            lo,
+            hi,
+            n,
+        }
     }
 }
 
@@ -88,7 +111,13 @@ impl std::fmt::Display for Share {
     /// `97.1 % (96.8-97.4)`
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let digits = if self.value > 0.99 { 2 } else { 1 };
-        write!(f, "{:.digits$} % ({:.digits$}-{:.digits$})", 100.0 * self.value, 100.0 * self.lo, 100.0 * self.hi)
+        write!(
+            f,
+            "{:.digits$} % ({:.digits$}-{:.digits$})",
+            100.0 * self.value,
+            100.0 * self.lo,
+            100.0 * self.hi
+        )
     }
 }
 
@@ -116,9 +145,12 @@ pub struct Metrics {
 /// Scores answers.
 pub fn metrics(truth: &Truth, a: &Answers) -> Metrics {
     let n = a.class.len();
-    let share = |f: &dyn Fn(usize) -> bool| Share::of(&(0..n).map(f).collect::<Vec<_>>(), &truth.sed[..n]);
+    let share =
+        |f: &dyn Fn(usize) -> bool| Share::of(&(0..n).map(f).collect::<Vec<_>>(), &truth.sed[..n]);
     let error = |i: usize| (centre(a.class[i]) - truth.z[i]).abs() / (1.0 + truth.z[i]);
-    let mut d: Vec<f64> = (0..n).map(|i| (a.z[i] - truth.z[i]) / (1.0 + truth.z[i])).collect();
+    let mut d: Vec<f64> = (0..n)
+        .map(|i| (a.z[i] - truth.z[i]) / (1.0 + truth.z[i]))
+        .collect();
     let bias = middle(&mut d);
     let mut off: Vec<f64> = d.iter().map(|x| (x - bias).abs()).collect();
     let nmad = 1.4826 * middle(&mut off);
@@ -159,17 +191,30 @@ impl Calibration {
         order.sort_by(|a, b| noise[*a].total_cmp(&noise[*b]).then(a.cmp(b)));
         let parts = (labels.len() / 300).clamp(1, 6);
         let knot = |rows: &[usize]| {
-            let s: Vec<f32> = rows.iter().flat_map(|r| scores[r * CLASSES..(r + 1) * CLASSES].iter().copied()).collect();
+            let s: Vec<f32> = rows
+                .iter()
+                .flat_map(|r| scores[r * CLASSES..(r + 1) * CLASSES].iter().copied())
+                .collect();
             let l: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
-            let at = rows.iter().map(|r| f64::from(noise[*r]).ln()).sum::<f64>() / rows.len().max(1) as f64;
+            let at = rows.iter().map(|r| f64::from(noise[*r]).ln()).sum::<f64>()
+                / rows.len().max(1) as f64;
             [at, fit_sharpness(&s, &l)]
         };
-        Calibration { knots: order.chunks(labels.len().div_ceil(parts).max(1)).map(knot).collect() }
+        Calibration {
+            knots: order
+                .chunks(labels.len().div_ceil(parts).max(1))
+                .map(knot)
+                .collect(),
+        }
     }
 
     /// Sharpness for a spectrum of this noise.
     pub fn sharpness(&self, noise: f32) -> f64 {
-        if self.knots.is_empty() { 1.0 } else { interpolate(&self.knots, f64::from(noise).ln()) }
+        if self.knots.is_empty() {
+            1.0
+        } else {
+            interpolate(&self.knots, f64::from(noise).ln())
+        }
     }
 
     /// Answers from scores `[row][class]` and the noise of each row.
@@ -219,7 +264,9 @@ pub fn confusion(truth: &Truth, a: &Answers, (line, taken): (f64, f64)) -> f64 {
     let wrong = |i: &usize| {
         let want = (1.0 + truth.z[*i]) * line / taken;
         let got = 1.0 + centre(a.class[*i]);
-        (got / (1.0 + truth.z[*i]) - 1.0).abs() >= CLOSE && (got / want - 1.0).abs() < 0.005 && want > 1.0 + Z_MIN
+        (got / (1.0 + truth.z[*i]) - 1.0).abs() >= CLOSE
+            && (got / want - 1.0).abs() < 0.005
+            && want > 1.0 + Z_MIN
     };
     (0..n).filter(wrong).count() as f64 / n.max(1) as f64
 }
@@ -231,7 +278,9 @@ mod tests {
     /// Answers whose posterior is the softmax of scores `[row][class]` at `sharpness`.
     fn from_scores(scores: &[f32], sharpness: f64) -> Answers {
         let mut out = Answers::default();
-        scores.chunks_exact(CLASSES).for_each(|row| out.push_scores(row, sharpness));
+        scores
+            .chunks_exact(CLASSES)
+            .for_each(|row| out.push_scores(row, sharpness));
         out
     }
     use proptest::prelude::*;
@@ -241,25 +290,38 @@ mod tests {
         // statsmodels' proportion_confint(80, 100, method="wilson") when rows are independent.
         let right: Vec<bool> = (0..100).map(|i| i % 5 != 0).collect();
         let alone = Share::of(&right, &(0..100).collect::<Vec<_>>());
-        assert!((alone.lo - 0.711_171).abs() < 1e-4 && (alone.hi - 0.866_633).abs() < 1e-4, "{alone:?}");
+        assert!(
+            (alone.lo - 0.711_171).abs() < 1e-4 && (alone.hi - 0.866_633).abs() < 1e-4,
+            "{alone:?}"
+        );
         // Ten copies of ten SEDs that are right or wrong together count as ten.
         let right: Vec<bool> = (0..100).map(|i| i / 10 % 5 != 0).collect();
         let copies = Share::of(&right, &(0..100).map(|i| i / 10).collect::<Vec<_>>());
-        let ten = Share::of(&(0..10).map(|i| i % 5 != 0).collect::<Vec<_>>(), &(0..10).collect::<Vec<_>>());
+        let ten = Share::of(
+            &(0..10).map(|i| i % 5 != 0).collect::<Vec<_>>(),
+            &(0..10).collect::<Vec<_>>(),
+        );
         assert!((copies.lo - ten.lo).abs() < 1e-9 && (copies.hi - ten.hi).abs() < 1e-9);
     }
 
     #[test]
     fn perfect_answers_score_perfectly() {
         let class: Vec<usize> = (0..CLASSES).collect();
-        let truth = Truth { z: class.iter().map(|k| centre(*k)).collect(), class: class.clone(), sed: class.clone(), noise: vec![] };
+        let truth = Truth {
+            z: class.iter().map(|k| centre(*k)).collect(),
+            class: class.clone(),
+            sed: class.clone(),
+            noise: vec![],
+        };
         let mut scores = vec![0.0f32; CLASSES * CLASSES];
         class.iter().for_each(|k| scores[k * CLASSES + k] = 40.0);
         let m = metrics(&truth, &from_scores(&scores, 1.0));
         assert!(m.exact.value == 1.0 && m.nmad < 1e-9 && m.bias.abs() < 1e-9 && m.ece < 1e-6);
         // Shifted by one class: no exact, all neighbours, biased.
         let mut a = from_scores(&scores, 1.0);
-        a.class.iter_mut().for_each(|c| *c = (*c + 1).min(CLASSES - 1));
+        a.class
+            .iter_mut()
+            .for_each(|c| *c = (*c + 1).min(CLASSES - 1));
         let m = metrics(&truth, &a);
         assert!(m.exact.value < 0.01 && m.neighbour.value == 1.0 && m.fine.value == 1.0);
     }
@@ -270,12 +332,34 @@ mod tests {
         let mut rng = slipher_sim::random::Stream::new(1, 1, 1);
         let n = 400;
         let scores: Vec<f32> = (0..n * CLASSES).map(|_| 4.0 * rng.normal_f32()).collect();
-        let labels: Vec<usize> = scores.chunks_exact(CLASSES).map(|r| rng.weighted(&r.iter().map(|v| f64::from(v * 0.5).exp()).collect::<Vec<_>>())).collect();
+        let labels: Vec<usize> = scores
+            .chunks_exact(CLASSES)
+            .map(|r| {
+                rng.weighted(
+                    &r.iter()
+                        .map(|v| f64::from(v * 0.5).exp())
+                        .collect::<Vec<_>>(),
+                )
+            })
+            .collect();
         let s = fit_sharpness(&scores, &labels);
         assert!((s - 0.5).abs() < 0.05, "{s}");
-        let truth = Truth { z: labels.iter().map(|l| centre(*l)).collect(), class: labels.clone(), sed: (0..n).collect(), noise: vec![] };
-        let (calibrated, sharp) = (metrics(&truth, &from_scores(&scores, s)), metrics(&truth, &from_scores(&scores, 2.0)));
-        assert!(calibrated.ece < 0.08 && sharp.ece > 2.0 * calibrated.ece, "{} {}", calibrated.ece, sharp.ece);
+        let truth = Truth {
+            z: labels.iter().map(|l| centre(*l)).collect(),
+            class: labels.clone(),
+            sed: (0..n).collect(),
+            noise: vec![],
+        };
+        let (calibrated, sharp) = (
+            metrics(&truth, &from_scores(&scores, s)),
+            metrics(&truth, &from_scores(&scores, 2.0)),
+        );
+        assert!(
+            calibrated.ece < 0.08 && sharp.ece > 2.0 * calibrated.ece,
+            "{} {}",
+            calibrated.ece,
+            sharp.ece
+        );
     }
 
     proptest! {

@@ -133,14 +133,22 @@ impl Resolution for Sharp {
 
 /// Integrates pixels of a grid that starts at `start` into bins `widths` wide: mean f_λ of each. The grid is seen
 /// through (log₁₀(1+z), 1+z).
-fn rebin(pixels: &[f32], start: f64, log_edges: &[f64], widths: &[f64], (shift, stretch): (f64, f64), out: &mut [f32]) {
+fn rebin(
+    pixels: &[f32],
+    start: f64,
+    log_edges: &[f64],
+    widths: &[f64],
+    (shift, stretch): (f64, f64),
+    out: &mut [f32],
+) {
     // Pixel j covers j..j + 1 of these positions.
     let place = |e: f64| ((e - shift - start) / STEP + 0.5).clamp(0.0, pixels.len() as f64 - 1e-6);
     let mut lo = place(log_edges[0]);
     for ((o, e), w) in out.iter_mut().zip(&log_edges[1..]).zip(widths) {
         let hi = place(*e);
         let (a, b) = (lo as usize, hi as usize);
-        let mut sum = f64::from(pixels[b]) * (hi - b as f64) - f64::from(pixels[a]) * (lo - a as f64);
+        let mut sum =
+            f64::from(pixels[b]) * (hi - b as f64) - f64::from(pixels[a]) * (lo - a as f64);
         for p in &pixels[a..b] {
             sum += f64::from(*p);
         }
@@ -158,37 +166,76 @@ impl Pool {
         let mut library = Library::builtin();
         if let Some(folder) = &recipe.templates {
             library.galaxies.clear();
-            library.add_folder(folder).map_err(|source| BadRecipe::Templates { folder: folder.clone(), source })?;
-            library.galaxies.retain(|g| !g.has_lines && g.template.range().0 < 3900.0 && g.template.range().1 > 10_050.0);
+            library
+                .add_folder(folder)
+                .map_err(|source| BadRecipe::Templates {
+                    folder: folder.clone(),
+                    source,
+                })?;
+            library.galaxies.retain(|g| {
+                !g.has_lines && g.template.range().0 < 3900.0 && g.template.range().1 > 10_050.0
+            });
             if library.galaxies.is_empty() {
-                return Err(BadRecipe::Field(format!("templates: no galaxy continuum from 3900 to 10050 Å below {}", folder.display())));
+                return Err(BadRecipe::Field(format!(
+                    "templates: no galaxy continuum from 3900 to 10050 Å below {}",
+                    folder.display()
+                )));
             }
         }
         if recipe.count < 10 {
             return Err(BadRecipe::Field("count: expected at least 10 SEDs".into()));
         }
-        let seds: Vec<Sed> = (0..recipe.count as u64).into_par_iter().map(|row| draw_sed(recipe, &library, row)).collect();
+        let seds: Vec<Sed> = (0..recipe.count as u64)
+            .into_par_iter()
+            .map(|row| draw_sed(recipe, &library, row))
+            .collect();
         let grism = match setting {
             Setting::Published => None,
             Setting::Nisp => Some(Instrument::load("euclid-red")?),
         };
         let edges = match &grism {
-            None => (0..=1780).map(|i| 11_000.0 + 9000.0 * f64::from(i) / 1780.0).collect(),
+            None => (0..=1780)
+                .map(|i| 11_000.0 + 9000.0 * f64::from(i) / 1780.0)
+                .collect(),
             Some(g) => g.windows_edges()[0].clone(),
         };
         let middle = |w: &[f64]| 0.5 * (w[0] + w[1]);
-        let mut noise_shape: Vec<f32> = edges.windows(2).map(|w| grism.as_ref().map_or(1.0, |g| interpolate(&g.noise, middle(w)) as f32)).collect();
+        let mut noise_shape: Vec<f32> = edges
+            .windows(2)
+            .map(|w| {
+                grism
+                    .as_ref()
+                    .map_or(1.0, |g| interpolate(&g.noise, middle(w)) as f32)
+            })
+            .collect();
         let typical = slipher_data::spectrum::median(&mut noise_shape.clone());
         noise_shape.iter_mut().for_each(|v| *v /= typical);
         let energy = |s: &Sed| {
             let f = s.observe(0.0, START, LEN, &Sharp);
-            let wide = |i: usize| 10f64.powf(START + STEP * i as f64) * STEP * std::f64::consts::LN_10;
-            f.iter().enumerate().map(|(i, f)| (f64::from(*f) * wide(i)) as f32).collect()
+            let wide =
+                |i: usize| 10f64.powf(START + STEP * i as f64) * STEP * std::f64::consts::LN_10;
+            f.iter()
+                .enumerate()
+                .map(|(i, f)| (f64::from(*f) * wide(i)) as f32)
+                .collect()
         };
-        let rest = if grism.is_none() { seds.par_iter().map(energy).collect() } else { vec![] };
+        let rest = if grism.is_none() {
+            seds.par_iter().map(energy).collect()
+        } else {
+            vec![]
+        };
         let log_edges = edges.iter().map(|e| e.log10()).collect();
         let widths = edges.windows(2).map(|w| w[1] - w[0]).collect();
-        Ok(Pool { setting, edges, noise_shape, log_edges, widths, rest, seds, grism })
+        Ok(Pool {
+            setting,
+            edges,
+            noise_shape,
+            log_edges,
+            widths,
+            rest,
+            seds,
+            grism,
+        })
     }
 
     /// Bins of a spectrum.
@@ -212,13 +259,21 @@ impl Pool {
         out.clear();
         out.resize(self.bins(), 0.0);
         match &self.grism {
-            None => rebin(&self.rest[sed], START, &self.log_edges, &self.widths, ((1.0 + z).log10(), 1.0 + z), out),
+            None => rebin(
+                &self.rest[sed],
+                START,
+                &self.log_edges,
+                &self.widths,
+                ((1.0 + z).log10(), 1.0 + z),
+                out,
+            ),
             Some(g) => {
                 let start = self.log_edges[0] - 20.0 * STEP;
                 let len = ((self.log_edges[self.bins()] - start) / STEP) as usize + 20;
                 let mut f = self.seds[sed].observe(z, start, len, g);
                 for (i, f) in f.iter_mut().enumerate() {
-                    *f *= (10f64.powf(start + STEP * i as f64) * STEP * std::f64::consts::LN_10) as f32;
+                    *f *= (10f64.powf(start + STEP * i as f64) * STEP * std::f64::consts::LN_10)
+                        as f32;
                 }
                 rebin(&f, start, &self.log_edges, &self.widths, (0.0, 1.0), out);
             }
@@ -284,7 +339,12 @@ fn draw_sed(recipe: &SedRecipe, library: &Library, row: u64) -> Sed {
     // The published sample lies at z < 1; no intergalactic absorption reaches the window.
     let mut sed = galaxy::draw(&mut rng, &library.galaxies, 0.5);
     for _ in 0..200 {
-        let flux = sed.emission.iter().filter(|l| (l.wave - 6564.61).abs() < 0.1).map(|l| l.strength).sum::<f64>();
+        let flux = sed
+            .emission
+            .iter()
+            .filter(|l| (l.wave - 6564.61).abs() < 0.1)
+            .map(|l| l.strength)
+            .sum::<f64>();
         if flux >= recipe.min_halpha * galaxy::continuum(&sed, 6564.6) {
             break;
         }
@@ -299,21 +359,50 @@ mod tests {
     use proptest::prelude::*;
 
     fn recipe(count: usize) -> SedRecipe {
-        SedRecipe { count, seed: 3, min_halpha: 10.0, templates: None }
+        SedRecipe {
+            count,
+            seed: 3,
+            min_halpha: 10.0,
+            templates: None,
+        }
     }
     fn sample(split: Split, noise: Noise) -> Sample {
-        Sample { split, noise, centres: false, seed: 5 }
+        Sample {
+            split,
+            noise,
+            centres: false,
+            seed: 5,
+        }
     }
 
     /// No SED is in two splits, by index and by content.
     #[test]
     fn splits_share_no_sed() {
         let p = Pool::new(&recipe(300), Setting::Published).unwrap();
-        let seen = |split| (0..2000).map(|r| p.draw(&sample(split, Noise::Clean), r).sed).collect::<std::collections::BTreeSet<_>>();
-        let all = [seen(Split::Train), seen(Split::Validation), seen(Split::Test)];
-        assert!(all[0].len() == 240 && all[1].len() == 30 && all[2].len() == 30, "every SED of a split is used");
-        assert!(all[0].is_disjoint(&all[1]) && all[0].is_disjoint(&all[2]) && all[1].is_disjoint(&all[2]));
-        let content: std::collections::HashSet<Vec<u32>> = p.rest.iter().map(|r| r.iter().map(|v| v.to_bits()).collect()).collect();
+        let seen = |split| {
+            (0..2000)
+                .map(|r| p.draw(&sample(split, Noise::Clean), r).sed)
+                .collect::<std::collections::BTreeSet<_>>()
+        };
+        let all = [
+            seen(Split::Train),
+            seen(Split::Validation),
+            seen(Split::Test),
+        ];
+        assert!(
+            all[0].len() == 240 && all[1].len() == 30 && all[2].len() == 30,
+            "every SED of a split is used"
+        );
+        assert!(
+            all[0].is_disjoint(&all[1])
+                && all[0].is_disjoint(&all[2])
+                && all[1].is_disjoint(&all[2])
+        );
+        let content: std::collections::HashSet<Vec<u32>> = p
+            .rest
+            .iter()
+            .map(|r| r.iter().map(|v| v.to_bits()).collect())
+            .collect();
         assert_eq!(content.len(), 300, "no SED is there twice under two names");
         // The leak, and only the leak, sees training SEDs again.
         assert!(seen(Split::Leak).is_subset(&all[0]));
@@ -323,17 +412,37 @@ mod tests {
     fn rows_are_reproducible_and_noise_is_as_asked() {
         for setting in [Setting::Published, Setting::Nisp] {
             let p = Pool::new(&recipe(20), setting).unwrap();
-            assert_eq!(p.bins(), if setting == Setting::Published { 1780 } else { 512 });
-            let (a, b) = (p.draw(&sample(Split::Test, Noise::Fixed(2.0)), 7), p.draw(&sample(Split::Test, Noise::Fixed(2.0)), 7));
+            assert_eq!(
+                p.bins(),
+                if setting == Setting::Published {
+                    1780
+                } else {
+                    512
+                }
+            );
+            let (a, b) = (
+                p.draw(&sample(Split::Test, Noise::Fixed(2.0)), 7),
+                p.draw(&sample(Split::Test, Noise::Fixed(2.0)), 7),
+            );
             assert_eq!(a.flux, b.flux);
             let clean = p.draw(&sample(Split::Test, Noise::Clean), 7);
             assert_eq!((clean.z, clean.sed, clean.sigma), (a.z, a.sed, 0.0));
             // Both are scaled by their own means: compare after a fit of the scale.
-            let dot = |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(a, b)| f64::from(a * b)).sum::<f64>();
+            let dot =
+                |x: &[f32], y: &[f32]| x.iter().zip(y).map(|(a, b)| f64::from(a * b)).sum::<f64>();
             let scale = dot(&a.flux, &clean.flux) / dot(&clean.flux, &clean.flux);
-            let rest = a.flux.iter().zip(&clean.flux).zip(&p.noise_shape).map(|((a, c), s)| (f64::from(*a) - scale * f64::from(*c)) / f64::from(*s));
+            let rest = a
+                .flux
+                .iter()
+                .zip(&clean.flux)
+                .zip(&p.noise_shape)
+                .map(|((a, c), s)| (f64::from(*a) - scale * f64::from(*c)) / f64::from(*s));
             let rms = (rest.map(|d| d * d).sum::<f64>() / a.flux.len() as f64).sqrt();
-            assert!((rms / f64::from(a.sigma) - 1.0).abs() < 0.1, "{rms} {}", a.sigma);
+            assert!(
+                (rms / f64::from(a.sigma) - 1.0).abs() < 0.1,
+                "{rms} {}",
+                a.sigma
+            );
             assert!((a.flux.iter().sum::<f32>() / a.flux.len() as f32 - 1.0).abs() < 1e-3);
         }
     }
@@ -343,7 +452,10 @@ mod tests {
         for c in 0..CLASSES {
             assert_eq!(class_of(centre(c)), c);
         }
-        assert_eq!((class_of(0.9), class_of(1.8), class_of(1.7999)), (0, 799, 799));
+        assert_eq!(
+            (class_of(0.9), class_of(1.8), class_of(1.7999)),
+            (0, 799, 799)
+        );
         assert!(Pool::new(&recipe(3), Setting::Published).is_err());
     }
 

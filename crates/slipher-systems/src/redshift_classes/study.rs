@@ -127,14 +127,48 @@ pub const OTHER: [f64; 3] = [0.5, 1.0, 5.0];
 /// Other losses with Adam, and other optimisers with cross-entropy; learning rates by hand, the best of three or more
 /// a factor of three apart (docs/EXPERIMENTS.md).
 const VARIANTS: [(&str, &str, Loss, Rule, f64); 6] = [
-    ("logistic", "logistic loss, Adam", Loss::Logistic, ADAM, 1e-2),
+    (
+        "logistic",
+        "logistic loss, Adam",
+        Loss::Logistic,
+        ADAM,
+        1e-2,
+    ),
     ("hinge", "hinge loss, Adam", Loss::Hinge, ADAM, 3e-4),
     ("squared", "squared error, Adam", Loss::Squared, ADAM, 1e-2),
-    ("sgd", "cross-entropy, SGD", Loss::CrossEntropy, Rule::Sgd { momentum: 0.0, nesterov: false }, 0.1),
-    ("momentum", "cross-entropy, SGD with momentum 0.9", Loss::CrossEntropy, Rule::Sgd { momentum: 0.9, nesterov: false }, 0.03),
-    ("adagrad", "cross-entropy, Adagrad", Loss::CrossEntropy, Rule::Adagrad { eps: 1e-8 }, 0.01),
+    (
+        "sgd",
+        "cross-entropy, SGD",
+        Loss::CrossEntropy,
+        Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        },
+        0.1,
+    ),
+    (
+        "momentum",
+        "cross-entropy, SGD with momentum 0.9",
+        Loss::CrossEntropy,
+        Rule::Sgd {
+            momentum: 0.9,
+            nesterov: false,
+        },
+        0.03,
+    ),
+    (
+        "adagrad",
+        "cross-entropy, Adagrad",
+        Loss::CrossEntropy,
+        Rule::Adagrad { eps: 1e-8 },
+        0.01,
+    ),
 ];
-const ADAM: Rule = Rule::Adam { beta1: 0.9, beta2: 0.999, eps: 1e-8 };
+const ADAM: Rule = Rule::Adam {
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+};
 
 /// The whole study.
 #[derive(Clone, Debug)]
@@ -150,7 +184,11 @@ pub struct Study {
 #[derive(Clone, Debug)]
 pub enum Kind {
     Train(Plan),
-    Classical { method: Method, noisy: bool, setting: Setting },
+    Classical {
+        method: Method,
+        noisy: bool,
+        setting: Setting,
+    },
 }
 
 /// One experiment.
@@ -222,7 +260,8 @@ impl Pools {
     fn get(&mut self, recipe: &SedRecipe, setting: Setting) -> Result<Arc<Pool>, BadRecipe> {
         let key = format!("{setting:?} {recipe:?}");
         if !self.0.contains_key(&key) {
-            self.0.insert(key.clone(), Arc::new(Pool::new(recipe, setting)?));
+            self.0
+                .insert(key.clone(), Arc::new(Pool::new(recipe, setting)?));
         }
         Ok(self.0[&key].clone())
     }
@@ -239,18 +278,35 @@ pub struct Progress<'a> {
 impl Study {
     /// The SEDs of the study.
     pub fn seds(&self) -> SedRecipe {
-        SedRecipe { count: self.scale.sizes().seds, seed: self.seed, min_halpha: 10.0, templates: None }
+        SedRecipe {
+            count: self.scale.sizes().seds,
+            seed: self.seed,
+            min_halpha: 10.0,
+            templates: None,
+        }
     }
 
     /// SEDs of the other library; a tenth of them is tested.
     fn other_seds(&self) -> Option<SedRecipe> {
         let templates = self.other.clone()?;
-        Some(SedRecipe { templates: Some(templates), ..self.seds() })
+        Some(SedRecipe {
+            templates: Some(templates),
+            ..self.seds()
+        })
     }
 
     fn sample(&self, noisy: bool) -> Sample {
-        let noise = if noisy { Noise::Between(TRAINED.0, TRAINED.1) } else { Noise::Clean };
-        Sample { split: Split::Train, noise, centres: false, seed: self.seed }
+        let noise = if noisy {
+            Noise::Between(TRAINED.0, TRAINED.1)
+        } else {
+            Noise::Clean
+        };
+        Sample {
+            split: Split::Train,
+            noise,
+            centres: false,
+            seed: self.seed,
+        }
     }
 
     fn paper(&self, depth: usize, examples: u64, noisy: bool) -> Plan {
@@ -261,7 +317,11 @@ impl Study {
             examples,
             shown: self.scale.shown_paper(examples, noisy),
             batch: 128,
-            network: NetworkRecipe::Paper { depth, dropout: 0.5, l2: 0.0 },
+            network: NetworkRecipe::Paper {
+                depth,
+                dropout: 0.5,
+                l2: 0.0,
+            },
             loss: Loss::CrossEntropy,
             rule: Rule::adam(),
             rate: 1e-3,
@@ -277,8 +337,16 @@ impl Study {
         Plan {
             shown: self.scale.shown_shift(examples),
             batch: 64,
-            network: NetworkRecipe::Shift { depth: 6, width: 16, patterns: 2 },
-            rule: Rule::AdamW { beta1: 0.9, beta2: 0.99, eps: 1e-8 },
+            network: NetworkRecipe::Shift {
+                depth: 6,
+                width: 16,
+                patterns: 2,
+            },
+            rule: Rule::AdamW {
+                beta1: 0.9,
+                beta2: 0.99,
+                eps: 1e-8,
+            },
             rate: 3e-3,
             looks: 8,
             watched: 1000,
@@ -291,25 +359,54 @@ impl Study {
     /// The cells in the order in which they run.
     pub fn cells(&self) -> Vec<Cell> {
         let s = self.scale.sizes();
-        let train = |name: String, title: String, plan: Plan| Cell { name, title, kind: Kind::Train(plan) };
+        let train = |name: String, title: String, plan: Plan| Cell {
+            name,
+            title,
+            kind: Kind::Train(plan),
+        };
         let mut cells = Vec::new();
         for n in s.curve_shift {
-            cells.push(train(format!("shift-noisy-{}", short(*n)), format!("shift-equivariant, noisy {}", short(*n)), self.shift(*n, true)));
+            cells.push(train(
+                format!("shift-noisy-{}", short(*n)),
+                format!("shift-equivariant, noisy {}", short(*n)),
+                self.shift(*n, true),
+            ));
         }
-        cells.push(train(format!("shift-clean-{}", short(s.few)), format!("shift-equivariant, clean {}", short(s.few)), self.shift(s.few, false)));
+        cells.push(train(
+            format!("shift-clean-{}", short(s.few)),
+            format!("shift-equivariant, clean {}", short(s.few)),
+            self.shift(s.few, false),
+        ));
         for (depth, n) in [(3, s.few), (1, s.many), (3, s.many)] {
             cells.push(train(
                 format!("paper{depth}-clean-{}", short(n)),
-                format!("authors' network, {depth} convolution{}, clean {}", if depth == 1 { "" } else { "s" }, short(n)),
+                format!(
+                    "authors' network, {depth} convolution{}, clean {}",
+                    if depth == 1 { "" } else { "s" },
+                    short(n)
+                ),
                 self.paper(depth, n, false),
             ));
         }
         for n in s.curve_paper {
-            cells.push(train(format!("paper3-noisy-{}", short(*n)), format!("authors' network, 3 convolutions, noisy {}", short(*n)), self.paper(3, *n, true)));
+            cells.push(train(
+                format!("paper3-noisy-{}", short(*n)),
+                format!("authors' network, 3 convolutions, noisy {}", short(*n)),
+                self.paper(3, *n, true),
+            ));
         }
-        if let (Scale::Paper, Ok(mut plan)) = (self.scale, Plan::parse(include_str!("../../../../recipes/redshift-classes-notebook.toml"))) {
+        if let (Scale::Paper, Ok(mut plan)) = (
+            self.scale,
+            Plan::parse(include_str!(
+                "../../../../recipes/redshift-classes-notebook.toml"
+            )),
+        ) {
             (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
-            cells.push(train("notebook".into(), "authors' notebook: 5000 clean examples, 20 epochs".into(), plan));
+            cells.push(train(
+                "notebook".into(),
+                "authors' notebook: 5000 clean examples, 20 epochs".into(),
+                plan,
+            ));
         }
         for method in Method::ALL {
             for (noisy, tail) in [(false, "clean"), (true, "noisy")] {
@@ -317,55 +414,120 @@ impl Study {
                     cells.push(Cell {
                         name: format!("{}-{tail}", method.key()),
                         title: format!("{}, {tail}", method.title()),
-                        kind: Kind::Classical { method, noisy, setting: Setting::Published },
+                        kind: Kind::Classical {
+                            method,
+                            noisy,
+                            setting: Setting::Published,
+                        },
                     });
                 }
             }
         }
-        let nisp = |plan: Plan| Plan { setting: Setting::Nisp, ..plan };
-        cells.push(train(format!("shift-nisp-{}", short(s.few)), format!("shift-equivariant, NISP {}", short(s.few)), nisp(self.shift(s.few, true))));
-        cells.push(train(format!("paper3-nisp-{}", short(s.many)), format!("authors' network, NISP {}", short(s.many)), nisp(self.paper(3, s.many, true))));
+        let nisp = |plan: Plan| Plan {
+            setting: Setting::Nisp,
+            ..plan
+        };
+        cells.push(train(
+            format!("shift-nisp-{}", short(s.few)),
+            format!("shift-equivariant, NISP {}", short(s.few)),
+            nisp(self.shift(s.few, true)),
+        ));
+        cells.push(train(
+            format!("paper3-nisp-{}", short(s.many)),
+            format!("authors' network, NISP {}", short(s.many)),
+            nisp(self.paper(3, s.many, true)),
+        ));
         if self.scale == Scale::Paper {
             // Redshifting a library through the line-spread function takes minutes.
             cells.push(Cell {
                 name: "matched-nisp".into(),
                 title: format!("{}, NISP", Method::MatchedFilter.title()),
-                kind: Kind::Classical { method: Method::MatchedFilter, noisy: true, setting: Setting::Nisp },
+                kind: Kind::Classical {
+                    method: Method::MatchedFilter,
+                    noisy: true,
+                    setting: Setting::Nisp,
+                },
             });
         }
         for (key, title, loss, rule, rate) in VARIANTS {
-            let plan = Plan { loss, rule, rate, looks: 4, ..self.paper(3, s.few, true) };
-            cells.push(train(format!("variant-{key}"), format!("authors' network, {title}"), plan));
+            let plan = Plan {
+                loss,
+                rule,
+                rate,
+                looks: 4,
+                ..self.paper(3, s.few, true)
+            };
+            cells.push(train(
+                format!("variant-{key}"),
+                format!("authors' network, {title}"),
+                plan,
+            ));
         }
         cells
     }
 
     /// Test sets of a cell.
     fn tests(&self, noisy: bool, setting: Setting, leak: bool, brief: bool) -> Vec<Test> {
-        let sample = |noise: Noise, centres: bool, split: Split| Sample { split, noise, centres, seed: self.seed ^ 0x7E57 };
+        let sample = |noise: Noise, centres: bool, split: Split| Sample {
+            split,
+            noise,
+            centres,
+            seed: self.seed ^ 0x7E57,
+        };
         let test = |key: String, sample: Sample, other: bool| Test { key, sample, other };
         let mut out = vec![
-            test("clean".into(), sample(Noise::Clean, false, Split::Test), false),
-            test("clean-centres".into(), sample(Noise::Clean, true, Split::Test), false),
+            test(
+                "clean".into(),
+                sample(Noise::Clean, false, Split::Test),
+                false,
+            ),
+            test(
+                "clean-centres".into(),
+                sample(Noise::Clean, true, Split::Test),
+                false,
+            ),
         ];
         if leak {
-            out.push(test("leak-clean".into(), sample(Noise::Clean, false, Split::Leak), false));
+            out.push(test(
+                "leak-clean".into(),
+                sample(Noise::Clean, false, Split::Leak),
+                false,
+            ));
         }
         if !noisy {
             return out;
         }
         if !brief {
-            out.push(test("mixed".into(), sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test), false));
+            out.push(test(
+                "mixed".into(),
+                sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test),
+                false,
+            ));
         }
-        for snr in LADDER.into_iter().filter(|s| !brief || [0.5, 1.0, 2.0, 5.0].contains(s)) {
-            out.push(test(format!("snr-{snr}"), sample(Noise::Fixed(snr), false, Split::Test), false));
+        for snr in LADDER
+            .into_iter()
+            .filter(|s| !brief || [0.5, 1.0, 2.0, 5.0].contains(s))
+        {
+            out.push(test(
+                format!("snr-{snr}"),
+                sample(Noise::Fixed(snr), false, Split::Test),
+                false,
+            ));
         }
         if leak {
-            out.push(test("leak-1".into(), sample(Noise::Fixed(1.0), false, Split::Leak), false));
+            out.push(test(
+                "leak-1".into(),
+                sample(Noise::Fixed(1.0), false, Split::Leak),
+                false,
+            ));
         }
         if self.other.is_some() && setting == Setting::Published && !brief {
             for snr in OTHER {
-                out.push(test(format!("other-{snr}"), sample(Noise::Fixed(snr), false, Split::Test), true));
+                out.push(test(
+                    format!("other-{snr}"),
+                    sample(Noise::Fixed(snr), false, Split::Test),
+                    true,
+                ));
             }
         }
         out
@@ -378,10 +540,15 @@ impl Study {
     pub fn claim(&self) -> Result<(), StudyError> {
         let path = self.folder.join("study.json");
         let own = serde_json::json!({ "scale": self.scale, "seed": self.seed, "other library": self.other }).to_string();
-        let fail = |why: String| StudyError::File { path: path.clone(), why };
+        let fail = |why: String| StudyError::File {
+            path: path.clone(),
+            why,
+        };
         match std::fs::read_to_string(&path) {
             Ok(text) if text == own => Ok(()),
-            Ok(text) => Err(fail(format!("this folder holds another study, {text}; give another --output, or its own settings"))),
+            Ok(text) => Err(fail(format!(
+                "this folder holds another study, {text}; give another --output, or its own settings"
+            ))),
             Err(_) => {
                 std::fs::create_dir_all(&self.folder).map_err(|e| fail(e.to_string()))?;
                 write_whole(&path, &own)
@@ -404,29 +571,59 @@ impl Study {
         let c = Checkpoint::read(&self.home(cell).join("predictions.safetensors")).ok()?;
         let part = |what: &str| c.tensors.get(&format!("{key}.{what}")).cloned();
         let (z, class, p) = (part("z")?, part("class")?, part("p")?);
-        Some(z.into_iter().zip(class).zip(p).map(|((z, c), p)| [z, c, p]).collect())
+        Some(
+            z.into_iter()
+                .zip(class)
+                .zip(p)
+                .map(|((z, c), p)| [z, c, p])
+                .collect(),
+        )
     }
 
     /// Runs a cell unless it is finished. `tell` hears of progress and says whether to go on; false if it was stopped.
     ///
     /// # Errors
     /// What cannot be built, trained or written.
-    pub fn run(&self, cell: &Cell, pools: &mut StudyPools, tell: &mut dyn FnMut(Progress) -> bool) -> Result<bool, StudyError> {
+    pub fn run(
+        &self,
+        cell: &Cell,
+        pools: &mut StudyPools,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<bool, StudyError> {
         if self.finished(cell).is_some() {
             return Ok(true);
         }
         let home = self.home(cell);
-        std::fs::create_dir_all(&home).map_err(|e| StudyError::File { path: home.clone(), why: e.to_string() })?;
+        std::fs::create_dir_all(&home).map_err(|e| StudyError::File {
+            path: home.clone(),
+            why: e.to_string(),
+        })?;
         match &cell.kind {
             Kind::Train(plan) => self.train(cell, plan, &home, &mut pools.0, tell),
-            Kind::Classical { method, noisy, setting } => self.classical(cell, (*method, *noisy, *setting), &home, &mut pools.0, tell),
+            Kind::Classical {
+                method,
+                noisy,
+                setting,
+            } => self.classical(cell, (*method, *noisy, *setting), &home, &mut pools.0, tell),
         }
     }
 
-    fn train(&self, cell: &Cell, plan: &Plan, home: &Path, pools: &mut Pools, tell: &mut dyn FnMut(Progress) -> bool) -> Result<bool, StudyError> {
+    fn train(
+        &self,
+        cell: &Cell,
+        plan: &Plan,
+        home: &Path,
+        pools: &mut Pools,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<bool, StudyError> {
         let noisy = plan.sample.noise != Noise::Clean;
         let variant = cell.name.starts_with("variant");
-        let tests = self.tests(noisy, plan.setting, plan.examples == self.scale.sizes().few && !variant, variant);
+        let tests = self.tests(
+            noisy,
+            plan.setting,
+            plan.examples == self.scale.sizes().few && !variant,
+            variant,
+        );
         let n = self.scale.sizes().test;
         let mut finished;
         let mut results = Vec::new();
@@ -436,8 +633,18 @@ impl Study {
             run.resume(home)?;
             let of = plan.steps();
             let whole = run.go(home, |r, now| {
-                let text = format!("loss {:.3}, {:.1} % right, {:.0} spectra/s", now.0, 100.0 * now.1, (r.step * plan.batch) as f64 / r.seconds.max(1e-9));
-                tell(Progress { cell: &cell.title, done: r.step, of, text })
+                let text = format!(
+                    "loss {:.3}, {:.1} % right, {:.0} spectra/s",
+                    now.0,
+                    100.0 * now.1,
+                    (r.step * plan.batch) as f64 / r.seconds.max(1e-9)
+                );
+                tell(Progress {
+                    cell: &cell.title,
+                    done: r.step,
+                    of,
+                    text,
+                })
             })?;
             if !whole {
                 return Ok(false);
@@ -455,13 +662,28 @@ impl Study {
                 calibration: calibration.clone(),
                 tests: vec![],
             };
-            let other = self.other_seds().map(|r| pools.get(&r, plan.setting)).transpose()?;
+            let other = self
+                .other_seds()
+                .map(|r| pools.get(&r, plan.setting))
+                .transpose()?;
             for t in &tests {
-                if !tell(Progress { cell: &cell.title, done: of, of, text: format!("test {}", t.key) }) {
+                if !tell(Progress {
+                    cell: &cell.title,
+                    done: of,
+                    of,
+                    text: format!("test {}", t.key),
+                }) {
                     return Ok(false);
                 }
-                let pool = if t.other { other.as_ref().unwrap_or(&pool) } else { &pool };
-                results.push((t.key.clone(), answers(&*run.net, pool, &t.sample, n, &calibration)));
+                let pool = if t.other {
+                    other.as_ref().unwrap_or(&pool)
+                } else {
+                    &pool
+                };
+                results.push((
+                    t.key.clone(),
+                    answers(&*run.net, pool, &t.sample, n, &calibration),
+                ));
             }
         }
         self.keep(home, &mut finished, results)?;
@@ -478,15 +700,36 @@ impl Study {
     ) -> Result<bool, StudyError> {
         let s = self.scale.sizes();
         let pool = pools.get(&self.seds(), setting)?;
-        let other = self.other_seds().map(|r| pools.get(&r, setting)).transpose()?;
-        let mut tests = self.tests(noisy, setting, matches!(method, Method::NeighboursPca | Method::Forest), !method.reduces() && !method.needs_noise());
+        let other = self
+            .other_seds()
+            .map(|r| pools.get(&r, setting))
+            .transpose()?;
+        let mut tests = self.tests(
+            noisy,
+            setting,
+            matches!(method, Method::NeighboursPca | Method::Forest),
+            !method.reduces() && !method.needs_noise(),
+        );
         if method == Method::OwnTemplate {
             // The ceiling of the ladder; it learns nothing that another library could upset.
             tests.retain(|t| !t.other && t.key != "mixed");
         }
-        let task =
-            classical::Task { pool: &pool, sample: self.sample(noisy), examples: s.classical, validation: s.validation, filter: s.filter, seed: self.seed };
-        let mut say = |text: String| tell(Progress { cell: &cell.title, done: 0, of: 1, text });
+        let task = classical::Task {
+            pool: &pool,
+            sample: self.sample(noisy),
+            examples: s.classical,
+            validation: s.validation,
+            filter: s.filter,
+            seed: self.seed,
+        };
+        let mut say = |text: String| {
+            tell(Progress {
+                cell: &cell.title,
+                done: 0,
+                of: 1,
+                text,
+            })
+        };
         let mut fitted = method.fit(&task, &mut |text| {
             say(text);
         });
@@ -495,7 +738,11 @@ impl Study {
             if !say(format!("test {}", t.key)) {
                 return Ok(false);
             }
-            let pool = if t.other { other.as_ref().unwrap_or(&pool) } else { &pool };
+            let pool = if t.other {
+                other.as_ref().unwrap_or(&pool)
+            } else {
+                &pool
+            };
             results.push((t.key.clone(), fitted.model.answers(pool, &t.sample, s.test)));
         }
         let mut finished = Finished {
@@ -514,31 +761,54 @@ impl Study {
         Ok(true)
     }
 
-    fn keep(&self, home: &Path, finished: &mut Finished, results: Vec<(String, (Answers, Truth))>) -> Result<(), StudyError> {
+    fn keep(
+        &self,
+        home: &Path,
+        finished: &mut Finished,
+        results: Vec<(String, (Answers, Truth))>,
+    ) -> Result<(), StudyError> {
         let mut c = Checkpoint::default();
         for (key, (a, truth)) in &results {
-            let close = |i: usize| (centre(a.class[i]) - truth.z[i]).abs() / (1.0 + truth.z[i]) < CLOSE;
+            let close =
+                |i: usize| (centre(a.class[i]) - truth.z[i]).abs() / (1.0 + truth.z[i]) < CLOSE;
             finished.tests.push(Tested {
                 key: key.clone(),
                 metrics: metrics(truth, a),
                 reliability: reliability(&a.p_close, &close),
                 purity: purity(&a.p_close, &close),
-                confusions: CONFUSIONS.iter().map(|(label, line, taken)| ((*label).to_owned(), confusion(truth, a, (*line, *taken)))).collect(),
+                confusions: CONFUSIONS
+                    .iter()
+                    .map(|(label, line, taken)| {
+                        ((*label).to_owned(), confusion(truth, a, (*line, *taken)))
+                    })
+                    .collect(),
             });
-            c.tensors.insert(format!("{key}.z"), truth.z.iter().map(|z| *z as f32).collect());
-            c.tensors.insert(format!("{key}.class"), a.class.iter().map(|k| *k as f32).collect());
+            c.tensors.insert(
+                format!("{key}.z"),
+                truth.z.iter().map(|z| *z as f32).collect(),
+            );
+            c.tensors.insert(
+                format!("{key}.class"),
+                a.class.iter().map(|k| *k as f32).collect(),
+            );
             c.tensors.insert(format!("{key}.p"), a.p_close.clone());
         }
         c.write(&home.join("predictions.safetensors"))?;
         let path = home.join("result.json");
-        let text = serde_json::to_string_pretty(finished).map_err(|e| StudyError::File { path: path.clone(), why: e.to_string() })?;
+        let text = serde_json::to_string_pretty(finished).map_err(|e| StudyError::File {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
         write_whole(&path, &text)
     }
 }
 
 /// Writes a file atomically.
 fn write_whole(path: &Path, text: &str) -> Result<(), StudyError> {
-    slipher_data::whole::write_whole(path, text).map_err(|e| StudyError::File { path: path.to_owned(), why: e.to_string() })
+    slipher_data::whole::write_whole(path, text).map_err(|e| StudyError::File {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })
 }
 
 /// Pools kept from cell to cell.
@@ -563,13 +833,28 @@ mod tests {
     #[test]
     fn a_study_is_resumed() {
         let dir = tempfile::tempdir().unwrap();
-        let study = Study { scale: Scale::Tiny, seed: 3, other: None, folder: dir.path().to_owned() };
+        let study = Study {
+            scale: Scale::Tiny,
+            seed: 3,
+            other: None,
+            folder: dir.path().to_owned(),
+        };
         study.claim().unwrap();
         study.claim().unwrap();
-        assert!(Study { seed: 4, ..study.clone() }.claim().unwrap_err().to_string().contains("another study"));
+        assert!(
+            Study {
+                seed: 4,
+                ..study.clone()
+            }
+            .claim()
+            .unwrap_err()
+            .to_string()
+            .contains("another study")
+        );
         let mut pools = StudyPools::default();
         let cells = study.cells();
-        let names: std::collections::BTreeSet<&str> = cells.iter().map(|c| c.name.as_str()).collect();
+        let names: std::collections::BTreeSet<&str> =
+            cells.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names.len(), cells.len(), "names of cells are folders");
         for name in ["shift-nisp-64", "pca-knn-clean"] {
             let cell = cells.iter().find(|c| c.name == name).unwrap();
@@ -581,7 +866,11 @@ mod tests {
             assert!(f.tests.iter().all(|t| t.metrics.n == 60) && f.looks.is_empty() != training);
             assert_eq!(study.predictions(cell, "clean").unwrap().len(), 60);
             // Nothing is run again.
-            assert!(study.run(cell, &mut pools, &mut |_| panic!("ran again")).unwrap());
+            assert!(
+                study
+                    .run(cell, &mut pools, &mut |_| panic!("ran again"))
+                    .unwrap()
+            );
         }
     }
 }

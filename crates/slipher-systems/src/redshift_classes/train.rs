@@ -65,12 +65,22 @@ impl Plan {
             Noise::Between(a, b) => a > 0.0 && b >= a && b.is_finite(),
         };
         match () {
-            () if p.examples == 0 || p.batch == 0 || p.batch > 100_000 || p.examples > u64::from(u32::MAX) => {
+            () if p.examples == 0
+                || p.batch == 0
+                || p.batch > 100_000
+                || p.examples > u64::from(u32::MAX) =>
+            {
                 bad("examples: expected 1 to 4 thousand million, batch 1 to 100,000")
             }
-            () if p.shown < p.batch || p.rate <= 0.0 || !p.rate.is_finite() => bad("shown: expected at least one batch; rate: a positive number"),
-            () if p.watched == 0 || p.watched > 1_000_000 => bad("watched: expected 1 to 1,000,000"),
-            () if !ordered => bad("noise: expected \"clean\", { fixed = S/N } or { between = [low, high] } with positive numbers"),
+            () if p.shown < p.batch || p.rate <= 0.0 || !p.rate.is_finite() => {
+                bad("shown: expected at least one batch; rate: a positive number")
+            }
+            () if p.watched == 0 || p.watched > 1_000_000 => {
+                bad("watched: expected 1 to 1,000,000")
+            }
+            () if !ordered => bad(
+                "noise: expected \"clean\", { fixed = S/N } or { between = [low, high] } with positive numbers",
+            ),
             () if !(0.0..100.0).contains(&p.added_noise) => bad("added_noise: expected 0 to 100"),
             () if p.seds.count > 200_000 => bad("seds.count: expected at most 200,000"),
             () => Ok(p),
@@ -125,10 +135,24 @@ impl<'a> Run<'a> {
     /// Dials out of range.
     pub fn new(plan: Plan, pool: &'a Pool) -> Result<Self, RunError> {
         if plan.examples == 0 || plan.batch == 0 || plan.examples > u64::from(u32::MAX) {
-            return Err(RunError::Plan("examples and batch: expected positive numbers below 2³²".into()));
+            return Err(RunError::Plan(
+                "examples and batch: expected positive numbers below 2³²".into(),
+            ));
         }
-        let net = plan.network.build(pool, plan.loss, plan.rule, plan.seed).map_err(RunError::Plan)?;
-        Ok(Run { plan, net, step: 0, looks: vec![], seconds: 0.0, pool, order: vec![], epoch: None })
+        let net = plan
+            .network
+            .build(pool, plan.loss, plan.rule, plan.seed)
+            .map_err(RunError::Plan)?;
+        Ok(Run {
+            plan,
+            net,
+            step: 0,
+            looks: vec![],
+            seconds: 0.0,
+            pool,
+            order: vec![],
+            epoch: None,
+        })
     }
 
     pub fn pool(&self) -> &Pool {
@@ -150,7 +174,9 @@ impl<'a> Run<'a> {
         }
         let c = Checkpoint::read(&path)?;
         if c.meta.get("plan") != Some(&self.text()) {
-            return Err(RunError::OtherPlan { folder: folder.display().to_string() });
+            return Err(RunError::OtherPlan {
+                folder: folder.display().to_string(),
+            });
         }
         self.load(&c)
     }
@@ -161,10 +187,19 @@ impl<'a> Run<'a> {
     /// A checkpoint of another network.
     pub fn load(&mut self, c: &Checkpoint) -> Result<(), RunError> {
         self.net.load(c)?;
-        let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok()).unwrap_or(0.0);
+        let number = |key: &str| {
+            c.meta
+                .get(key)
+                .and_then(|s| s.parse::<f64>().ok())
+                .unwrap_or(0.0)
+        };
         self.step = number("step") as u64;
         self.seconds = number("seconds");
-        self.looks = c.meta.get("looks").and_then(|t| serde_json::from_str(t).ok()).unwrap_or_default();
+        self.looks = c
+            .meta
+            .get("looks")
+            .and_then(|t| serde_json::from_str(t).ok())
+            .unwrap_or_default();
         Ok(())
     }
 
@@ -178,8 +213,15 @@ impl<'a> Run<'a> {
         c.meta.insert("plan".into(), self.text());
         c.meta.insert("step".into(), self.step.to_string());
         c.meta.insert("seconds".into(), self.seconds.to_string());
-        c.meta.insert("looks".into(), serde_json::to_string(&self.looks).unwrap_or_default());
-        std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io { what: "make", path: folder.to_owned(), source })?;
+        c.meta.insert(
+            "looks".into(),
+            serde_json::to_string(&self.looks).unwrap_or_default(),
+        );
+        std::fs::create_dir_all(folder).map_err(|source| CheckpointError::Io {
+            what: "make",
+            path: folder.to_owned(),
+            source,
+        })?;
         Ok(c.write(&folder.join("checkpoint.safetensors"))?)
     }
 
@@ -212,7 +254,11 @@ impl<'a> Run<'a> {
         if p.added_noise > 0.0 {
             add_noise(&mut x, self.pool, p, self.step);
         }
-        let rate = if p.constant { p.rate } else { learning_rate(p.rate, self.step, (p.steps() / 40).clamp(1, 200), p.steps()) };
+        let rate = if p.constant {
+            p.rate
+        } else {
+            learning_rate(p.rate, self.step, (p.steps() / 40).clamp(1, 200), p.steps())
+        };
         let (loss, right) = self.net.step(&x, &labels, rate as f32, self.step);
         if !loss.is_finite() {
             return Err(RunError::Diverged(self.step));
@@ -235,7 +281,15 @@ impl<'a> Run<'a> {
         };
         let (train_loss, train_right) = of(Split::Train, p.examples);
         let (validation_loss, validation_right) = of(Split::Validation, u64::MAX);
-        Look { step: self.step, shown: self.step * p.batch, train_loss, train_right, validation_loss, validation_right, n: p.watched }
+        Look {
+            step: self.step,
+            shown: self.step * p.batch,
+            train_loss,
+            train_right,
+            validation_loss,
+            validation_right,
+            n: p.watched,
+        }
     }
 
     /// Runs to the end, with a checkpoint at each look; `watch` sees every step and says whether to go on. False if
@@ -243,7 +297,11 @@ impl<'a> Run<'a> {
     ///
     /// # Errors
     /// Divergence, or a folder that cannot be written.
-    pub fn go(&mut self, folder: &Path, mut watch: impl FnMut(&Run, (f64, f64)) -> bool) -> Result<bool, RunError> {
+    pub fn go(
+        &mut self,
+        folder: &Path,
+        mut watch: impl FnMut(&Run, (f64, f64)) -> bool,
+    ) -> Result<bool, RunError> {
         let steps = self.plan.steps();
         let every = (steps / self.plan.looks.max(1)).max(1);
         while self.step < steps {
@@ -263,7 +321,15 @@ impl<'a> Run<'a> {
 
     /// Sharpness of the softmax, fitted on `n` validation rows.
     pub fn calibrate(&self, n: u64) -> Calibration {
-        let (scores, truth) = scores(&*self.net, self.pool, &Sample { split: Split::Validation, ..self.plan.sample }, n);
+        let (scores, truth) = scores(
+            &*self.net,
+            self.pool,
+            &Sample {
+                split: Split::Validation,
+                ..self.plan.sample
+            },
+            n,
+        );
         Calibration::fit(&scores, &truth.class, &truth.noise)
     }
 }
@@ -271,13 +337,17 @@ impl<'a> Run<'a> {
 fn add_noise(x: &mut [f32], pool: &Pool, plan: &Plan, step: u64) {
     use rayon::prelude::*;
     let quiet: Vec<f32> = pool.noise_shape.iter().map(|s| 1.0 / s).collect();
-    x.par_chunks_exact_mut(pool.bins()).enumerate().for_each(|(i, flux)| {
-        let mut rng = Stream::new(plan.seed, 0xADD, step * plan.batch + i as u64);
-        if rng.chance(0.5) {
-            let sigma = noise(flux, &quiet) * plan.added_noise * rng.uniform(0.0, 1.0) as f32;
-            flux.iter_mut().zip(&pool.noise_shape).for_each(|(f, s)| *f += sigma * s * rng.normal_f32());
-        }
-    });
+    x.par_chunks_exact_mut(pool.bins())
+        .enumerate()
+        .for_each(|(i, flux)| {
+            let mut rng = Stream::new(plan.seed, 0xADD, step * plan.batch + i as u64);
+            if rng.chance(0.5) {
+                let sigma = noise(flux, &quiet) * plan.added_noise * rng.uniform(0.0, 1.0) as f32;
+                flux.iter_mut()
+                    .zip(&pool.noise_shape)
+                    .for_each(|(f, s)| *f += sigma * s * rng.normal_f32());
+            }
+        });
 }
 
 /// Rows scored at a time.
@@ -297,7 +367,13 @@ pub fn scores(net: &dyn Learner, pool: &Pool, sample: &Sample, n: u64) -> (Vec<f
 }
 
 /// Answers for the first `n` rows of a sample.
-pub fn answers(net: &dyn Learner, pool: &Pool, sample: &Sample, n: u64, calibration: &Calibration) -> (Answers, Truth) {
+pub fn answers(
+    net: &dyn Learner,
+    pool: &Pool,
+    sample: &Sample,
+    n: u64,
+    calibration: &Calibration,
+) -> (Answers, Truth) {
     let (s, truth) = scores(net, pool, sample, n);
     (calibration.answers(&s, &truth.noise), truth)
 }
@@ -307,7 +383,10 @@ pub fn each_block(pool: &Pool, sample: &Sample, n: u64, mut f: impl FnMut(&[f32]
     use rayon::prelude::*;
     let quiet: Vec<f32> = pool.noise_shape.iter().map(|s| 1.0 / s).collect();
     for first in (0..n).step_by(BLOCK as usize) {
-        let drawn: Vec<_> = (first..(first + BLOCK).min(n)).into_par_iter().map(|r| pool.draw(sample, r)).collect();
+        let drawn: Vec<_> = (first..(first + BLOCK).min(n))
+            .into_par_iter()
+            .map(|r| pool.draw(sample, r))
+            .collect();
         let x: Vec<f32> = drawn.iter().flat_map(|e| e.flux.iter().copied()).collect();
         let truth = Truth {
             z: drawn.iter().map(|e| e.z).collect(),
@@ -325,9 +404,19 @@ mod tests {
 
     fn plan(network: NetworkRecipe) -> Plan {
         Plan {
-            seds: SedRecipe { count: 20, seed: 1, min_halpha: 10.0, templates: None },
+            seds: SedRecipe {
+                count: 20,
+                seed: 1,
+                min_halpha: 10.0,
+                templates: None,
+            },
             setting: Setting::Nisp,
-            sample: Sample { split: Split::Train, noise: Noise::Between(1.0, 10.0), centres: false, seed: 2 },
+            sample: Sample {
+                split: Split::Train,
+                noise: Noise::Between(1.0, 10.0),
+                centres: false,
+                seed: 2,
+            },
             examples: 20,
             shown: 48,
             batch: 8,
@@ -347,12 +436,27 @@ mod tests {
     #[test]
     fn resume_is_exact_on_any_number_of_threads() {
         let dir = tempfile::tempdir().unwrap();
-        for (i, network) in
-            [NetworkRecipe::Paper { depth: 2, dropout: 0.5, l2: 1e-4 }, NetworkRecipe::Shift { depth: 1, width: 16, patterns: 2 }].into_iter().enumerate()
+        for (i, network) in [
+            NetworkRecipe::Paper {
+                depth: 2,
+                dropout: 0.5,
+                l2: 1e-4,
+            },
+            NetworkRecipe::Shift {
+                depth: 1,
+                width: 16,
+                patterns: 2,
+            },
+        ]
+        .into_iter()
+        .enumerate()
         {
             let pool = Pool::new(&plan(network.clone()).seds, Setting::Nisp).unwrap();
             let run = |threads: usize, stop: bool| {
-                let workers = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                let workers = rayon::ThreadPoolBuilder::new()
+                    .num_threads(threads)
+                    .build()
+                    .unwrap();
                 workers.install(|| {
                     let folder = dir.path().join(format!("{i}-{threads}"));
                     let mut r = Run::new(plan(network.clone()), &pool).unwrap();
@@ -371,8 +475,16 @@ mod tests {
             let a = run(1, false);
             assert!(a == run(3, false), "threads change the weights");
             assert!(a == run(2, true), "resuming changes the weights");
-            let other = Plan { seed: 9, ..plan(network.clone()) };
-            assert!(Run::new(other, &pool).unwrap().resume(&dir.path().join(format!("{i}-1"))).is_err());
+            let other = Plan {
+                seed: 9,
+                ..plan(network.clone())
+            };
+            assert!(
+                Run::new(other, &pool)
+                    .unwrap()
+                    .resume(&dir.path().join(format!("{i}-1")))
+                    .is_err()
+            );
         }
     }
 
@@ -385,7 +497,12 @@ mod tests {
         ] {
             let p = Plan::parse(text).unwrap();
             assert_eq!(Plan::parse(&toml::to_string(&p).unwrap()).unwrap(), p);
-            assert!(Plan::parse(&text.replace("batch", "bach")).unwrap_err().to_string().contains("bach"));
+            assert!(
+                Plan::parse(&text.replace("batch", "bach"))
+                    .unwrap_err()
+                    .to_string()
+                    .contains("bach")
+            );
             assert!(Plan::parse(&text.replace("rate = ", "rate = -")).is_err());
         }
     }

@@ -11,8 +11,21 @@ const SOFT: f32 = 2.0;
 
 /// Place of a band whose name ends in this letter: `r`, `sdss_r`, `CFHT MegaCam r`.
 pub fn place(c: &Cutout, band: &str) -> Option<usize> {
-    let last = |name: &str| name.trim().trim_end_matches(['\'', '*']).rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or("").to_lowercase();
-    c.bands.iter().position(|b| last(b) == band).or_else(|| c.bands.iter().all(String::is_empty).then(|| BANDS.iter().position(|n| *n == band)).flatten())
+    let last = |name: &str| {
+        name.trim()
+            .trim_end_matches(['\'', '*'])
+            .rsplit(|c: char| !c.is_ascii_alphanumeric())
+            .next()
+            .unwrap_or("")
+            .to_lowercase()
+    };
+    c.bands.iter().position(|b| last(b) == band).or_else(|| {
+        c.bands
+            .iter()
+            .all(String::is_empty)
+            .then(|| BANDS.iter().position(|n| *n == band))
+            .flatten()
+    })
 }
 
 /// Sky (median) and noise (1.4826 × median absolute deviation) of a band.
@@ -20,7 +33,11 @@ pub fn sky(v: &[f32]) -> (f32, f32) {
     let mut good: Vec<f32> = v.iter().copied().filter(|x| x.is_finite()).collect();
     let sky = median(&mut good);
     // Sources only make pixels brighter: the fainter half tells the noise.
-    let mut below: Vec<f32> = good.iter().filter(|x| **x <= sky).map(|x| sky - x).collect();
+    let mut below: Vec<f32> = good
+        .iter()
+        .filter(|x| **x <= sky)
+        .map(|x| sky - x)
+        .collect();
     (sky, 1.4826 * median(&mut below))
 }
 
@@ -36,7 +53,12 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
         ));
     }
     let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b)).collect();
-    let missing: Vec<&str> = BANDS.iter().zip(&places).filter(|(_, p)| p.is_none_or(|p| p >= c.bands.len())).map(|(b, _)| *b).collect();
+    let missing: Vec<&str> = BANDS
+        .iter()
+        .zip(&places)
+        .filter(|(_, p)| p.is_none_or(|p| p >= c.bands.len()))
+        .map(|(b, _)| *b)
+        .collect();
     if !missing.is_empty() {
         return Err(format!(
             "bands {}: expected u, g, r, i and z, {} missing; name the planes with --bands, for example --bands u,g,r,i,z",
@@ -44,15 +66,27 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
             missing.join(", ")
         ));
     }
-    let mended = Cutout { pixels: c.mended(), ..c.clone() };
+    let mended = Cutout {
+        pixels: c.mended(),
+        ..c.clone()
+    };
     let cut = mended.square(SIDE);
     let mut out = Vec::with_capacity(5 * SIDE * SIDE);
     for p in places.into_iter().flatten() {
         let (level, noise) = sky(mended.band(p));
         if !noise.is_finite() || noise <= 0.0 {
-            return Err(format!("band '{}' has no noise: expected pixels with sky around the object, not masked or set to zero", c.bands[p]));
+            return Err(format!(
+                "band '{}' has no noise: expected pixels with sky around the object, not masked or set to zero",
+                c.bands[p]
+            ));
         }
-        out.extend(cut.band(p).iter().map(|v| if v.is_finite() { ((v - level) / (SOFT * noise)).asinh() } else { 0.0 }));
+        out.extend(cut.band(p).iter().map(|v| {
+            if v.is_finite() {
+                ((v - level) / (SOFT * noise)).asinh()
+            } else {
+                0.0
+            }
+        }));
     }
     Ok(out)
 }
@@ -65,18 +99,31 @@ mod tests {
     fn names_of_bands_and_messages() {
         let pixels: Vec<f32> = (0..5 * 2500).map(|i| ((i * 7919) % 97) as f32).collect();
         let mut c = Cutout::new(&["z", "sdss_u", "CFHT g", "r'", "i"], 50, 50, pixels).unwrap();
-        assert_eq!(BANDS.map(|b| place(&c, b)), [Some(1), Some(2), Some(3), Some(4), Some(0)]);
+        assert_eq!(
+            BANDS.map(|b| place(&c, b)),
+            [Some(1), Some(2), Some(3), Some(4), Some(0)]
+        );
         let x = encode(&c).unwrap();
         assert_eq!(x.len(), 5 * 48 * 48);
         // The zero level and the unit are the survey's own.
         c.pixels.iter_mut().for_each(|v| *v = 10.0 * *v - 300.0);
-        assert!(encode(&c).unwrap().iter().zip(&x).all(|(a, b)| (a - b).abs() < 1e-3));
+        assert!(
+            encode(&c)
+                .unwrap()
+                .iter()
+                .zip(&x)
+                .all(|(a, b)| (a - b).abs() < 1e-3)
+        );
         c.bands[2] = "y".into();
         assert!(encode(&c).unwrap_err().contains("--bands"));
         c.bands.iter_mut().for_each(String::clear);
         assert!(encode(&c).is_ok(), "unnamed bands are taken in order");
         let three = Cutout::new(&["", "", ""], 50, 50, c.pixels[..7500].to_vec()).unwrap();
-        assert!(encode(&three).unwrap_err().starts_with("3 bands without names"));
+        assert!(
+            encode(&three)
+                .unwrap_err()
+                .starts_with("3 bands without names")
+        );
         c.pixels.fill(1.0);
         assert!(encode(&c).unwrap_err().contains("noise"));
     }

@@ -10,7 +10,11 @@ pub fn names() -> Vec<String> {
     out.extend(BANDS.windows(2).map(|w| format!("{}_{}", w[0], w[1])));
     out.extend(BANDS.iter().map(|b| format!("concentration_{b}")));
     for b in ["r", "i"] {
-        out.extend(["flux_radius", "a", "b", "mu_max"].iter().map(|f| format!("{f}_{b}")));
+        out.extend(
+            ["flux_radius", "a", "b", "mu_max"]
+                .iter()
+                .map(|f| format!("{f}_{b}")),
+        );
     }
     out
 }
@@ -54,7 +58,10 @@ pub fn of(c: &Cutout) -> Vec<f32> {
     }
     let mut out = magnitudes.clone();
     // Colours in the inner aperture, where the signal is.
-    let colours: Vec<f32> = bands.iter().map(|(v, noise)| magnitude(aperture(v, side, at, 4.0), noise * 7.0)).collect();
+    let colours: Vec<f32> = bands
+        .iter()
+        .map(|(v, noise)| magnitude(aperture(v, side, at, 4.0), noise * 7.0))
+        .collect();
     out.extend(colours.windows(2).map(|w| w[0] - w[1]));
     out.extend(concentration);
     for s in &shapes {
@@ -95,12 +102,23 @@ fn shape(v: &[f32], side: usize) -> Shape {
         }
         let w = w.abs().max(1e-9);
         (xx, yy, xy) = (xx / w, yy / w, xy / w);
-        at = ((at.0 + x / w).clamp(mid - 3.0, mid + 3.0), (at.1 + y / w).clamp(mid - 3.0, mid + 3.0));
+        at = (
+            (at.0 + x / w).clamp(mid - 3.0, mid + 3.0),
+            (at.1 + y / w).clamp(mid - 3.0, mid + 3.0),
+        );
     }
     let root = (0.25 * (xx - yy).powi(2) + xy * xy).sqrt();
     let total = aperture(v, side, at, 9.0);
-    let radius = (1..36).map(|k| 0.25 * k as f32).find(|r| aperture(v, side, at, *r) > 0.5 * total).unwrap_or(9.0);
-    let peak = v.iter().enumerate().filter(|(i, _)| ((i % side) as f32 - at.0).hypot((i / side) as f32 - at.1) < 4.0).map(|(_, v)| *v).fold(0.0, f32::max);
+    let radius = (1..36)
+        .map(|k| 0.25 * k as f32)
+        .find(|r| aperture(v, side, at, *r) > 0.5 * total)
+        .unwrap_or(9.0);
+    let peak = v
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| ((i % side) as f32 - at.0).hypot((i / side) as f32 - at.1) < 4.0)
+        .map(|(_, v)| *v)
+        .fold(0.0, f32::max);
     Shape {
         at,
         flux_radius: radius,

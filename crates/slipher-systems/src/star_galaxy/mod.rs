@@ -34,10 +34,18 @@ impl System for StarGalaxy {
         ("mag_r", &[13.9, 21.0, 22.0, 23.0, 24.0, 25.6])
     }
     fn geometry(&self) -> Geometry {
-        Geometry { channels: 5, stored: 48, side: 44 }
+        Geometry {
+            channels: 5,
+            stored: 48,
+            side: 44,
+        }
     }
     fn augment(&self) -> Augment {
-        Augment { any_angle: false, shift: 2.0, zoom: 1.0 }
+        Augment {
+            any_angle: false,
+            shift: 2.0,
+            zoom: 1.0,
+        }
     }
     fn simulate(&self, rng: &mut Stream) -> Example {
         self.sky.get_or_init(simulate::Sky::new).draw(rng)

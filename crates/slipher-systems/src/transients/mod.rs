@@ -32,10 +32,18 @@ impl System for Transients {
         ("snr", &[6.0, 8.0, 12.0, 20.0, 1e6])
     }
     fn geometry(&self) -> Geometry {
-        Geometry { channels: 4, stored: 25, side: 21 }
+        Geometry {
+            channels: 4,
+            stored: 25,
+            side: 21,
+        }
     }
     fn augment(&self) -> Augment {
-        Augment { any_angle: false, shift: 1.0, zoom: 1.0 }
+        Augment {
+            any_angle: false,
+            shift: 1.0,
+            zoom: 1.0,
+        }
     }
     fn simulate(&self, rng: &mut Stream) -> Example {
         simulate::draw(subtraction::ANY, rng)

@@ -12,8 +12,17 @@ pub fn draw(camera: Camera, rng: &mut Stream) -> Example {
     let real = rng.chance(0.5);
     let t = triplet(real, camera, rng);
     let side = t.difference.width;
-    let pixels = [&t.template, &t.science, &t.difference].iter().flat_map(|p| p.data.iter().copied()).collect();
-    let mut cutout = Cutout { bands: STAMPS.map(str::to_owned).to_vec(), height: side, width: side, pixels, ..Cutout::default() };
+    let pixels = [&t.template, &t.science, &t.difference]
+        .iter()
+        .flat_map(|p| p.data.iter().copied())
+        .collect();
+    let mut cutout = Cutout {
+        bands: STAMPS.map(str::to_owned).to_vec(),
+        height: side,
+        width: side,
+        pixels,
+        ..Cutout::default()
+    };
     (cutout.ra, cutout.dec, cutout.pixel_scale) = (f64::NAN, f64::NAN, f64::NAN);
     if rng.chance(0.5) {
         let n = side * side;
@@ -22,5 +31,9 @@ pub fn draw(camera: Camera, rng: &mut Stream) -> Example {
     }
     cutout.label = Some(format!("{:?}", t.cause));
     let truth = if real { vec![0.0, 1.0] } else { vec![1.0, 0.0] };
-    Example { cutout, truth, depth: t.snr as f32 }
+    Example {
+        cutout,
+        truth,
+        depth: t.snr as f32,
+    }
 }

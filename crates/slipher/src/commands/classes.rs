@@ -20,10 +20,14 @@ const DEFAULT: &str = include_str!("../../../../recipes/redshift-classes.toml");
 
 fn plan(recipe: Option<&Path>) -> Result<Plan> {
     let text = match recipe {
-        Some(p) => std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?,
+        Some(p) => std::fs::read_to_string(p)
+            .into_diagnostic()
+            .wrap_err_with(|| format!("--recipe {}", p.display()))?,
         None => DEFAULT.to_owned(),
     };
-    let mut plan = Plan::parse(&text).into_diagnostic().wrap_err_with(|| recipe.map_or("the default recipe".into(), |p| p.display().to_string()))?;
+    let mut plan = Plan::parse(&text).into_diagnostic().wrap_err_with(|| {
+        recipe.map_or("the default recipe".into(), |p| p.display().to_string())
+    })?;
     if let (Some(folder), Some(t)) = (recipe.and_then(Path::parent), &plan.seds.templates) {
         plan.seds.templates = Some(folder.join(t));
     }
@@ -34,22 +38,81 @@ fn plan(recipe: Option<&Path>) -> Result<Plan> {
 pub fn simulate(recipe: Option<&Path>, n: u64, output: &Path, quiet: bool) -> Result<Outcome> {
     let plan = plan(recipe)?;
     let pool = Pool::new(&plan.seds, plan.setting).into_diagnostic()?;
-    let sample = Sample { split: Split::Test, ..plan.sample };
-    let mut writer = CatalogueWriter::create(output, &[("seed", sample.seed.to_string())]).into_diagnostic()?;
+    let sample = Sample {
+        split: Split::Test,
+        ..plan.sample
+    };
+    let mut writer =
+        CatalogueWriter::create(output, &[("seed", sample.seed.to_string())]).into_diagnostic()?;
     let wave: Vec<f64> = pool.edges.windows(2).map(|w| 0.5 * (w[0] + w[1])).collect();
     let bar = progress::bar(n, "spectra", quiet);
     for first in (0..n).step_by(512) {
-        let rows: Vec<_> = (first..(first + 512).min(n)).into_par_iter().map(|r| pool.draw(&sample, r)).collect();
-        let c = |name, unit, description, values| Column { name, unit, ucd: "", description, values };
-        let ivar = |sigma: f32| pool.noise_shape.iter().map(|s| if sigma > 0.0 { (sigma * s).powi(-2) } else { 1e8 }).collect();
+        let rows: Vec<_> = (first..(first + 512).min(n))
+            .into_par_iter()
+            .map(|r| pool.draw(&sample, r))
+            .collect();
+        let c = |name, unit, description, values| Column {
+            name,
+            unit,
+            ucd: "",
+            description,
+            values,
+        };
+        let ivar = |sigma: f32| {
+            pool.noise_shape
+                .iter()
+                .map(|s| {
+                    if sigma > 0.0 {
+                        (sigma * s).powi(-2)
+                    } else {
+                        1e8
+                    }
+                })
+                .collect()
+        };
         let columns = vec![
-            c("wave", "Angstrom", "vacuum wavelength, middle of the bin", Values::F64Lists(vec![wave.clone(); rows.len()])),
-            c("flux", "", "flux density over its mean", Values::F32Lists(rows.iter().map(|e| e.flux.clone()).collect())),
-            c("ivar", "", "inverse variance; 1e8 if clean", Values::F32Lists(rows.iter().map(|e| ivar(e.sigma)).collect())),
-            c("z", "", "true redshift", Values::F64(rows.iter().map(|e| e.z).collect())),
-            c("class", "", "class of the redshift, 0 to 799", Values::I32(rows.iter().map(|e| e.class as i32).collect())),
-            c("sed", "", "number of the rest-frame SED", Values::I64(rows.iter().map(|e| e.sed as i64).collect())),
-            c("snr", "", "median flux over sigma, per bin", Values::F64(rows.iter().map(|e| e.snr).collect())),
+            c(
+                "wave",
+                "Angstrom",
+                "vacuum wavelength, middle of the bin",
+                Values::F64Lists(vec![wave.clone(); rows.len()]),
+            ),
+            c(
+                "flux",
+                "",
+                "flux density over its mean",
+                Values::F32Lists(rows.iter().map(|e| e.flux.clone()).collect()),
+            ),
+            c(
+                "ivar",
+                "",
+                "inverse variance; 1e8 if clean",
+                Values::F32Lists(rows.iter().map(|e| ivar(e.sigma)).collect()),
+            ),
+            c(
+                "z",
+                "",
+                "true redshift",
+                Values::F64(rows.iter().map(|e| e.z).collect()),
+            ),
+            c(
+                "class",
+                "",
+                "class of the redshift, 0 to 799",
+                Values::I32(rows.iter().map(|e| e.class as i32).collect()),
+            ),
+            c(
+                "sed",
+                "",
+                "number of the rest-frame SED",
+                Values::I64(rows.iter().map(|e| e.sed as i64).collect()),
+            ),
+            c(
+                "snr",
+                "",
+                "median flux over sigma, per bin",
+                Values::F64(rows.iter().map(|e| e.snr).collect()),
+            ),
         ];
         writer.write(columns).into_diagnostic()?;
         bar.set_position(first + rows.len() as u64);
@@ -80,7 +143,10 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
     let mut run = Run::new(plan, &pool).into_diagnostic()?;
     if a.output.join("checkpoint.safetensors").exists() {
         if !a.resume {
-            return Err(miette::miette!("{} holds a run: add --resume to continue it, or give another --output", a.output.display()));
+            return Err(miette::miette!(
+                "{} holds a run: add --resume to continue it, or give another --output",
+                a.output.display()
+            ));
         }
         run.resume(&a.output).into_diagnostic()?;
         eprintln!("Resumed at step {}", run.step);
@@ -92,7 +158,12 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
     let mut seen = run.looks.len();
     let whole = run.go(&a.output, |r, now| {
         bar.set_position(r.step);
-        bar.set_message(format!("loss {:.3}, {:.1} % right, {:.0} spectra/s", now.0, 100.0 * now.1, (r.step * r.plan.batch) as f64 / r.seconds.max(1e-9)));
+        bar.set_message(format!(
+            "loss {:.3}, {:.1} % right, {:.0} spectra/s",
+            now.0,
+            100.0 * now.1,
+            (r.step * r.plan.batch) as f64 / r.seconds.max(1e-9)
+        ));
         if let (true, Some(l), false) = (r.looks.len() > seen, r.looks.last(), quiet) {
             seen = r.looks.len();
             let line = format!(
@@ -114,19 +185,28 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::SomeFailed);
     }
     table(&run, 2000);
-    eprintln!("Wrote {}", a.output.join("checkpoint.safetensors").display());
+    eprintln!(
+        "Wrote {}",
+        a.output.join("checkpoint.safetensors").display()
+    );
     Ok(Outcome::Good)
 }
 
 /// Tests a trained network, the checkpoint of [`train`], on `n` spectra of unseen SEDs at each S/N.
 pub fn evaluate(model: Option<&Path>, n: u64) -> Result<Outcome> {
-    let path = model.ok_or_else(|| miette::miette!("--model expects the checkpoint of 'slipher train redshift-classes'; none is shipped"))?;
+    let path = model.ok_or_else(|| {
+        miette::miette!(
+            "--model expects the checkpoint of 'slipher train redshift-classes'; none is shipped"
+        )
+    })?;
     let c = Checkpoint::read(path).into_diagnostic()?;
     let text = c
         .meta
         .get("plan")
         .ok_or_else(|| miette::miette!("{}: no plan in its metadata; expected a checkpoint of 'slipher train redshift-classes'", path.display()))?;
-    let plan: Plan = serde_json::from_str(text).into_diagnostic().wrap_err_with(|| format!("{}: plan in its metadata", path.display()))?;
+    let plan: Plan = serde_json::from_str(text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("{}: plan in its metadata", path.display()))?;
     let pool = Pool::new(&plan.seds, plan.setting).into_diagnostic()?;
     let mut run = Run::new(plan, &pool).into_diagnostic()?;
     run.load(&c).into_diagnostic()?;
@@ -141,10 +221,25 @@ fn table(run: &Run, n: u64) {
         "| S/N per bin | exact class | within 0.001 (1+z) | within 0.0033 (1+z) | NMAD | calibration error (exact, 0.0033) |\n| --- | --- | --- | --- | --- | --- |"
     );
     let noises = LADDER.map(|s| (s.to_string(), Noise::Fixed(s)));
-    for (name, noise) in noises.into_iter().chain([("clean".to_owned(), Noise::Clean)]) {
-        let sample = Sample { split: Split::Test, noise, ..run.plan.sample };
+    for (name, noise) in noises
+        .into_iter()
+        .chain([("clean".to_owned(), Noise::Clean)])
+    {
+        let sample = Sample {
+            split: Split::Test,
+            noise,
+            ..run.plan.sample
+        };
         let (a, truth) = answers(&*run.net, run.pool(), &sample, n, &calibration);
         let m = metrics(&truth, &a);
-        println!("| {name} | {} | {} | {} | {:.1e} | {:.1} %, {:.1} % |", m.exact, m.fine, m.close, m.nmad, 100.0 * m.ece, 100.0 * m.ece_close);
+        println!(
+            "| {name} | {} | {} | {} | {:.1e} | {:.1} %, {:.1} % |",
+            m.exact,
+            m.fine,
+            m.close,
+            m.nmad,
+            100.0 * m.ece,
+            100.0 * m.ece_close
+        );
     }
 }

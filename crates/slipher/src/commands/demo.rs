@@ -31,15 +31,25 @@ pub struct Args {
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let model = super::model(None)?;
     let names = ["sdss", "desi", "euclid-red"];
-    let recipe = SimulationRecipe { instruments: names.iter().map(|n| ((*n).to_owned(), 1.0)).collect(), ..SimulationRecipe::default() };
+    let recipe = SimulationRecipe {
+        instruments: names.iter().map(|n| ((*n).to_owned(), 1.0)).collect(),
+        ..SimulationRecipe::default()
+    };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let say = |text: String| {
         if !quiet {
             eprintln!("{text}");
         }
     };
-    say(format!("Simulating {} spectra of {} (held-out SEDs, S/N 0.4 to 40 per pixel)…", a.n, names.join(", ")));
-    let mut examples: Vec<Example> = (0..a.n).into_par_iter().map(|r| simulator.draw(Split::Test, r)).collect();
+    say(format!(
+        "Simulating {} spectra of {} (held-out SEDs, S/N 0.4 to 40 per pixel)…",
+        a.n,
+        names.join(", ")
+    ));
+    let mut examples: Vec<Example> = (0..a.n)
+        .into_par_iter()
+        .map(|r| simulator.draw(Split::Test, r))
+        .collect();
     for e in &mut examples {
         e.spectrum.origin.file = format!("simulated {}", names[e.instrument]);
     }
@@ -50,7 +60,8 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
-    let mut w = CatalogueWriter::create(&catalogue, &super::redshift::keys(&model)).into_diagnostic()?;
+    let mut w =
+        CatalogueWriter::create(&catalogue, &super::redshift::keys(&model)).into_diagnostic()?;
     w.write(columns(&rows, &model, false)).into_diagnostic()?;
     w.finish().into_diagnostic()?;
     let (mut all, mut sure) = (Tally::default(), Tally::default());
@@ -67,20 +78,42 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let mut chosen = Vec::new();
     for class in slipher_sim::sed::SpecType::ALL {
         for i in 0..names.len() {
-            chosen.extend(examples.iter().find(|e| e.instrument == i && e.snr > 4.0 && e.truth.is_some_and(|t| t.0 == class)));
+            chosen.extend(examples.iter().find(|e| {
+                e.instrument == i && e.snr > 4.0 && e.truth.is_some_and(|t| t.0 == class)
+            }));
         }
     }
-    let gallery = chosen.into_iter().filter_map(|e| keep_spectrum(&model, &Wanted::default(), e.spectrum.clone())).collect();
-    let simulated = Simulated { snr: examples.iter().map(|e| e.snr).collect(), group: examples.iter().map(|e| names[e.instrument].to_owned()).collect() };
+    let gallery = chosen
+        .into_iter()
+        .filter_map(|e| keep_spectrum(&model, &Wanted::default(), e.spectrum.clone()))
+        .collect();
+    let simulated = Simulated {
+        snr: examples.iter().map(|e| e.snr).collect(),
+        group: examples
+            .iter()
+            .map(|e| names[e.instrument].to_owned())
+            .collect(),
+    };
     let page = a.output.join("report.html");
     report::write(
         &page,
-        &Subject { title: "Slipher demo: simulated spectra of three spectrographs", rows: &rows, gallery, model: &model, simulated: Some(simulated) },
+        &Subject {
+            title: "Slipher demo: simulated spectra of three spectrographs",
+            rows: &rows,
+            gallery,
+            model: &model,
+            simulated: Some(simulated),
+        },
     )
     .into_diagnostic()?;
     say(format!("Right class and redshift: {all}"));
     say(format!("Of the {} with p_correct > 0.9: {sure}", sure.n));
-    say(format!("{:.0} spectra a second. Wrote {} and {}", rows.len() as f64 / seconds, catalogue.display(), page.display()));
+    say(format!(
+        "{:.0} spectra a second. Wrote {} and {}",
+        rows.len() as f64 / seconds,
+        catalogue.display(),
+        page.display()
+    ));
     say("Now your own: slipher redshift FILES… -o catalogue.parquet --report report.html".into());
     Ok(Outcome::Good)
 }

@@ -22,16 +22,44 @@ const PHOTO_Z: f64 = 0.05;
 
 pub fn run(model: &Model, simulator: &Simulator, n: u64) -> Result<Outcome> {
     let instrument = Instrument::load("euclid-red").into_diagnostic()?;
-    println!("NISP red grism, Hα at 0.9 < z < 1.8 of S/N 3.5 at 1.6 µm and 2e-16 erg/s/cm², held-out SEDs, n = {n} each");
+    println!(
+        "NISP red grism, Hα at 0.9 < z < 1.8 of S/N 3.5 at 1.6 µm and 2e-16 erg/s/cm², held-out SEDs, n = {n} each"
+    );
     println!("Required: measured > 45 % (goal 65 %), of these right within 0.001 (1+z) > 80 %\n");
-    println!("| flux | prior | p_correct from | measured | right, of the measured | p_correct says |\n| --- | --- | --- | --- | --- | --- |");
+    println!(
+        "| flux | prior | p_correct from | measured | right, of the measured | p_correct says |\n| --- | --- | --- | --- | --- | --- |"
+    );
     for (above, flux) in [(false, "at the limit"), (true, "from the limit up")] {
-        let drawn: Vec<_> = (0..n).into_par_iter().map(|row| draw(simulator.library(Split::Test), &instrument, simulator.seed(), row, above)).collect();
+        let drawn: Vec<_> = (0..n)
+            .into_par_iter()
+            .map(|row| {
+                draw(
+                    simulator.library(Split::Test),
+                    &instrument,
+                    simulator.seed(),
+                    row,
+                    above,
+                )
+            })
+            .collect();
         let spectra: Vec<_> = drawn.iter().map(|d| &d.0).collect();
-        for (prior, name) in
-            [(None, "none"), (Some(Prior::Range(REDSHIFTS.0, REDSHIFTS.1)), "0.9..1.8"), (Some(photometric(simulator.seed(), &drawn)), "photo-z, 0.05 (1+z)")]
-        {
-            let answers = measure_all(model, &Wanted { lines: false, prior, ..Wanted::default() }, &spectra);
+        for (prior, name) in [
+            (None, "none"),
+            (Some(Prior::Range(REDSHIFTS.0, REDSHIFTS.1)), "0.9..1.8"),
+            (
+                Some(photometric(simulator.seed(), &drawn)),
+                "photo-z, 0.05 (1+z)",
+            ),
+        ] {
+            let answers = measure_all(
+                model,
+                &Wanted {
+                    lines: false,
+                    prior,
+                    ..Wanted::default()
+                },
+                &spectra,
+            );
             for accept in ACCEPT {
                 let (mut measured, mut right, mut said) = (Tally::default(), Tally::default(), 0.0);
                 for ((_, z), m) in drawn.iter().zip(&answers) {
@@ -54,7 +82,14 @@ pub fn run(model: &Model, simulator: &Simulator, n: u64) -> Result<Outcome> {
 fn photometric(seed: u64, drawn: &[(slipher_data::spectrum::Spectrum, f64)]) -> Prior {
     let one = |(row, (s, z)): (usize, &(slipher_data::spectrum::Spectrum, f64))| {
         let sigma = PHOTO_Z * (1.0 + z);
-        (s.object_id.clone(), (Stream::new(seed, 0xF070, row as u64).normal(*z, sigma), sigma, Shape::Gaussian))
+        (
+            s.object_id.clone(),
+            (
+                Stream::new(seed, 0xF070, row as u64).normal(*z, sigma),
+                sigma,
+                Shape::Gaussian,
+            ),
+        )
     };
     Prior::Objects(drawn.iter().enumerate().map(one).collect::<HashMap<_, _>>())
 }

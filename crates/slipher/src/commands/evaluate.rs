@@ -30,7 +30,12 @@ pub struct Args {
     #[arg(short, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments
-    #[arg(short, long, value_delimiter = ',', default_value = "sdss,boss,desi,vimos")]
+    #[arg(
+        short,
+        long,
+        value_delimiter = ',',
+        default_value = "sdss,boss,desi,vimos"
+    )]
     instrument: Vec<String>,
     /// Median S/N per pixel
     #[arg(long, value_delimiter = ',', default_value = "2,5,10")]
@@ -66,8 +71,19 @@ pub struct Args {
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let Some(system) = a.system.images() {
         let model = super::images::model(&*system, a.model.as_ref())?;
-        let folder = a.output.clone().unwrap_or_else(|| PathBuf::from(format!("{}-evaluation", system.name())));
-        return super::study::evaluate(system, model, a.n, a.seed, a.labelled.as_deref(), &folder, quiet);
+        let folder = a
+            .output
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(format!("{}-evaluation", system.name())));
+        return super::study::evaluate(
+            system,
+            model,
+            a.n,
+            a.seed,
+            a.labelled.as_deref(),
+            &folder,
+            quiet,
+        );
     }
     if let System::RedshiftClasses = a.system {
         return super::classes::evaluate(a.model.as_deref(), a.n);
@@ -88,21 +104,51 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if a.calibration {
         return Ok(calibration(a, &model, &simulator));
     }
-    let fit = a.classical.then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
-    println!("Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n");
-    println!("| instrument | class | S/N per pixel | network | template χ², components of the test set's own library |\n| --- | --- | --- | --- | --- |");
-    let bar = progress::bar((a.instrument.len() * 3 * a.snr.len()) as u64, "cells", quiet);
+    let fit = a
+        .classical
+        .then(|| TemplateFit::new(simulator.library(Split::Test), a.seed));
+    println!(
+        "Held-out SEDs, right class and |Δz|/(1+z) < 0.0033 (GALAXY), < 0.01 (QSO), |Δv| < 1000 km/s (STAR)\n"
+    );
+    println!(
+        "| instrument | class | S/N per pixel | network | template χ², components of the test set's own library |\n| --- | --- | --- | --- | --- |"
+    );
+    let bar = progress::bar(
+        (a.instrument.len() * 3 * a.snr.len()) as u64,
+        "cells",
+        quiet,
+    );
     let (mut fast, mut slow, mut rows) = (0.0, 0.0, 0u64);
     for (i, name) in a.instrument.iter().enumerate() {
         for class in SpecType::ALL {
             for snr in &a.snr {
-                let fixed = Fixed { instrument: Some(i), class: Some(class), snr: Some(*snr), z_max: a.z_max };
-                let examples: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
+                let fixed = Fixed {
+                    instrument: Some(i),
+                    class: Some(class),
+                    snr: Some(*snr),
+                    z_max: a.z_max,
+                };
+                let examples: Vec<_> = (0..a.n)
+                    .into_par_iter()
+                    .map(|r| simulator.draw_fixed(Split::Test, r, fixed))
+                    .collect();
                 let start = Instant::now();
-                let answers = measure_all(&model, &Wanted { lines: false, ..Wanted::default() }, &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>());
+                let answers = measure_all(
+                    &model,
+                    &Wanted {
+                        lines: false,
+                        ..Wanted::default()
+                    },
+                    &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>(),
+                );
                 fast += start.elapsed().as_secs_f64();
                 let start = Instant::now();
-                let classical: Option<Vec<_>> = fit.as_ref().map(|f| examples.par_iter().map(|e| f.fit(&resample(&e.spectrum, &FINE, 2))).collect());
+                let classical: Option<Vec<_>> = fit.as_ref().map(|f| {
+                    examples
+                        .par_iter()
+                        .map(|e| f.fit(&resample(&e.spectrum, &FINE, 2)))
+                        .collect()
+                });
                 slow += start.elapsed().as_secs_f64();
                 rows += a.n;
                 let mut ours = Tally::default();
@@ -115,8 +161,14 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
                         theirs.add(c[k].is_some_and(|b| success(truth, b.class, b.z)));
                     }
                 }
-                let theirs = if classical.is_some() { theirs.to_string() } else { "not run (--classical)".into() };
-                bar.suspend(|| println!("| {name} | {} | {snr} | {ours} | {theirs} |", class.name()));
+                let theirs = if classical.is_some() {
+                    theirs.to_string()
+                } else {
+                    "not run (--classical)".into()
+                };
+                bar.suspend(|| {
+                    println!("| {name} | {} | {snr} | {ours} | {theirs} |", class.name())
+                });
                 bar.inc(1);
             }
         }
@@ -127,41 +179,76 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     println!(
         "\nTime per spectrum and core: network {:.2} ms{}",
         ms(fast),
-        if fit.is_some() { format!(", template χ² by FFT {:.1} ms", ms(slow)) } else { String::new() }
+        if fit.is_some() {
+            format!(", template χ² by FFT {:.1} ms", ms(slow))
+        } else {
+            String::new()
+        }
     );
     if let Some(f) = &fit {
         let e = simulator.draw(Split::Test, 0);
         let r = resample(&e.spectrum, &FINE, 2);
         let start = Instant::now();
         std::hint::black_box(f.fit_direct(&r));
-        println!("Template χ² scanned one redshift after another, as Redrock does: {:.0} ms", 1e3 * start.elapsed().as_secs_f64());
+        println!(
+            "Template χ² scanned one redshift after another, as Redrock does: {:.0} ms",
+            1e3 * start.elapsed().as_secs_f64()
+        );
     }
     Ok(Outcome::Good)
 }
 
 /// Redshifts claimed (p_correct ≥ 0.9) of each set of strangers, right and wrong.
 fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
-    println!("Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n", a.instrument.join(", "), a.n);
+    println!(
+        "Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n",
+        a.instrument.join(", "),
+        a.n
+    );
     println!(
         "| spectra | S/N per pixel | claimed and wrong | the same, not flagged UNFAMILIAR | claimed and right | UNFAMILIAR | flagged at all |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
     for kind in Stranger::ALL {
         // Blank sky and noise have no S/N.
-        let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) { &a.snr[..1] } else { &a.snr[..] };
+        let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) {
+            &a.snr[..1]
+        } else {
+            &a.snr[..]
+        };
         for snr in ladder {
-            let drawn: Vec<_> = (0..a.n).into_par_iter().map(|r| kind.draw(simulator, r, *snr)).collect();
-            let answers = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
-            let [mut wrong, mut wrong_unseen, mut right, mut unfamiliar, mut flagged] = [Tally::default(); 5];
+            let drawn: Vec<_> = (0..a.n)
+                .into_par_iter()
+                .map(|r| kind.draw(simulator, r, *snr))
+                .collect();
+            let answers = measure_all(
+                model,
+                &Wanted {
+                    lines: false,
+                    ..Wanted::default()
+                },
+                &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
+            );
+            let [
+                mut wrong,
+                mut wrong_unseen,
+                mut right,
+                mut unfamiliar,
+                mut flagged,
+            ] = [Tally::default(); 5];
             for (d, m) in drawn.iter().zip(&answers) {
                 let claimed = m.best().filter(|b| b.probability >= 0.9);
-                let good = claimed.is_some_and(|b| d.truths.iter().any(|t| success(*t, b.class, b.z)));
+                let good =
+                    claimed.is_some_and(|b| d.truths.iter().any(|t| success(*t, b.class, b.z)));
                 wrong.add(claimed.is_some() && !good);
                 right.add(good);
                 flagged.add(m.zwarn & !zwarn::LOW_PROBABILITY != 0);
                 unfamiliar.add(m.zwarn & zwarn::UNFAMILIAR != 0);
                 wrong_unseen.add(claimed.is_some() && !good && m.zwarn & zwarn::UNFAMILIAR == 0);
             }
-            println!("| {} | {snr} | {wrong} | {wrong_unseen} | {right} | {unfamiliar} | {flagged} |", kind.title());
+            println!(
+                "| {} | {snr} | {wrong} | {wrong_unseen} | {right} | {unfamiliar} | {flagged} |",
+                kind.title()
+            );
         }
     }
     Outcome::Good
@@ -182,21 +269,60 @@ struct Judged {
 fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     let mut rows = Vec::new();
     for instrument in 0..a.instrument.len() {
-        let fixed = Fixed { instrument: Some(instrument), z_max: a.z_max, ..Fixed::default() };
-        let drawn: Vec<_> = (0..a.n).into_par_iter().map(|r| simulator.draw_fixed(Split::Test, r, fixed)).collect();
-        let answers = measure_all(model, &Wanted { lines: false, ..Wanted::default() }, &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>());
+        let fixed = Fixed {
+            instrument: Some(instrument),
+            z_max: a.z_max,
+            ..Fixed::default()
+        };
+        let drawn: Vec<_> = (0..a.n)
+            .into_par_iter()
+            .map(|r| simulator.draw_fixed(Split::Test, r, fixed))
+            .collect();
+        let answers = measure_all(
+            model,
+            &Wanted {
+                lines: false,
+                ..Wanted::default()
+            },
+            &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
+        );
         rows.extend(drawn.iter().zip(&answers).filter_map(|(d, m)| {
             let (truth, b) = (d.truth?, m.best()?);
             let pull = (b.z - truth.1) / b.z_err;
-            Some(Judged { instrument, class: b.class, snr: f64::from(m.snr_median), p: b.probability, right: success(truth, b.class, b.z), pull })
+            Some(Judged {
+                instrument,
+                class: b.class,
+                snr: f64::from(m.snr_median),
+                p: b.probability,
+                right: success(truth, b.class, b.z),
+                pull,
+            })
         }));
     }
-    println!("Held-out SEDs, S/N as in training, {} spectra of each instrument\n", a.n);
-    println!("| rows | n | right | mean p_correct | calibration error | width and median of the pulls of z where p_correct > 0.99 (n, beyond 5) |");
+    println!(
+        "Held-out SEDs, S/N as in training, {} spectra of each instrument\n",
+        a.n
+    );
+    println!(
+        "| rows | n | right | mean p_correct | calibration error | width and median of the pulls of z where p_correct > 0.99 (n, beyond 5) |"
+    );
     println!("| --- | --- | --- | --- | --- | --- |");
     let line = |name: &str, some: &dyn Fn(&Judged) -> bool| {
-        let own: Vec<(f64, bool, f64)> = rows.iter().filter(|r| some(r)).map(|r| (r.p, r.right, r.pull)).collect();
-        let Some(Honesty { right, said, error, pulls, sure }) = Honesty::of(&own) else { return };
+        let own: Vec<(f64, bool, f64)> = rows
+            .iter()
+            .filter(|r| some(r))
+            .map(|r| (r.p, r.right, r.pull))
+            .collect();
+        let Some(Honesty {
+            right,
+            said,
+            error,
+            pulls,
+            sure,
+        }) = Honesty::of(&own)
+        else {
+            return;
+        };
         println!(
             "| {name} | {} | {right} | {:.1} % | {:.2} % | {:.2}, {:+.2} ({sure}, {:.2} %) |",
             right.n,
@@ -214,16 +340,28 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     for class in SpecType::ALL {
         line(&format!("answered {}", class.name()), &|r| r.class == class);
     }
-    for (lo, hi) in [(0.0, 1.0), (1.0, 2.0), (2.0, 4.0), (4.0, 8.0), (8.0, f64::INFINITY)] {
-        line(&format!("median S/N {lo} to {hi}"), &|r| (lo..hi).contains(&r.snr));
+    for (lo, hi) in [
+        (0.0, 1.0),
+        (1.0, 2.0),
+        (2.0, 4.0),
+        (4.0, 8.0),
+        (8.0, f64::INFINITY),
+    ] {
+        line(&format!("median S/N {lo} to {hi}"), &|r| {
+            (lo..hi).contains(&r.snr)
+        });
     }
     println!(
         "\n| the model's dial: purity asked for | accepts p_correct from | purity of these rows | completeness: accepted, of the right |\n| --- | --- | --- | --- |"
     );
     for (purity, threshold) in &model.dial.0 {
         let (mut pure, mut complete) = (Tally::default(), Tally::default());
-        rows.iter().filter(|r| r.p >= *threshold).for_each(|r| pure.add(r.right));
-        rows.iter().filter(|r| r.right).for_each(|r| complete.add(r.p >= *threshold));
+        rows.iter()
+            .filter(|r| r.p >= *threshold)
+            .for_each(|r| pure.add(r.right));
+        rows.iter()
+            .filter(|r| r.right)
+            .for_each(|r| complete.add(r.p >= *threshold));
         println!("| {purity} | {threshold:.4} | {pure} | {complete} |");
     }
     Outcome::Good

@@ -35,7 +35,13 @@ pub struct MediumArgs {
 
 impl MediumArgs {
     fn options(&self) -> ReadOptions {
-        ReadOptions { medium: if self.air { Some(Medium::Air) } else { self.vacuum.then_some(Medium::Vacuum) } }
+        ReadOptions {
+            medium: if self.air {
+                Some(Medium::Air)
+            } else {
+                self.vacuum.then_some(Medium::Vacuum)
+            },
+        }
     }
 }
 
@@ -43,7 +49,9 @@ impl MediumArgs {
 pub fn model(path: Option<&Path>) -> Result<Model> {
     match path {
         None => shipped::redshift().into_diagnostic(),
-        Some(p) => Model::read(p).into_diagnostic().wrap_err("--model expects a file written by 'slipher train redshift'"),
+        Some(p) => Model::read(p)
+            .into_diagnostic()
+            .wrap_err("--model expects a file written by 'slipher train redshift'"),
     }
 }
 

@@ -27,17 +27,32 @@ pub struct Work<'a> {
 
 /// Whether an output is a folder of parts: a name without an ending, or with that of HATS, or a folder that is there.
 pub fn wants_folder(output: &Path) -> bool {
-    output.extension().is_none_or(|e| e.eq_ignore_ascii_case("hats")) || output.is_dir()
+    output
+        .extension()
+        .is_none_or(|e| e.eq_ignore_ascii_case("hats"))
+        || output.is_dir()
 }
 
 impl Work<'_> {
     /// Makes this shard's parts that are not there yet; ends the catalogue if no part is missing.
-    pub fn run(self, inputs: &[String], files: impl FnOnce() -> Result<Vec<PathBuf>>) -> Result<Outcome> {
+    pub fn run(
+        self,
+        inputs: &[String],
+        files: impl FnOnce() -> Result<Vec<PathBuf>>,
+    ) -> Result<Outcome> {
         let hats = inputs.iter().map(Path::new).find(|p| is_catalogue(p));
         let manifest = match hats {
-            Some(_) if inputs.len() > 1 => return Err(miette::miette!("a HATS catalogue is read alone: give one folder")),
+            Some(_) if inputs.len() > 1 => {
+                return Err(miette::miette!(
+                    "a HATS catalogue is read alone: give one folder"
+                ));
+            }
             Some(folder) => Manifest::of_hats(folder, self.model, self.settings.clone()),
-            None => Ok(Manifest::of_files(&files()?, self.model, self.settings.clone())),
+            None => Ok(Manifest::of_files(
+                &files()?,
+                self.model,
+                self.settings.clone(),
+            )),
         };
         let mut manifest = manifest.into_diagnostic()?;
         if manifest.parts.is_empty() {
@@ -46,7 +61,11 @@ impl Work<'_> {
         }
         manifest.claim(self.folder, self.shard).into_diagnostic()?;
         let mine: Vec<&Part> = manifest.shard(self.shard).collect();
-        let missing: Vec<&Part> = mine.iter().copied().filter(|p| !p.is_done(self.folder)).collect();
+        let missing: Vec<&Part> = mine
+            .iter()
+            .copied()
+            .filter(|p| !p.is_done(self.folder))
+            .collect();
         if missing.len() < mine.len() && !self.resume {
             return Err(miette::miette!(
                 "{}: {} of {} parts are there already; --resume makes the others",
@@ -64,7 +83,14 @@ impl Work<'_> {
         let (mut made, mut broken) = (Made::default(), 0);
         let keys = super::redshift::catalogue_keys(self.model, self.wanted.pz);
         for part in missing {
-            match make(part, self.folder, self.model, self.wanted, self.options, &keys) {
+            match make(
+                part,
+                self.folder,
+                self.model,
+                self.wanted,
+                self.options,
+                &keys,
+            ) {
                 Ok(m) => (made.rows, made.failed) = (made.rows + m.rows, made.failed + m.failed),
                 Err(e) => {
                     broken += 1;
@@ -86,8 +112,15 @@ impl Work<'_> {
                 made.failed
             );
             match whole {
-                Some(rows) => eprintln!("{} is complete: {rows} rows in {} parts.", self.folder.display(), manifest.parts.len()),
-                None => eprintln!("{} is not complete yet: parts of other shards, or that failed, are missing.", self.folder.display()),
+                Some(rows) => eprintln!(
+                    "{} is complete: {rows} rows in {} parts.",
+                    self.folder.display(),
+                    manifest.parts.len()
+                ),
+                None => eprintln!(
+                    "{} is not complete yet: parts of other shards, or that failed, are missing.",
+                    self.folder.display()
+                ),
             }
         }
         Ok(match (broken, made.failed) {

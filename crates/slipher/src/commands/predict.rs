@@ -9,8 +9,10 @@ use super::{images, redshift};
 use crate::{Outcome, System};
 
 #[derive(ClapArgs)]
-#[command(after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
-Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  slipher predict radio maps/ -o classes.csv --report page.html")]
+#[command(
+    after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
+Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  slipher predict radio maps/ -o classes.csv --report page.html"
+)]
 pub struct Args {
     system: System,
     #[command(flatten)]
@@ -25,8 +27,16 @@ pub struct Args {
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     match a.system.images() {
-        Some(s) => images::predict(&*s, &a.common, a.output.as_deref(), a.report.as_deref(), quiet),
-        None => Err(miette::miette!("redshifts have a verb of their own: slipher redshift FILES… -o catalogue.parquet")),
+        Some(s) => images::predict(
+            &*s,
+            &a.common,
+            a.output.as_deref(),
+            a.report.as_deref(),
+            quiet,
+        ),
+        None => Err(miette::miette!(
+            "redshifts have a verb of their own: slipher redshift FILES… -o catalogue.parquet"
+        )),
     }
 }
 
@@ -46,7 +56,13 @@ pub struct ReportArgs {
 /// `slipher report`.
 pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
     match a.system.images() {
-        Some(s) => images::predict(&*s, &a.redshift.for_images(&a.bands), None, Some(&a.output), quiet),
+        Some(s) => images::predict(
+            &*s,
+            &a.redshift.for_images(&a.bands),
+            None,
+            Some(&a.output),
+            quiet,
+        ),
         None => redshift::report(&a.redshift, a.system, &a.output, quiet),
     }
 }

@@ -22,8 +22,10 @@ use crate::report::{self, Subject};
 use crate::{Outcome, progress};
 
 #[derive(ClapArgs)]
-#[command(after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
-Examples:\n  slipher redshift spec-*.fits\n  slipher redshift folder/ -o catalogue.parquet --report report.html\n  slipher redshift @list.txt -o part-3.parquet --shard 3/10\n  slipher redshift sky.hats/ -o zcat/ --shard $SLURM_ARRAY_TASK_ID/100 --resume")]
+#[command(
+    after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
+Examples:\n  slipher redshift spec-*.fits\n  slipher redshift folder/ -o catalogue.parquet --report report.html\n  slipher redshift @list.txt -o part-3.parquet --shard 3/10\n  slipher redshift sky.hats/ -o zcat/ --shard $SLURM_ARRAY_TASK_ID/100 --resume"
+)]
 pub struct Args {
     /// Files, folders, patterns, or @FILE with one path a line
     #[arg(required = true)]
@@ -149,21 +151,40 @@ pub struct ReportArgs {
 impl ReportArgs {
     /// What of it concerns images.
     pub fn for_images(&self, bands: &[String]) -> super::images::PredictArgs {
-        super::images::PredictArgs { files: self.files.clone(), model: self.common.model.clone(), bands: bands.to_vec() }
+        super::images::PredictArgs {
+            files: self.files.clone(),
+            model: self.common.model.clone(),
+            bands: bands.to_vec(),
+        }
     }
 }
 
 /// `slipher report redshift`.
 pub fn report(a: &ReportArgs, system: crate::System, page: &Path, quiet: bool) -> Result<Outcome> {
     if let crate::System::RedshiftClasses = system {
-        return Err(miette::miette!("redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"));
+        return Err(miette::miette!(
+            "redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"
+        ));
     }
-    measure(&a.files, &Outputs { page: Some(page), ..Outputs::default() }, &a.common, quiet)
+    measure(
+        &a.files,
+        &Outputs {
+            page: Some(page),
+            ..Outputs::default()
+        },
+        &a.common,
+        quiet,
+    )
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    let outputs =
-        Outputs { catalogue: a.output.as_deref(), layout: a.layout.map(Layout::from), lines: a.lines.as_deref(), page: a.report.as_deref(), pz: a.pz };
+    let outputs = Outputs {
+        catalogue: a.output.as_deref(),
+        layout: a.layout.map(Layout::from),
+        lines: a.lines.as_deref(),
+        page: a.report.as_deref(),
+        pz: a.pz,
+    };
     measure(&a.files, &outputs, &a.common, quiet)
 }
 
@@ -179,7 +200,9 @@ struct Outputs<'a> {
 
 impl Outputs<'_> {
     fn files(&self) -> impl Iterator<Item = &Path> {
-        [self.catalogue, self.lines, self.page].into_iter().flatten()
+        [self.catalogue, self.lines, self.page]
+            .into_iter()
+            .flatten()
     }
 
     /// The folder of parts that is wanted instead of one file.
@@ -200,7 +223,11 @@ impl Outputs<'_> {
         if let Some(p) = self.catalogue
             && self.folder().is_none()
             && self.layout.is_none()
-            && !p.extension().is_some_and(|e| ["parquet", "fits", "fit", "csv"].iter().any(|x| e.eq_ignore_ascii_case(x)))
+            && !p.extension().is_some_and(|e| {
+                ["parquet", "fits", "fit", "csv"]
+                    .iter()
+                    .any(|x| e.eq_ignore_ascii_case(x))
+            })
         {
             return Err(miette::miette!(
                 "{}: expected a name that ends in .parquet, .fits or .csv, or one without ending (or .hats) for a folder of parts",
@@ -208,21 +235,40 @@ impl Outputs<'_> {
             ));
         }
         for p in self.files() {
-            let parent = p.parent().filter(|d| !d.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent = p
+                .parent()
+                .filter(|d| !d.as_os_str().is_empty())
+                .unwrap_or(Path::new("."));
             if !parent.is_dir() {
-                return Err(miette::miette!("{}: the folder {} does not exist; make it first", p.display(), parent.display()));
+                return Err(miette::miette!(
+                    "{}: the folder {} does not exist; make it first",
+                    p.display(),
+                    parent.display()
+                ));
             }
         }
-        let ends = |p: &Path, endings: &[&str]| p.extension().is_some_and(|e| endings.iter().any(|x| e.eq_ignore_ascii_case(x)));
+        let ends = |p: &Path, endings: &[&str]| {
+            p.extension()
+                .is_some_and(|e| endings.iter().any(|x| e.eq_ignore_ascii_case(x)))
+        };
         if let (Some(p), Some(l)) = (self.catalogue, self.layout)
             && !ends(p, l.endings())
         {
-            return Err(miette::miette!("{}: this layout is written to a name that ends in .{}", p.display(), l.endings().join(" or .")));
+            return Err(miette::miette!(
+                "{}: this layout is written to a name that ends in .{}",
+                p.display(),
+                l.endings().join(" or .")
+            ));
         }
-        let densities =
-            self.layout == Some(Layout::Euclid) || (self.layout.is_none() && self.catalogue.is_some_and(|p| ends(p, &["parquet"]) || self.folder().is_some()));
+        let densities = self.layout == Some(Layout::Euclid)
+            || (self.layout.is_none()
+                && self
+                    .catalogue
+                    .is_some_and(|p| ends(p, &["parquet"]) || self.folder().is_some()));
         if self.pz && !densities {
-            return Err(miette::miette!("--pz needs --output NAME.parquet or --layout euclid: the other catalogues have no place for arrays"));
+            return Err(miette::miette!(
+                "--pz needs --output NAME.parquet or --layout euclid: the other catalogues have no place for arrays"
+            ));
         }
         Ok(())
     }
@@ -231,18 +277,33 @@ impl Outputs<'_> {
 impl Common {
     /// What to measure.
     fn wanted(&self, model: &Model, outputs: &Outputs) -> Result<Wanted> {
-        let all = Wanted::new(model, self.purity, outputs.pz, self.prior.as_deref()).into_diagnostic()?;
+        let all =
+            Wanted::new(model, self.purity, outputs.pz, self.prior.as_deref()).into_diagnostic()?;
         // Nobody sees the lines of rows that are only printed.
-        Ok(Wanted { lines: outputs.files().next().is_some(), ..all })
+        Ok(Wanted {
+            lines: outputs.files().next().is_some(),
+            ..all
+        })
     }
 
     /// What changes the rows, for the manifest.
-    fn settings(&self, outputs: &Outputs, precision: slipher_nn::predictor::Precision, device: &str) -> BTreeMap<String, String> {
-        let mut s = BTreeMap::from([("purity".to_owned(), self.purity.to_string()), ("pz".to_owned(), outputs.pz.to_string())]);
+    fn settings(
+        &self,
+        outputs: &Outputs,
+        precision: slipher_nn::predictor::Precision,
+        device: &str,
+    ) -> BTreeMap<String, String> {
+        let mut s = BTreeMap::from([
+            ("purity".to_owned(), self.purity.to_string()),
+            ("pz".to_owned(), outputs.pz.to_string()),
+        ]);
         if let Some(p) = &self.prior {
             s.insert("prior".into(), p.clone());
             if let Ok(bytes) = std::fs::read(p) {
-                s.insert("prior_sha256".into(), slipher_systems::shipped::sha256(&bytes));
+                s.insert(
+                    "prior_sha256".into(),
+                    slipher_systems::shipped::sha256(&bytes),
+                );
             }
         }
         // Another arithmetic rounds otherwise, and parts would not be the same bytes: what runs here, not what was asked for.
@@ -260,7 +321,12 @@ const GALLERY: usize = 12;
 /// Rows that a report keeps in memory; the catalogue has all.
 const REPORT_ROWS: usize = 200_000;
 
-fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool) -> Result<Outcome> {
+fn measure(
+    arguments: &[String],
+    outputs: &Outputs,
+    common: &Common,
+    quiet: bool,
+) -> Result<Outcome> {
     outputs.check()?;
     let mut model = super::model(common.model.as_deref())?;
     let precision = model.net.set_precision(common.precision.into());
@@ -268,7 +334,9 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         eprintln!("slipher: this processor has no bf16; using f32");
     }
     let mut device = "cpu".to_owned();
-    if let Some((name, engine)) = slipher_gpu::open(common.device.into(), &model.net).into_diagnostic()? {
+    if let Some((name, engine)) =
+        slipher_gpu::open(common.device.into(), &model.net).into_diagnostic()?
+    {
         if !quiet {
             eprintln!("slipher: the network runs on {name}");
         }
@@ -299,49 +367,74 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         });
     }
     if common.resume {
-        return Err(miette::miette!("--resume works on a folder of parts: give --output a name without ending"));
+        return Err(miette::miette!(
+            "--resume works on a folder of parts: give --output a name without ending"
+        ));
     }
     let mut files = expand(arguments).into_diagnostic()?;
-    files = files.into_iter().skip(shard.0 - 1).step_by(shard.1).collect();
+    files = files
+        .into_iter()
+        .skip(shard.0 - 1)
+        .step_by(shard.1)
+        .collect();
     // A catalogue or report of an earlier run in the same folder is no input.
-    let own: Vec<PathBuf> = outputs.files().filter_map(|p| p.canonicalize().ok()).collect();
+    let own: Vec<PathBuf> = outputs
+        .files()
+        .filter_map(|p| p.canonicalize().ok())
+        .collect();
     files.retain(|f| {
         let named_alike = own.iter().any(|o| o.file_name() == f.file_name());
         !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
     });
     if files.is_empty() {
-        eprintln!("slipher: no files to read (folders are searched for .{}, each also with .gz)", ENDINGS.join(", ."));
+        eprintln!(
+            "slipher: no files to read (folders are searched for .{}, each also with .gz)",
+            ENDINGS.join(", .")
+        );
         return Ok(Outcome::Nothing);
     }
-    let create = |p: &Path, pz: bool| CatalogueWriter::create(p, &catalogue_keys(&model, pz)).into_diagnostic();
-    let mut writer = outputs.catalogue.filter(|_| outputs.layout.is_none()).map(|p| create(p, outputs.pz)).transpose()?;
+    let create = |p: &Path, pz: bool| {
+        CatalogueWriter::create(p, &catalogue_keys(&model, pz)).into_diagnostic()
+    };
+    let mut writer = outputs
+        .catalogue
+        .filter(|_| outputs.layout.is_none())
+        .map(|p| create(p, outputs.pz))
+        .transpose()?;
     let mut line_writer = outputs.lines.map(|p| create(p, false)).transpose()?;
     let bar = progress::bar(files.len() as u64, "files", quiet);
     let start = Instant::now();
     let mut count = Counts::default();
     let mut kept: Vec<Row> = Vec::new();
-    pipeline::run(&model, &wanted, &files, &options, |done, rows| -> Result<bool> {
-        bar.set_position(done as u64);
-        for r in &rows {
-            count.add(r);
-            if let Some(why) = &r.error {
-                bar.suspend(|| eprintln!("slipher: {why}"));
+    pipeline::run(
+        &model,
+        &wanted,
+        &files,
+        &options,
+        |done, rows| -> Result<bool> {
+            bar.set_position(done as u64);
+            for r in &rows {
+                count.add(r);
+                if let Some(why) = &r.error {
+                    bar.suspend(|| eprintln!("slipher: {why}"));
+                }
             }
-        }
-        if let Some(w) = &mut writer {
-            w.write(columns(&rows, &model, wanted.pz)).into_diagnostic()?;
-        } else if outputs.files().next().is_none() && !print_rows(&rows) {
-            return Ok(false);
-        }
-        if let Some(w) = &mut line_writer {
-            w.write(line_columns(&rows)).into_diagnostic()?;
-        }
-        // Other programs' layouts are several tables: written at the end.
-        if outputs.layout.is_some() || (outputs.page.is_some() && kept.len() < REPORT_ROWS) {
-            kept.extend(rows);
-        }
-        Ok(true)
-    })?;
+            if let Some(w) = &mut writer {
+                w.write(columns(&rows, &model, wanted.pz))
+                    .into_diagnostic()?;
+            } else if outputs.files().next().is_none() && !print_rows(&rows) {
+                return Ok(false);
+            }
+            if let Some(w) = &mut line_writer {
+                w.write(line_columns(&rows)).into_diagnostic()?;
+            }
+            // Other programs' layouts are several tables: written at the end.
+            if outputs.layout.is_some() || (outputs.page.is_some() && kept.len() < REPORT_ROWS) {
+                kept.extend(rows);
+            }
+            Ok(true)
+        },
+    )?;
     bar.finish_and_clear();
     for w in [writer, line_writer].into_iter().flatten() {
         w.finish().into_diagnostic()?;
@@ -350,8 +443,21 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
         write_whole(path, layout.bytes(&kept, &model)).into_diagnostic()?;
     }
     if let Some(path) = outputs.page {
-        let gallery = choose(&kept).into_iter().filter_map(|r| pipeline::keep(&model, &wanted, r, &options)).collect();
-        report::write(path, &Subject { title: "Slipher redshifts", rows: &kept, gallery, model: &model, simulated: None }).into_diagnostic()?;
+        let gallery = choose(&kept)
+            .into_iter()
+            .filter_map(|r| pipeline::keep(&model, &wanted, r, &options))
+            .collect();
+        report::write(
+            path,
+            &Subject {
+                title: "Slipher redshifts",
+                rows: &kept,
+                gallery,
+                model: &model,
+                simulated: None,
+            },
+        )
+        .into_diagnostic()?;
     }
     if !quiet {
         count.tell(files.len(), start.elapsed().as_secs_f64(), outputs);
@@ -365,7 +471,11 @@ fn measure(arguments: &[String], outputs: &Outputs, common: &Common, quiet: bool
 
 /// Metadata of the catalogue file.
 pub fn keys(model: &Model) -> [(&'static str, String); 3] {
-    [("model", model.id.clone()), ("sha256", model.sha256.clone()), ("version", env!("CARGO_PKG_VERSION").into())]
+    [
+        ("model", model.id.clone()),
+        ("sha256", model.sha256.clone()),
+        ("version", env!("CARGO_PKG_VERSION").into()),
+    ]
 }
 
 /// The same, and with densities their redshifts.
@@ -375,14 +485,21 @@ pub fn catalogue_keys(model: &Model, pz: bool) -> Vec<(&'static str, String)> {
 
 /// Redshifts of the column `pz`.
 fn pz_grid() -> (&'static str, String) {
-    ("pz_grid", serde_json::to_string(&lag_redshifts()).unwrap_or_default())
+    (
+        "pz_grid",
+        serde_json::to_string(&lag_redshifts()).unwrap_or_default(),
+    )
 }
 
 fn parse_shard(text: &str) -> Result<(usize, usize)> {
-    let parts = text.split_once('/').and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    let parts = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
     match parts {
         Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
-        _ => Err(miette::miette!("--shard {text}: expected I/N with 1 ≤ I ≤ N, for example 3/10")),
+        _ => Err(miette::miette!(
+            "--shard {text}: expected I/N with 1 ≤ I ≤ N, for example 3/10"
+        )),
     }
 }
 
@@ -390,10 +507,18 @@ fn parse_shard(text: &str) -> Result<(usize, usize)> {
 fn print_rows(rows: &[Row]) -> bool {
     let mut out = std::io::stdout().lock();
     rows.iter().all(|r| {
-        let name = if r.object_id.is_empty() { &r.origin.file } else { &r.object_id };
+        let name = if r.object_id.is_empty() {
+            &r.origin.file
+        } else {
+            &r.object_id
+        };
         let line = match r.measurement.best() {
             Some(b) => {
-                let doubt = if r.measurement.accepted() { "" } else { "  no redshift; best guess" };
+                let doubt = if r.measurement.accepted() {
+                    ""
+                } else {
+                    "  no redshift; best guess"
+                };
                 format!(
                     "{name:<40} {:<6} z = {:.5} ± {:.5}  p_correct {:.3}  S/N {:.1}{doubt}",
                     b.class.name(),
@@ -411,7 +536,10 @@ fn print_rows(rows: &[Row]) -> bool {
 
 /// Rows for the gallery: sure and unsure ones of each class, spread over the list.
 fn choose(rows: &[Row]) -> Vec<&Row> {
-    let good: Vec<&Row> = rows.iter().filter(|r| r.measurement.answer.is_some()).collect();
+    let good: Vec<&Row> = rows
+        .iter()
+        .filter(|r| r.measurement.answer.is_some())
+        .collect();
     let step = good.len().div_ceil(GALLERY).max(1);
     good.into_iter().step_by(step).collect()
 }
@@ -446,9 +574,16 @@ impl Counts {
             seconds,
             measured as f64 / seconds.max(1e-9)
         );
-        eprintln!("{} redshifts accepted; {} spectra have only a best guess (column accepted, --purity).", self.sure, measured - self.sure);
+        eprintln!(
+            "{} redshifts accepted; {} spectra have only a best guess (column accepted, --purity).",
+            self.sure,
+            measured - self.sure
+        );
         if self.failed > 0 {
-            eprintln!("{} rows have no redshift ({} unreadable): see the columns zwarn and error.", self.failed, self.unread);
+            eprintln!(
+                "{} rows have no redshift ({} unreadable): see the columns zwarn and error.",
+                self.failed, self.unread
+            );
         }
         for p in outputs.files() {
             eprintln!("Wrote {}", p.display());

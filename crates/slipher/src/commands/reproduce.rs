@@ -76,20 +76,34 @@ pub struct Args {
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let Some(name) = a.study.images() {
-        let share = if matches!(a.scale, ScaleName::Small) { SMALL } else { 1.0 };
+        let share = if matches!(a.scale, ScaleName::Small) {
+            SMALL
+        } else {
+            1.0
+        };
         let folder = a.output.clone().unwrap_or_else(|| PathBuf::from(name));
         return super::study::open(name, share, a.seed, a.labelled.as_deref(), &folder)?.run(quiet);
     }
-    let output = a.output.clone().unwrap_or_else(|| PathBuf::from("redshift-talk"));
+    let output = a
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from("redshift-talk"));
     let scale = match a.scale {
         ScaleName::Small => Scale::Small,
         ScaleName::Paper => Scale::Paper,
     };
-    let study = Study { scale, seed: a.seed, other: a.other_library.clone(), folder: output.clone() };
+    let study = Study {
+        scale,
+        seed: a.seed,
+        other: a.other_library.clone(),
+        folder: output.clone(),
+    };
     let cells = study.cells();
     if a.list {
         for c in &cells {
-            let state = study.finished(c).map_or("open".into(), |f| format!("finished, {:.0} s of training", f.seconds));
+            let state = study.finished(c).map_or("open".into(), |f| {
+                format!("finished, {:.0} s of training", f.seconds)
+            });
             println!("{:24} {:60} {state}", c.name, c.title);
         }
         return Ok(Outcome::Good);
@@ -122,9 +136,24 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             return Ok(Outcome::SomeFailed);
         }
         if let (Some(f), false) = (study.finished(cell), quiet) {
-            let best = f.tests.iter().find(|t| t.key == "snr-1").or(f.tests.first());
-            let text = best.map_or(String::new(), |t| format!("{}: exact {}, within 0.0033 {}", t.key, t.metrics.exact, t.metrics.close));
-            eprintln!("[{}/{}] {}: {text} ({:.0} s)", i + 1, cells.len(), cell.title, start.elapsed().as_secs_f64());
+            let best = f
+                .tests
+                .iter()
+                .find(|t| t.key == "snr-1")
+                .or(f.tests.first());
+            let text = best.map_or(String::new(), |t| {
+                format!(
+                    "{}: exact {}, within 0.0033 {}",
+                    t.key, t.metrics.exact, t.metrics.close
+                )
+            });
+            eprintln!(
+                "[{}/{}] {}: {text} ({:.0} s)",
+                i + 1,
+                cells.len(),
+                cell.title,
+                start.elapsed().as_secs_f64()
+            );
         }
     }
     let page = output.join("index.html");
@@ -133,7 +162,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         "Wrote {} and {}{}",
         page.display(),
         output.join("numbers.json").display(),
-        if open > 0 { format!("; {open} cells are still open") } else { String::new() }
+        if open > 0 {
+            format!("; {open} cells are still open")
+        } else {
+            String::new()
+        }
     );
     Ok(Outcome::Good)
 }

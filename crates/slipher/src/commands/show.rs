@@ -31,7 +31,10 @@ pub fn run(a: &Args) -> Result<Outcome> {
     for r in f.rows.iter().take(20) {
         match &r.spectrum {
             Ok(s) => {
-                let (lo, hi) = (s.wave.first().copied().unwrap_or(0.0), s.wave.last().copied().unwrap_or(0.0));
+                let (lo, hi) = (
+                    s.wave.first().copied().unwrap_or(0.0),
+                    s.wave.last().copied().unwrap_or(0.0),
+                );
                 println!(
                     "HDU {} row {}: {}  {} pixels ({} good), {lo:.1}-{hi:.1} Å, S/N {:.1}, ra {:.5} dec {:.5}",
                     r.hdu,
@@ -43,7 +46,14 @@ pub fn run(a: &Args) -> Result<Outcome> {
                     s.ra,
                     s.dec
                 );
-                println!("  flux in {}", if s.flux_unit.is_empty() { "unstated units" } else { &s.flux_unit });
+                println!(
+                    "  flux in {}",
+                    if s.flux_unit.is_empty() {
+                        "unstated units"
+                    } else {
+                        &s.flux_unit
+                    }
+                );
                 for p in &s.provenance {
                     println!("  {p}");
                 }
@@ -58,7 +68,11 @@ pub fn run(a: &Args) -> Result<Outcome> {
     if f.rows.len() > 20 {
         println!("… and {} more rows", f.rows.len() - 20);
     }
-    Ok(if failed > 0 { Outcome::SomeFailed } else { Outcome::Good })
+    Ok(if failed > 0 {
+        Outcome::SomeFailed
+    } else {
+        Outcome::Good
+    })
 }
 
 /// Block characters of the mean flux in `width` bins, clipped at the 2nd and 98th percentile.
@@ -68,14 +82,28 @@ fn sparkline(flux: &[f32], ivar: &[f32], width: usize) -> String {
         .chunks(size)
         .zip(ivar.chunks(size))
         .map(|(f, v)| {
-            let good: Vec<f32> = f.iter().zip(v).filter(|(_, v)| **v > 0.0).map(|(f, _)| *f).collect();
+            let good: Vec<f32> = f
+                .iter()
+                .zip(v)
+                .filter(|(_, v)| **v > 0.0)
+                .map(|(f, _)| *f)
+                .collect();
             (!good.is_empty()).then(|| good.iter().sum::<f32>() / good.len() as f32)
         })
         .collect();
     let mut sorted: Vec<f32> = means.iter().flatten().copied().collect();
     sorted.sort_by(f32::total_cmp);
-    let Some(lo) = sorted.get(sorted.len() / 50) else { return String::new() };
+    let Some(lo) = sorted.get(sorted.len() / 50) else {
+        return String::new();
+    };
     let hi = sorted[sorted.len() - 1 - sorted.len() / 50];
     let bars: Vec<char> = "▁▂▃▄▅▆▇█".chars().collect();
-    means.iter().map(|m| m.map_or(' ', |m| bars[(((m - lo) / (hi - lo).max(1e-30)).clamp(0.0, 0.999) * 8.0) as usize])).collect()
+    means
+        .iter()
+        .map(|m| {
+            m.map_or(' ', |m| {
+                bars[(((m - lo) / (hi - lo).max(1e-30)).clamp(0.0, 0.999) * 8.0) as usize]
+            })
+        })
+        .collect()
 }

@@ -56,13 +56,19 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let Some(order) = a.hats {
         return sky(a, &simulator, order, quiet);
     }
-    let mut writer = CatalogueWriter::create(&a.output, &[("seed", a.seed.to_string())]).into_diagnostic()?;
+    let mut writer =
+        CatalogueWriter::create(&a.output, &[("seed", a.seed.to_string())]).into_diagnostic()?;
     let bar = progress::bar(a.n, "spectra", quiet);
     let mut row = 0;
     while row < a.n {
         let end = (row + 512).min(a.n);
-        let batch: Vec<Example> = (row..end).into_par_iter().map(|r| simulator.draw(Split::Test, r)).collect();
-        writer.write(example_columns(&batch, &simulator.names)).into_diagnostic()?;
+        let batch: Vec<Example> = (row..end)
+            .into_par_iter()
+            .map(|r| simulator.draw(Split::Test, r))
+            .collect();
+        writer
+            .write(example_columns(&batch, &simulator.names))
+            .into_diagnostic()?;
         row = end;
         bar.set_position(row);
     }
@@ -91,36 +97,88 @@ fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcom
         bar.set_position(to);
     }
     bar.finish_and_clear();
-    let last = all.last().ok_or_else(|| miette::miette!("-n: expected at least one"))?;
+    let last = all
+        .last()
+        .ok_or_else(|| miette::miette!("-n: expected at least one"))?;
     let schema = hats::schema_of(&a.output.join(last.path())).into_diagnostic()?;
-    let name = a.output.file_name().map_or_else(|| "spectra".into(), |n| n.to_string_lossy().into_owned());
+    let name = a
+        .output
+        .file_name()
+        .map_or_else(|| "spectra".into(), |n| n.to_string_lossy().into_owned());
     hats::finish(&a.output, &name, &BTreeMap::new(), &all, a.n, &schema).into_diagnostic()?;
     if !quiet {
-        eprintln!("Wrote {} spectra in {} partitions to {}", a.n, all.len(), a.output.display());
+        eprintln!(
+            "Wrote {} spectra in {} partitions to {}",
+            a.n,
+            all.len(),
+            a.output.display()
+        );
     }
     Ok(Outcome::Good)
 }
 
-fn partition(a: &Args, simulator: &Simulator, pixel: Pixel, rows: std::ops::Range<u64>, path: &Path) -> Result<()> {
+fn partition(
+    a: &Args,
+    simulator: &Simulator,
+    pixel: Pixel,
+    rows: std::ops::Range<u64>,
+    path: &Path,
+) -> Result<()> {
     let below = 1u64 << (2 * (29 - pixel.order));
-    let place = |row: u64| (pixel.first() + (Stream::new(a.seed, 0x5C1, row).uniform(0.0, 1.0) * below as f64) as u64 % below, row);
+    let place = |row: u64| {
+        (
+            pixel.first()
+                + (Stream::new(a.seed, 0x5C1, row).uniform(0.0, 1.0) * below as f64) as u64 % below,
+            row,
+        )
+    };
     let mut places: Vec<(u64, u64)> = rows.map(place).collect();
     places.sort_unstable();
     let mut writer: Option<PartWriter> = None;
     for some in places.chunks(512) {
-        let batch: Vec<Example> = some.par_iter().map(|(_, row)| simulator.draw(Split::Test, *row)).collect();
+        let batch: Vec<Example> = some
+            .par_iter()
+            .map(|(_, row)| simulator.draw(Split::Test, *row))
+            .collect();
         let (ra, dec) = some.iter().map(|(p, _)| hats::position(*p)).unzip();
-        let c = |name, unit, ucd, description, values| Column { name, unit, ucd, description, values };
+        let c = |name, unit, ucd, description, values| Column {
+            name,
+            unit,
+            ucd,
+            description,
+            values,
+        };
         let mut all = vec![
-            c(hats::HEALPIX_29, "", "pos.healpix", "HEALPix pixel of order 29, nested", Values::I64(some.iter().map(|p| p.0 as i64).collect())),
-            c("ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS", Values::F64(ra)),
-            c("dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS", Values::F64(dec)),
+            c(
+                hats::HEALPIX_29,
+                "",
+                "pos.healpix",
+                "HEALPix pixel of order 29, nested",
+                Values::I64(some.iter().map(|p| p.0 as i64).collect()),
+            ),
+            c(
+                "ra",
+                "deg",
+                "pos.eq.ra;meta.main",
+                "right ascension, ICRS",
+                Values::F64(ra),
+            ),
+            c(
+                "dec",
+                "deg",
+                "pos.eq.dec;meta.main",
+                "declination, ICRS",
+                Values::F64(dec),
+            ),
         ];
         all.extend(example_columns(&batch, &simulator.names));
         let batch = record(&all).into_diagnostic()?;
         let w = match &mut writer {
             Some(w) => w,
-            None => writer.insert(PartWriter::create(path, batch.schema_ref(), &[("seed", a.seed.to_string())]).into_diagnostic()?),
+            None => writer.insert(
+                PartWriter::create(path, batch.schema_ref(), &[("seed", a.seed.to_string())])
+                    .into_diagnostic()?,
+            ),
         };
         w.write(&batch).into_diagnostic()?;
     }

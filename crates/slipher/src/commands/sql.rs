@@ -10,9 +10,11 @@ use slipher_systems::redshift::measure::{PURITY, Wanted};
 use crate::Outcome;
 
 #[derive(ClapArgs)]
-#[command(after_help = "Tables are Parquet files, patterns and folders in quotes. redshift(flux, ivar, wave) or redshift(spectrum) gives a struct:\n  \
+#[command(
+    after_help = "Tables are Parquet files, patterns and folders in quotes. redshift(flux, ivar, wave) or redshift(spectrum) gives a struct:\n  \
 slipher sql \"select object_id, redshift(flux, ivar, wave).z from 'spectra/*.parquet'\"\n  \
-slipher sql \"select r.z, r.p_correct from (select redshift(flux, ivar, wave) r from 'sky.parquet') where r.accepted = 1\" -o z.parquet")]
+slipher sql \"select r.z, r.p_correct from (select redshift(flux, ivar, wave) r from 'sky.parquet') where r.accepted = 1\" -o z.parquet"
+)]
 pub struct Args {
     /// The query
     query: String,
@@ -33,7 +35,8 @@ pub struct Args {
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let model = super::model(a.model.as_deref())?;
     let wanted = Wanted::new(&model, a.purity, false, a.prior.as_deref()).into_diagnostic()?;
-    let rows = slipher_sql::run(Arc::new(model), wanted, &a.query, a.output.as_deref()).into_diagnostic()?;
+    let rows = slipher_sql::run(Arc::new(model), wanted, &a.query, a.output.as_deref())
+        .into_diagnostic()?;
     if let (Some(p), false) = (&a.output, quiet) {
         eprintln!("Wrote {rows} rows to {}", p.display());
     }

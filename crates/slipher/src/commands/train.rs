@@ -41,7 +41,13 @@ pub struct Args {
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let System::RedshiftClasses = a.system {
-        let changes = super::classes::Changes { recipe: a.recipe.as_deref(), output: a.output.clone(), resume: a.resume, steps: a.steps, seed: a.seed };
+        let changes = super::classes::Changes {
+            recipe: a.recipe.as_deref(),
+            output: a.output.clone(),
+            resume: a.resume,
+            steps: a.steps,
+            seed: a.seed,
+        };
         return super::classes::train(&changes, quiet);
     }
     if let Some(system) = a.system.images() {
@@ -57,7 +63,12 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return super::images::train(&*system, &changes, quiet);
     }
     let mut recipe = match &a.recipe {
-        Some(p) => Recipe::parse(&std::fs::read_to_string(p).into_diagnostic().wrap_err_with(|| format!("--recipe {}", p.display()))?).into_diagnostic()?,
+        Some(p) => Recipe::parse(
+            &std::fs::read_to_string(p)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("--recipe {}", p.display()))?,
+        )
+        .into_diagnostic()?,
         None => {
             let mut r = Recipe::parse(DEFAULT).into_diagnostic()?;
             r.simulation.templates.clear();
@@ -66,7 +77,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     };
     if let Some(folder) = a.recipe.as_ref().and_then(|p| p.parent()) {
         // Folders and instrument files are named from the recipe's own folder.
-        recipe.simulation.templates.iter_mut().for_each(|t| *t = folder.join(&t));
+        recipe
+            .simulation
+            .templates
+            .iter_mut()
+            .for_each(|t| *t = folder.join(&t));
         for (name, _) in &mut recipe.simulation.instruments {
             let path = folder.join(&*name);
             if name.ends_with(".toml") && path.exists() {
@@ -83,7 +98,10 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     let checkpoint = a.output.join("checkpoint.safetensors");
     if checkpoint.exists() && !a.resume {
-        return Err(miette::miette!("{} holds a run: add --resume to continue it, or give another --output", a.output.display()));
+        return Err(miette::miette!(
+            "{} holds a run: add --resume to continue it, or give another --output",
+            a.output.display()
+        ));
     }
     if a.resume && checkpoint.exists() {
         trainer.resume(&checkpoint).into_diagnostic()?;
@@ -124,7 +142,15 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::SomeFailed);
     }
     let path = a.output.join("model.safetensors");
-    trainer.export(a.id.as_deref().unwrap_or("redshift")).into_diagnostic()?.write(&path).into_diagnostic()?;
-    eprintln!("Wrote {}; use it with: slipher redshift FILES… --model {}", path.display(), path.display());
+    trainer
+        .export(a.id.as_deref().unwrap_or("redshift"))
+        .into_diagnostic()?
+        .write(&path)
+        .into_diagnostic()?;
+    eprintln!(
+        "Wrote {}; use it with: slipher redshift FILES… --model {}",
+        path.display(),
+        path.display()
+    );
     Ok(Outcome::Good)
 }

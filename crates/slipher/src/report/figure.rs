@@ -17,20 +17,42 @@ pub struct Axis {
 
 impl Axis {
     pub fn linear(lo: f64, hi: f64, label: &str) -> Self {
-        let (lo, hi) = if hi > lo { (lo, hi) } else { (lo - 0.5, lo + 0.5) };
-        Axis { lo, hi, label: label.into(), log: false }
+        let (lo, hi) = if hi > lo {
+            (lo, hi)
+        } else {
+            (lo - 0.5, lo + 0.5)
+        };
+        Axis {
+            lo,
+            hi,
+            label: label.into(),
+            log: false,
+        }
     }
     pub fn log(lo: f64, hi: f64, label: &str) -> Self {
-        Axis { lo: lo.max(1e-30), hi: hi.max(lo * 1.01), label: label.into(), log: true }
+        Axis {
+            lo: lo.max(1e-30),
+            hi: hi.max(lo * 1.01),
+            label: label.into(),
+            log: true,
+        }
     }
     /// Position in 0..1.
     fn place(&self, x: f64) -> f64 {
-        if self.log { (x.max(1e-30) / self.lo).ln() / (self.hi / self.lo).ln() } else { (x - self.lo) / (self.hi - self.lo) }
+        if self.log {
+            (x.max(1e-30) / self.lo).ln() / (self.hi / self.lo).ln()
+        } else {
+            (x - self.lo) / (self.hi - self.lo)
+        }
     }
     fn ticks(&self) -> Vec<f64> {
         if self.log {
             let decades = (self.hi / self.lo).log10();
-            let steps: &[f64] = if decades < 1.5 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+            let steps: &[f64] = if decades < 1.5 {
+                &[1.0, 2.0, 5.0]
+            } else {
+                &[1.0]
+            };
             let first = self.lo.log10().floor() as i32;
             return (first..first + 40)
                 .flat_map(|d| steps.iter().map(move |s| s * 10f64.powi(d)))
@@ -39,9 +61,16 @@ impl Axis {
         }
         let rough = (self.hi - self.lo) / 5.0;
         let power = 10f64.powf(rough.log10().floor());
-        let step = [1.0, 2.0, 2.5, 5.0, 10.0].iter().map(|m| m * power).find(|s| *s >= rough).unwrap_or(rough);
+        let step = [1.0, 2.0, 2.5, 5.0, 10.0]
+            .iter()
+            .map(|m| m * power)
+            .find(|s| *s >= rough)
+            .unwrap_or(rough);
         let first = (self.lo / step).ceil() as i64;
-        (first..first + 12).map(|i| i as f64 * step).filter(|t| *t <= self.hi + 1e-9 * step).collect()
+        (first..first + 12)
+            .map(|i| i as f64 * step)
+            .filter(|t| *t <= self.hi + 1e-9 * step)
+            .collect()
     }
 }
 
@@ -69,12 +98,21 @@ const BOTTOM: f64 = 42.0;
 
 /// Text made safe for HTML and SVG.
 pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }
 
 impl Figure {
     pub fn new(width: f64, height: f64, x: Axis, y: Axis) -> Self {
-        Figure { width, height, x, y, body: String::new() }
+        Figure {
+            width,
+            height,
+            x,
+            y,
+            body: String::new(),
+        }
     }
     pub fn px(&self, x: f64) -> f64 {
         LEFT + self.x.place(x) * (self.width - LEFT - RIGHT)
@@ -95,21 +133,45 @@ impl Figure {
                 pen = false;
                 continue;
             }
-            let _ = write!(d, "{}{:.1} {:.1}", if pen { "L" } else { "M" }, self.px(*x), self.py(*y).clamp(-1e4, 1e4));
+            let _ = write!(
+                d,
+                "{}{:.1} {:.1}",
+                if pen { "L" } else { "M" },
+                self.px(*x),
+                self.py(*y).clamp(-1e4, 1e4)
+            );
             pen = true;
         }
-        let dash = if dash.is_empty() { String::new() } else { format!(" stroke-dasharray=\"{dash}\"") };
-        let _ = write!(self.body, "<path d=\"{d}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dash}/>");
+        let dash = if dash.is_empty() {
+            String::new()
+        } else {
+            format!(" stroke-dasharray=\"{dash}\"")
+        };
+        let _ = write!(
+            self.body,
+            "<path d=\"{d}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\"{dash}/>"
+        );
     }
 
     /// Dots with a tooltip each.
     pub fn dots(&mut self, points: &[(f64, f64, String)], colour: &str, radius: f64, opacity: f64) {
-        let _ = write!(self.body, "<g fill=\"{colour}\" fill-opacity=\"{opacity}\">");
+        let _ = write!(
+            self.body,
+            "<g fill=\"{colour}\" fill-opacity=\"{opacity}\">"
+        );
         for (x, y, tip) in points {
             let (px, py) = (self.px(*x), self.py(*y));
             if px.is_finite() && py.is_finite() && self.inside(*x) {
-                let tip = if tip.is_empty() { String::new() } else { format!("<title>{}</title>", escape(tip)) };
-                let _ = write!(self.body, "<circle cx=\"{px:.1}\" cy=\"{:.1}\" r=\"{radius}\">{tip}</circle>", py.clamp(TOP, self.height - BOTTOM));
+                let tip = if tip.is_empty() {
+                    String::new()
+                } else {
+                    format!("<title>{}</title>", escape(tip))
+                };
+                let _ = write!(
+                    self.body,
+                    "<circle cx=\"{px:.1}\" cy=\"{:.1}\" r=\"{radius}\">{tip}</circle>",
+                    py.clamp(TOP, self.height - BOTTOM)
+                );
             }
         }
         self.body.push_str("</g>");
@@ -158,7 +220,11 @@ impl Figure {
     pub fn svg(self, alt: &str) -> String {
         let (w, h) = (self.width, self.height);
         let (x0, x1, y0, y1) = (LEFT, w - RIGHT, h - BOTTOM, TOP);
-        let mut axes = format!("<rect x=\"{x0}\" y=\"{y1}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#444\"/>", x1 - x0, y0 - y1);
+        let mut axes = format!(
+            "<rect x=\"{x0}\" y=\"{y1}\" width=\"{}\" height=\"{}\" fill=\"none\" stroke=\"#444\"/>",
+            x1 - x0,
+            y0 - y1
+        );
         for t in self.x.ticks() {
             let p = self.px(t);
             let _ = write!(
@@ -206,9 +272,21 @@ mod tests {
 
     #[test]
     fn ticks_are_round_and_inside() {
-        assert_eq!(Axis::linear(0.0, 1.0, "").ticks(), [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]);
-        assert_eq!(Axis::log(1.0, 1000.0, "").ticks(), [1.0, 10.0, 100.0, 1000.0]);
-        let svg = Figure::new(300.0, 200.0, Axis::linear(0.0, 1.0, "a<b"), Axis::linear(0.0, 0.0, "y")).svg("x");
+        assert_eq!(
+            Axis::linear(0.0, 1.0, "").ticks(),
+            [0.0, 0.2, 0.4, 0.6000000000000001, 0.8, 1.0]
+        );
+        assert_eq!(
+            Axis::log(1.0, 1000.0, "").ticks(),
+            [1.0, 10.0, 100.0, 1000.0]
+        );
+        let svg = Figure::new(
+            300.0,
+            200.0,
+            Axis::linear(0.0, 1.0, "a<b"),
+            Axis::linear(0.0, 0.0, "y"),
+        )
+        .svg("x");
         assert!(svg.contains("a&lt;b") && !svg.contains("NaN"));
     }
 }

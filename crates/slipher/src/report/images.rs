@@ -27,7 +27,9 @@ pub struct Judged<'a> {
     pub parts: Vec<(String, Vec<Line>)>,
 }
 
-const LINE_COLOURS: [&str; 6] = [COLOURS[0], COLOURS[1], COLOURS[2], "#cc79a7", "#56b4e9", "#e69f00"];
+const LINE_COLOURS: [&str; 6] = [
+    COLOURS[0], COLOURS[1], COLOURS[2], "#cc79a7", "#56b4e9", "#e69f00",
+];
 /// Mistakes shown.
 const SHOWN: usize = 12;
 
@@ -48,9 +50,15 @@ pub fn judged(j: &Judged) -> String {
     for (title, lines) in &j.parts {
         let _ = write!(h, "<h3>{}</h3>{}", escape(title), table(lines));
     }
-    let Some(first) = j.answers.first() else { return h };
+    let Some(first) = j.answers.first() else {
+        return h;
+    };
     if j.system.is_classifier() {
-        let _ = write!(h, "<h3>{}</h3><div class=\"pair\">", escape(&format!("Figures: {}", first.method)));
+        let _ = write!(
+            h,
+            "<h3>{}</h3><div class=\"pair\">",
+            escape(&format!("Figures: {}", first.method))
+        );
         h.push_str(&confusion_figure(j, first));
         h.push_str(&roc_figure(j));
         h.push_str(&purity_figure(j));
@@ -60,10 +68,22 @@ pub fn judged(j: &Judged) -> String {
         let worst = mistakes(&first.values, &j.set.truth, n, SHOWN);
         let tell = |m: &(usize, usize, usize, f32)| {
             let (row, said, is, p) = *m;
-            (row, format!("{}: says {} ({p:.3}), is {}", j.set.names[row], j.system.outputs()[said], j.system.outputs()[is]))
+            (
+                row,
+                format!(
+                    "{}: says {} ({p:.3}), is {}",
+                    j.set.names[row],
+                    j.system.outputs()[said],
+                    j.system.outputs()[is]
+                ),
+            )
         };
         h.push_str("<h3>The most confident mistakes</h3>");
-        h.push_str(&stamps(j.system, j.set, &worst.iter().map(tell).collect::<Vec<_>>()));
+        h.push_str(&stamps(
+            j.system,
+            j.set,
+            &worst.iter().map(tell).collect::<Vec<_>>(),
+        ));
     } else {
         h.push_str(&votes(j, first));
     }
@@ -71,7 +91,10 @@ pub fn judged(j: &Judged) -> String {
 }
 
 /// What a table shows: its methods, and each figure with a cell a method (value, interval, best of the row) and what was published.
-type Rows<'a> = (Vec<&'a str>, Vec<(&'a str, Vec<Option<(String, bool)>>, [String; 2])>);
+type Rows<'a> = (
+    Vec<&'a str>,
+    Vec<(&'a str, Vec<Option<(String, bool)>>, [String; 2])>,
+);
 
 fn rows(lines: &[Line]) -> Rows<'_> {
     let (mut methods, mut figures): (Vec<&str>, Vec<&str>) = (vec![], vec![]);
@@ -83,13 +106,43 @@ fn rows(lines: &[Line]) -> Rows<'_> {
             figures.push(&l.figure);
         }
     }
-    let rank = |l: &Line| if l.higher_is_better { l.value } else { -l.value };
+    let rank = |l: &Line| {
+        if l.higher_is_better {
+            l.value
+        } else {
+            -l.value
+        }
+    };
     let row = |f: &str| {
-        let own: Vec<Option<&Line>> = methods.iter().map(|m| lines.iter().find(|l| l.method == *m && l.figure == f)).collect();
-        let best = own.iter().flatten().map(|l| rank(l)).fold(f64::NEG_INFINITY, f64::max);
-        let cells = own.iter().map(|l| l.map(|l| (format!("{:.4} ({:.4}–{:.4})", l.value, l.low, l.high), rank(l) >= best))).collect();
-        let published = own.iter().flatten().next().map_or((None, None), |l| l.published);
-        (cells, [published.0, published.1].map(|p| p.map_or(String::new(), |v| format!("{v:.4}"))))
+        let own: Vec<Option<&Line>> = methods
+            .iter()
+            .map(|m| lines.iter().find(|l| l.method == *m && l.figure == f))
+            .collect();
+        let best = own
+            .iter()
+            .flatten()
+            .map(|l| rank(l))
+            .fold(f64::NEG_INFINITY, f64::max);
+        let cells = own
+            .iter()
+            .map(|l| {
+                l.map(|l| {
+                    (
+                        format!("{:.4} ({:.4}–{:.4})", l.value, l.low, l.high),
+                        rank(l) >= best,
+                    )
+                })
+            })
+            .collect();
+        let published = own
+            .iter()
+            .flatten()
+            .next()
+            .map_or((None, None), |l| l.published);
+        (
+            cells,
+            [published.0, published.1].map(|p| p.map_or(String::new(), |v| format!("{v:.4}"))),
+        )
     };
     let body = figures
         .iter()
@@ -104,12 +157,19 @@ fn rows(lines: &[Line]) -> Rows<'_> {
 /// Figures by row, methods by column, as HTML; the best of each row is bold.
 pub fn table(lines: &[Line]) -> String {
     let (methods, body) = rows(lines);
-    let heads: String = methods.iter().map(|m| format!("<th>{}</th>", escape(m))).collect();
-    let mut h = format!("<table><tr><th></th>{heads}<th>published: network</th><th>published: second</th></tr>");
+    let heads: String = methods
+        .iter()
+        .map(|m| format!("<th>{}</th>", escape(m)))
+        .collect();
+    let mut h = format!(
+        "<table><tr><th></th>{heads}<th>published: network</th><th>published: second</th></tr>"
+    );
     for (f, cells, published) in body {
         let _ = write!(h, "<tr><td>{}</td>", escape(f));
         for c in cells {
-            let text = c.map_or(String::new(), |(text, best)| if best { format!("<b>{text}</b>") } else { text });
+            let text = c.map_or(String::new(), |(text, best)| {
+                if best { format!("<b>{text}</b>") } else { text }
+            });
             let _ = write!(h, "<td>{text}</td>");
         }
         let _ = write!(h, "<td>{}</td><td>{}</td></tr>", published[0], published[1]);
@@ -120,10 +180,27 @@ pub fn table(lines: &[Line]) -> String {
 /// The same as Markdown.
 pub fn markdown(lines: &[Line]) -> String {
     let (methods, body) = rows(lines);
-    let mut h = format!("| | {} | published: network | second |\n|{}\n", methods.join(" | "), " --- |".repeat(methods.len() + 3));
+    let mut h = format!(
+        "| | {} | published: network | second |\n|{}\n",
+        methods.join(" | "),
+        " --- |".repeat(methods.len() + 3)
+    );
     for (f, cells, published) in body {
-        let cells: Vec<String> = cells.into_iter().map(|c| c.map_or(String::new(), |(text, best)| if best { format!("**{text}**") } else { text })).collect();
-        let _ = writeln!(h, "| {f} | {} | {} | {} |", cells.join(" | "), published[0], published[1]);
+        let cells: Vec<String> = cells
+            .into_iter()
+            .map(|c| {
+                c.map_or(String::new(), |(text, best)| {
+                    if best { format!("**{text}**") } else { text }
+                })
+            })
+            .collect();
+        let _ = writeln!(
+            h,
+            "| {f} | {} | {} | {} |",
+            cells.join(" | "),
+            published[0],
+            published[1]
+        );
     }
     h
 }
@@ -141,11 +218,21 @@ fn confusion_figure(j: &Judged, a: &Answers) -> String {
         let _ = write!(h, "<tr><td>{}</td>", names[k]);
         for (l, n) in row.iter().enumerate() {
             let share = *n as f64 / all.max(1) as f64;
-            let colour = if k == l { format!("rgba(0,114,178,{:.2})", 0.1 + 0.5 * share) } else { format!("rgba(213,94,0,{:.2})", (2.0 * share).min(0.7)) };
+            let colour = if k == l {
+                format!("rgba(0,114,178,{:.2})", 0.1 + 0.5 * share)
+            } else {
+                format!("rgba(213,94,0,{:.2})", (2.0 * share).min(0.7))
+            };
             let _ = write!(h, "<td style=\"background:{colour}\">{n}</td>");
         }
         let (lo, hi) = wilson(row[k], all);
-        let _ = write!(h, "<td>{:.1} % ({:.1}–{:.1})</td></tr>", 100.0 * row[k] as f64 / all.max(1) as f64, 100.0 * lo, 100.0 * hi);
+        let _ = write!(
+            h,
+            "<td>{:.1} % ({:.1}–{:.1})</td></tr>",
+            100.0 * row[k] as f64 / all.max(1) as f64,
+            100.0 * lo,
+            100.0 * hi
+        );
     }
     h.push_str("</table><figcaption>Confusion matrix.</figcaption></figure>");
     h
@@ -155,31 +242,73 @@ fn confusion_figure(j: &Judged, a: &Answers) -> String {
 fn curves(j: &Judged) -> Vec<(String, Vec<f32>, Vec<bool>)> {
     let n = j.system.outputs().len();
     match j.system.positive() {
-        Some(k) => j.answers.iter().map(|a| (a.method.clone(), column(&a.values, n, k), is(&j.set.truth, n, k))).collect(),
-        None => (0..n).filter_map(|k| j.answers.first().map(|a| (j.system.outputs()[k].to_owned(), column(&a.values, n, k), is(&j.set.truth, n, k)))).collect(),
+        Some(k) => j
+            .answers
+            .iter()
+            .map(|a| {
+                (
+                    a.method.clone(),
+                    column(&a.values, n, k),
+                    is(&j.set.truth, n, k),
+                )
+            })
+            .collect(),
+        None => (0..n)
+            .filter_map(|k| {
+                j.answers.first().map(|a| {
+                    (
+                        j.system.outputs()[k].to_owned(),
+                        column(&a.values, n, k),
+                        is(&j.set.truth, n, k),
+                    )
+                })
+            })
+            .collect(),
     }
 }
 
 fn legend(f: &mut Figure, names: &[String], at: (f64, f64), down: f64) {
     for (i, name) in names.iter().enumerate() {
-        f.text(at.0, at.1 - down * i as f64, name, LINE_COLOURS[i % LINE_COLOURS.len()], "end");
+        f.text(
+            at.0,
+            at.1 - down * i as f64,
+            name,
+            LINE_COLOURS[i % LINE_COLOURS.len()],
+            "end",
+        );
     }
 }
 
 fn roc_figure(j: &Judged) -> String {
-    let mut f = Figure::new(500.0, 380.0, Axis::log(1e-3, 1.0, "false positive rate"), Axis::linear(0.0, 1.0, "true positive rate"));
+    let mut f = Figure::new(
+        500.0,
+        380.0,
+        Axis::log(1e-3, 1.0, "false positive rate"),
+        Axis::linear(0.0, 1.0, "true positive rate"),
+    );
     let mut names = Vec::new();
     for (i, (name, p, y)) in curves(j).iter().enumerate() {
-        let points: Vec<(f64, f64)> = roc(p, y).into_iter().map(|(x, t)| (x.max(1e-3), t)).collect();
+        let points: Vec<(f64, f64)> = roc(p, y)
+            .into_iter()
+            .map(|(x, t)| (x.max(1e-3), t))
+            .collect();
         f.line(&points, LINE_COLOURS[i % LINE_COLOURS.len()], 1.6, "");
         names.push(format!("{name}: AUC {:.4}", auc(p, y)));
     }
     legend(&mut f, &names, (0.9, 0.3), 0.05);
-    format!("<figure>{}<figcaption>Receiver operating characteristic.</figcaption></figure>", f.svg("ROC"))
+    format!(
+        "<figure>{}<figcaption>Receiver operating characteristic.</figcaption></figure>",
+        f.svg("ROC")
+    )
 }
 
 fn purity_figure(j: &Judged) -> String {
-    let mut f = Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "completeness"), Axis::linear(0.8, 1.0, "purity"));
+    let mut f = Figure::new(
+        500.0,
+        380.0,
+        Axis::linear(0.0, 1.0, "completeness"),
+        Axis::linear(0.8, 1.0, "purity"),
+    );
     let mut names = Vec::new();
     for (i, (name, p, y)) in curves(j).into_iter().enumerate() {
         let all = y.iter().filter(|y| **y).count().max(1) as f64;
@@ -193,20 +322,34 @@ fn purity_figure(j: &Judged) -> String {
             })
             .collect();
         let step = (points.len() / 600).max(1);
-        f.line(&points.into_iter().step_by(step).collect::<Vec<_>>(), LINE_COLOURS[i % LINE_COLOURS.len()], 1.6, "");
+        f.line(
+            &points.into_iter().step_by(step).collect::<Vec<_>>(),
+            LINE_COLOURS[i % LINE_COLOURS.len()],
+            1.6,
+            "",
+        );
         names.push(name);
     }
     legend(&mut f, &names, (0.6, 0.88), 0.01);
-    let of = j.system.positive().map_or("each class".to_owned(), |k| j.system.outputs()[k].to_owned());
-    format!("<figure>{}<figcaption>Purity against completeness of {of}.</figcaption></figure>", f.svg("purity against completeness"))
+    let of = j.system.positive().map_or("each class".to_owned(), |k| {
+        j.system.outputs()[k].to_owned()
+    });
+    format!(
+        "<figure>{}<figcaption>Purity against completeness of {of}.</figcaption></figure>",
+        f.svg("purity against completeness")
+    )
 }
 
 fn reliability_figure(j: &Judged, a: &Answers) -> String {
     let n = j.system.outputs().len();
     let (p, right) = chosen(&a.values, &j.set.truth, n);
     let low = 1.0 / n as f64;
-    let mut f =
-        Figure::new(500.0, 380.0, Axis::linear(low, 1.0, "probability of the likeliest answer"), Axis::linear(low.min(0.5), 1.0, "share that is right"));
+    let mut f = Figure::new(
+        500.0,
+        380.0,
+        Axis::linear(low, 1.0, "probability of the likeliest answer"),
+        Axis::linear(low.min(0.5), 1.0, "share that is right"),
+    );
     f.line(&[(low, low), (1.0, 1.0)], GREY, 1.0, "");
     let mut points = Vec::new();
     for (mean, share, rows) in reliability(&p, &|i| right[i]) {
@@ -227,28 +370,66 @@ fn votes(j: &Judged, a: &Answers) -> String {
     let n = j.system.outputs().len();
     let mut h = format!("<h3>Votes: {}</h3><div class=\"pair\">", escape(&a.method));
     for k in [0, 1, 3, 5, 7, 13, 15, 18, 23] {
-        let mut f = Figure::new(320.0, 260.0, Axis::linear(0.0, 1.0, "votes"), Axis::linear(0.0, 1.0, "answer"));
+        let mut f = Figure::new(
+            320.0,
+            260.0,
+            Axis::linear(0.0, 1.0, "votes"),
+            Axis::linear(0.0, 1.0, "answer"),
+        );
         f.line(&[(0.0, 0.0), (1.0, 1.0)], GREY, 1.0, "");
         let step = (j.set.rows() / 600).max(1);
-        let points: Vec<(f64, f64, String)> =
-            (0..j.set.rows()).step_by(step).map(|r| (f64::from(j.set.truth[r * n + k]), f64::from(a.values[r * n + k]), String::new())).collect();
+        let points: Vec<(f64, f64, String)> = (0..j.set.rows())
+            .step_by(step)
+            .map(|r| {
+                (
+                    f64::from(j.set.truth[r * n + k]),
+                    f64::from(a.values[r * n + k]),
+                    String::new(),
+                )
+            })
+            .collect();
         f.dots(&points, COLOURS[0], 1.6, 0.5);
-        let _ = write!(h, "<figure>{}<figcaption>{}</figcaption></figure>", f.svg(j.system.outputs()[k]), j.system.outputs()[k].replace('_', " "));
+        let _ = write!(
+            h,
+            "<figure>{}<figcaption>{}</figcaption></figure>",
+            f.svg(j.system.outputs()[k]),
+            j.system.outputs()[k].replace('_', " ")
+        );
     }
     h.push_str("</div><h3>The largest errors</h3>");
-    let error = |r: usize| (0..n).map(|k| (a.values[r * n + k] - j.set.truth[r * n + k]).powi(2)).sum::<f32>();
+    let error = |r: usize| {
+        (0..n)
+            .map(|k| (a.values[r * n + k] - j.set.truth[r * n + k]).powi(2))
+            .sum::<f32>()
+    };
     let mut order: Vec<usize> = (0..j.set.rows()).collect();
     order.sort_by(|x, y| error(*y).total_cmp(&error(*x)));
     let tell = |r: &usize| {
         let row = |v: &[f32]| j.system.outputs()[largest(&v[r * n..r * n + 3])].to_owned();
-        (*r, format!("{}: says {}, people say {}; error {:.3}", j.set.names[*r], row(&a.values), row(&j.set.truth), (error(*r) / n as f32).sqrt()))
+        (
+            *r,
+            format!(
+                "{}: says {}, people say {}; error {:.3}",
+                j.set.names[*r],
+                row(&a.values),
+                row(&j.set.truth),
+                (error(*r) / n as f32).sqrt()
+            ),
+        )
     };
-    h.push_str(&stamps(j.system, j.set, &order.iter().take(SHOWN).map(tell).collect::<Vec<_>>()));
+    h.push_str(&stamps(
+        j.system,
+        j.set,
+        &order.iter().take(SHOWN).map(tell).collect::<Vec<_>>(),
+    ));
     h
 }
 
 fn stamps(system: &dyn System, set: &Set, rows: &[(usize, String)]) -> String {
-    let shown: Vec<(&[f32], String)> = rows.iter().map(|(r, text)| (set.images[*r].as_slice(), text.clone())).collect();
+    let shown: Vec<(&[f32], String)> = rows
+        .iter()
+        .map(|(r, text)| (set.images[*r].as_slice(), text.clone()))
+        .collect();
     gallery(system, &shown)
 }
 
@@ -257,7 +438,11 @@ fn gallery(system: &dyn System, rows: &[(&[f32], String)]) -> String {
     let mut h = String::from("<div class=\"stamps\">");
     for (image, text) in rows {
         if let Some(data) = encoded_picture(system, image) {
-            let _ = write!(h, "<figure><img alt=\"{0}\" src=\"data:image/png;base64,{data}\"><figcaption>{0}</figcaption></figure>", escape(text));
+            let _ = write!(
+                h,
+                "<figure><img alt=\"{0}\" src=\"data:image/png;base64,{data}\"><figcaption>{0}</figcaption></figure>",
+                escape(text)
+            );
         }
     }
     h.push_str("</div>");
@@ -268,13 +453,22 @@ fn gallery(system: &dyn System, rows: &[(&[f32], String)]) -> String {
 fn encoded_picture(system: &dyn System, x: &[f32]) -> Option<String> {
     let g = system.geometry();
     let (s, n) = (g.stored, g.stored * g.stored);
-    let byte = |v: f32, lo: f32, hi: f32| (255.0 * ((v - lo) / (hi - lo).max(1e-9)).clamp(0.0, 1.0)) as u8;
+    let byte =
+        |v: f32, lo: f32, hi: f32| (255.0 * ((v - lo) / (hi - lo).max(1e-9)).clamp(0.0, 1.0)) as u8;
     let (data, width) = if g.channels == 3 {
-        ((0..3 * n).map(|i| byte(x[i % 3 * n + i / 3], 0.0, 1.0)).collect::<Vec<u8>>(), s)
+        (
+            (0..3 * n)
+                .map(|i| byte(x[i % 3 * n + i / 3], 0.0, 1.0))
+                .collect::<Vec<u8>>(),
+            s,
+        )
     } else {
         let range = |c: usize| {
             let p = &x[c * n..(c + 1) * n];
-            (p.iter().copied().fold(f32::INFINITY, f32::min), p.iter().copied().fold(f32::NEG_INFINITY, f32::max))
+            (
+                p.iter().copied().fold(f32::INFINITY, f32::min),
+                p.iter().copied().fold(f32::NEG_INFINITY, f32::max),
+            )
         };
         let ranges: Vec<(f32, f32)> = (0..g.channels).map(range).collect();
         let wide = g.channels * s;
@@ -307,19 +501,34 @@ pub fn answered(model: &Model, rows: &[Answer]) -> String {
         h.push_str("<table><tr><th>answer</th><th>images</th><th>of them with p ≥ 0.9</th></tr>");
         for (k, name) in names.iter().enumerate() {
             let own: Vec<&&Answer> = good.iter().filter(|r| largest(&r.values) == k).collect();
-            let _ = write!(h, "<tr><td>{name}</td><td>{}</td><td>{}</td></tr>", own.len(), own.iter().filter(|r| r.flags & flag::UNSURE == 0).count());
+            let _ = write!(
+                h,
+                "<tr><td>{name}</td><td>{}</td><td>{}</td></tr>",
+                own.len(),
+                own.iter().filter(|r| r.flags & flag::UNSURE == 0).count()
+            );
         }
         h.push_str("</table>");
         for (k, name) in names.iter().enumerate() {
-            let mut own: Vec<&&Answer> = good.iter().filter(|r| largest(&r.values) == k && r.image.is_some()).collect();
+            let mut own: Vec<&&Answer> = good
+                .iter()
+                .filter(|r| largest(&r.values) == k && r.image.is_some())
+                .collect();
             own.sort_by(|a, b| b.values[k].total_cmp(&a.values[k]));
             if own.is_empty() {
                 continue;
             }
             let tell = |r: &&&Answer| format!("{}: {:.3}", r.object_id, r.values[k]);
             let _ = write!(h, "<h2>{name}: the surest and the least sure</h2>");
-            let ends: Vec<&&&Answer> = if own.len() > 12 { own[..6].iter().chain(&own[own.len() - 6..]).collect() } else { own.iter().collect() };
-            let shown: Vec<(&[f32], String)> = ends.into_iter().map(|r| (r.image.as_deref().unwrap_or(&[]), tell(r))).collect();
+            let ends: Vec<&&&Answer> = if own.len() > 12 {
+                own[..6].iter().chain(&own[own.len() - 6..]).collect()
+            } else {
+                own.iter().collect()
+            };
+            let shown: Vec<(&[f32], String)> = ends
+                .into_iter()
+                .map(|r| (r.image.as_deref().unwrap_or(&[]), tell(r)))
+                .collect();
             h.push_str(&gallery(system, &shown));
         }
     } else {
@@ -336,14 +545,23 @@ pub fn answered(model: &Model, rows: &[Answer]) -> String {
                 .collect();
             format!("{}: {}", r.object_id, said.join(", "))
         };
-        let shown: Vec<(&[f32], String)> = good.iter().filter_map(|r| r.image.as_deref().map(|i| (i, tell(r)))).take(60).collect();
+        let shown: Vec<(&[f32], String)> = good
+            .iter()
+            .filter_map(|r| r.image.as_deref().map(|i| (i, tell(r))))
+            .take(60)
+            .collect();
         h.push_str(&gallery(system, &shown));
     }
     let failed: Vec<&Answer> = rows.iter().filter(|r| !r.error.is_empty()).collect();
     if !failed.is_empty() {
         h.push_str("<h2>Not answered</h2><table><tr><th>file</th><th>why</th></tr>");
         for r in failed.iter().take(200) {
-            let _ = write!(h, "<tr><td>{}</td><td>{}</td></tr>", escape(&r.source), escape(&r.error));
+            let _ = write!(
+                h,
+                "<tr><td>{}</td><td>{}</td></tr>",
+                escape(&r.source),
+                escape(&r.error)
+            );
         }
         h.push_str("</table>");
     }

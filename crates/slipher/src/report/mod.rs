@@ -110,8 +110,12 @@ fn page(s: &Subject) -> String {
 fn pairs<'a>(s: &'a Subject) -> Vec<Pair<'a>> {
     let mut out = Vec::new();
     for (i, row) in s.rows.iter().enumerate() {
-        let (Some(t), Some(best)) = (&row.truth, row.measurement.best()) else { continue };
-        let Some(class) = SpecType::parse(&t.spectype) else { continue };
+        let (Some(t), Some(best)) = (&row.truth, row.measurement.best()) else {
+            continue;
+        };
+        let Some(class) = SpecType::parse(&t.spectype) else {
+            continue;
+        };
         if t.zwarn != 0 {
             continue;
         }
@@ -120,13 +124,26 @@ fn pairs<'a>(s: &'a Subject) -> Vec<Pair<'a>> {
             Some(m) => (m.snr[i], m.group[i].clone()),
             None => (f64::from(row.measurement.snr_median), "all".into()),
         };
-        out.push(Pair { row, truth, class: best.class, z: best.z, p: best.probability, right: success(truth, best.class, best.z), snr, group });
+        out.push(Pair {
+            row,
+            truth,
+            class: best.class,
+            z: best.z,
+            p: best.probability,
+            right: success(truth, best.class, best.z),
+            snr,
+            group,
+        });
     }
     out
 }
 
 fn summary(s: &Subject, pairs: &[Pair]) -> String {
-    let measured = s.rows.iter().filter(|r| r.measurement.answer.is_some()).count();
+    let measured = s
+        .rows
+        .iter()
+        .filter(|r| r.measurement.answer.is_some())
+        .count();
     let sure = s.rows.iter().filter(|r| r.measurement.accepted()).count();
     let mut h = format!(
         "<p><b>{measured}</b> spectra measured; <b>{sure}</b> redshifts accepted, {} best guesses, {} rows without any.",
@@ -141,8 +158,15 @@ fn summary(s: &Subject, pairs: &[Pair]) -> String {
                 good.add(p.right);
             }
         }
-        let what = if s.simulated.is_some() { "simulated truth" } else { "redshifts that the files carry (ZWARNING = 0)" };
-        let _ = write!(h, " Against {what}: <b>{all}</b> right; of those accepted: <b>{good}</b>.");
+        let what = if s.simulated.is_some() {
+            "simulated truth"
+        } else {
+            "redshifts that the files carry (ZWARNING = 0)"
+        };
+        let _ = write!(
+            h,
+            " Against {what}: <b>{all}</b> right; of those accepted: <b>{good}</b>."
+        );
     }
     h + "</p>"
 }
@@ -159,16 +183,29 @@ const CONFUSIONS: [(&str, f64, f64); 5] = [
 fn against_truth(pairs: &[Pair]) -> String {
     let top = pairs.iter().map(|p| p.truth.1.max(p.z)).fold(0.3, f64::max) * 1.05;
     let axis = |label: &str| Axis::linear((1.0f64 - 0.02).log10(), (1.0 + top).log10(), label);
-    let mut f = Figure::new(500.0, 460.0, axis("log₁₀(1 + true z)"), axis("log₁₀(1 + measured z)"));
+    let mut f = Figure::new(
+        500.0,
+        460.0,
+        axis("log₁₀(1 + true z)"),
+        axis("log₁₀(1 + measured z)"),
+    );
     f.line(&[(-0.1, -0.1), (2.0, 2.0)], GREY, 1.0, "");
     for (label, wave, taken) in CONFUSIONS {
         let d = (wave / taken).log10();
         f.line(&[(-0.2, -0.2 + d), (2.0, 2.0 + d)], GREY, 0.7, "4 3");
-        let x = if d > 0.0 { 0.02 } else { (1.0 + top).log10() - 0.02 };
+        let x = if d > 0.0 {
+            0.02
+        } else {
+            (1.0 + top).log10() - 0.02
+        };
         f.text(x, x + d, label, GREY, if d > 0.0 { "start" } else { "end" });
     }
     for (i, class) in SpecType::ALL.iter().enumerate() {
-        let points: Vec<_> = pairs.iter().filter(|p| p.truth.0 == *class).map(|p| ((1.0 + p.truth.1).log10(), (1.0 + p.z).log10(), tip(p))).collect();
+        let points: Vec<_> = pairs
+            .iter()
+            .filter(|p| p.truth.0 == *class)
+            .map(|p| ((1.0 + p.truth.1).log10(), (1.0 + p.z).log10(), tip(p)))
+            .collect();
         f.dots(&points, COLOURS[i], 2.4, 0.65);
     }
     format!(
@@ -179,7 +216,12 @@ fn against_truth(pairs: &[Pair]) -> String {
 }
 
 fn legend() -> String {
-    SpecType::ALL.iter().zip(COLOURS).map(|(c, k)| format!("<span style=\"color:{k}\">● {}</span>", c.name())).collect::<Vec<_>>().join(" ")
+    SpecType::ALL
+        .iter()
+        .zip(COLOURS)
+        .map(|(c, k)| format!("<span style=\"color:{k}\">● {}</span>", c.name()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 fn tip(p: &Pair) -> String {
@@ -197,15 +239,32 @@ fn tip(p: &Pair) -> String {
 }
 
 fn errors_against_snr(pairs: &[Pair]) -> String {
-    let (lo, hi) = pairs.iter().map(|p| p.snr.max(0.05)).fold((f64::INFINITY, 0.0f64), |(a, b), s| (a.min(s), b.max(s)));
-    let mut f = Figure::new(500.0, 460.0, Axis::log(lo * 0.9, hi * 1.1, "median S/N per pixel"), Axis::log(1e-6, 3.0, "|Δz| / (1 + z)"));
+    let (lo, hi) = pairs
+        .iter()
+        .map(|p| p.snr.max(0.05))
+        .fold((f64::INFINITY, 0.0f64), |(a, b), s| (a.min(s), b.max(s)));
+    let mut f = Figure::new(
+        500.0,
+        460.0,
+        Axis::log(lo * 0.9, hi * 1.1, "median S/N per pixel"),
+        Axis::log(1e-6, 3.0, "|Δz| / (1 + z)"),
+    );
     for (level, label) in [(0.0033, "0.0033"), (0.01, "0.01")] {
         f.line(&[(lo * 0.5, level), (hi * 2.0, level)], GREY, 0.8, "4 3");
         f.text(hi, level * 1.2, label, GREY, "end");
     }
     for (i, class) in SpecType::ALL.iter().enumerate() {
-        let points: Vec<_> =
-            pairs.iter().filter(|p| p.truth.0 == *class).map(|p| (p.snr.max(0.05), ((p.z - p.truth.1).abs() / (1.0 + p.truth.1)).max(1e-6), tip(p))).collect();
+        let points: Vec<_> = pairs
+            .iter()
+            .filter(|p| p.truth.0 == *class)
+            .map(|p| {
+                (
+                    p.snr.max(0.05),
+                    ((p.z - p.truth.1).abs() / (1.0 + p.truth.1)).max(1e-6),
+                    tip(p),
+                )
+            })
+            .collect();
         f.dots(&points, COLOURS[i], 2.4, 0.65);
     }
     format!(
@@ -224,7 +283,10 @@ fn table(pairs: &[Pair]) -> String {
     );
     for g in groups {
         for class in SpecType::ALL {
-            let own: Vec<&Pair> = pairs.iter().filter(|p| p.group == g && p.truth.0 == class).collect();
+            let own: Vec<&Pair> = pairs
+                .iter()
+                .filter(|p| p.group == g && p.truth.0 == class)
+                .collect();
             if own.is_empty() {
                 continue;
             }
@@ -239,19 +301,32 @@ fn table(pairs: &[Pair]) -> String {
                 d.push(((p.z - p.truth.1) / (1.0 + p.truth.1)).abs() as f32);
             }
             let nmad = 1.4826 * slipher_data::spectrum::median(&mut d);
-            let _ = write!(h, "<tr><td>{}</td><td>{}</td><td>{all}</td><td>{z}</td><td>{sure}</td><td>{nmad:.1e}</td></tr>", escape(g), class.name());
+            let _ = write!(
+                h,
+                "<tr><td>{}</td><td>{}</td><td>{all}</td><td>{z}</td><td>{sure}</td><td>{nmad:.1e}</td></tr>",
+                escape(g),
+                class.name()
+            );
         }
     }
     h + "</table>"
 }
 
 fn reliability(pairs: &[Pair]) -> String {
-    let mut f = Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "p_correct"), Axis::linear(0.0, 1.0, "share that is right"));
+    let mut f = Figure::new(
+        500.0,
+        380.0,
+        Axis::linear(0.0, 1.0, "p_correct"),
+        Axis::linear(0.0, 1.0, "share that is right"),
+    );
     f.line(&[(0.0, 0.0), (1.0, 1.0)], GREY, 1.0, "");
     let mut points = Vec::new();
     for bin in 0..10 {
         let (lo, hi) = (f64::from(bin) / 10.0, f64::from(bin + 1) / 10.0);
-        let own: Vec<&Pair> = pairs.iter().filter(|p| p.p >= lo && (p.p < hi || bin == 9)).collect();
+        let own: Vec<&Pair> = pairs
+            .iter()
+            .filter(|p| p.p >= lo && (p.p < hi || bin == 9))
+            .collect();
         if own.is_empty() {
             continue;
         }
@@ -274,8 +349,12 @@ fn reliability(pairs: &[Pair]) -> String {
 }
 
 fn completeness(pairs: &[Pair]) -> String {
-    let mut f =
-        Figure::new(500.0, 380.0, Axis::linear(0.0, 1.0, "completeness: share kept"), Axis::linear(0.5, 1.005, "purity: share of the kept that is right"));
+    let mut f = Figure::new(
+        500.0,
+        380.0,
+        Axis::linear(0.0, 1.0, "completeness: share kept"),
+        Axis::linear(0.5, 1.005, "purity: share of the kept that is right"),
+    );
     let mut sorted: Vec<&Pair> = pairs.iter().collect();
     sorted.sort_by(|a, b| b.p.total_cmp(&a.p));
     let mut right = 0;
@@ -283,7 +362,10 @@ fn completeness(pairs: &[Pair]) -> String {
     for (i, p) in sorted.iter().enumerate() {
         right += usize::from(p.right);
         if i % (1 + pairs.len() / 300) == 0 || i + 1 == pairs.len() {
-            curve.push(((i + 1) as f64 / pairs.len() as f64, right as f64 / (i + 1) as f64));
+            curve.push((
+                (i + 1) as f64 / pairs.len() as f64,
+                right as f64 / (i + 1) as f64,
+            ));
         }
     }
     f.line(&curve, COLOURS[0], 1.8, "");
@@ -294,7 +376,11 @@ fn completeness(pairs: &[Pair]) -> String {
 }
 
 fn histogram(s: &Subject) -> String {
-    let best: Vec<(SpecType, f64)> = s.rows.iter().filter_map(|r| r.measurement.best().map(|b| (b.class, b.z))).collect();
+    let best: Vec<(SpecType, f64)> = s
+        .rows
+        .iter()
+        .filter_map(|r| r.measurement.best().map(|b| (b.class, b.z)))
+        .collect();
     let top = best.iter().map(|b| b.1).fold(0.1, f64::max) * 1.02;
     let bins = 60;
     let mut counts = vec![[0usize; 3]; bins];
@@ -302,10 +388,23 @@ fn histogram(s: &Subject) -> String {
         let i = ((z.max(0.0) / top * bins as f64) as usize).min(bins - 1);
         counts[i][*c as usize] += 1;
     }
-    let high = counts.iter().map(|c| c.iter().sum::<usize>()).max().unwrap_or(1).max(1) as f64;
-    let mut f = Figure::new(500.0, 300.0, Axis::linear(0.0, top, "z"), Axis::linear(0.0, high * 1.08, "spectra"));
+    let high = counts
+        .iter()
+        .map(|c| c.iter().sum::<usize>())
+        .max()
+        .unwrap_or(1)
+        .max(1) as f64;
+    let mut f = Figure::new(
+        500.0,
+        300.0,
+        Axis::linear(0.0, top, "z"),
+        Axis::linear(0.0, high * 1.08, "spectra"),
+    );
     for (i, c) in counts.iter().enumerate() {
-        let (lo, hi) = (top * i as f64 / bins as f64, top * (i + 1) as f64 / bins as f64);
+        let (lo, hi) = (
+            top * i as f64 / bins as f64,
+            top * (i + 1) as f64 / bins as f64,
+        );
         let mut base = 0.0;
         for (k, n) in c.iter().enumerate() {
             if *n > 0 {
@@ -314,7 +413,11 @@ fn histogram(s: &Subject) -> String {
             }
         }
     }
-    format!("<figure>{}<figcaption>{}. Redshifts found; a narrow spike may be an artefact.</figcaption></figure>", f.svg("histogram of redshifts"), legend())
+    format!(
+        "<figure>{}<figcaption>{}. Redshifts found; a narrow spike may be an artefact.</figcaption></figure>",
+        f.svg("histogram of redshifts"),
+        legend()
+    )
 }
 
 fn confidence(s: &Subject) -> String {
@@ -324,29 +427,59 @@ fn confidence(s: &Subject) -> String {
         counts[((x * 20.0) as usize).min(19)] += 1;
     }
     let high = counts.iter().copied().max().unwrap_or(1).max(1) as f64;
-    let mut f = Figure::new(500.0, 300.0, Axis::linear(0.0, 1.0, "p_correct"), Axis::linear(0.0, high * 1.08, "spectra"));
+    let mut f = Figure::new(
+        500.0,
+        300.0,
+        Axis::linear(0.0, 1.0, "p_correct"),
+        Axis::linear(0.0, high * 1.08, "spectra"),
+    );
     for (i, n) in counts.iter().enumerate() {
-        f.bar(i as f64 / 20.0, (i + 1) as f64 / 20.0, 0.0, *n as f64, COLOURS[0]);
+        f.bar(
+            i as f64 / 20.0,
+            (i + 1) as f64 / 20.0,
+            0.0,
+            *n as f64,
+            COLOURS[0],
+        );
     }
-    format!("<figure>{}<figcaption>How sure the answers are.</figcaption></figure>", f.svg("histogram of p_correct"))
+    format!(
+        "<figure>{}<figcaption>How sure the answers are.</figcaption></figure>",
+        f.svg("histogram of p_correct")
+    )
 }
 
 fn flags(s: &Subject) -> String {
     let mut h = String::from("<table><tr><th>zwarn</th><th>rows</th><th>meaning</th></tr>");
     for (bit, name, meaning) in zwarn::ALL {
-        let n = s.rows.iter().filter(|r| r.measurement.zwarn & bit != 0).count();
-        let _ = write!(h, "<tr><td>{name} ({bit})</td><td>{n}</td><td>{}</td></tr>", escape(meaning));
+        let n = s
+            .rows
+            .iter()
+            .filter(|r| r.measurement.zwarn & bit != 0)
+            .count();
+        let _ = write!(
+            h,
+            "<tr><td>{name} ({bit})</td><td>{n}</td><td>{}</td></tr>",
+            escape(meaning)
+        );
     }
     h.push_str("</table>");
     let failed: Vec<&Row> = s.rows.iter().filter(|r| r.error.is_some()).collect();
     if !failed.is_empty() {
         h.push_str("<p>Not read:</p><ul>");
         for r in failed.iter().take(50) {
-            let _ = write!(h, "<li class=\"note\">{}</li>", escape(r.error.as_deref().unwrap_or_default()));
+            let _ = write!(
+                h,
+                "<li class=\"note\">{}</li>",
+                escape(r.error.as_deref().unwrap_or_default())
+            );
         }
         h.push_str("</ul>");
         if failed.len() > 50 {
-            let _ = write!(h, "<p class=\"note\">… and {} more, in the catalogue's column error.</p>", failed.len() - 50);
+            let _ = write!(
+                h,
+                "<p class=\"note\">… and {} more, in the catalogue's column error.</p>",
+                failed.len() - 50
+            );
         }
     }
     h

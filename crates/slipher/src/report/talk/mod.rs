@@ -8,7 +8,9 @@ use std::path::Path;
 
 use slipher_data::whole::write_whole;
 use slipher_systems::redshift_classes::simulate::Setting;
-use slipher_systems::redshift_classes::study::{Cell, Finished, Kind, LADDER, Scale, Study, Tested, short};
+use slipher_systems::redshift_classes::study::{
+    Cell, Finished, Kind, LADDER, Scale, Study, Tested, short,
+};
 
 use super::STYLE;
 use super::figure::escape;
@@ -48,17 +50,31 @@ pub fn write(study: &Study, path: &Path) -> std::io::Result<()> {
         }
     }
     let page = Page { study, done, open };
-    write_whole(&path.with_file_name("numbers.json"), &numbers(&page).map_err(std::io::Error::other)?)?;
+    write_whole(
+        &path.with_file_name("numbers.json"),
+        &numbers(&page).map_err(std::io::Error::other)?,
+    )?;
     write_whole(path, html(&page))
 }
 
 /// All cells, a line each, without the curves of purity, which are long and drawn on the page.
 fn numbers(p: &Page) -> serde_json::Result<String> {
     let line = |f: &Finished| {
-        let tests = f.tests.iter().map(|t| Tested { purity: vec![], ..t.clone() }).collect();
+        let tests = f
+            .tests
+            .iter()
+            .map(|t| Tested {
+                purity: vec![],
+                ..t.clone()
+            })
+            .collect();
         serde_json::to_string(&Finished { tests, ..f.clone() })
     };
-    let lines: Vec<String> = p.done.iter().map(|d| line(&d.1)).collect::<serde_json::Result<_>>()?;
+    let lines: Vec<String> = p
+        .done
+        .iter()
+        .map(|d| line(&d.1))
+        .collect::<serde_json::Result<_>>()?;
     Ok(format!("[\n{}\n]\n", lines.join(",\n")))
 }
 
@@ -69,7 +85,11 @@ fn html(p: &Page) -> String {
     );
     h.push_str(&introduction(p));
     if !p.open.is_empty() {
-        let _ = write!(h, "<p class=\"note\">Not finished yet: {}.</p>", escape(&p.open.join("; ")));
+        let _ = write!(
+            h,
+            "<p class=\"note\">Not finished yet: {}.</p>",
+            escape(&p.open.join("; "))
+        );
     }
     h.push_str(&tables::findings(p));
     h.push_str("<h2>The data</h2>");
@@ -105,7 +125,10 @@ fn talk(p: &Page) -> String {
     ));
     h.push_str(&figures::curves(
         p,
-        &[(&p.name("paper1-clean", s.many), "1 convolution"), (&p.name("paper3-clean", s.many), "3 convolutions")],
+        &[
+            (&p.name("paper1-clean", s.many), "1 convolution"),
+            (&p.name("paper3-clean", s.many), "3 convolutions"),
+        ],
         "Architecture: one convolution against three, clean spectra.",
     ));
     h.push_str("</div>");
@@ -118,7 +141,12 @@ fn talk(p: &Page) -> String {
     ] {
         let name = p.name(network, n);
         if let Some(c) = p.cell(&name) {
-            h.push_str(&figures::scatter(p, c, key, &format!("{title}, {} examples", short(n))));
+            h.push_str(&figures::scatter(
+                p,
+                c,
+                key,
+                &format!("{title}, {} examples", short(n)),
+            ));
         }
     }
     h.push_str("</div><h2>Against the classical methods</h2>");
@@ -158,7 +186,11 @@ fn beyond(p: &Page) -> String {
 }
 
 fn made(p: &Page) -> String {
-    let scale = if p.study.scale == Scale::Paper { "paper" } else { "small" };
+    let scale = if p.study.scale == Scale::Paper {
+        "paper"
+    } else {
+        "small"
+    };
     format!(
         "<h2>How this was made</h2><p>Slipher {}: <code>slipher reproduce redshift-talk --scale {scale} --seed {}</code>. All numbers, settings and searches are in <code>numbers.json</code>. \
          Noisy training sets have S/N log-uniform from {} to {}; test sets have one S/N each ({}), the same spectra and the same noise, scaled. \
@@ -192,22 +224,43 @@ mod tests {
     #[test]
     fn a_page_is_made_of_what_is_finished() {
         let dir = std::env::temp_dir().join(format!("slipher-talk-{}", std::process::id()));
-        let study = Study { scale: Scale::Tiny, seed: 1, other: None, folder: dir.clone() };
+        let study = Study {
+            scale: Scale::Tiny,
+            seed: 1,
+            other: None,
+            folder: dir.clone(),
+        };
         let mut pools = StudyPools::default();
         let path = dir.join("index.html");
         study.claim().unwrap();
         write(&study, &path).unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().contains("Not finished yet"));
-        for c in study.cells().iter().filter(|c| ["shift-noisy-32", "paper3-noisy-256", "pca-knn-noisy"].contains(&c.name.as_str())) {
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("Not finished yet")
+        );
+        for c in study.cells().iter().filter(|c| {
+            ["shift-noisy-32", "paper3-noisy-256", "pca-knn-noisy"].contains(&c.name.as_str())
+        }) {
             assert!(study.run(c, &mut pools, &mut |_| true).unwrap());
         }
         write(&study, &path).unwrap();
         let page = std::fs::read_to_string(&path).unwrap();
         for tag in ["table", "div", "figure", "svg", "ul", "tr", "details"] {
-            assert_eq!(page.matches(&format!("<{tag}")).count(), page.matches(&format!("</{tag}>")).count(), "{tag}");
+            assert_eq!(
+                page.matches(&format!("<{tag}")).count(),
+                page.matches(&format!("</{tag}>")).count(),
+                "{tag}"
+            );
         }
-        assert!(page.contains("shift-equivariant, noisy 32") && page.contains("k nearest neighbours") && !page.contains("NaN"));
-        let numbers: Vec<Finished> = serde_json::from_str(&std::fs::read_to_string(dir.join("numbers.json")).unwrap()).unwrap();
+        assert!(
+            page.contains("shift-equivariant, noisy 32")
+                && page.contains("k nearest neighbours")
+                && !page.contains("NaN")
+        );
+        let numbers: Vec<Finished> =
+            serde_json::from_str(&std::fs::read_to_string(dir.join("numbers.json")).unwrap())
+                .unwrap();
         assert_eq!(numbers.len(), 3);
         std::fs::remove_dir_all(&dir).unwrap();
     }

@@ -29,7 +29,10 @@ fn share(f: &Finished, key: &str, of: impl Fn(&Metrics) -> Share) -> String {
 fn eighty(p: &Page) -> Option<(f64, f64)> {
     let s = p.study.scale.sizes();
     let r = p.get(&p.name("paper3-noisy", s.most))?;
-    let points: Vec<(f64, f64)> = LADDER.iter().filter_map(|snr| Some((*snr, tested(r, &format!("snr-{snr}"))?.metrics.exact.value))).collect();
+    let points: Vec<(f64, f64)> = LADDER
+        .iter()
+        .filter_map(|snr| Some((*snr, tested(r, &format!("snr-{snr}"))?.metrics.exact.value)))
+        .collect();
     let w = points.windows(2).find(|w| w[0].1 < 0.8 && w[1].1 >= 0.8)?;
     let t = (0.8 - w[0].1) / (w[1].1 - w[0].1);
     Some(((w[0].0.ln() + t * (w[1].0 / w[0].0).ln()).exp(), t))
@@ -57,7 +60,12 @@ pub fn findings(p: &Page) -> String {
         ));
     }
     if let Some(r) = get("shift-clean", s.few) {
-        let own = p.get("own-template-noisy").map_or(String::new(), |f| format!(" (the filter that knows each SED: {})", share(f, "clean", |m| m.exact)));
+        let own = p.get("own-template-noisy").map_or(String::new(), |f| {
+            format!(
+                " (the filter that knows each SED: {})",
+                share(f, "clean", |m| m.exact)
+            )
+        });
         items.push(format!(
             "Shift-equivariant network, clean, {} examples: {} where redshifts are class centres; {} where they are continuous and some lie at the edge of their class{own}.",
             short(s.few),
@@ -66,8 +74,17 @@ pub fn findings(p: &Page) -> String {
         ));
     }
     if let (Some((snr, _)), Some(paper)) = (eighty(p), get("paper3-noisy", s.most)) {
-        let rows: Vec<String> =
-            s.curve_shift.iter().filter_map(|n| Some(format!("{:.1} % from {}", 100.0 * at_snr(get("shift-noisy", *n)?, snr)?, short(*n)))).collect();
+        let rows: Vec<String> = s
+            .curve_shift
+            .iter()
+            .filter_map(|n| {
+                Some(format!(
+                    "{:.1} % from {}",
+                    100.0 * at_snr(get("shift-noisy", *n)?, snr)?,
+                    short(*n)
+                ))
+            })
+            .collect();
         items.push(format!(
             "At S/N {snr:.2}, where the authors' network reaches {:.1} % from {} examples, the shift-equivariant network reaches {}.",
             100.0 * at_snr(paper, snr).unwrap_or(0.8),
@@ -75,7 +92,12 @@ pub fn findings(p: &Page) -> String {
             rows.join(", ")
         ));
     }
-    if let Some(r) = s.curve_shift.iter().rev().find_map(|n| get("shift-noisy", *n)) {
+    if let Some(r) = s
+        .curve_shift
+        .iter()
+        .rev()
+        .find_map(|n| get("shift-noisy", *n))
+    {
         items.push(format!(
             "{}: within 0.0033 (1+z) at S/N 5 {}, at S/N 2 {}, at S/N 1 {}.",
             escape(&r.title),
@@ -90,14 +112,20 @@ pub fn findings(p: &Page) -> String {
                 100.0 * t.metrics.ece_close
             ));
         }
-        let worst = r.tests.iter().filter(|t| t.key.starts_with("snr-")).map(|t| t.metrics.ece_close.max(t.metrics.ece)).fold(0.0, f64::max);
+        let worst = r
+            .tests
+            .iter()
+            .filter(|t| t.key.starts_with("snr-"))
+            .map(|t| t.metrics.ece_close.max(t.metrics.ece))
+            .fold(0.0, f64::max);
         items.push(format!("The largest at any single S/N is {:.2} %; of perfect probabilities about 0.7 % would be seen in so many spectra.", 100.0 * worst));
         if let Some(m) = p.get("matched-noisy") {
             let gaps: Vec<String> = LADDER
                 .iter()
                 .filter_map(|snr| {
                     let key = format!("snr-{snr}");
-                    let d = tested(r, &key)?.metrics.close.value - tested(m, &key)?.metrics.close.value;
+                    let d =
+                        tested(r, &key)?.metrics.close.value - tested(m, &key)?.metrics.close.value;
                     // Minus zero is zero.
                     Some(format!("{snr}: {:+.1}", (1000.0 * d).round() / 10.0 + 0.0))
                 })
@@ -108,7 +136,17 @@ pub fn findings(p: &Page) -> String {
             ));
         }
     }
-    if items.is_empty() { String::new() } else { format!("<ul>{}</ul>", items.iter().map(|i| format!("<li>{i}</li>")).collect::<String>()) }
+    if items.is_empty() {
+        String::new()
+    } else {
+        format!(
+            "<ul>{}</ul>",
+            items
+                .iter()
+                .map(|i| format!("<li>{i}</li>"))
+                .collect::<String>()
+        )
+    }
 }
 
 /// Clean and noisy, every method.
@@ -116,22 +154,61 @@ pub fn comparison(p: &Page) -> String {
     let clean = on(p, Setting::Published).filter(|f| f.name.contains("clean"));
     let mut h = String::from("<p>Clean spectra, continuous redshifts.</p>");
     let row = |f: &Finished, keys: &[&str]| -> Vec<String> {
-        let mut r = vec![escape(&f.title), if f.examples > 0 { short(f.examples) } else { "–".into() }, time(f.seconds)];
+        let mut r = vec![
+            escape(&f.title),
+            if f.examples > 0 {
+                short(f.examples)
+            } else {
+                "–".into()
+            },
+            time(f.seconds),
+        ];
         r.extend(keys.iter().map(|k| share(f, k, |m| m.exact)));
         r.extend(keys.iter().map(|k| share(f, k, |m| m.close)));
         r
     };
-    h += &table(&["method", "examples", "training", "exact class", "within 0.0033 (1+z)"], &clean.map(|f| row(f, &["clean"])).collect::<Vec<_>>());
+    h += &table(
+        &[
+            "method",
+            "examples",
+            "training",
+            "exact class",
+            "within 0.0033 (1+z)",
+        ],
+        &clean.map(|f| row(f, &["clean"])).collect::<Vec<_>>(),
+    );
     h += "<p>Noisy spectra: exact class and |Δz|/(1+z) &lt; 0.0033 at S/N 0.5, 1 and 5. A spectrum whose class is guessed is exact once in 800.</p>";
     let noisy = on(p, Setting::Published).filter(|f| f.name.contains("noisy"));
     h += &table(
-        &["method", "examples", "training", "exact, S/N 0.5", "S/N 1", "S/N 5", "within 0.0033, S/N 0.5", "S/N 1", "S/N 5"],
-        &noisy.map(|f| row(f, &["snr-0.5", "snr-1", "snr-5"])).collect::<Vec<_>>(),
+        &[
+            "method",
+            "examples",
+            "training",
+            "exact, S/N 0.5",
+            "S/N 1",
+            "S/N 5",
+            "within 0.0033, S/N 0.5",
+            "S/N 1",
+            "S/N 5",
+        ],
+        &noisy
+            .map(|f| row(f, &["snr-0.5", "snr-1", "snr-5"]))
+            .collect::<Vec<_>>(),
     );
     h += "<details><summary>What was searched on the validation set, and chosen</summary>";
     for f in on(p, Setting::Published).filter(|f| !f.search.is_empty()) {
-        let chosen = f.settings.get("chosen").and_then(|v| v.as_str()).unwrap_or_default();
-        let _ = write!(h, "<p class=\"note\"><b>{}</b>: {}. Chosen: {}.</p>", escape(&f.title), escape(&f.search.join("; ")), escape(chosen));
+        let chosen = f
+            .settings
+            .get("chosen")
+            .and_then(|v| v.as_str())
+            .unwrap_or_default();
+        let _ = write!(
+            h,
+            "<p class=\"note\"><b>{}</b>: {}. Chosen: {}.</p>",
+            escape(&f.title),
+            escape(&f.search.join("; ")),
+            escape(chosen)
+        );
     }
     h + "</details>"
 }
@@ -154,7 +231,11 @@ pub fn variants(p: &Page) -> String {
         .map(|(c, f)| {
             let shown = f.looks.last().map_or(0, |l| l.shown);
             vec![
-                if c.name == base { "authors' network, cross-entropy, Adam".into() } else { escape(&f.title) },
+                if c.name == base {
+                    "authors' network, cross-entropy, Adam".into()
+                } else {
+                    escape(&f.title)
+                },
                 short(f.examples),
                 short(shown),
                 share(f, "snr-1", |m| m.exact),
@@ -163,7 +244,17 @@ pub fn variants(p: &Page) -> String {
             ]
         })
         .collect();
-    let mut h = table(&["three convolutions, noisy spectra", "examples", "shown", "exact, S/N 1", "S/N 5", "clean"], &rows);
+    let mut h = table(
+        &[
+            "three convolutions, noisy spectra",
+            "examples",
+            "shown",
+            "exact, S/N 1",
+            "S/N 5",
+            "clean",
+        ],
+        &rows,
+    );
     if let Some((f, last)) = p.get("notebook").and_then(|f| Some((f, f.looks.last()?))) {
         let _ = write!(
             h,
@@ -185,34 +276,66 @@ pub fn factor(p: &Page) -> String {
     for snr in LADDER.iter().filter(|s| **s <= 2.0) {
         let key = format!("snr-{snr}");
         let mut row = vec![format!("S/N {snr}")];
-        for (network, sizes) in [("shift-noisy", s.curve_shift), ("paper3-noisy", s.curve_paper)] {
+        for (network, sizes) in [
+            ("shift-noisy", s.curve_shift),
+            ("paper3-noisy", s.curve_paper),
+        ] {
             for n in sizes {
-                row.push(p.get(&p.name(network, *n)).map_or("–".into(), |f| share(f, &key, |m| m.exact)));
+                row.push(
+                    p.get(&p.name(network, *n))
+                        .map_or("–".into(), |f| share(f, &key, |m| m.exact)),
+                );
             }
         }
         rows.push(row);
     }
     let mut head: Vec<String> = vec!["exact class".into()];
-    head.extend(s.curve_shift.iter().map(|n| format!("shift-equivariant, {}", short(*n))));
-    head.extend(s.curve_paper.iter().map(|n| format!("authors', {}", short(*n))));
+    head.extend(
+        s.curve_shift
+            .iter()
+            .map(|n| format!("shift-equivariant, {}", short(*n))),
+    );
+    head.extend(
+        s.curve_paper
+            .iter()
+            .map(|n| format!("authors', {}", short(*n))),
+    );
     table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
 }
 
 /// Calibration at each S/N.
 pub fn calibration(p: &Page) -> String {
     let s = p.study.scale.sizes();
-    let names: Vec<String> =
-        s.curve_shift.iter().rev().take(2).map(|n| p.name("shift-noisy", *n)).chain([p.name("paper3-noisy", s.most), "matched-noisy".into()]).collect();
+    let names: Vec<String> = s
+        .curve_shift
+        .iter()
+        .rev()
+        .take(2)
+        .map(|n| p.name("shift-noisy", *n))
+        .chain([p.name("paper3-noisy", s.most), "matched-noisy".into()])
+        .collect();
     let mut rows = Vec::new();
     for f in names.iter().filter_map(|n| p.get(n)) {
         let mut row = vec![escape(&f.title)];
         for key in std::iter::once("mixed".to_owned()).chain(LADDER.map(|s| format!("snr-{s}"))) {
-            let cell = tested(f, &key).map(|t| format!("{:.1} / {:.1}", 100.0 * t.metrics.ece, 100.0 * t.metrics.ece_close));
+            let cell = tested(f, &key).map(|t| {
+                format!(
+                    "{:.1} / {:.1}",
+                    100.0 * t.metrics.ece,
+                    100.0 * t.metrics.ece_close
+                )
+            });
             row.push(cell.unwrap_or("–".into()));
         }
         rows.push(row);
     }
-    let head: Vec<String> = ["expected calibration error, %".to_owned(), "all S/N".to_owned()].into_iter().chain(LADDER.map(|s| format!("S/N {s}"))).collect();
+    let head: Vec<String> = [
+        "expected calibration error, %".to_owned(),
+        "all S/N".to_owned(),
+    ]
+    .into_iter()
+    .chain(LADDER.map(|s| format!("S/N {s}")))
+    .collect();
     table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &rows)
         + "<p class=\"note\">Of the exact class / of being within 0.0033 (1+z). The sharpness of the softmax follows the noise that a spectrum shows; it is fitted on the validation set.</p>"
 }
@@ -220,18 +343,29 @@ pub fn calibration(p: &Page) -> String {
 /// Wrong by the ratio of two lines.
 pub fn confusions(p: &Page) -> String {
     let s = p.study.scale.sizes();
-    let names = [p.name("shift-noisy", s.few), p.name("paper3-noisy", s.most), "matched-noisy".into()];
+    let names = [
+        p.name("shift-noisy", s.few),
+        p.name("paper3-noisy", s.most),
+        "matched-noisy".into(),
+    ];
     let mut rows = Vec::new();
     for f in names.iter().filter_map(|n| p.get(n)) {
         for key in ["snr-0.5", "snr-1"] {
             let Some(t) = tested(f, key) else { continue };
-            let mut row = vec![format!("{}, S/N {}", escape(&f.title), key.trim_start_matches("snr-"))];
+            let mut row = vec![format!(
+                "{}, S/N {}",
+                escape(&f.title),
+                key.trim_start_matches("snr-")
+            )];
             row.extend(t.confusions.iter().map(|c| format!("{:.2} %", 100.0 * c.1)));
             row.push(format!("{:.2} %", 100.0 * t.metrics.outliers.value));
             rows.push(row);
         }
     }
-    let labels: Vec<String> = slipher_systems::redshift_classes::score::CONFUSIONS.iter().map(|c| c.0.to_owned()).collect();
+    let labels: Vec<String> = slipher_systems::redshift_classes::score::CONFUSIONS
+        .iter()
+        .map(|c| c.0.to_owned())
+        .collect();
     let mut head = vec!["share of all spectra"];
     head.extend(labels.iter().map(String::as_str));
     head.push("all beyond 0.0033");
@@ -242,7 +376,14 @@ pub fn confusions(p: &Page) -> String {
 pub fn nisp(p: &Page) -> String {
     let rows: Vec<Vec<String>> = on(p, Setting::Nisp)
         .map(|f| {
-            let mut r = vec![escape(&f.title), if f.examples > 0 { short(f.examples) } else { "–".into() }];
+            let mut r = vec![
+                escape(&f.title),
+                if f.examples > 0 {
+                    short(f.examples)
+                } else {
+                    "–".into()
+                },
+            ];
             r.extend(["snr-0.5", "snr-1", "snr-2", "snr-5"].map(|k| share(f, k, |m| m.close)));
             r.push(share(f, "snr-5", |m| m.exact));
             r.push(tested(f, "snr-5").map_or("–".into(), |t| format!("{:.1e}", t.metrics.nmad)));
@@ -273,26 +414,53 @@ pub fn other(p: &Page) -> String {
 pub fn leak(p: &Page) -> String {
     let mut rows = Vec::new();
     for f in on(p, Setting::Published) {
-        for (honest, leaky, label) in [("clean", "leak-clean", "clean"), ("snr-1", "leak-1", "S/N 1")] {
-            if tested(f, leaky).is_some() && tested(f, honest).is_some() && (label == "clean") == f.name.contains("clean") {
-                rows.push(vec![escape(&f.title), label.into(), share(f, honest, |m| m.exact), share(f, leaky, |m| m.exact)]);
+        for (honest, leaky, label) in [
+            ("clean", "leak-clean", "clean"),
+            ("snr-1", "leak-1", "S/N 1"),
+        ] {
+            if tested(f, leaky).is_some()
+                && tested(f, honest).is_some()
+                && (label == "clean") == f.name.contains("clean")
+            {
+                rows.push(vec![
+                    escape(&f.title),
+                    label.into(),
+                    share(f, honest, |m| m.exact),
+                    share(f, leaky, |m| m.exact),
+                ]);
             }
         }
     }
-    table(&["method", "test", "unseen SEDs (honest)", "new copies of training SEDs (leak)"], &rows)
+    table(
+        &[
+            "method",
+            "test",
+            "unseen SEDs (honest)",
+            "new copies of training SEDs (leak)",
+        ],
+        &rows,
+    )
 }
 
 /// Every number.
 pub fn everything(p: &Page) -> String {
-    let mut h = String::from("<h2>Every number</h2><details><summary>All methods on all test sets</summary>");
+    let mut h = String::from(
+        "<h2>Every number</h2><details><summary>All methods on all test sets</summary>",
+    );
     for (_, f) in &p.done {
         let _ = write!(
             h,
             "<p><b>{}</b>{}, {} of training{}</p>",
             escape(&f.title),
-            if f.weights > 0 { format!(": {} weights", f.weights) } else { String::new() },
+            if f.weights > 0 {
+                format!(": {} weights", f.weights)
+            } else {
+                String::new()
+            },
             time(f.seconds),
-            f.looks.last().map_or(String::new(), |l| format!(" ({} examples shown)", l.shown))
+            f.looks
+                .last()
+                .map_or(String::new(), |l| format!(" ({} examples shown)", l.shown))
         );
         let rows: Vec<Vec<String>> = f
             .tests
@@ -313,7 +481,20 @@ pub fn everything(p: &Page) -> String {
             })
             .collect();
         h += "<div class=\"small\">";
-        h += &table(&["test", "exact", "±1 class", "&lt; 0.001 (1+z)", "&lt; 0.0033 (1+z)", "NMAD", "bias", "ECE exact / close, %", "n"], &rows);
+        h += &table(
+            &[
+                "test",
+                "exact",
+                "±1 class",
+                "&lt; 0.001 (1+z)",
+                "&lt; 0.0033 (1+z)",
+                "NMAD",
+                "bias",
+                "ECE exact / close, %",
+                "n",
+            ],
+            &rows,
+        );
         h += "</div>";
     }
     h + "</details>"
