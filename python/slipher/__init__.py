@@ -1,4 +1,4 @@
-"""Redshifts you can trust, from spectra of any spectrograph.
+"""Calibrated redshifts from spectra of any spectrograph, and classifiers of images.
 
 >>> import numpy as np, slipher
 >>> sky = slipher.simulate(4, instruments=["euclid-red"], seed=3)      # a table: wave, flux, ivar, true z
@@ -12,12 +12,15 @@ are a few lines on it.
 """
 
 from ._slipher import ZWARN as _BITS
-from ._slipher import __version__, instruments
+from ._slipher import __version__, instruments, systems as _systems
 from .model import Model
 from .spectra import read, simulate
-from .table import Redshifts, redshift
+from .table import Redshifts, predict, redshift
 
 #: Bits of ``zwarn`` that Slipher sets: name → (bit value, meaning).
 ZWARN = {name: (value, meaning) for value, name, meaning in _BITS}
 
-__all__ = ["Model", "Redshifts", "ZWARN", "__version__", "instruments", "read", "redshift", "simulate"]
+#: Systems: name → (title, what it is asked about).
+SYSTEMS = {name: (title, kind) for name, title, kind in _systems()}
+
+__all__ = ["Model", "Redshifts", "SYSTEMS", "ZWARN", "__version__", "instruments", "predict", "read", "redshift", "simulate"]

@@ -1,4 +1,4 @@
-"""Redshifts in Ray Data: actors that hold the model, for pools of workers.
+"""Redshifts, and answers of any system, in Ray Data: actors that hold the model, for pools of workers.
 
 >>> slipher.ray.redshift(ray.data.read_parquet("spectra/")).write_parquet("z/")   # doctest: +SKIP
 
@@ -21,7 +21,13 @@ class Predictor:
         return self.model.table(table, progress=False)
 
 
-def redshift(dataset, model=None, actors=1, **resources):
-    """A Dataset with redshifts; ``resources`` go to ``map_batches`` (``num_cpus``, ``batch_size``)."""
+def predict(system, dataset, model=None, actors=1, **resources):
+    """A Dataset with the answers of a system (``"radio"``, ``"transients"``, …); ``resources`` go to ``map_batches`` (``num_cpus``, ``batch_size``)."""
     resources = {"batch_size": 1024, **resources}
-    return dataset.map_batches(Predictor, fn_constructor_args=[models.of(model)], batch_format="pyarrow", zero_copy_batch=True, concurrency=actors, **resources)
+    model = models.of(model, system)
+    return dataset.map_batches(Predictor, fn_constructor_args=[model], batch_format="pyarrow", zero_copy_batch=True, concurrency=actors, **resources)
+
+
+def redshift(dataset, model=None, actors=1, **resources):
+    """A Dataset with redshifts."""
+    return predict("redshift", dataset, model, actors, **resources)

@@ -1,4 +1,4 @@
-"""Redshifts in Spark, and in engines that speak its API (Sail, Databricks Connect).
+"""Redshifts, and answers of any system, in Spark, and in engines that speak its API (Sail, Databricks Connect).
 
 >>> slipher.spark.redshift(spark.read.parquet("spectra/")).write.parquet("z/")    # doctest: +SKIP
 """
@@ -24,10 +24,15 @@ def schema(frame, model=None):
     return ", ".join(f"`{f.name}` {_type(f.type)}" for f in found)
 
 
+def predict(system, frame, model=None):
+    """A DataFrame with the answers of a system (``"radio"``, ``"transients"``, …) for the rows of another. Lazy, as Spark is."""
+    model = models.of(model, system)
+    return frame.mapInArrow(batches(model), schema(frame, model))
+
+
 def redshift(frame, model=None):
     """A DataFrame with redshifts for the spectra of another (array columns like ``wave``, ``flux``, ``ivar``). Lazy, as Spark is."""
-    model = models.of(model)
-    return frame.mapInArrow(batches(model), schema(frame, model))
+    return predict("redshift", frame, model)
 
 
 def _type(t):

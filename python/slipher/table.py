@@ -1,11 +1,13 @@
 """Redshifts as a table that astropy, pandas and Arrow take."""
 
 import html
+import os
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 
+from . import _slipher
 from . import model as models
 from . import spectra
 
@@ -127,4 +129,63 @@ def redshift(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None
     (0.3, 'GALAXY')
     """
     table = spectra.table(flux, ivar, wave, sigma=sigma, variance=variance, mask=mask, **columns)
-    return Redshifts(models.of(model).table(table, progress))
+    return Redshifts(models.of(model, "redshift").table(table, progress))
+
+
+def predict(system, data, *, model=None, progress=None, **options):
+    """Answers of any system (:data:`slipher.SYSTEMS`), for images, alerts or spectra.
+
+    Parameters
+    ----------
+    system : str
+        ``"radio"``, ``"star-galaxy"``, ``"transients"``, ``"morphology"``, ``"redshift"``, …
+    data : paths, array, pandas, astropy or Arrow table
+        Files, folders or patterns (a string, a path or a list of them); images ``(rows, columns)``, ``(objects, rows, columns)`` or
+        ``(objects, bands, rows, columns)``; or a table as :meth:`slipher.Model.predict` takes it.
+    model : Model or path, optional
+        Default: the model that comes with the package.
+    progress : bool, optional
+        A progress bar; by default where it takes more than a moment.
+    **options
+        Those of the system (:class:`slipher.Model`); others raise ``ValueError``.
+
+    Returns
+    -------
+    pyarrow.Table
+        A row for each object, in order: for classifiers ``class``, ``p_class``, a probability for each class, ``flags`` and ``error``.
+
+    Examples
+    --------
+    >>> import numpy as np, slipher
+    >>> y, x = np.mgrid[-32:32, -32:32]
+    >>> lobes = np.exp(-((x - 12) ** 2 + y**2) / 18.0) + np.exp(-((x + 12) ** 2 + y**2) / 18.0)
+    >>> found = slipher.predict("radio", lobes + 0.01 * np.random.default_rng(1).normal(size=lobes.shape))
+    >>> found["class"].to_pylist()
+    ['FRII']
+    """
+    chosen = models.of(model, system, **options)
+    if isinstance(data, (str, os.PathLike)) or (isinstance(data, (list, tuple)) and data and all(isinstance(d, (str, os.PathLike)) for d in data)):
+        return chosen.predict_files(*([data] if isinstance(data, (str, os.PathLike)) else data))
+    kind = dict((name, kind) for name, _, kind in _slipher.systems()).get(chosen.system)
+    if kind == "images" and isinstance(data, (np.ndarray, list)):
+        return chosen.table(_images(np.asarray(data)), progress)
+    if hasattr(data, "__arrow_c_array__") and not hasattr(data, "__arrow_c_stream__"):
+        data = pa.Table.from_batches([pa.record_batch(data)])
+    if kind == "images" and hasattr(data, "__arrow_c_stream__"):
+        return chosen.table(data if isinstance(data, pa.Table) else pa.table(data), progress)
+    if kind == "images" and isinstance(data, dict):
+        return chosen.table(pa.table(data), progress)
+    if kind == "images" and hasattr(data, "to_dict") and hasattr(data, "columns"):
+        return chosen.table(pa.Table.from_pandas(data, preserve_index=False), progress)
+    return chosen.table(spectra.table(data), progress)
+
+
+def _images(a):
+    """Images as a table: one column of pixels, one of shapes."""
+    if not 2 <= a.ndim <= 4 or not a.size or a.dtype.kind not in "fiub":
+        raise ValueError(f"images of shape {a.shape} and type {a.dtype}: expected (rows, columns), (objects, rows, columns) or (objects, bands, rows, columns) of numbers")
+    a = a.reshape((1,) * (4 - a.ndim) + a.shape) if a.ndim == 2 else a[:, None] if a.ndim == 3 else a
+    pixels = pa.array(np.ascontiguousarray(a, dtype=np.float32).reshape(-1))
+    image = pa.FixedSizeListArray.from_arrays(pixels, int(np.prod(a.shape[1:])))
+    shape = pa.array([list(map(float, a.shape[1:]))] * len(a), pa.list_(pa.float32()))
+    return pa.table({"image": image, "shape": shape})

@@ -2,7 +2,6 @@
 
 mod bench;
 mod classical;
-mod images;
 mod npz;
 mod readall;
 mod real;
@@ -12,13 +11,15 @@ mod truth;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+/// The redshift model that comes with the program.
+pub const SHIPPED: &str = "crates/slipher-models/weights/redshift.safetensors";
+
 const HELP: &str = "cargo xtask COMMAND
   test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail and Ray, with
                            workers killed, and SQL (a gigabyte of Python packages; DataFusion)
-  train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then models/redshift.safetensors
+  train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then crates/slipher-models/weights/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
-  images                   the shipped image models on real images
   readall                  every file of the data folder is read or refused
   peers                    the programs that own a format open what Slipher writes: redrock, desispec, specutils, qp (installs them)
   bench [PART | FOLDER]    (throughput, reading, networks, images, wheel) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
@@ -28,7 +29,7 @@ The data folder is ../shared/data or $SLIPHER_DATA.";
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let shipped = root().join("models/redshift.safetensors");
+    let shipped = root().join(SHIPPED);
     let result = match words.as_slice() {
         ["test"] => test::run(false),
         ["test", "--all"] => test::run(true),
@@ -39,7 +40,6 @@ fn main() -> ExitCode {
         ["real", "--classical", model] => real::run(&data(), Path::new(model), true).map(drop),
         ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
         ["peers"] => test::peers(),
-        ["images"] => images::check(&data()),
         ["readall"] => readall::run(&data()),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
@@ -103,7 +103,7 @@ fn train(folder: &str) -> Result<(), String> {
             "train",
             "redshift",
             "--recipe",
-            "recipes/redshift.toml",
+            "crates/slipher-systems/src/redshift/recipes/redshift.toml",
             "--output",
             folder,
             "--resume",
@@ -111,8 +111,8 @@ fn train(folder: &str) -> Result<(), String> {
     )?;
     let model = root().join(folder).join("model.safetensors");
     let (tmp, shipped) = (
-        root().join("models/redshift.tmp"),
-        root().join("models/redshift.safetensors"),
+        root().join(SHIPPED).with_extension("tmp"),
+        root().join(SHIPPED),
     );
     std::fs::copy(&model, &tmp)
         .and_then(|_| std::fs::rename(&tmp, &shipped))

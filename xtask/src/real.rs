@@ -5,10 +5,11 @@ use std::path::Path;
 use std::time::Instant;
 
 use slipher_sim::random::Stream;
+use slipher_stats::calibration::{calibration_error, reliability};
+use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::measure::{PURITY, Wanted, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::score::{Tally, redshift_right, success};
-use slipher_systems::trust::{calibration_error, reliability};
+use slipher_systems::redshift::score::{redshift_right, success};
 
 use crate::truth::{MANGLED, load};
 

@@ -74,8 +74,7 @@ pub fn run(all: bool) -> Result<(), String> {
     }
     if data().is_dir() {
         crate::readall::run(&data())?;
-        crate::images::check(&data())?;
-        crate::real::check(&data(), &root().join("models/redshift.safetensors"))?;
+        crate::real::check(&data(), &root().join(crate::SHIPPED))?;
     } else if std::env::var("CI").is_ok_and(|v| v == "true") {
         return Err(format!("{} is missing, and CI=true", data().display()));
     } else {

@@ -18,6 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
+use crate::atomic::PendingFile;
 use crate::fits::write::{Cells, TableWriter};
 
 /// One alternative answer, best first in each row.
@@ -57,7 +58,23 @@ pub struct Column {
     pub values: Values,
 }
 
+impl Column {
+    /// The value of a row, if it is a number that is there.
+    pub fn number(&self, row: usize) -> Option<f64> {
+        let v = match &self.values {
+            Values::F64(v) => *v.get(row)?,
+            Values::F32(v) => f64::from(*v.get(row)?),
+            Values::I64(v) => *v.get(row)? as f64,
+            Values::I32(v) => f64::from(*v.get(row)?),
+            _ => return None,
+        };
+        v.is_finite().then_some(v)
+    }
+}
+
+/// Why a catalogue cannot be written.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum CatalogueError {
     #[error("cannot write {}: {source}", path.display())]
     Io {
@@ -68,6 +85,9 @@ pub enum CatalogueError {
     Parquet { path: PathBuf, source: ParquetError },
     #[error("cannot write {}: {source}", path.display())]
     Arrow { path: PathBuf, source: ArrowError },
+    /// A batch that is unlike the first.
+    #[error("cannot write {}: {why}", path.display())]
+    Columns { path: PathBuf, why: String },
     #[error("{}: unknown kind of catalogue; expected a name that ends in .parquet, .fits or .csv", .0.display())]
     Kind(PathBuf),
 }
@@ -81,7 +101,9 @@ enum Sink {
 /// A catalogue being written in batches of columns.
 pub struct CatalogueWriter {
     path: PathBuf,
-    temporary: PathBuf,
+    pending: PendingFile,
+    /// Names and kinds of the first batch, which all others must have.
+    columns: Option<Vec<(&'static str, &'static str)>>,
     sink: Sink,
     keys: Vec<(String, String)>,
 }
@@ -93,23 +115,19 @@ impl CatalogueWriter {
     /// Unknown ending, or the file cannot be created.
     pub fn create(path: &Path, keys: &[(&str, String)]) -> Result<Self, CatalogueError> {
         let name = path.to_string_lossy().to_lowercase();
-        let temporary = PathBuf::from(format!("{}.tmp", path.display()));
-        let create = || {
-            File::create(&temporary).map_err(|source| CatalogueError::Io {
-                path: path.to_owned(),
-                source,
-            })
+        let io = |source| CatalogueError::Io {
+            path: path.to_owned(),
+            source,
         };
-        let sink = if name.ends_with(".parquet") {
-            create()?;
-            Sink::Parquet(None)
-        } else if name.ends_with(".csv") {
-            Sink::Csv(BufWriter::new(create()?), false)
-        } else if name.ends_with(".fits") || name.ends_with(".fit") {
-            create()?;
-            Sink::Fits(vec![])
-        } else {
+        let kind = ["parquet", "csv", "fits", "fit"].into_iter();
+        let Some(kind) = kind.into_iter().find(|e| name.ends_with(&format!(".{e}"))) else {
             return Err(CatalogueError::Kind(path.to_owned()));
+        };
+        let pending = PendingFile::create(path).map_err(io)?;
+        let sink = match kind {
+            "parquet" => Sink::Parquet(None),
+            "csv" => Sink::Csv(BufWriter::new(pending.handle().map_err(io)?), false),
+            _ => Sink::Fits(vec![]),
         };
         let keys = keys
             .iter()
@@ -117,7 +135,8 @@ impl CatalogueWriter {
             .collect();
         Ok(CatalogueWriter {
             path: path.to_owned(),
-            temporary,
+            pending,
+            columns: None,
             sink,
             keys,
         })
@@ -128,6 +147,7 @@ impl CatalogueWriter {
     /// # Errors
     /// Disk full and the like.
     pub fn write(&mut self, batch: Vec<Column>) -> Result<(), CatalogueError> {
+        self.check(&batch)?;
         let path = self.path.clone();
         let io = |source| CatalogueError::Io {
             path: path.clone(),
@@ -144,7 +164,7 @@ impl CatalogueWriter {
                     source,
                 };
                 if writer.is_none() {
-                    let file = File::create(&self.temporary).map_err(io)?;
+                    let file = self.pending.handle().map_err(io)?;
                     let mut keys: Vec<KeyValue> = self
                         .keys
                         .iter()
@@ -207,6 +227,33 @@ impl CatalogueWriter {
         }
     }
 
+    /// Every batch has the columns of the first, each with as many rows.
+    fn check(&mut self, batch: &[Column]) -> Result<(), CatalogueError> {
+        let bad = |why: String| {
+            Err(CatalogueError::Columns {
+                path: self.path.clone(),
+                why,
+            })
+        };
+        let own: Vec<_> = batch.iter().map(|c| (c.name, c.values.kind())).collect();
+        let rows = batch.first().map_or(0, |c| c.values.len());
+        if let Some(c) = batch.iter().find(|c| c.values.len() != rows) {
+            return bad(format!(
+                "column {} has {} rows, expected {rows}",
+                c.name,
+                c.values.len()
+            ));
+        }
+        match &self.columns {
+            Some(first) if *first != own => bad(format!("columns {own:?}, expected {first:?}")),
+            Some(_) => Ok(()),
+            None => {
+                self.columns = Some(own);
+                Ok(())
+            }
+        }
+    }
+
     /// Ends the file and gives it its name.
     ///
     /// # Errors
@@ -248,10 +295,13 @@ impl CatalogueWriter {
                     };
                     t.column_ucd(&c.name.to_uppercase(), c.unit, c.ucd, cells);
                 }
-                std::fs::write(&self.temporary, t.to_bytes()).map_err(io)?;
+                self.pending
+                    .handle()
+                    .and_then(|mut f| f.write_all(&t.to_bytes()))
+                    .map_err(io)?;
             }
         }
-        std::fs::rename(&self.temporary, &self.path).map_err(io)
+        self.pending.finish().map_err(io)
     }
 }
 
@@ -266,7 +316,40 @@ impl Values {
             (Values::Solutions(a), Values::Solutions(b)) => a.extend(b),
             (Values::F64Lists(a), Values::F64Lists(b)) => a.extend(b),
             (Values::F32Lists(a), Values::F32Lists(b)) => a.extend(b),
-            _ => {}
+            _ => unreachable!("batches are checked to have the same columns"),
+        }
+    }
+
+    /// Rows.
+    pub fn len(&self) -> usize {
+        match self {
+            Values::F64(v) => v.len(),
+            Values::F32(v) => v.len(),
+            Values::I64(v) => v.len(),
+            Values::I32(v) => v.len(),
+            Values::Text(v) => v.len(),
+            Values::Solutions(v) => v.len(),
+            Values::F64Lists(v) => v.len(),
+            Values::F32Lists(v) => v.len(),
+        }
+    }
+
+    /// Whether there are no rows.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// For messages, and to compare batches.
+    fn kind(&self) -> &'static str {
+        match self {
+            Values::F64(_) => "f64",
+            Values::F32(_) => "f32",
+            Values::I64(_) => "i64",
+            Values::I32(_) => "i32",
+            Values::Text(_) => "text",
+            Values::Solutions(_) => "solutions",
+            Values::F64Lists(_) => "lists of f64",
+            Values::F32Lists(_) => "lists of f32",
         }
     }
 

@@ -19,7 +19,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
-use crate::whole::{Unfinished, temporary, write_whole};
+use crate::atomic::{PendingFile, atomic_write};
 
 /// Column of the position: HEALPix pixel of order 29, nested.
 pub const HEALPIX_29: &str = "_healpix_29";
@@ -225,7 +225,7 @@ pub fn batches(
 /// A Parquet file that appears whole or not at all. The same batches give the same bytes.
 pub struct PartWriter {
     path: PathBuf,
-    temporary: Unfinished,
+    pending: PendingFile,
     writer: ArrowWriter<File>,
     rows: u64,
 }
@@ -242,8 +242,8 @@ impl PartWriter {
     ) -> Result<Self, HatsError> {
         let folder = path.parent().unwrap_or(Path::new("."));
         std::fs::create_dir_all(folder).map_err(io(folder))?;
-        let temporary = Unfinished(temporary(path));
-        let file = File::create_new(&temporary.0).map_err(io(&temporary.0))?;
+        let pending = PendingFile::create(path).map_err(io(path))?;
+        let file = pending.handle().map_err(io(path))?;
         let level = ZstdLevel::try_new(3).map_err(|e| content(path, e))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(level))
@@ -257,7 +257,7 @@ impl PartWriter {
             ArrowWriter::try_new(file, schema, Some(properties)).map_err(|e| content(path, e))?;
         Ok(PartWriter {
             path: path.to_owned(),
-            temporary,
+            pending,
             writer,
             rows: 0,
         })
@@ -281,12 +281,8 @@ impl PartWriter {
     /// # Errors
     /// As [`PartWriter::write`].
     pub fn finish(self) -> Result<u64, HatsError> {
-        let file = self
-            .writer
-            .into_inner()
-            .map_err(|e| content(&self.path, e))?;
-        file.sync_all().map_err(io(&self.temporary.0))?;
-        std::fs::rename(&self.temporary.0, &self.path).map_err(io(&self.path))?;
+        self.writer.close().map_err(|e| content(&self.path, e))?;
+        self.pending.finish().map_err(io(&self.path))?;
         Ok(self.rows)
     }
 }
@@ -363,7 +359,7 @@ pub fn finish(
         .for_each(|p| parts.push_str(&format!("{},{}\n", p.order, p.number)));
     PartWriter::create(&folder.join("dataset/_common_metadata"), schema, &[])?.finish()?;
     let put = |name: &str, content: &str| {
-        write_whole(&folder.join(name), content).map_err(io(&folder.join(name)))
+        atomic_write(&folder.join(name), content).map_err(io(&folder.join(name)))
     };
     put("partition_info.csv", &parts)?;
     // Both names: older readers look for the second. The properties come last: they are what says that the catalogue is whole.

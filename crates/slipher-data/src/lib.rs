@@ -13,6 +13,7 @@
 //! * [`catalogue`]: rows to Parquet, FITS and CSV.
 
 pub mod airvac;
+pub mod atomic;
 pub mod catalogue;
 pub mod cutout;
 pub mod cutouts;
@@ -22,4 +23,3 @@ pub mod grid;
 pub mod hats;
 pub mod input;
 pub mod spectrum;
-pub mod whole;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use slipher_nn::shiftnet::{Engine, ShiftNet};
+use slipher_nn::shiftnet::{Backend, ShiftNet};
 
 /// Where to compute.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,7 +32,10 @@ pub enum NoDevice {
 ///
 /// # Errors
 /// A device named (not `Auto`) that this build or machine does not have.
-pub fn open(choice: Choice, net: &ShiftNet) -> Result<Option<(String, Arc<dyn Engine>)>, NoDevice> {
+pub fn open(
+    choice: Choice,
+    net: &ShiftNet,
+) -> Result<Option<(String, Arc<dyn Backend>)>, NoDevice> {
     match choice {
         Choice::Cpu => Ok(None),
         Choice::Wgpu => wgpu(net, true),
@@ -43,7 +46,7 @@ pub fn open(choice: Choice, net: &ShiftNet) -> Result<Option<(String, Arc<dyn En
     }
 }
 
-type Opened = Result<Option<(String, Arc<dyn Engine>)>, NoDevice>;
+type Opened = Result<Option<(String, Arc<dyn Backend>)>, NoDevice>;
 
 #[cfg(feature = "wgpu")]
 fn wgpu(net: &ShiftNet, software: bool) -> Opened {

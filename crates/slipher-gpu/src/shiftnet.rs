@@ -8,7 +8,7 @@ use burn::tensor::activation::leaky_relu;
 use burn::tensor::module::conv1d;
 use burn::tensor::ops::ConvOptions;
 use burn::tensor::{Device, Tensor, TensorData};
-use slipher_nn::shiftnet::{COVERAGE, Engine, Input, Prediction, SLOPE, ShiftNet};
+use slipher_nn::shiftnet::{Backend, BackendError, COVERAGE, Input, Prediction, SLOPE, ShiftNet};
 
 struct Layer {
     /// [filter, channel, tap]
@@ -142,26 +142,33 @@ impl OnDevice {
     }
 }
 
-impl Engine for OnDevice {
-    fn predict(&self, inputs: &[Input], out: &mut Prediction) {
+impl Backend for OnDevice {
+    fn predict(&self, inputs: &[Input], out: &mut Prediction) -> Result<(), BackendError> {
         if inputs.is_empty() {
-            return;
+            return Ok(());
         }
-        let values = self
-            .run(inputs)
-            .into_data()
+        let data = self.run(inputs).into_data();
+        let values = data
             .try_into_vec::<f32>()
-            .unwrap_or_default();
+            .map_err(|e| BackendError(format!("{e:?}")))?;
         let size = values.len() / inputs.len();
+        if size == 0 || values.len() != size * inputs.len() {
+            return Err(BackendError(format!(
+                "{} values for {} spectra",
+                values.len(),
+                inputs.len()
+            )));
+        }
         out.logits
             .resize_with(inputs.len().max(out.logits.len()), Vec::new);
-        for (l, v) in out.logits.iter_mut().zip(values.chunks_exact(size.max(1))) {
+        for (l, v) in out.logits.iter_mut().zip(values.chunks_exact(size)) {
             l.clear();
             l.extend_from_slice(v);
         }
+        Ok(())
     }
 
-    fn together(&self) -> usize {
+    fn batch_size(&self) -> usize {
         64
     }
 }
@@ -193,13 +200,14 @@ mod tests {
         };
         let mut net = ShiftNet::new(config, 3);
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(4);
-        net.patterns
-            .iter_mut()
-            .for_each(|w| *w = rng.random::<f32>() - 0.5);
-        net.trunk
-            .iter_mut()
-            .for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
-        net.refresh();
+        net.update(|trunk, patterns| {
+            patterns
+                .iter_mut()
+                .for_each(|w| *w = rng.random::<f32>() - 0.5);
+            trunk
+                .iter_mut()
+                .for_each(|w| *w += 0.1 * (rng.random::<f32>() - 0.5));
+        });
         let windows: Vec<(Vec<f32>, Vec<f32>, usize)> = [(120, 30), (400, 0), (90, 600)]
             .into_iter()
             .map(|(n, offset)| {

@@ -8,7 +8,7 @@
 
 use rayon::prelude::*;
 
-use crate::lanes::{Isa, Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, Level, WIDTH};
 use crate::maps::{Maps, Shape};
 use crate::tile::{Mac, Single, group, multiply, size};
 
@@ -215,7 +215,7 @@ impl Conv {
             y.shape().lanes() == WIDTH && x.shape().lanes() == WIDTH,
             "channels come in sixteens"
         );
-        let job = Job::new::<crate::tile::Brain>(self, x, w.as_ptr(), bias, y, then, Isa::Avx512);
+        let job = Job::new::<crate::tile::Brain>(self, x, w.as_ptr(), bias, y, then, Isa::AVX512);
         job.share(parallel, |group, rows, tiles| {
             run_bf16(&job, group, rows, tiles)
         });
@@ -230,17 +230,17 @@ impl Conv {
     pub fn grad_weights(&self, isa: Isa, x: &Maps, dy: &Maps, dw: &mut [f32], db: &mut [f32]) {
         self.check((x.shape(), x.border()), dy.shape(), dw.len());
         assert_eq!((db.len(), dy.shape().lanes()), (self.biases(), WIDTH));
-        let b = if isa == Isa::Avx512 {
+        let b = if isa.level() == Level::Avx512 {
             group(self.filters) / WIDTH
         } else {
             1
         };
         let lanes = x.shape().lanes();
         let (taps, run) = self.runs(lanes);
-        let max = match (isa, b) {
-            (Isa::Avx512, 2) => 12,
-            (Isa::Avx512, _) => 16,
-            (Isa::Avx2, _) => 6,
+        let max = match (isa.level(), b) {
+            (Level::Avx512, 2) => 12,
+            (Level::Avx512, _) => 16,
+            (Level::Avx2, _) => 6,
             _ => 4,
         };
         let per = run.div_ceil(run.div_ceil(max));
@@ -461,11 +461,11 @@ fn run_single(isa: Isa, job: &Job<f32, f32>, group: usize, rows: Span, tiles: Sp
     }
     // SAFETY: the set was detected on this machine; shapes were checked by the caller.
     unsafe {
-        match isa {
+        match isa.level() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(job, group, rows, tiles),
+            Level::Avx512 => avx512(job, group, rows, tiles),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(job, group, rows, tiles),
+            Level::Avx2 => avx2(job, group, rows, tiles),
             _ => {
                 choose!(job.tile, [1 4], forward::<Single<crate::lanes::Portable>, 1, 0>(job, group, rows, tiles))
             }
@@ -641,11 +641,11 @@ fn grad_weights(isa: Isa, job: &GradJob) {
     }
     // SAFETY: the set was detected on this machine; shapes were checked by the caller.
     unsafe {
-        match isa {
+        match isa.level() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(job),
+            Level::Avx512 => avx512(job),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(job),
+            Level::Avx2 => avx2(job),
             _ => grad_all::<1>(job, |j, p, n| {
                 choose_grad_small::<crate::lanes::Portable, 1>(j, p, n)
             }),

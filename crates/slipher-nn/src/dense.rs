@@ -14,7 +14,7 @@
 
 use rayon::prelude::*;
 
-use crate::lanes::{Isa, Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, Level, WIDTH};
 use crate::tile::{Mac, Single, group, multiply, size};
 
 /// Words of A and P that stay in the cache together.
@@ -384,11 +384,11 @@ fn run_single(isa: Isa, p: &Product<f32>) {
     }
     // SAFETY: the set was detected on this machine; the callers checked all sizes.
     p.run(|tiles, groups, work| unsafe {
-        match isa {
+        match isa.level() {
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx512 => avx512(p, tiles, groups, work),
+            Level::Avx512 => avx512(p, tiles, groups, work),
             #[cfg(target_arch = "x86_64")]
-            Isa::Avx2 => avx2(p, tiles, groups, work),
+            Level::Avx2 => avx2(p, tiles, groups, work),
             _ => {
                 choose!(p.tile, [1 4], Single<crate::lanes::Portable>, 1, (p, tiles, groups, work))
             }
@@ -674,7 +674,7 @@ mod tests {
                 prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - leaky(*b)).abs() < 1e-4), "{isa:?}");
             }
             if crate::tile::has_bf16() {
-                Packed::new(&panels, &bias, true).forward(Isa::Avx512, &x, 0.3, &mut y, &mut buffers);
+                Packed::new(&panels, &bias, true).forward(Isa::AVX512, &x, 0.3, &mut y, &mut buffers);
                 prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - leaky(*b)).abs() < 0.01 * (inputs as f32).sqrt()));
             }
             for isa in Isa::available() {

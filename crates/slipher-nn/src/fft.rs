@@ -7,7 +7,7 @@
 
 use std::f64::consts::TAU;
 
-use crate::lanes::{Isa, Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, Level, WIDTH};
 
 /// Floats per complex number: 16 real parts, then 16 imaginary parts.
 pub const PAIR: usize = 2 * WIDTH;
@@ -194,11 +194,11 @@ impl LaneFft {
         }
         // SAFETY: the set was detected on this machine; the lengths were set or asserted by the two callers.
         unsafe {
-            match isa {
+            match isa.level() {
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx512 => avx512(&job, step),
+                Level::Avx512 => avx512(&job, step),
                 #[cfg(target_arch = "x86_64")]
-                Isa::Avx2 => avx2(&job, step),
+                Level::Avx2 => avx2(&job, step),
                 _ => work::<crate::lanes::Portable>(&job, step),
             }
         }

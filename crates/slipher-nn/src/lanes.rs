@@ -230,15 +230,36 @@ mod x86 {
     }
 }
 
-/// Instruction set that the kernels run on.
+/// Instruction sets that the kernels are compiled for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Isa {
+pub(crate) enum Level {
     Portable,
     Avx2,
     Avx512,
 }
 
+/// An instruction set that this machine has: only [`Isa::best`] and [`Isa::available`], which ask the processor, make one, so that safe
+/// functions may rely on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Isa(Level);
+
 impl Isa {
+    /// For code that has asked the processor itself.
+    pub(crate) const AVX512: Isa = Isa(Level::Avx512);
+
+    pub(crate) fn level(self) -> Level {
+        self.0
+    }
+
+    /// As `SLIPHER_ISA` takes it.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Level::Portable => "portable",
+            Level::Avx2 => "avx2",
+            Level::Avx512 => "avx512",
+        }
+    }
+
     /// The best set this machine has (`SLIPHER_ISA=portable|avx2` lowers it, for tests).
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
@@ -246,23 +267,23 @@ impl Isa {
             let wanted = std::env::var("SLIPHER_ISA").unwrap_or_default();
             let all = Isa::available();
             match wanted.as_str() {
-                "portable" => Isa::Portable,
-                "avx2" if all.contains(&Isa::Avx2) => Isa::Avx2,
-                _ => *all.last().unwrap_or(&Isa::Portable),
+                "portable" => Isa(Level::Portable),
+                "avx2" if all.contains(&Isa(Level::Avx2)) => Isa(Level::Avx2),
+                _ => *all.last().unwrap_or(&Isa(Level::Portable)),
             }
         })
     }
 
     /// All sets this machine can run, slowest first.
     pub fn available() -> Vec<Isa> {
-        let mut all = vec![Isa::Portable];
+        let mut all = vec![Isa(Level::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
             if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                all.push(Isa::Avx2);
+                all.push(Isa(Level::Avx2));
             }
             if is_x86_feature_detected!("avx512f") {
-                all.push(Isa::Avx512);
+                all.push(Isa(Level::Avx512));
             }
         }
         all
@@ -284,11 +305,11 @@ macro_rules! on {
         }
         // SAFETY: the set was detected on this machine.
         unsafe {
-            match $isa {
+            match $isa.level() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::lanes::Isa::Avx512 => avx512($($arg),*),
+                $crate::lanes::Level::Avx512 => avx512($($arg),*),
                 #[cfg(target_arch = "x86_64")]
-                $crate::lanes::Isa::Avx2 => avx2($($arg),*),
+                $crate::lanes::Level::Avx2 => avx2($($arg),*),
                 _ => $body::<$crate::lanes::Portable>($($arg),*),
             }
         }
@@ -313,11 +334,11 @@ macro_rules! vectorised {
         // SAFETY: the sets were detected on this machine.
         #[allow(unused_unsafe)]
         unsafe {
-            match $crate::lanes::Isa::best() {
+            match $crate::lanes::Isa::best().level() {
                 #[cfg(target_arch = "x86_64")]
-                $crate::lanes::Isa::Avx512 if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") => avx512($($arg),*),
+                $crate::lanes::Level::Avx512 if is_x86_feature_detected!("avx512dq") && is_x86_feature_detected!("avx512vl") => avx512($($arg),*),
                 #[cfg(target_arch = "x86_64")]
-                $crate::lanes::Isa::Avx512 | $crate::lanes::Isa::Avx2 => avx2($($arg),*),
+                $crate::lanes::Level::Avx512 | $crate::lanes::Level::Avx2 => avx2($($arg),*),
                 _ => $body($($arg),*),
             }
         }

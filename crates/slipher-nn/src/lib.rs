@@ -5,7 +5,8 @@
 //! * [`maps`], [`conv`], [`pool`], [`norm`], [`response`], [`dense`]: feature maps and layers, forward and backward.
 //! * [`network`]: lists of layers; [`predictor`]: the same for prediction only.
 //! * [`correlation`], [`fft`], [`shiftnet`]: the shift-equivariant network.
-//! * [`loss`], [`optimiser`]: what training needs.
+//! * [`heads`]: from outputs to a loss and to an answer; [`loss`]: losses of classifiers.
+//! * [`train`]: learners and the one training loop; [`optimiser`].
 //! * [`augment`], [`ensemble`]: views of images and the combination of what networks say about them.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
@@ -17,6 +18,7 @@ pub mod dense;
 pub mod elementary;
 pub mod ensemble;
 pub mod fft;
+pub mod heads;
 pub mod lanes;
 pub mod loss;
 pub mod maps;
@@ -29,3 +31,4 @@ pub mod response;
 pub mod shiftnet;
 pub mod spare;
 pub mod tile;
+pub mod train;

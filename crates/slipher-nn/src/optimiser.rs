@@ -1,4 +1,4 @@
-//! Optimisers, each in one pass over memory, and the learning-rate schedule.
+//! Optimisers, each in one pass over memory.
 //!
 //! | rule | step |
 //! |---|---|
@@ -17,7 +17,7 @@ use crate::lanes::vectorised;
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "rule", rename_all = "lowercase")]
+#[serde(tag = "name", rename_all = "lowercase")]
 pub enum Rule {
     Sgd { momentum: f32, nesterov: bool },
     Adagrad { eps: f32 },
@@ -174,14 +174,6 @@ fn update(
     }
 }
 
-/// Linear warm-up over `warmup` steps, then cosine decay to 1 % of the peak at `total`.
-pub fn learning_rate(peak: f64, step: u64, warmup: u64, total: u64) -> f64 {
-    let up = ((step + 1) as f64 / warmup.max(1) as f64).min(1.0);
-    let done = (step as f64 / total.max(1) as f64).min(1.0);
-    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
-    peak * up * (0.01 + 0.99 * cosine)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,10 +239,4 @@ mod tests {
     const MOMENTUM: [f32; 3] = [0.967555, -2.191262, 0.511667];
     const NESTEROV: [f32; 3] = [0.957199, -2.281729, 0.519410];
     const ADAGRAD: [f32; 3] = [0.983085, -2.022073, 0.528855];
-    #[test]
-    fn schedule_warms_up_and_decays() {
-        assert!(learning_rate(1.0, 0, 100, 1000) < 0.02);
-        assert!(learning_rate(1.0, 100, 100, 1000) > 0.95);
-        assert!((learning_rate(1.0, 1000, 100, 1000) - 0.01).abs() < 1e-9);
-    }
 }

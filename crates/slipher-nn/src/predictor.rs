@@ -72,6 +72,18 @@ enum Stage {
         out: Shape,
         border: (usize, usize),
     },
+    Skip {
+        from: usize,
+        concat: bool,
+        slope: f32,
+        out: Shape,
+        border: (usize, usize),
+    },
+    Upsample {
+        factor: usize,
+        out: Shape,
+        border: (usize, usize),
+    },
     Flat(network::Flat),
     Dense {
         packed: Packed,
@@ -99,6 +111,8 @@ pub struct Predictor {
 struct Flat {
     features: Vec<f32>,
     values: Vec<f32>,
+    /// Of masked means.
+    weights: Vec<f32>,
     buffers: Buffers,
 }
 
@@ -196,6 +210,28 @@ impl Predictor {
                     out,
                     border: net.border(i + 1, out),
                 }),
+                Step::Skip {
+                    from,
+                    concat,
+                    slope,
+                    out,
+                } => {
+                    let border = net.border(i + 1, out);
+                    stages.push(Stage::Skip {
+                        from,
+                        concat,
+                        slope,
+                        out,
+                        border,
+                    });
+                }
+                Step::Upsample { factor, out } => {
+                    stages.push(Stage::Upsample {
+                        factor,
+                        out,
+                        border: net.border(i + 1, out),
+                    });
+                }
                 Step::Flat(f) => stages.push(Stage::Flat(f)),
                 Step::Dropout { .. } => {}
             }
@@ -225,6 +261,16 @@ impl Predictor {
 
     /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`.
     pub fn predict(&self, x: &[f32]) -> Vec<f32> {
+        self.run(x, &mut Vec::new())
+    }
+
+    /// The same, and the values at [`network::Layer::Tap`], `[row][value]`; none without such a layer.
+    pub fn predict_with_embedding(&self, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+        let mut embedding = Vec::new();
+        (self.run(x, &mut embedding), embedding)
+    }
+
+    fn run(&self, x: &[f32], embedding: &mut Vec<f32>) -> Vec<f32> {
         let n = self.input.len();
         assert!(
             x.len().is_multiple_of(n * self.views),
@@ -265,6 +311,14 @@ impl Predictor {
                             &mut flat.values,
                             &mut flat.buffers,
                         );
+                    }
+                    Stage::Flat(f @ network::Flat::MaskedMean { .. }) => {
+                        f.weights(block, &mut flat.weights);
+                        f.masked(&flat.features, &flat.weights, &mut flat.values);
+                    }
+                    Stage::Flat(network::Flat::Tap) => {
+                        embedding.extend_from_slice(&flat.features);
+                        continue;
                     }
                     Stage::Flat(f) => f.forward(&flat.features, &mut flat.values),
                     _ => unreachable!("maps end where the dense part begins"),
@@ -378,6 +432,35 @@ impl Predictor {
                     } else {
                         after16[0].reset(*out, *border);
                         response.forward(&before16[i], &mut after16[0]);
+                    }
+                }
+                Stage::Skip {
+                    from,
+                    concat,
+                    slope,
+                    out,
+                    border,
+                } => {
+                    if wide {
+                        after[0].reset(*out, *border);
+                        network::join(&before[i], &before[*from], *concat, *slope, &mut after[0]);
+                    } else {
+                        after16[0].reset(*out, *border);
+                        let other = &before16[*from];
+                        network::join(&before16[i], other, *concat, *slope, &mut after16[0]);
+                    }
+                }
+                Stage::Upsample {
+                    factor,
+                    out,
+                    border,
+                } => {
+                    if wide {
+                        after[0].reset(*out, *border);
+                        network::upsample(&before[i], *factor, &mut after[0]);
+                    } else {
+                        after16[0].reset(*out, *border);
+                        network::upsample(&before16[i], *factor, &mut after16[0]);
                     }
                 }
                 Stage::Dense { .. } | Stage::Flat(_) => {

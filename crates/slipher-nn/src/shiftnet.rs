@@ -89,9 +89,9 @@ impl ShiftNetConfig {
 pub struct ShiftNet {
     pub config: ShiftNetConfig,
     /// Convolution weights and biases in order, then the bias of each pattern.
-    pub trunk: Vec<f32>,
+    trunk: Vec<f32>,
     /// `[pattern][channel][rest position mod nfft]`.
-    pub patterns: Vec<f32>,
+    patterns: Vec<f32>,
     correlation: Correlation,
     spectra: PatternSpectra,
     transposed: Vec<Vec<f32>>,
@@ -126,12 +126,20 @@ pub struct Input<'a> {
     pub offset: usize,
 }
 
+/// A device that has not answered.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("the device failed: {0}")]
+pub struct BackendError(pub String);
+
 /// Something that predicts as [`ShiftNet::predict`] does, elsewhere.
-pub trait Engine: Send + Sync {
+pub trait Backend: Send + Sync {
     /// Fills `out.logits` for each of `inputs`.
-    fn predict(&self, inputs: &[Input], out: &mut Prediction);
+    ///
+    /// # Errors
+    /// The device has not answered; `out` then holds nothing of worth.
+    fn predict(&self, inputs: &[Input], out: &mut Prediction) -> Result<(), BackendError>;
     /// Spectra that it takes best at a time.
-    fn together(&self) -> usize;
+    fn batch_size(&self) -> usize;
 }
 
 /// Output and buffers of [`ShiftNet::predict`], reused.
@@ -212,6 +220,35 @@ impl ShiftNet {
         ShiftNet::from_weights(config, trunk, patterns)
     }
 
+    /// Names and shapes of the convolutions of the trunk, `[filter][channel][tap]`, in order.
+    pub fn layer_shapes(config: &ShiftNetConfig) -> Vec<(String, [usize; 3])> {
+        let convs = config.convs();
+        let name = |i: usize| match i {
+            0 => "stem".to_owned(),
+            i if i + 1 == convs.len() => "project".to_owned(),
+            i => format!("block{}", i - 1),
+        };
+        let shape = |(i, c): (usize, &Conv)| (name(i), [c.filters, c.channels, c.kernel.1]);
+        convs.iter().enumerate().map(shape).collect()
+    }
+
+    /// A network of convolutions as [`ShiftNet::layers`] gives them (weights, biases), the bias of each pattern, and the patterns.
+    pub fn from_layers(
+        config: ShiftNetConfig,
+        layers: &[(Vec<f32>, Vec<f32>)],
+        pattern_bias: &[f32],
+        patterns: Vec<f32>,
+    ) -> Self {
+        let mut trunk = Vec::with_capacity(config.trunk_weights());
+        for (c, (w, b)) in config.convs().iter().zip(layers) {
+            trunk.extend(c.pack(w));
+            trunk.extend_from_slice(b);
+            trunk.resize(trunk.len() + c.biases() - b.len(), 0.0);
+        }
+        trunk.extend_from_slice(pattern_bias);
+        ShiftNet::from_weights(config, trunk, patterns)
+    }
+
     /// A network of given weights; lengths must be those of the shape.
     pub fn from_weights(config: ShiftNetConfig, trunk: Vec<f32>, patterns: Vec<f32>) -> Self {
         assert_eq!(trunk.len(), config.trunk_weights());
@@ -240,8 +277,30 @@ impl ShiftNet {
         net
     }
 
-    /// Recomputes what is derived from the weights, after an optimiser's step.
-    pub fn refresh(&mut self) {
+    /// Convolution weights and biases in order, then the bias of each pattern.
+    pub fn trunk(&self) -> &[f32] {
+        &self.trunk
+    }
+
+    /// `[pattern][channel][rest position mod nfft]`.
+    pub fn patterns(&self) -> &[f32] {
+        &self.patterns
+    }
+
+    /// Changes the weights (trunk, patterns), and what is derived from them.
+    pub fn update<T>(&mut self, change: impl FnOnce(&mut Vec<f32>, &mut Vec<f32>) -> T) -> T {
+        let lengths = (self.trunk.len(), self.patterns.len());
+        let out = change(&mut self.trunk, &mut self.patterns);
+        assert_eq!(
+            lengths,
+            (self.trunk.len(), self.patterns.len()),
+            "weights of another shape"
+        );
+        self.refresh();
+        out
+    }
+
+    fn refresh(&mut self) {
         self.spectra = self.correlation.patterns_spectrum(self.isa, &self.patterns);
         self.windows = Arc::default();
         self.pairs.clear();

@@ -4,7 +4,7 @@
 //! Weights come in *groups* of [`group`] outputs, `[group][word][output]`, so that one pass over
 //! memory serves one tile. A word is one `f32`, or a pair of `bf16`.
 
-use crate::lanes::{Isa, Lanes, WIDTH};
+use crate::lanes::{Isa, Lanes, Level, WIDTH};
 
 /// Outputs whose weights lie side by side: 32 if their number (filled up to 16) allows it.
 pub fn group(outputs: usize) -> usize {
@@ -143,10 +143,10 @@ pub unsafe fn multiply<M: Mac, const B: usize, const T: usize>(
 /// The positions of a tile that covers `n` of them with the least excess, the larger if equal, for this
 /// number of outputs. The kernels are compiled for just these sizes.
 pub fn size(isa: Isa, n: usize, outputs: usize) -> usize {
-    let sizes: &[usize] = match (isa, group(outputs)) {
-        (Isa::Avx512, 32) => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14],
-        (Isa::Avx512, _) => &[1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24],
-        (Isa::Avx2, _) => &[1, 2, 3, 4, 5, 6],
+    let sizes: &[usize] = match (isa.level(), group(outputs)) {
+        (Level::Avx512, 32) => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14],
+        (Level::Avx512, _) => &[1, 2, 3, 4, 5, 6, 8, 12, 16, 20, 24],
+        (Level::Avx2, _) => &[1, 2, 3, 4, 5, 6],
         _ => &[1, 4],
     };
     let cost = |t: usize| n.div_ceil(t) * t;
@@ -175,7 +175,7 @@ pub fn from_bf16(x: u16) -> f32 {
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
-        Isa::best() == Isa::Avx512
+        Isa::best() == Isa::AVX512
             && is_x86_feature_detected!("avx512bf16")
             && is_x86_feature_detected!("avx512bw")
     }

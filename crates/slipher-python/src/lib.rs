@@ -11,7 +11,7 @@ use slipher_data::formats::Medium;
 #[pymodule]
 mod _slipher {
     #[pymodule_export]
-    use super::predictor::Predictor;
+    use super::predictor::{Predictor, systems};
     #[pymodule_export]
     use super::spectra::{Drawer, instruments, read};
 

@@ -1,4 +1,4 @@
-//! The function `redshift` of DataFusion.
+//! Functions of DataFusion, one for each system.
 
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
@@ -11,49 +11,72 @@ use datafusion::logical_expr::{
     ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use slipher_data::formats::ReadOptions;
-use slipher_systems::redshift::contract;
-use slipher_systems::redshift::measure::Wanted;
-use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::prior::Prior;
+use slipher_systems::example::Input;
+use slipher_systems::predict::Predict;
 
 /// Names of the arguments, in order; the last may be left out.
 const ARGUMENTS: [&str; 4] = ["flux", "ivar", "wave", "object_id"];
 const EXPECTED: &str = "redshift: expected redshift(flux, ivar, wave) of three lists of numbers, redshift(flux, ivar, wave, object_id), or redshift(spectrum) of one struct (or list of structs) whose fields are named so";
 
-/// `redshift(flux, ivar, wave)`, with an identifier for priors by object, or `redshift(spectrum)` of a struct, whose other fields (`mask`,
-/// `object_id`, `ivar_estimated` …) count, too. Units are those of the columns' metadata. Each row gives a struct
-/// `{z, z_err, p_correct, accepted, spectype, zwarn, …}`; bad rows are flagged in it.
-pub fn redshift(model: Arc<Model>, wanted: Wanted) -> ScalarUDF {
-    ScalarUDF::from(Redshift {
+/// The function of a system.
+///
+/// Of spectra `redshift(flux, ivar, wave)`, with an identifier for priors by object, or `redshift(spectrum)` of a struct, whose other fields (`mask`,
+/// `object_id`, `ivar_estimated` …) count, too. Units are those of the columns' metadata. Of images `radio(image)`, `transients("cutoutScience", …)`: the
+/// columns of a batch by their own names. Each row gives a struct of the catalogue's columns; bad rows are flagged in it.
+pub fn function(system: &str, input: Input, model: Arc<dyn Predict>) -> ScalarUDF {
+    // SQL has no names with a hyphen.
+    let name = system.replace('-', "_");
+    let signature = Signature::variadic_any(Volatility::Immutable);
+    ScalarUDF::from(Answer {
+        name,
+        input,
         model,
-        wanted,
-        signature: Signature::variadic_any(Volatility::Immutable),
+        signature,
     })
 }
 
-struct Redshift {
-    model: Arc<Model>,
-    wanted: Wanted,
+struct Answer {
+    name: String,
+    input: Input,
+    model: Arc<dyn Predict>,
     signature: Signature,
 }
 
-impl std::fmt::Debug for Redshift {
+impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "redshift with model {}", self.model.sha256)
+        write!(f, "{} with model {}", self.name, self.model.sha256())
     }
 }
 
-// One model with one set of options in a session: functions differ if their models do.
-impl PartialEq for Redshift {
+// One model of a system with one set of options in a session: functions differ if their models do.
+impl PartialEq for Answer {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.model, &other.model)
     }
 }
-impl Eq for Redshift {}
-impl Hash for Redshift {
+impl Eq for Answer {}
+impl Hash for Answer {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.model.sha256.hash(state);
+        (&self.name, self.model.sha256()).hash(state);
+    }
+}
+
+impl Answer {
+    /// The arguments as columns of a batch.
+    fn columns(&self, given: &[FieldRef]) -> Result<Vec<Field>> {
+        match self.input {
+            Input::Spectrum => columns(given),
+            Input::Cutout if given.is_empty() => {
+                plan_err!(
+                    "{0}: expected the columns of an image, as {0}(image)",
+                    self.name
+                )
+            }
+            Input::Cutout => Ok(given
+                .iter()
+                .map(|f| f.as_ref().clone().with_nullable(true))
+                .collect()),
+        }
     }
 }
 
@@ -61,9 +84,9 @@ fn outside(e: impl std::error::Error + Send + Sync + 'static) -> DataFusionError
     DataFusionError::External(Box::new(e))
 }
 
-impl ScalarUDFImpl for Redshift {
+impl ScalarUDFImpl for Answer {
     fn name(&self) -> &str {
-        "redshift"
+        &self.name
     }
 
     fn signature(&self) -> &Signature {
@@ -71,23 +94,27 @@ impl ScalarUDFImpl for Redshift {
     }
 
     fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        plan_err!("redshift: its type follows from the fields of its arguments")
+        plan_err!(
+            "{}: its type follows from the fields of its arguments",
+            self.name
+        )
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
-        let columns = columns(args.arg_fields)?;
-        if matches!(self.wanted.prior, Some(Prior::Objects(_)))
-            && !columns.iter().any(|f| f.name() == ARGUMENTS[3])
-        {
+        let columns = self.columns(args.arg_fields)?;
+        if self.model.needs_identifiers() && !columns.iter().any(|f| f.name() == ARGUMENTS[3]) {
             return plan_err!(
                 "redshift: this prior is one for each object: write redshift(flux, ivar, wave, object_id)"
             );
         }
-        let found = contract::schema(&self.model, &self.wanted, &Arc::new(Schema::new(columns)))
+        let carried = carried(&columns);
+        let found = self
+            .model
+            .schema(&Arc::new(Schema::new(columns)))
             .map_err(outside)?;
         Ok(Arc::new(Field::new(
             self.name(),
-            DataType::Struct(own(found.fields())),
+            DataType::Struct(own(found.fields(), carried)),
             true,
         )))
     }
@@ -100,7 +127,7 @@ impl ScalarUDFImpl for Redshift {
             .map(|a| a.into_array(rows))
             .collect::<Result<Vec<ArrayRef>>>()?;
         // As in `columns`: what a struct has beside its lists stands beside it.
-        if let [spectrum] = arrays.as_slice()
+        if let (Input::Spectrum, [spectrum]) = (self.input, arrays.as_slice())
             && let Some(s) = spectrum.as_struct_opt()
         {
             let beside: Vec<ArrayRef> = s
@@ -111,18 +138,19 @@ impl ScalarUDFImpl for Redshift {
                 .collect();
             arrays.extend(beside);
         }
-        let schema = Arc::new(Schema::new(columns(&args.arg_fields)?));
+        let columns = self.columns(&args.arg_fields)?;
+        let carried = carried(&columns);
+        let schema = Arc::new(Schema::new(columns));
         let batch = RecordBatch::try_new_with_options(
             schema,
             arrays,
             &RecordBatchOptions::new().with_row_count(Some(rows)),
         )?;
-        let found = contract::predict(&self.model, &self.wanted, &ReadOptions::default(), &batch)
-            .map_err(outside)?;
+        let found = self.model.predict(&batch).map_err(outside)?;
         if found.num_rows() != rows {
-            return exec_err!("redshift: {} rows of {rows}", found.num_rows());
+            return exec_err!("{}: {} rows of {rows}", self.name, found.num_rows());
         }
-        let fields = own(found.schema_ref().fields());
+        let fields = own(found.schema_ref().fields(), carried);
         let columns = found.columns()[found.num_columns() - fields.len()..].to_vec();
         Ok(ColumnarValue::Array(Arc::new(StructArray::try_new(
             fields, columns, None,
@@ -161,12 +189,23 @@ fn columns(given: &[FieldRef]) -> Result<Vec<Field>> {
     }
 }
 
-/// The catalogue's columns, which begin with z; what the contract carries stands before them, and the query has it already. Without metadata, which
-/// would make structs of two files differ.
-fn own(fields: &Fields) -> Fields {
-    fields
+/// Columns that the answers carry of these arguments: [`slipher_systems::predict::beside`].
+fn carried(arguments: &[Field]) -> usize {
+    let binary = |t: &DataType| {
+        matches!(
+            t,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        )
+    };
+    arguments
         .iter()
-        .skip_while(|f| f.name() != "z")
-        .map(|f| Field::new(f.name(), f.data_type().clone(), true))
-        .collect()
+        .filter(|f| !f.data_type().is_nested() && !binary(f.data_type()))
+        .count()
+}
+
+/// The catalogue's columns; what the contract carries stands before them, and the query has it already. Without metadata, which would make
+/// structs of two files differ.
+fn own(fields: &Fields, carried: usize) -> Fields {
+    let plain = |f: &FieldRef| Field::new(f.name(), f.data_type().clone(), true);
+    fields.iter().skip(carried).map(plain).collect()
 }

@@ -1,4 +1,5 @@
-//! `select id, redshift(flux, ivar, wave).z from 'spectra/*.parquet'`: the contract of [`slipher_systems::redshift::contract`] as a scalar function.
+//! `select id, redshift(flux, ivar, wave).z from 'spectra/*.parquet'`: the contract of
+//! [`slipher_systems::predict`] as a scalar function for each system.
 
 #[cfg(feature = "datafusion")]
 mod fields;
@@ -8,9 +9,15 @@ mod function;
 mod session;
 
 #[cfg(feature = "datafusion")]
-pub use function::redshift;
+pub use function::function;
 #[cfg(feature = "datafusion")]
 pub use session::run;
+
+/// A system with its model, for [`run`].
+pub type Opened = (
+    &'static dyn slipher_systems::registry::DynSystem,
+    std::sync::Arc<dyn slipher_systems::predict::Predict>,
+);
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -30,11 +37,6 @@ pub enum SqlError {
 /// # Errors
 /// Always.
 #[cfg(not(feature = "datafusion"))]
-pub fn run(
-    _: std::sync::Arc<slipher_systems::redshift::model::Model>,
-    _: slipher_systems::redshift::measure::Wanted,
-    _: &str,
-    _: Option<&std::path::Path>,
-) -> Result<u64, SqlError> {
+pub fn run(_: &[Opened], _: &str, _: Option<&std::path::Path>) -> Result<u64, SqlError> {
     Err(SqlError::NotBuilt)
 }

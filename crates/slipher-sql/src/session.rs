@@ -12,10 +12,8 @@ use datafusion::error::DataFusionError;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use futures::StreamExt;
 use slipher_data::hats::PartWriter;
-use slipher_systems::redshift::measure::Wanted;
-use slipher_systems::redshift::model::Model;
 
-use crate::SqlError;
+use crate::{Opened, SqlError, function};
 
 /// Rows that go through the function at a time.
 const ROWS: usize = 1024;
@@ -27,12 +25,7 @@ const PRINTED: usize = 100;
 ///
 /// # Errors
 /// A query that cannot be planned or fails; an output that cannot be written.
-pub fn run(
-    model: Arc<Model>,
-    wanted: Wanted,
-    query: &str,
-    output: Option<&Path>,
-) -> Result<u64, SqlError> {
+pub fn run(systems: &[Opened], query: &str, output: Option<&Path>) -> Result<u64, SqlError> {
     if let Some(path) = output.filter(|p| p.extension().is_none_or(|e| e != "parquet")) {
         return Err(SqlError::Output(format!(
             "{}: expected a name that ends in .parquet",
@@ -50,7 +43,9 @@ pub fn run(
         // Units of columns are metadata.
         config.options_mut().execution.parquet.skip_metadata = false;
         let context = SessionContext::new_with_config(config).enable_url_table();
-        context.register_udf(crate::redshift(model, wanted));
+        for (system, model) in systems {
+            context.register_udf(function(system.name(), system.input(), model.clone()));
+        }
         let frame = plan(&context, query).await.map_err(failed)?;
         match output {
             Some(path) => write(frame, path).await,

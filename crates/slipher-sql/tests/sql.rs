@@ -7,13 +7,11 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
 use arrow_array::{ArrayRef, RecordBatch, StructArray};
 use slipher_data::catalogue::{Column, Values, record};
-use slipher_data::formats::ReadOptions;
 use slipher_data::hats::{PartWriter, batches};
+use slipher_sql::Opened;
 use slipher_sql::run;
-use slipher_systems::redshift::contract::predict;
-use slipher_systems::redshift::measure::Wanted;
-use slipher_systems::redshift::model::Model;
-use slipher_systems::shipped;
+use slipher_systems::predict::Options;
+use slipher_systems::registry;
 
 /// Rows of flat columns; row 1 has three pixels.
 fn sky(rows: usize, first: usize) -> RecordBatch {
@@ -58,13 +56,22 @@ fn write(path: &Path, batch: &RecordBatch) {
     w.finish().unwrap();
 }
 
-fn model() -> Arc<Model> {
-    Arc::new(shipped::redshift().unwrap())
+fn system(name: &str, options: Options) -> Opened {
+    let system = registry::by_name(name).unwrap();
+    (system, registry::open(system, None, options).unwrap())
+}
+
+fn model(options: Options) -> Opened {
+    system("redshift", options)
+}
+
+fn plain() -> Opened {
+    model(Options::default())
 }
 
 fn ask(query: &str, folder: &Path) -> Result<RecordBatch, String> {
     let out = folder.join("answer.parquet");
-    run(model(), Wanted::default(), query, Some(&out)).map_err(|e| e.to_string())?;
+    run(&[plain()], query, Some(&out)).map_err(|e| e.to_string())?;
     let all: Vec<RecordBatch> = batches(&out, 100_000)
         .unwrap()
         .map(Result::unwrap)
@@ -80,8 +87,7 @@ fn answers_are_those_of_the_contract() {
     for (k, first) in [0, 5, 10].into_iter().enumerate() {
         write(&place.join(format!("{k}.parquet")), &sky(5, first));
     }
-    let (m, wanted) = (model(), Wanted::default());
-    let want = predict(&m, &wanted, &ReadOptions::default(), &sky(15, 0)).unwrap();
+    let want = plain().1.predict(&sky(15, 0)).unwrap();
     let text = |what: &str| {
         format!(
             "select id, {what} from '{}/*.parquet' order by id",
@@ -160,7 +166,7 @@ fn a_spectrum_may_be_one_struct() {
         RecordBatch::try_from_iter([("id", flat.column(0).clone()), ("spectrum", spectrum)])
             .unwrap();
     write(&folder.path().join("sky.parquet"), &nested);
-    let want = predict(&model(), &Wanted::default(), &ReadOptions::default(), &flat).unwrap();
+    let want = plain().1.predict(&flat).unwrap();
     let got = ask(
         &format!(
             "select redshift(spectrum).z from '{}/sky.parquet' order by id",
@@ -231,15 +237,15 @@ fn units_masks_and_priors_by_object_count() {
     )
     .unwrap();
     let m = model();
-    let wanted = Wanted::new(&m, 0.98, false, prior.to_str()).unwrap();
-    let want = predict(&m, &wanted, &ReadOptions::default(), &read[0]).unwrap();
+    let m = model(Options::default().with_some("prior", prior.to_str()));
+    let want = m.1.predict(&read[0]).unwrap();
     let out = folder.path().join("answer.parquet");
     let of = "named_struct('object_id', object_id, 'wave', wave, 'flux', flux, 'ivar', ivar, 'mask', mask)";
     let query = format!(
         "select redshift({of}).z, redshift({of}).p_correct from '{}'",
         path.display()
     );
-    run(m.clone(), wanted.clone(), &query, Some(&out)).unwrap();
+    run(std::slice::from_ref(&m), &query, Some(&out)).unwrap();
     let got = batches(&out, 100).unwrap().next().unwrap().unwrap();
     assert_eq!(
         (got.column(0), got.column(1)),
@@ -250,16 +256,9 @@ fn units_masks_and_priors_by_object_count() {
     );
     // By arguments: no mask, but the identifier.
     let names: Vec<usize> = (0..4).collect();
-    let want = predict(
-        &m,
-        &wanted,
-        &ReadOptions::default(),
-        &read[0].project(&names).unwrap(),
-    )
-    .unwrap();
+    let want = m.1.predict(&read[0].project(&names).unwrap()).unwrap();
     run(
-        m.clone(),
-        wanted.clone(),
+        std::slice::from_ref(&m),
         &format!(
             "select redshift(flux, ivar, wave, object_id).z from '{}'",
             path.display()
@@ -277,8 +276,7 @@ fn units_masks_and_priors_by_object_count() {
         want.column_by_name("z").unwrap()
     );
     let said = run(
-        m,
-        wanted,
+        &[m],
         &format!(
             "select redshift(flux, ivar, wave).z from '{}'",
             path.display()
@@ -342,8 +340,7 @@ fn what_is_wrong_is_said() {
     let out = folder.path().join("answer.parquet");
     assert_eq!(
         run(
-            model(),
-            Wanted::default(),
+            &[plain()],
             &format!(
                 "select redshift(flux, ivar, wave).z from '{}'",
                 none.display()
@@ -353,14 +350,9 @@ fn what_is_wrong_is_said() {
         .unwrap(),
         0
     );
-    let csv = run(
-        model(),
-        Wanted::default(),
-        "select 1",
-        Some(Path::new("answer.csv")),
-    )
-    .unwrap_err()
-    .to_string();
+    let csv = run(&[plain()], "select 1", Some(Path::new("answer.csv")))
+        .unwrap_err()
+        .to_string();
     assert!(csv.contains(".parquet"), "{csv}");
     let left: Vec<_> = std::fs::read_dir(folder.path())
         .unwrap()
@@ -369,4 +361,43 @@ fn what_is_wrong_is_said() {
         .filter(|n| n.to_string_lossy().contains("tmp"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
+}
+
+/// Every system has a function; what it answers is what the contract answers.
+#[test]
+fn images_are_asked_by_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("images.parquet");
+    let n = 64;
+    let blob = |r: usize| {
+        let at = |i: usize| ((i / n) as f32 - 31.5).hypot((i % n) as f32 - 31.5);
+        (0..n * n)
+            .map(|i| (-(at(i) / (3.0 + r as f32)).powi(2)).exp())
+            .collect::<Vec<f32>>()
+    };
+    let c = |name, values| Column {
+        name,
+        unit: "",
+        ucd: "",
+        description: "",
+        values,
+    };
+    let batch = record(&[
+        c("id", Values::I64((0..5).collect())),
+        c("image", Values::F32Lists((0..5).map(blob).collect())),
+    ])
+    .unwrap();
+    write(&path, &batch);
+    let radio = system("radio", Options::default());
+    let want = radio.1.predict(&batch).unwrap();
+    let out = folder.path().join("answer.parquet");
+    let query = format!(
+        "select radio(image).class, radio(image).p_class from '{}'",
+        path.display()
+    );
+    run(&[plain(), radio], &query, Some(&out)).unwrap();
+    let got = batches(&out, 100).unwrap().next().unwrap().unwrap();
+    for (i, name) in ["class", "p_class"].into_iter().enumerate() {
+        assert_eq!(got.column(i), want.column_by_name(name).unwrap(), "{name}");
+    }
 }

@@ -4,9 +4,11 @@
 
 use slipher_nn::loss::Loss;
 use slipher_nn::optimiser::Rule;
-use slipher_systems::redshift_classes::score::metrics;
-use slipher_systems::redshift_classes::simulate::{Noise, Pool, Sample, SedRecipe, Setting, Split};
-use slipher_systems::redshift_classes::train::{Plan, Run, answers};
+use slipher_systems::studies::stivaktakis2018::score::metrics;
+use slipher_systems::studies::stivaktakis2018::simulate::{
+    Noise, Pool, Sample, SedRecipe, Setting, Split,
+};
+use slipher_systems::studies::stivaktakis2018::train::{CurvePoint, Plan, Run, answers};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let a: Vec<String> = std::env::args().skip(1).collect();
@@ -46,20 +48,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             seed: 1,
         },
         examples: a[1].parse()?,
-        shown: a[2].parse()?,
+        examples_seen: a[2].parse()?,
         batch: a.get(5).map_or(Ok(128), |s| s.parse())?,
         network: serde_json::from_str(&a[0])?,
         loss: Loss::CrossEntropy,
-        rule: Rule::AdamW {
+        optimiser: Rule::AdamW {
             beta1: 0.9,
             beta2: 0.99,
             eps: 1e-8,
         },
-        rate: a[3].parse()?,
+        learning_rate: a[3].parse()?,
         constant: false,
         seed: 1,
-        looks: 8,
-        watched: 1000,
+        curve_points: 8,
+        curve_rows: 1000,
         added_noise: std::env::var("ADDED")
             .ok()
             .and_then(|v| v.parse().ok())
@@ -67,14 +69,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     };
     let mut run = Run::new(plan, &pool)?;
     let folder = std::env::temp_dir().join("slipher-classes");
-    let mut seen = 0;
-    run.go(&folder, |r, _| {
-        if r.looks.len() > seen {
-            seen = r.looks.len();
-            let l = r.looks[seen - 1];
-            let speed = l.shown as f64 / r.seconds;
+    let plan = run.plan.clone();
+    run.go(&folder, |p| {
+        if let Some(v) = p.validation {
+            let l = CurvePoint::of(v, &plan);
+            let speed = l.shown as f64 / p.seconds;
             println!(
-                "{:8} shown {:.0}/s: train {:.3} {:.3}, validation {:.3} {:.3}",
+                "{:8} seen {:.0}/s: train {:.3} {:.3}, validation {:.3} {:.3}",
                 l.shown, speed, l.train_loss, l.train_right, l.validation_loss, l.validation_right
             );
         }

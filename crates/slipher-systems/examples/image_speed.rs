@@ -4,9 +4,7 @@ use std::time::Instant;
 
 use slipher_nn::network::Network;
 use slipher_nn::predictor::{Precision, Predictor};
-use slipher_systems::images::System;
-use slipher_systems::images::{by_name, study};
-use slipher_systems::radio::Pair;
+use slipher_systems::{registry, study};
 
 fn times(reps: usize, mut f: impl FnMut()) -> Vec<f64> {
     f();
@@ -32,28 +30,24 @@ fn main() {
         .num_threads(threads)
         .build_global()
         .expect("set once");
-    let pair = Pair::by_name("radio-fri-frii").expect("a pair");
-    let published: [(&str, Box<dyn System>); 4] = [
-        ("Kim & Brunner", by_name("star-galaxy").expect("known")),
-        ("Dieleman", by_name("morphology").expect("known")),
-        ("AlexNet", Box::new(pair)),
-        ("Deep-HiTS", by_name("transients").expect("known")),
+    let published = [
+        ("Kim & Brunner", "star-galaxy"),
+        ("Dieleman", "morphology"),
+        ("AlexNet", "radio-fri-frii"),
+        ("Deep-HiTS", "transients"),
     ];
-    for (name, system) in &published {
+    for (name, system) in published {
+        let system = registry::shared(system).expect("known");
         let net = system
             .published()
-            .build(system.geometry(), system.outputs().len(), 1)
+            .build(system.geometry(), system.head().units(), 1)
             .expect("the published sizes fit");
         report(name, &net, reps);
     }
-    for name in slipher_systems::images::NAMES {
-        let system = by_name(name).expect("known");
-        let recipe = study::shipped(&*system, None).expect("a recipe of its own");
-        let net = recipe
-            .architecture(&*system)
-            .build(system.geometry(), system.outputs().len(), 1)
-            .expect("it fits");
-        report(&format!("ours, {name}"), &net, reps);
+    for system in registry::all_shared() {
+        let recipe = study::shipped(system, None).expect("a recipe of its own");
+        let net = recipe.learner(system).expect("it fits").net;
+        report(&format!("ours, {}", system.name()), &net, reps);
     }
 }
 

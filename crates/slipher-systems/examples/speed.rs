@@ -11,7 +11,9 @@ use slipher_systems::redshift::simulate::{Simulator, Split};
 use slipher_systems::redshift::train::{Recipe, cross_entropy};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut recipe = Recipe::parse(&std::fs::read_to_string("recipes/redshift.toml")?)?;
+    let mut recipe = Recipe::parse(&std::fs::read_to_string(
+        "crates/slipher-systems/src/redshift/recipes/redshift.toml",
+    )?)?;
     recipe.simulation.templates.clear();
     let n = 300u64;
     for instrument in [
@@ -68,7 +70,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 ));
                 answer += t.elapsed().as_secs_f64();
                 let t = Instant::now();
-                let mut grad = vec![0.0; model.net.trunk.len()];
+                let mut grad = vec![0.0; model.net.trunk().len()];
                 std::hint::black_box(model.net.backward(tape, &g, &mut grad));
                 backward += t.elapsed().as_secs_f64();
             }

@@ -1,12 +1,29 @@
-//! One module per question put to the sky, each with the same doors:
-//! *simulate → encode → network → decode → score*. Systems that look at images share [`images`].
+//! One module per question put to the sky, behind the same interface: *simulate → encode → network → head → score*.
+//!
+//! [`system`] says what a system adds; [`registry`] lists all. Everything else is shared: [`train`](mod@train), [`model`],
+//! [`answers`], [`predict`] (the contract of the command line, Python, SQL and engines), [`shards`], [`evaluate`], [`study`].
 
-pub mod images;
+pub mod answers;
+pub mod architecture;
+pub mod baseline;
+pub mod evaluate;
+pub mod example;
+pub mod geometry;
+pub mod labelled;
+pub mod model;
+pub mod moments;
 pub mod morphology;
+pub mod predict;
 pub mod radio;
+pub mod recipe;
 pub mod redshift;
-pub mod redshift_classes;
-pub mod shipped;
+pub mod registry;
+pub mod set;
+pub mod shards;
 pub mod star_galaxy;
+pub mod studies;
+pub mod study;
+pub mod system;
+pub mod train;
 pub mod transients;
-pub mod trust;
+pub mod views;

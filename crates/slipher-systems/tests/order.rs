@@ -2,8 +2,8 @@
 
 use slipher_data::spectrum::Spectrum;
 use slipher_systems::redshift::measure::{Measurement, Wanted, Workspace, measure};
+use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
-use slipher_systems::shipped;
 
 /// A rippled spectrum from one wavelength to another, Å.
 fn rippled(from: f64, to: f64) -> Spectrum {
@@ -28,7 +28,7 @@ fn a_row_depends_on_its_spectrum_alone() {
     let spectra: Vec<Spectrum> = (0..60)
         .map(|row| simulator.draw(Split::Test, row).spectrum)
         .collect();
-    let model = shipped::redshift().unwrap();
+    let model = Model::shipped().unwrap();
     let wanted = Wanted {
         pz: true,
         ..Wanted::default()

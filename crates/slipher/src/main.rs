@@ -1,4 +1,4 @@
-//! The program. A verb parses, calls one function of a room below, and prints.
+//! The program. A verb parses, calls one function of a crate below, and prints.
 
 mod commands;
 mod progress;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Redshifts you can trust, from spectra of any spectrograph.
+/// Calibrated redshifts from spectra of any spectrograph, and classifiers of images.
 ///
 /// `slipher redshift FILES… -o catalogue.parquet` measures spectra; `slipher demo` shows all of it without any data.
 #[derive(Parser)]
@@ -36,7 +36,7 @@ enum Verb {
     Train(commands::train::Args),
     /// Score a model on held-out simulations, beside the classical method
     Evaluate(commands::evaluate::Args),
-    /// Answer images in files: star or galaxy, morphology, radio class, real or bogus
+    /// Run a system on files: star or galaxy, morphology, radio class, real or bogus
     Predict(commands::predict::Args),
     /// Measure files and write one HTML page about them
     Report(commands::predict::ReportArgs),
@@ -50,39 +50,8 @@ enum Verb {
     Show(commands::show::Args),
 }
 
-/// The systems.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum System {
-    /// Class and redshift of spectra of any spectrograph
-    Redshift,
-    /// Redshift as one of 800 classes: the talk's Euclid-like system
-    RedshiftClasses,
-    /// Star or galaxy, from u, g, r, i, z images (Kim & Brunner 2017)
-    StarGalaxy,
-    /// The 37 shares of votes of Galaxy Zoo (Dieleman et al. 2015)
-    Morphology,
-    /// Radio galaxies: FR I, FR II, compact, bent (Aniyan & Thorat 2017)
-    Radio,
-    /// Real or bogus: candidates of difference images (Deep-HiTS)
-    Transients,
-}
-
-impl System {
-    /// The image system, if it is one.
-    fn images(self) -> Option<Box<dyn slipher_systems::images::System>> {
-        let name = match self {
-            System::Redshift | System::RedshiftClasses => return None,
-            System::StarGalaxy => "star-galaxy",
-            System::Morphology => "morphology",
-            System::Radio => "radio",
-            System::Transients => "transients",
-        };
-        slipher_systems::images::by_name(name)
-    }
-}
-
-/// A reader that has seen enough (`| head`) ends the program without a word.
-fn end_with_the_reader() {
+/// A closed pipe (`| head`) ends the program without a message.
+fn exit_quietly_on_broken_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |p| {
         if p.to_string()
@@ -102,7 +71,7 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
-    end_with_the_reader();
+    exit_quietly_on_broken_pipe();
     let cli = Cli::parse();
     let threads = cli.threads.unwrap_or(0);
     if let Err(e) = rayon::ThreadPoolBuilder::new()

@@ -4,6 +4,7 @@
 //! cannot be read comes as the reason.
 
 mod alert;
+pub mod batch;
 mod fits;
 mod npy;
 mod parquet;

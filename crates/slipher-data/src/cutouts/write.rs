@@ -7,6 +7,7 @@ use arrow_array::builder::{FixedSizeListBuilder, Float32Builder, ListBuilder};
 use arrow_array::{ArrayRef, Float32Array, Float64Array, RecordBatch, StringArray};
 use parquet::arrow::ArrowWriter;
 
+use crate::atomic::PendingFile;
 use crate::cutout::Cutout;
 
 const BLOCK: usize = 2880;
@@ -144,10 +145,10 @@ pub fn parquet(
         ));
     }
     let batch = RecordBatch::try_from_iter(columns).map_err(|e| e.to_string())?;
-    let temporary = path.with_extension("tmp");
-    let file = std::fs::File::create(&temporary).map_err(|e| e.to_string())?;
+    let pending = PendingFile::create(path).map_err(|e| e.to_string())?;
+    let file = pending.handle().map_err(|e| e.to_string())?;
     let mut writer = ArrowWriter::try_new(file, batch.schema(), None).map_err(|e| e.to_string())?;
     writer.write(&batch).map_err(|e| e.to_string())?;
     writer.close().map_err(|e| e.to_string())?;
-    std::fs::rename(&temporary, path).map_err(|e| e.to_string())
+    pending.finish().map_err(|e| e.to_string())
 }

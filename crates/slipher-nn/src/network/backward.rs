@@ -3,15 +3,37 @@
 use rayon::prelude::*;
 
 use super::forward::{Chunk, Tape};
-use super::{CHUNKS, MOST, Network, Step};
+use super::{CHUNKS, Flat, MOST, Network, Step, skip};
+use crate::conv::Conv;
 use crate::conv::Epilogue;
 use crate::dense;
-use crate::maps::Maps;
+use crate::lanes::WIDTH;
+use crate::maps::{Maps, Shape};
 use crate::norm::{self, Statistics};
 
 impl Network {
     /// Writes to `grad` (as [`Network::weights`]) the gradient of Σ `dy`·output of the last forward pass.
     pub fn backward(&self, tape: &mut Tape, dy: &[f32], grad: &mut Vec<f32>) {
+        self.back(tape, dy, grad, &mut []);
+    }
+
+    /// The same, and the gradient with respect to the input, `[row][value]`: what a generator learns from.
+    ///
+    /// # Panics
+    /// If the first layer pads the input or makes channels of its pixels.
+    pub fn backward_to_input(&self, tape: &mut Tape, dy: &[f32], grad: &mut Vec<f32>) -> Vec<f32> {
+        let moved = |s: &Step| matches!(s, Step::Unfold { .. } | Step::Pad { .. });
+        assert!(
+            !self.steps.first().is_some_and(moved),
+            "the first layer rearranges the input"
+        );
+        let mut dx = vec![0.0; tape.rows * self.input.len()];
+        self.back(tape, dy, grad, &mut dx);
+        dx
+    }
+
+    /// `input` takes the gradient of the input; empty if nobody asks.
+    fn back(&self, tape: &mut Tape, dy: &[f32], grad: &mut Vec<f32>, input: &mut [f32]) {
         grad.resize(self.weights.len(), 0.0);
         let mut d = std::mem::take(&mut tape.gradients[0]);
         let mut next = std::mem::take(&mut tape.gradients[1]);
@@ -34,7 +56,7 @@ impl Network {
                     let n = dense::panels_len(*inputs, *units);
                     let (dw, db) = grad[*at..].split_at_mut(n);
                     dense::grad_weights(self.isa, x, &d, dw, &mut db[..*units], &mut tape.buffers);
-                    if i > 0 || self.local > 0 {
+                    if i > 0 || self.local > 0 || !input.is_empty() {
                         next.resize(d.len() / units * inputs, 0.0);
                         dense::grad_data(
                             self.isa,
@@ -47,6 +69,10 @@ impl Network {
                         std::mem::swap(&mut d, &mut next);
                     }
                 }
+                Step::Flat(f @ Flat::MaskedMean { .. }) => {
+                    f.masked_backward(&d, &tape.keep[i], &mut next);
+                    std::mem::swap(&mut d, &mut next);
+                }
                 Step::Flat(f) => {
                     f.backward(x, y, &d, &mut next);
                     std::mem::swap(&mut d, &mut next);
@@ -55,13 +81,15 @@ impl Network {
             }
         }
         if self.local > 0 {
-            self.backward_maps(tape, &d, grad);
+            self.backward_maps(tape, &d, grad, input);
+        } else if !input.is_empty() {
+            self.stored_to_planes(&d, input);
         }
         self.fold(grad);
         tape.gradients = [d, next];
     }
 
-    fn backward_maps(&self, tape: &mut Tape, d: &[f32], grad: &mut [f32]) {
+    fn backward_maps(&self, tape: &mut Tape, d: &[f32], grad: &mut [f32], input: &mut [f32]) {
         let steps = &self.steps[..self.local];
         tape.transposed.resize_with(self.local, Vec::new);
         for (t, step) in tape.transposed.iter_mut().zip(steps).skip(1) {
@@ -79,6 +107,14 @@ impl Network {
             c.weights.resize(local_weights, 0.0);
         }
         tape.boundary.resize_with(tape.rows, Maps::default);
+        tape.skips.resize_with(tape.rows, Vec::new);
+        let asked = !input.is_empty();
+        let mut nowhere = vec![0.0; if asked { 0 } else { tape.rows }];
+        let (input, each) = if asked {
+            (input, self.input.len())
+        } else {
+            (nowhere.as_mut_slice(), 1)
+        };
         // Means over the batch of the gradient at the normalisation above, and of its product with x̂.
         let mut means = [Vec::new(), Vec::new()];
         let segments = self.segments();
@@ -88,10 +124,12 @@ impl Network {
                 tape.chunks.par_iter_mut(),
                 tape.boundary.par_chunks_mut(per),
                 tape.sums.par_chunks_mut(per),
+                tape.skips.par_chunks_mut(per),
+                input.par_chunks_mut(per * each),
             )
                 .into_par_iter()
                 .enumerate();
-            parts.for_each(|(c, (chunk, boundary, sums))| {
+            parts.for_each(|(c, (chunk, boundary, sums, skips, input))| {
                 for (i, (above, sums)) in boundary.iter_mut().zip(sums).enumerate() {
                     let row = c * per + i;
                     let from = if segment.end == self.local {
@@ -103,7 +141,16 @@ impl Network {
                             means: &means,
                         }
                     };
-                    self.backward_example(segment.clone(), &examples[row], from, transposed, chunk);
+                    if segment.end == self.local {
+                        self.clear_skips(&examples[row], &mut skips[i]);
+                    }
+                    let example = Example {
+                        maps: &examples[row],
+                        transposed,
+                        skips: &mut skips[i],
+                        input: asked.then(|| &mut input[i * each..(i + 1) * each]),
+                    };
+                    self.backward_example(segment.clone(), example, from, chunk);
                     if segment.start > 0 {
                         let (x, dy) = (
                             &examples[row][segment.start],
@@ -156,19 +203,62 @@ impl Network {
     /// Slope of the activation that made the input of step `i`.
     fn slope_before(&self, i: usize) -> f32 {
         match i.checked_sub(1).map(|j| self.steps[j]) {
-            Some(Step::Conv { slope, .. }) => slope,
+            Some(Step::Conv { slope, .. } | Step::Skip { slope, .. }) => slope,
             _ => 1.0,
+        }
+    }
+
+    /// Whether a skip connection begins at these maps.
+    fn is_kept(&self, maps: usize) -> bool {
+        let begins = |s: &Step| matches!(s, Step::Skip { from, .. } if *from == maps);
+        self.steps[..self.local].iter().any(begins)
+    }
+
+    fn clear_skips(&self, maps: &[Maps], skips: &mut Vec<Maps>) {
+        skips.resize_with(self.local + 1, Maps::default);
+        for (i, s) in skips
+            .iter_mut()
+            .enumerate()
+            .filter(|(i, _)| self.is_kept(*i))
+        {
+            s.reset(maps[i].shape(), (0, 0));
+            let shape = s.shape();
+            let rows = (0..shape.blocks()).flat_map(|b| (0..shape.height).map(move |r| (b, r)));
+            rows.for_each(|(b, r)| s.row_mut(b, r).fill(0.0));
+        }
+    }
+
+    /// Rows in the order of the dense part to planes.
+    fn stored_to_planes(&self, d: &[f32], out: &mut [f32]) {
+        let s = self.input;
+        for (row, to) in d
+            .chunks_exact(s.stored())
+            .zip(out.chunks_exact_mut(s.len()))
+        {
+            for (i, o) in to.iter_mut().enumerate() {
+                let (c, y, x) = (
+                    i / (s.height * s.width),
+                    i / s.width % s.height,
+                    i % s.width,
+                );
+                *o = row[s.index(c, y, x)];
+            }
         }
     }
 
     fn backward_example(
         &self,
         segment: std::ops::Range<usize>,
-        maps: &[Maps],
+        example: Example,
         from: From,
-        transposed: &[Vec<f32>],
         chunk: &mut Chunk,
     ) {
+        let Example {
+            maps,
+            transposed,
+            skips,
+            mut input,
+        } = example;
         let steps = &self.steps[..self.local];
         chunk.maps.resize_with(self.local + 1, Maps::default);
         // Gradients of maps i need the border that the adjoint of step i − 1 reads.
@@ -203,6 +293,12 @@ impl Network {
                 );
             }
         }
+        let add_skip = |i: usize, d: &mut Maps, skips: &[Maps]| {
+            if self.is_kept(i) {
+                skip::add_masked(d, &skips[i], &maps[i], self.slope_before(i));
+            }
+        };
+        add_skip(last, &mut chunk.maps[last], skips);
         // The normalisation at the start of a segment waits for the whole batch.
         let first = segment.start + usize::from(segment.start > 0);
         for i in (first..last).rev() {
@@ -213,7 +309,12 @@ impl Network {
                 Step::Conv { conv, at, .. } => {
                     let (dw, db) = chunk.weights[*at..].split_at_mut(conv.weights());
                     conv.grad_weights(self.isa, &maps[i], dy, dw, &mut db[..conv.biases()]);
-                    // The data themselves need no gradient.
+                    // The data themselves need no gradient, unless somebody asks.
+                    if let (0, Some(to)) = (i, input.as_deref_mut()) {
+                        let weights = &self.weights[*at..*at + conv.weights()];
+                        input_gradient(conv, weights, dy, self.input, to);
+                        break;
+                    }
                     if i == 0 || matches!(steps[i - 1], Step::Unfold { .. } | Step::Pad { .. }) {
                         break;
                     }
@@ -245,7 +346,56 @@ impl Network {
                     dx.reset(maps[i].shape(), border(i));
                     response.backward(&maps[i], &maps[i + 1], dy, slope, dx);
                 }
+                Step::Skip { from, concat, .. } => {
+                    dx.reset(maps[i].shape(), border(i));
+                    skip::join_backward(dy, *concat, dx, &mut skips[*from]);
+                    mask(dx, &maps[i], slope);
+                }
+                Step::Upsample { factor, .. } => {
+                    dx.reset(maps[i].shape(), border(i));
+                    skip::upsample_backward(dy, *factor, dx);
+                    mask(dx, &maps[i], slope);
+                }
                 _ => unreachable!("the first steps work on maps"),
+            }
+            add_skip(i, dx, skips);
+        }
+    }
+}
+
+/// What the backward pass of one example reads and writes beside the chunk.
+struct Example<'a> {
+    maps: &'a [Maps],
+    transposed: &'a [Vec<f32>],
+    skips: &'a mut Vec<Maps>,
+    /// Gradient of the input, if somebody asks.
+    input: Option<&'a mut [f32]>,
+}
+
+/// Gradient of the input planes of a convolution: few channels, which the register tile does not take.
+fn input_gradient(conv: &Conv, weights: &[f32], dy: &Maps, input: Shape, to: &mut [f32]) {
+    let (out, height, width) = (dy.shape(), input.height, input.width);
+    to.fill(0.0);
+    let taps = (0..conv.kernel.0).flat_map(|y| (0..conv.kernel.1).map(move |x| (y, x)));
+    for (ky, kx) in taps {
+        for c in 0..conv.channels {
+            let w: Vec<f32> = (0..conv.filters)
+                .map(|f| weights[conv.index(f, c, ky, kx)])
+                .collect();
+            for r in 0..out.height {
+                let y = (r + ky).wrapping_sub(conv.before.0);
+                if y >= height {
+                    continue;
+                }
+                let row = &mut to[(c * height + y) * width..][..width];
+                for (block, w) in w.chunks(WIDTH).enumerate() {
+                    for (q, d) in dy.row(block, r).chunks_exact(WIDTH).enumerate() {
+                        let x = (q + kx * conv.dilation).wrapping_sub(conv.before.1);
+                        if let Some(o) = row.get_mut(x) {
+                            *o += w.iter().zip(d).map(|(w, d)| w * d).sum::<f32>();
+                        }
+                    }
+                }
             }
         }
     }

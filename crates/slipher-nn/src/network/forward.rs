@@ -4,7 +4,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{Network, Step};
+use super::{Flat, Network, Step, skip};
 use crate::conv::Epilogue;
 use crate::dense;
 use crate::maps::{Maps, pad, unfold};
@@ -26,6 +26,8 @@ pub struct Tape {
     pub(super) sums: Vec<Vec<f32>>,
     /// Gradient of each example at the output of the normalisation that a backward pass has reached.
     pub(super) boundary: Vec<Maps>,
+    /// Gradients that skip connections carry back, by example and maps.
+    pub(super) skips: Vec<Vec<Maps>>,
     pub(super) gradients: [Vec<f32>; 2],
     pub(super) buffers: dense::Buffers,
 }
@@ -108,7 +110,7 @@ impl Network {
                 });
         }
         tape.values[0] = features;
-        self.forward_dense(tape, training);
+        self.forward_dense(x, tape, training);
         tape.values.last().expect("there is a dense layer")
     }
 
@@ -165,6 +167,19 @@ impl Network {
                     y.reset(out, self.border(i + 1, out));
                     response.forward(x, y);
                 }
+                Step::Skip {
+                    from,
+                    concat,
+                    slope,
+                    out,
+                } => {
+                    y.reset(out, self.border(i + 1, out));
+                    skip::join(x, &before[from], concat, slope, y);
+                }
+                Step::Upsample { factor, out } => {
+                    y.reset(out, self.border(i + 1, out));
+                    skip::upsample(x, factor, y);
+                }
                 _ => unreachable!("the first steps work on maps"),
             }
         }
@@ -180,12 +195,17 @@ impl Network {
         s.affine(gamma, beta)
     }
 
-    fn forward_dense(&self, tape: &mut Tape, dropout: Option<u64>) {
+    fn forward_dense(&self, input: &[f32], tape: &mut Tape, dropout: Option<u64>) {
         tape.keep.resize_with(self.steps.len(), Vec::new);
         for (i, step) in self.steps[self.local..].iter().enumerate() {
             let (before, after) = tape.values.split_at_mut(i + 1);
             let (x, y) = (&before[i], &mut after[0]);
             match step {
+                Step::Flat(f @ Flat::MaskedMean { .. }) => {
+                    let weights = &mut tape.keep[i];
+                    f.weights(input, weights);
+                    f.masked(x, weights, y);
+                }
                 Step::Flat(f) => f.forward(x, y),
                 Step::Dense {
                     inputs,

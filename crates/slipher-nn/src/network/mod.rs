@@ -8,9 +8,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use plan::{MOST, Plan};
+pub(crate) use skip::{join, upsample};
+
 use crate::conv::Conv;
 use crate::dense;
-use crate::lanes::{Isa, WIDTH};
+use crate::lanes::Isa;
 use crate::maps::Shape;
 use crate::pool::MaxPool;
 use crate::response::Response;
@@ -19,6 +22,8 @@ mod backward;
 mod flat;
 mod forward;
 mod init;
+mod plan;
+mod skip;
 mod symmetry;
 mod tensors;
 
@@ -55,8 +60,23 @@ pub enum Layer {
     Pad { border: usize },
     /// Local response normalisation across channels ([`crate::response`]).
     Response { size: usize, alpha: f32, beta: f32 },
+    /// Joins the maps of layer `from` of the list, added (a residual connection, `slope` that of a leaky ReLU after it) or as more channels
+    /// (`concat`, as in a U-Net).
+    Skip {
+        from: usize,
+        concat: bool,
+        slope: f32,
+    },
+    /// Each pixel becomes `factor × factor` pixels.
+    Upsample { factor: usize },
     /// Mean of each map.
     GlobalMean,
+    /// Mean of each map where the largest value of the input's channel `channel` around a pixel is positive: for series with gaps.
+    MaskedMean { channel: usize },
+    /// The first `channels` maps as an image `[channel][row][column]`: the end of a network whose output is one.
+    Planes { channels: usize },
+    /// What flows through here is the embedding ([`crate::predictor::Predictor::predict_with_embedding`]).
+    Tap,
     /// The maps of `views` examples in a row become one row: one after the other, or their mean.
     Join { views: usize, mean: bool },
     /// Largest of each `pieces` neighbouring units (Goodfellow et al. 2013).
@@ -96,6 +116,8 @@ impl Layer {
                 | Layer::SpaceToDepth { .. }
                 | Layer::Pad { .. }
                 | Layer::Response { .. }
+                | Layer::Skip { .. }
+                | Layer::Upsample { .. }
         )
     }
 }
@@ -133,6 +155,17 @@ pub(crate) enum Step {
     },
     Response {
         response: Response,
+        out: Shape,
+    },
+    /// `from` counts maps: 0 is the input.
+    Skip {
+        from: usize,
+        concat: bool,
+        slope: f32,
+        out: Shape,
+    },
+    Upsample {
+        factor: usize,
         out: Shape,
     },
     /// γ, then β, of each channel lie at `at`; mean and variance at `running` of [`Network::running`].
@@ -174,209 +207,6 @@ pub struct Network {
     symmetry: Option<Symmetry>,
 }
 
-fn plan(input: Shape, layers: &[Layer]) -> Result<(Vec<Step>, usize, usize, usize), BadNetwork> {
-    let (mut shape, mut flat, mut at, mut steps, mut local, mut running) =
-        (input, None, 0, Vec::new(), 0, 0);
-    for (index, layer) in layers.iter().enumerate() {
-        let bad = |why: &str| BadNetwork {
-            index,
-            layer: *layer,
-            why: why.into(),
-        };
-        if flat.is_some() && layer.local() {
-            return Err(bad("works on maps, but a dense layer came before"));
-        }
-        match *layer {
-            Layer::Conv {
-                filters,
-                kernel,
-                same,
-                slope,
-                groups,
-            } => {
-                if groups == 0
-                    || !filters.is_multiple_of(groups)
-                    || !shape.channels.is_multiple_of(groups)
-                {
-                    return Err(bad("expected groups that divide channels and filters"));
-                }
-                if filters == 0
-                    || kernel.0 == 0
-                    || kernel.1 == 0
-                    || filters % WIDTH != 0
-                    || shape.channels.max(filters) > MOST
-                {
-                    return Err(bad(
-                        "expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1",
-                    ));
-                }
-                let conv = if same {
-                    Conv::same(shape.channels, filters, kernel)
-                } else {
-                    Conv::valid(shape.channels, filters, kernel)
-                };
-                let out = if same {
-                    Some((shape.height, shape.width))
-                } else {
-                    (shape.height + 1)
-                        .checked_sub(kernel.0)
-                        .zip((shape.width + 1).checked_sub(kernel.1))
-                };
-                let out = out
-                    .filter(|o| o.0 > 0 && o.1 > 0)
-                    .ok_or_else(|| bad("the kernel is larger than the maps"))?;
-                shape = Shape::new(filters, out.0, out.1);
-                steps.push(Step::Conv {
-                    conv,
-                    slope,
-                    out: shape,
-                    at,
-                    groups,
-                });
-                at += conv.weights() + conv.biases();
-                local = steps.len();
-            }
-            Layer::MaxPool { size, stride, same } => {
-                let pool = MaxPool { size, stride, same };
-                if size == 0 || stride == 0 || shape.channels % WIDTH != 0 {
-                    return Err(bad(
-                        "expected a window and a stride of at least 1, after a convolution",
-                    ));
-                }
-                shape = pool.output(shape);
-                steps.push(Step::Pool { pool, out: shape });
-                local = steps.len();
-            }
-            Layer::BatchNorm { momentum, eps } => {
-                if !(0.0..1.0).contains(&momentum)
-                    || eps <= 0.0
-                    || steps.is_empty()
-                    || shape.channels % WIDTH != 0
-                {
-                    return Err(bad(
-                        "expected 0 ≤ momentum < 1 and eps > 0, after a convolution",
-                    ));
-                }
-                steps.push(Step::Norm {
-                    out: shape,
-                    eps,
-                    momentum,
-                    at,
-                    running,
-                });
-                at += 2 * shape.channels;
-                running += 2 * shape.channels;
-                local = steps.len();
-            }
-            Layer::SpaceToDepth { size } => {
-                let channels = shape.channels * size * size;
-                if !steps.is_empty()
-                    || size == 0
-                    || !shape.height.is_multiple_of(size)
-                    || !shape.width.is_multiple_of(size)
-                    || channels > MOST
-                {
-                    return Err(bad(
-                        "expected the first layer, and a size that divides height and width",
-                    ));
-                }
-                shape = Shape::new(channels, shape.height / size, shape.width / size);
-                steps.push(Step::Unfold { size, out: shape });
-                local = steps.len();
-            }
-            Layer::Pad { border } => {
-                if !steps.is_empty() || border > 1024 {
-                    return Err(bad(
-                        "expected the first layer, and a border of at most 1024",
-                    ));
-                }
-                shape = Shape::new(
-                    shape.channels,
-                    shape.height + 2 * border,
-                    shape.width + 2 * border,
-                );
-                steps.push(Step::Pad { border, out: shape });
-                local = steps.len();
-            }
-            Layer::Response { size, alpha, beta } => {
-                if size % 2 == 0 || alpha < 0.0 || steps.is_empty() || shape.channels % WIDTH != 0 {
-                    return Err(bad(
-                        "expected an odd number of channels, after a convolution",
-                    ));
-                }
-                steps.push(Step::Response {
-                    response: Response { size, alpha, beta },
-                    out: shape,
-                });
-                local = steps.len();
-            }
-            Layer::GlobalMean => {
-                if flat.is_some() || steps.is_empty() || shape.channels % WIDTH != 0 {
-                    return Err(bad("expected maps, after a convolution"));
-                }
-                steps.push(Step::Flat(Flat::Mean(shape)));
-                flat = Some(shape.channels);
-            }
-            Layer::Join { views, mean } => {
-                if views == 0
-                    || steps
-                        .iter()
-                        .skip(local)
-                        .any(|s| !matches!(s, Step::Flat(Flat::Mean(_))))
-                {
-                    return Err(bad("expected at least one view, before all dense layers"));
-                }
-                let each = flat.unwrap_or_else(|| shape.stored());
-                steps.push(Step::Flat(Flat::Join { views, mean, each }));
-                flat = Some(if mean { each } else { views * each });
-            }
-            Layer::Maxout { pieces } => {
-                let units = flat
-                    .filter(|n| pieces > 0 && n.is_multiple_of(pieces))
-                    .ok_or_else(|| bad("expected a dense layer with units for whole pieces"))?;
-                steps.push(Step::Flat(Flat::Max { pieces }));
-                flat = Some(units / pieces);
-            }
-            Layer::Dense { units, slope } => {
-                let inputs = flat.unwrap_or_else(|| shape.stored());
-                if units == 0 {
-                    return Err(bad("expected at least one unit"));
-                }
-                steps.push(Step::Dense {
-                    inputs,
-                    units,
-                    slope,
-                    at,
-                });
-                at += dense::panels_len(inputs, units) + units;
-                flat = Some(units);
-            }
-            Layer::Dropout { rate } => {
-                if !(0.0..1.0).contains(&rate) {
-                    return Err(bad("expected a rate from 0 to below 1"));
-                }
-                flat = Some(flat.unwrap_or_else(|| shape.stored()));
-                steps.push(Step::Dropout { rate });
-            }
-        }
-    }
-    match layers.last() {
-        Some(Layer::Dense { .. }) => Ok((steps, local, at, running)),
-        Some(l) => Err(BadNetwork {
-            index: layers.len() - 1,
-            layer: *l,
-            why: "expected a dense layer at the end".into(),
-        }),
-        None => Err(BadNetwork {
-            index: 0,
-            layer: Layer::Dropout { rate: 0.0 },
-            why: "expected at least one layer".into(),
-        }),
-    }
-}
-
-/// Most channels of a map.
-const MOST: usize = 4096;
 /// Parts that a batch is cut into for the gradients of convolutions.
 const CHUNKS: usize = 16;
 
@@ -386,7 +216,13 @@ impl Network {
     /// # Errors
     /// Layers that do not fit together.
     pub fn new(input: Shape, layers: &[Layer], seed: u64) -> Result<Self, BadNetwork> {
-        let (steps, local, n, running) = plan(input, layers)?;
+        let Plan {
+            steps,
+            local,
+            weights: n,
+            running,
+            ..
+        } = Plan::new(input, layers)?;
         let isa = Isa::best();
         let (weights, running, layers) = (vec![0.0; n], vec![0.0; running], layers.to_vec());
         let mut net = Network {
@@ -464,17 +300,14 @@ impl Network {
 
     /// Number of classes or values that come out.
     pub fn outputs(&self) -> usize {
-        self.steps
-            .iter()
-            .rev()
-            .find_map(|s| {
-                if let Step::Dense { units, .. } = s {
-                    Some(*units)
-                } else {
-                    None
-                }
-            })
-            .unwrap_or(0)
+        let of = |s: &Step| match s {
+            Step::Dense { units, .. } => Some(*units),
+            Step::Flat(Flat::Planes { shape, channels }) => {
+                Some(channels * shape.height * shape.width)
+            }
+            _ => None,
+        };
+        self.steps.iter().rev().find_map(of).unwrap_or(0)
     }
 
     /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up channels.
@@ -497,15 +330,7 @@ impl Network {
         self.steps[..self.local]
             .iter()
             .rev()
-            .find_map(|s| match s {
-                Step::Conv { out, .. }
-                | Step::Pool { out, .. }
-                | Step::Norm { out, .. }
-                | Step::Unfold { out, .. }
-                | Step::Pad { out, .. }
-                | Step::Response { out, .. } => Some(*out),
-                _ => None,
-            })
+            .find_map(Step::shape)
             .unwrap_or(self.input)
     }
 
@@ -519,6 +344,21 @@ impl Network {
 }
 
 impl Step {
+    /// Of the maps that come out.
+    fn shape(&self) -> Option<Shape> {
+        match self {
+            Step::Conv { out, .. }
+            | Step::Pool { out, .. }
+            | Step::Norm { out, .. }
+            | Step::Unfold { out, .. }
+            | Step::Pad { out, .. }
+            | Step::Response { out, .. }
+            | Step::Skip { out, .. }
+            | Step::Upsample { out, .. } => Some(*out),
+            _ => None,
+        }
+    }
+
     /// Weights and biases of a local step.
     fn weights(&self) -> usize {
         match self {
@@ -531,3 +371,5 @@ impl Step {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_joins;

@@ -134,7 +134,9 @@ impl Network {
                     }
                     dense = true;
                 }
-                Step::Pad { out, .. } => shape = out,
+                Step::Pad { out, .. } | Step::Skip { out, .. } | Step::Upsample { out, .. } => {
+                    shape = out;
+                }
                 Step::Unfold { .. } | Step::Response { .. } => {
                     return Err(bad("does not turn with the image"));
                 }

@@ -64,6 +64,30 @@ impl Network {
         out
     }
 
+    /// Means and variances of the batch normalisations, in the order of [`Network::running`], by PyTorch's names.
+    pub fn statistics(&self) -> Vec<Tensor> {
+        let mut out = Vec::new();
+        for (step, s) in self.steps.iter().enumerate() {
+            let Step::Norm {
+                out: maps, running, ..
+            } = s
+            else {
+                continue;
+            };
+            let n = maps.channels;
+            for (what, from) in [("running_mean", *running), ("running_var", running + n)] {
+                let values = self.running[from..from + n].to_vec();
+                out.push(Tensor {
+                    name: format!("{step}.{what}"),
+                    step,
+                    shape: vec![n],
+                    values,
+                });
+            }
+        }
+        out
+    }
+
     /// Takes the values of [`Network::tensors`], in their order.
     ///
     /// # Errors
@@ -120,10 +144,13 @@ impl Network {
 
     /// For the dense layer at step `i`: place in our order of each input in PyTorch's.
     fn flattening(&self, i: usize, inputs: usize) -> Vec<usize> {
-        let first = self
-            .steps
-            .iter()
-            .position(|s| matches!(s, Step::Dense { .. } | Step::Flat(Flat::Mean(_))));
+        let first = self.steps.iter().position(|s| {
+            matches!(
+                s,
+                Step::Dense { .. }
+                    | Step::Flat(Flat::Mean(_) | Flat::MaskedMean { .. } | Flat::Planes { .. })
+            )
+        });
         if first != Some(i) {
             return (0..inputs).collect();
         }

@@ -1,6 +1,6 @@
 //! Classical morphology: concentration, asymmetry, smoothness, Gini, M20 (Conselice 2003; Lotz et al. 2004), colours, shape and light in rings.
 
-use crate::images::measure::Moments;
+use crate::moments::Moments;
 
 use super::encode::SIDE;
 

@@ -8,18 +8,21 @@ mod simulate;
 mod solutions;
 pub mod tree;
 
+use slipher_nn::heads::Head;
+use slipher_nn::heads::shares::Shares;
+use slipher_sim::random::Stream;
+use slipher_stats::classification::Figure;
+
+use crate::architecture::Architecture;
+use crate::example::{Example, Observation, Sky};
+use crate::geometry::Geometry;
+use crate::labelled::Collection;
+use crate::system::{NamedRecipe, System};
+use crate::views::Augment;
+
 use std::path::Path;
 
-use slipher_data::cutout::Cutout;
-use slipher_sim::random::Stream;
-
-use crate::images::architecture::Architecture;
-use crate::images::labelled::Collection;
-use crate::images::score::Figure;
-use crate::images::views::Augment;
-use crate::images::{Example, Geometry, System};
-
-/// The room.
+/// The system.
 pub struct Morphology;
 
 impl System for Morphology {
@@ -36,7 +39,7 @@ impl System for Morphology {
         ("resolution", &[1.0, 3.0, 5.0, 30.0])
     }
     fn geometry(&self) -> Geometry {
-        Geometry {
+        Geometry::Image {
             channels: 3,
             stored: encode::SIDE,
             side: 69,
@@ -50,16 +53,16 @@ impl System for Morphology {
             zoom: 1.3,
         }
     }
-    fn simulate(&self, rng: &mut Stream) -> Example {
-        simulate::draw(rng)
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
+        (sky == Sky::Own).then(|| simulate::draw(rng))
     }
-    fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
-        encode::encode(c)
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
+        encode::encode(x.cutout()?)
     }
     fn feature_names(&self) -> Vec<String> {
         features::names()
     }
-    fn features(&self, _: &Cutout, encoded: &[f32]) -> Vec<f32> {
+    fn features(&self, _: &Observation, encoded: &[f32]) -> Vec<f32> {
         features::of(encoded)
     }
     fn published(&self) -> Architecture {
@@ -71,22 +74,32 @@ impl System for Morphology {
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
     }
-    fn answer(&self, row: &mut [f32]) {
-        tree::answer(row);
+    fn head(&self) -> Box<dyn Head> {
+        Box::new(tree::shares())
     }
-    fn gradient(&self, row: &mut [f32], truth: &[f32]) -> f64 {
-        tree::gradient(row, truth)
-    }
-    fn is_classifier(&self) -> bool {
-        false
-    }
-    fn questions(&self) -> Vec<std::ops::Range<usize>> {
-        tree::QUESTIONS.to_vec()
-    }
-    fn compose(&self, row: &mut [f32]) {
-        tree::compose(row);
+    fn tree(&self) -> Option<Shares> {
+        Some(tree::shares())
     }
     fn labelled(&self, path: &Path) -> Result<Collection, String> {
         solutions::kaggle(path)
+    }
+    fn recipes(&self) -> &'static [NamedRecipe] {
+        &[
+            NamedRecipe {
+                name: "morphology",
+                title: "ours: turns with the image",
+                text: include_str!("recipes/morphology.toml"),
+            },
+            NamedRecipe {
+                name: "morphology-plain",
+                title: "the same without tied weights",
+                text: include_str!("recipes/morphology-plain.toml"),
+            },
+            NamedRecipe {
+                name: "morphology-published",
+                title: "Dieleman et al., 16 parts, a quarter as wide",
+                text: include_str!("recipes/morphology-published.toml"),
+            },
+        ]
     }
 }

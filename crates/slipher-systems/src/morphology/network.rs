@@ -2,10 +2,10 @@
 
 use slipher_nn::network::{Init, Layer};
 
-use crate::images::architecture::{Architecture, Parts};
-use crate::images::views::View;
+use crate::architecture::{Architecture, InputViews};
+use crate::views::View;
 
-/// Parts of 45 × 45; 32 6×6, pool, 64 5×5, pool, 128 3×3, 128 3×3, pool, joined, twice 4096 units in pairs of maxout, 37. Biases are one a filter, where the paper's
+/// InputViews of 45 × 45; 32 6×6, pool, 64 5×5, pool, 128 3×3, 128 3×3, pool, joined, twice 4096 units in pairs of maxout, 37. Biases are one a filter, where the paper's
 /// first layers have one a pixel. `divisor` makes all layers narrower by that factor.
 pub fn published(divisor: usize) -> Architecture {
     let width = |n: usize| (n / divisor).next_multiple_of(16).max(16);
@@ -61,7 +61,7 @@ pub fn published(divisor: usize) -> Architecture {
         .collect();
     // Two of the paper's sixty views: the mirror image is among the parts already.
     Architecture {
-        parts: Parts::Corners { side: 45 },
+        input_views: InputViews::Corners { side: 45 },
         init,
         layers,
         symmetry: None,
@@ -72,14 +72,14 @@ pub fn published(divisor: usize) -> Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Geometry;
+    use crate::geometry::Geometry;
 
     /// 16 parts of 2 × 2 × 128 make 8192 inputs; about 42 million weights.
     #[test]
     fn has_the_published_size() {
         let net = published(1)
             .build(
-                Geometry {
+                Geometry::Image {
                     channels: 3,
                     stored: 98,
                     side: 69,

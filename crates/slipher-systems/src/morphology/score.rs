@@ -1,6 +1,6 @@
 //! The contest's number, and how often the favourite answer is right where people agree.
 
-use crate::images::score::{Figure, largest};
+use slipher_stats::classification::{Figure, largest};
 
 use super::tree::QUESTIONS;
 

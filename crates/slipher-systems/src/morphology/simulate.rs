@@ -13,8 +13,8 @@ use slipher_sim::sky::psf::Psf;
 use slipher_sim::sky::sersic::Sersic;
 
 use super::encode::{FRAME, stretch};
-use super::tree::{QUESTIONS, compose};
-use crate::images::Example;
+use super::tree::{QUESTIONS, shares};
+use crate::example::{Example, Observation};
 
 /// Share of each answer within its question.
 struct Truth([f32; 37]);
@@ -126,7 +126,7 @@ impl Truth {
     /// Weighted shares after `people` have voted; a question is put to those who came to it.
     fn vote(&self, people: usize, rng: &mut Stream) -> Vec<f32> {
         let mut reach = self.0.to_vec();
-        compose(&mut reach);
+        shares().compose(&mut reach);
         let mut own = vec![0.0f32; 37];
         for q in QUESTIONS {
             let share: f32 = if q.start == 13 {
@@ -138,7 +138,7 @@ impl Truth {
             let weights: Vec<f64> = q.clone().map(|i| f64::from(self.0[i])).collect();
             (0..votes).for_each(|_| own[q.start + rng.weighted(&weights)] += 1.0 / votes as f32);
         }
-        compose(&mut own);
+        shares().compose(&mut own);
         own
     }
 }
@@ -181,7 +181,7 @@ pub fn draw(rng: &mut Stream) -> Example {
         ..Cutout::default()
     };
     Example {
-        cutout,
+        input: Observation::Cutout(cutout),
         truth,
         depth: resolution as f32,
     }
@@ -455,7 +455,14 @@ mod tests {
         let (mut smooth, mut n) = (0.0, 0.0);
         for row in 0..200 {
             let e = draw(&mut Stream::new(2, 3, row));
-            assert!(e.cutout.pixels.iter().all(|v| (0.0..=255.0).contains(v)));
+            assert!(
+                e.input
+                    .cutout()
+                    .unwrap()
+                    .pixels
+                    .iter()
+                    .all(|v| (0.0..=255.0).contains(v))
+            );
             assert!(
                 (e.truth[0..3].iter().sum::<f32>() - 1.0).abs() < 1e-4
                     && (e.truth[3] + e.truth[4] - e.truth[1]).abs() < 1e-4

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::images::Example;
-use crate::images::labelled::{Collection, walk};
+use crate::example::{Example, Observation};
+use crate::labelled::{Collection, walk};
 
 /// Reads a folder in which a CSV whose first column is GalaxyID and 37 more hold the votes stands beside (or above) the pictures. The
 /// last tenth by identifier is validation, as in the authors' code, the tenth before it test.
@@ -33,7 +33,7 @@ pub fn kaggle(path: &Path) -> Result<Collection, String> {
                 found.push((
                     id,
                     Example {
-                        cutout: c,
+                        input: Observation::Cutout(c),
                         truth: v,
                         depth: f32::NAN,
                     },

@@ -3,7 +3,7 @@
 use slipher_nn::augment::{Affine, view};
 
 use super::encode::SIDE;
-use crate::images::measure::Moments;
+use crate::moments::Moments;
 
 const SMALL: usize = 53;
 

@@ -1,8 +1,10 @@
 //! How the paper makes one answer of three networks for pairs of classes (fusion-classify.py of its repository).
 
-use super::{CLASSES, PAIRS};
-use crate::images::evaluate::Line;
-use crate::redshift::score::wilson;
+use super::{CLASSES, PAIR_NAMES, PAIRS};
+use crate::system::StudyRows;
+use slipher_nn::heads::largest;
+use slipher_stats::classification::Line;
+use slipher_stats::proportion::wilson;
 
 /// Classes that the three networks know.
 pub const KNOWN: [usize; 3] = [0, 1, 3];
@@ -120,6 +122,45 @@ pub fn judged(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
         ..share(method, "share with a ? or strange", doubtful, answers.len())
     });
     out
+}
+
+/// The paper's fusion of three networks beside our answers to all classes, on the rows of the classes that the three know; none unless all three
+/// were trained.
+pub fn tables(rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
+    let labels: Vec<usize> = rows
+        .truth
+        .chunks_exact(CLASSES.len())
+        .map(largest)
+        .collect();
+    let known: Vec<usize> = (0..labels.len())
+        .filter(|r| KNOWN.contains(&labels[*r]))
+        .collect();
+    let images: Vec<Vec<f32>> = known.iter().map(|r| rows.images[*r].clone()).collect();
+    let truth: Vec<usize> = known.iter().map(|r| labels[*r]).collect();
+    let given: Option<Vec<Vec<f32>>> = PAIR_NAMES
+        .iter()
+        .map(|(name, _)| (rows.part)(name, &images))
+        .collect();
+    let Some(given) = given else { return vec![] };
+    let one = |i: usize| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]));
+    let answers: Vec<Fused> = (0..known.len()).map(one).collect();
+    let mut out = judged("three AlexNets, fused", &answers, &truth);
+    for (title, values) in rows.own {
+        let likeliest = |r: &usize| {
+            let row = &values[r * CLASSES.len()..(r + 1) * CLASSES.len()];
+            KNOWN.into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]))
+        };
+        let said: Vec<Option<usize>> = known.iter().map(likeliest).collect();
+        out.extend(lines(
+            &format!("{title}, likeliest of the three"),
+            &said,
+            &truth,
+        ));
+    }
+    vec![(
+        "Three networks and their fusion, as published, on FRI, FRII and Bent".into(),
+        out,
+    )]
 }
 
 #[cfg(test)]

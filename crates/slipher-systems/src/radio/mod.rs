@@ -7,16 +7,14 @@ mod network;
 mod score;
 mod simulate;
 
-use std::path::Path;
-
-use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
+use slipher_stats::classification::{Figure, Line};
 
-use crate::images::architecture::{Architecture, Parts};
-use crate::images::labelled::Collection;
-use crate::images::score::Figure;
-use crate::images::views::Augment;
-use crate::images::{Example, Geometry, System, labelled};
+use crate::architecture::{Architecture, InputViews};
+use crate::example::{Example, Observation, Sky};
+use crate::geometry::Geometry;
+use crate::system::{NamedRecipe, StudyRows, System};
+use crate::views::Augment;
 
 /// Classes, in the order of the public FIRST collection.
 pub const CLASSES: [&str; 4] = ["FRI", "FRII", "Compact", "Bent"];
@@ -28,7 +26,7 @@ const PAIR_NAMES: [(&str, [&str; 2]); 3] = [
     ("radio-frii-bent", ["FRII", "Bent"]),
 ];
 
-/// The room.
+/// The system.
 pub struct Radio;
 
 impl System for Radio {
@@ -45,7 +43,7 @@ impl System for Radio {
         ("snr", &[10.0, 30.0, 100.0, 1000.0])
     }
     fn geometry(&self) -> Geometry {
-        Geometry {
+        Geometry::Image {
             channels: 1,
             stored: encode::SIDE,
             side: 150,
@@ -58,19 +56,19 @@ impl System for Radio {
             zoom: 1.25,
         }
     }
-    fn parts(&self) -> Parts {
-        Parts::Scales { side: 64 }
+    fn input_views(&self) -> InputViews {
+        InputViews::Scales { side: 64 }
     }
-    fn simulate(&self, rng: &mut Stream) -> Example {
-        simulate::draw(rng.below(4), 4, rng)
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
+        (sky == Sky::Own).then(|| simulate::draw(rng.below(4), 4, rng))
     }
-    fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
-        encode::encode(c)
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
+        encode::encode(x.cutout()?)
     }
     fn feature_names(&self) -> Vec<String> {
         features::names()
     }
-    fn features(&self, _: &Cutout, encoded: &[f32]) -> Vec<f32> {
+    fn features(&self, _: &Observation, encoded: &[f32]) -> Vec<f32> {
         features::of(encoded)
     }
     fn published(&self) -> Architecture {
@@ -79,17 +77,37 @@ impl System for Radio {
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
     }
+    fn recipes(&self) -> &'static [NamedRecipe] {
+        &[
+            NamedRecipe {
+                name: "radio",
+                title: "ours: turns with the image",
+                text: include_str!("recipes/radio.toml"),
+            },
+            NamedRecipe {
+                name: "radio-fri-frii",
+                title: "AlexNet FRI/FRII",
+                text: include_str!("recipes/radio-fri-frii.toml"),
+            },
+            NamedRecipe {
+                name: "radio-fri-bent",
+                title: "AlexNet FRI/Bent",
+                text: include_str!("recipes/radio-fri-bent.toml"),
+            },
+            NamedRecipe {
+                name: "radio-frii-bent",
+                title: "AlexNet FRII/Bent",
+                text: include_str!("recipes/radio-frii-bent.toml"),
+            },
+        ]
+    }
+    fn study_tables(&self, rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
+        fusion::tables(rows)
+    }
 }
 
 /// One of the three pairs that the paper's networks tell apart.
 pub struct Pair(pub usize);
-
-impl Pair {
-    /// By name, `radio-fri-frii`.
-    pub fn by_name(name: &str) -> Option<Pair> {
-        PAIR_NAMES.iter().position(|p| p.0 == name).map(Pair)
-    }
-}
 
 impl System for Pair {
     fn name(&self) -> &'static str {
@@ -110,26 +128,29 @@ impl System for Pair {
     fn augment(&self) -> Augment {
         Radio.augment()
     }
-    fn parts(&self) -> Parts {
-        Radio.parts()
+    fn input_views(&self) -> InputViews {
+        Radio.input_views()
     }
-    fn simulate(&self, rng: &mut Stream) -> Example {
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
+        if sky != Sky::Own {
+            return None;
+        }
         let (a, b) = PAIRS[self.0];
         let second = rng.below(2);
         let e = simulate::draw(if second == 1 { b } else { a }, 4, rng);
-        Example {
+        Some(Example {
             truth: vec![e.truth[a], e.truth[b]],
             ..e
-        }
+        })
     }
-    fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
-        Radio.encode(c)
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
+        Radio.encode(x)
     }
     fn feature_names(&self) -> Vec<String> {
         Radio.feature_names()
     }
-    fn features(&self, c: &Cutout, encoded: &[f32]) -> Vec<f32> {
-        Radio.features(c, encoded)
+    fn features(&self, x: &Observation, encoded: &[f32]) -> Vec<f32> {
+        Radio.features(x, encoded)
     }
     fn published(&self) -> Architecture {
         network::published(2)
@@ -137,12 +158,16 @@ impl System for Pair {
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         vec![Figure::new(
             "accuracy",
-            crate::images::score::accuracy(answers, truth, 2),
+            slipher_stats::classification::accuracy(answers, truth, 2),
             true,
             (None, None),
         )]
     }
-    fn labelled(&self, path: &Path) -> Result<Collection, String> {
-        labelled::folders(path, self.outputs())
+    /// Those of the study of all classes.
+    fn recipes(&self) -> &'static [NamedRecipe] {
+        &Radio.recipes()[1 + self.0..2 + self.0]
+    }
+    fn is_part(&self) -> bool {
+        true
     }
 }

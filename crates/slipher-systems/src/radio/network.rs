@@ -2,8 +2,8 @@
 
 use slipher_nn::network::{Init, Layer};
 
-use crate::images::architecture::{Architecture, Parts};
-use crate::images::views::View;
+use crate::architecture::{Architecture, InputViews};
+use crate::views::View;
 
 /// 96 11×11/4, norm, pool 3/2, 256 5×5 in two groups, norm, pool, 384 3×3, 384 3×3 and 256 3×3 in two groups, pool, 4096, 4096, `outputs`; of the
 /// middle 148 of 150 pixels. The first filters have 12 × 12 weights: four by four pixels become channels first.
@@ -54,7 +54,7 @@ pub fn published(outputs: usize) -> Architecture {
     // AlexNet's normal weights of 0.01 need its 90 passes; these start where the signal keeps its size.
     let init = layers.iter().map(|_| (Init::He, 0.0)).collect();
     Architecture {
-        parts: Parts::Middle { side: 148 },
+        input_views: InputViews::Middle { side: 148 },
         init,
         layers,
         symmetry: None,

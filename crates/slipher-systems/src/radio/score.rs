@@ -1,6 +1,6 @@
 //! The numbers of the paper: precision and recall of each class, beside later work on the same collection.
 
-use crate::images::score::{Figure, accuracy, confusion, macro_f1};
+use slipher_stats::classification::{Figure, accuracy, confusion, macro_f1};
 
 /// Names of precision and recall of each class, with what the paper printed for its networks (compact sources were not in it) and what
 /// Alhassan et al. (2018) reached with four classes.

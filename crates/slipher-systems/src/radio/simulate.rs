@@ -6,7 +6,7 @@ use slipher_sim::sky::radio::{FIRST, Shape, observe};
 
 use super::CLASSES;
 use super::encode::{SCALE, SIDE};
-use crate::images::Example;
+use crate::example::{Example, Observation, one_hot};
 
 const SHAPES: [Shape; 4] = [Shape::Fr1, Shape::Fr2, Shape::Compact, Shape::Bent];
 
@@ -26,8 +26,8 @@ pub fn draw(k: usize, classes: usize, rng: &mut Stream) -> Example {
         ..Cutout::default()
     };
     Example {
-        cutout,
-        truth: (0..classes).map(|i| f32::from(u8::from(i == k))).collect(),
+        input: Observation::Cutout(cutout),
+        truth: one_hot(k, classes),
         depth: snr as f32,
     }
 }

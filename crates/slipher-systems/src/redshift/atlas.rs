@@ -6,7 +6,8 @@ use super::catalogue::Row;
 use super::euclid::TOLERANCE;
 use super::lines::strongest;
 use super::measure::zwarn;
-use super::score::{Tally, success};
+use super::score::success;
+use slipher_stats::proportion::Tally;
 
 /// Things that are not of the object: wavelength (vacuum Å), half-width, name.
 const ARTEFACTS: [(f64, f64, &str); 11] = [

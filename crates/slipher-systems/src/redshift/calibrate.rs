@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use slipher_sim::sed::SpecType;
 
 use super::decode::{Best, best_window};
-use super::least_squares::{Normal, solve};
-use super::model::redshift_of;
+use super::lag::redshift_of;
+use super::least_squares::solve;
+use super::phase::Phase;
 
 /// Numbers that the calibration of a probability depends on.
 const FEATURES: usize = 9;
@@ -28,40 +29,11 @@ pub struct Conditions {
 
 /// Measured for one model; the default changes nothing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(deny_unknown_fields)]
 pub struct Calibration {
     pub phase: Phase,
     /// For each class, logit p = w · features; empty: p as it is.
     odds: [Vec<f64>; 3],
-}
-
-/// The mean of a peak against the true lag: `error = a + b sin 2πx + c cos 2πx` for a mean x, as positions of stars against the phase of their pixel
-/// (Anderson & King 2000): a network that is surer of the nearer lag than linear interpolation would be draws redshifts towards it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Phase(pub [f64; 3]);
-
-impl Phase {
-    /// The true lag of a peak's mean.
-    pub fn correct(&self, lag: f64) -> f64 {
-        let (sin, cos) = (std::f64::consts::TAU * lag.fract()).sin_cos();
-        lag - self.0[0] - self.0[1] * sin - self.0[2] * cos
-    }
-
-    /// From (mean of the peak, true lag) of right answers; least squares, without what lies beyond a lag.
-    pub fn fit(pairs: &[(f64, f64)]) -> Phase {
-        let near: Vec<_> = pairs.iter().filter(|p| (p.0 - p.1).abs() < 1.0).collect();
-        if near.len() < 100 {
-            return Phase::default();
-        }
-        let mut normal = Normal::new(3);
-        for (x, truth) in near {
-            let (sin, cos) = (std::f64::consts::TAU * x.fract()).sin_cos();
-            normal.add(&[1.0, sin, cos], x - truth);
-        }
-        normal
-            .solve()
-            .map_or(Phase::default(), |c| Phase([c[0], c[1], c[2]]))
-    }
 }
 
 /// An answer of the network to a spectrum of known class and redshift.
@@ -98,6 +70,13 @@ fn sigmoid(x: f64) -> f64 {
 }
 
 impl Calibration {
+    /// All numbers are finite, and as many as there are features.
+    pub fn is_sound(&self) -> bool {
+        let odds =
+            |o: &Vec<f64>| (o.is_empty() || o.len() == FEATURES) && o.iter().all(|v| v.is_finite());
+        self.phase.0.iter().all(|v| v.is_finite()) && self.odds.iter().all(odds)
+    }
+
     /// Logistic regression for each class (Platt 2000, with more than one feature), by Newton's method, pulled towards no change.
     pub fn fit(phase: Phase, rows: &[Judged]) -> Calibration {
         let odds = SpecType::ALL.map(|class| {
@@ -205,7 +184,7 @@ fn regression(rows: &[([f64; FEATURES], f64)]) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::super::decode::decode;
-    use super::super::model::{LAGS, lag_of};
+    use super::super::lag::{LAGS, lag_of};
     use super::*;
     use slipher_sim::random::Stream;
 

@@ -4,9 +4,10 @@ use slipher_data::catalogue::{Column, SolutionCell, Values};
 use slipher_data::spectrum::{Origin, Spectrum, Truth};
 
 use super::decode::Solution;
+use super::lag::LAGS;
 use super::lines::{LineFit, same_feature, strongest};
 use super::measure::{Measurement, zwarn};
-use super::model::{LAGS, Model};
+use super::model::Model;
 
 /// One row: a spectrum, or a file or row that could not be read.
 #[derive(Clone, Debug)]
@@ -24,14 +25,15 @@ pub struct Row {
 
 impl Row {
     /// Row of a spectrum.
-    pub fn new(s: &Spectrum, measurement: Measurement) -> Self {
+    pub fn new(s: &Spectrum, mut measurement: Measurement) -> Self {
+        let error = measurement.error.take();
         Row {
             origin: s.origin.clone(),
             object_id: s.object_id.clone(),
             ra: s.ra,
             dec: s.dec,
             measurement,
-            error: None,
+            error,
             truth: s.truth.clone(),
         }
     }

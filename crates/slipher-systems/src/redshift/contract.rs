@@ -1,138 +1,222 @@
-//! The one contract on which engines build: `RecordBatch → RecordBatch`. Stateless; as many rows out as in, in order; what identifies a row is carried;
-//! bad rows become flags; no rows are fine.
+//! The model in use behind [`Predict`]: batches of Arrow and files to rows of the catalogue.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow_array::{ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Field, Schema, SchemaRef};
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use rayon::prelude::*;
 use slipher_data::catalogue::record;
-use slipher_data::formats::ReadOptions;
 use slipher_data::formats::batch::Spectra;
+use slipher_data::formats::{Medium, ReadOptions};
+use slipher_data::input::ENDINGS;
 use slipher_data::spectrum::{Origin, Spectrum};
+use slipher_nn::checkpoint::sha256;
+use slipher_nn::shiftnet::Backend;
 
 use super::catalogue::{Row, columns};
-use super::measure::{Wanted, measure_all};
-use super::model::Model;
+use super::decode::lag_redshifts;
+use super::measure::{PURITY, Wanted, measure_all, zwarn};
+use super::model::{Model, ModelError};
+use super::pipeline;
+use super::prior::Prior;
+use crate::predict::{FAILED, Options, Predict, PredictError, beside, guarded, precision};
 
 /// Rows whose spectra are unpacked at a time.
-const TOGETHER: usize = 1024;
+const BATCH_ROWS: usize = 1024;
 
 /// Columns of the catalogue that say where a spectrum was read: a batch carries its own instead.
 const OF_FILES: [&str; 6] = ["file", "hdu", "row", "object_id", "ra", "dec"];
 
-/// A batch that the contract refuses.
-#[derive(Debug, thiserror::Error)]
-pub enum ContractError {
-    #[error("{0}")]
-    Columns(String),
-    #[error(transparent)]
-    Arrow(#[from] arrow_schema::ArrowError),
+/// Options of a prediction.
+const OPTIONS: [&str; 5] = ["purity", "pz", "prior", "medium", "precision"];
+
+/// A redshift model with what is to be measured.
+pub struct Measurer {
+    pub model: Model,
+    pub wanted: Wanted,
+    pub read: ReadOptions,
+    /// Everything that changes rows, in words.
+    settings: BTreeMap<String, String>,
 }
 
-/// Redshifts of a batch of spectra (columns as [`slipher_data::formats::batch`] reads them). The result has the batch's own columns of
-/// numbers, text and times (a name that the catalogue has too, as a true `z`, ends in `_in`), then those of the catalogue from `z` on.
-///
-/// # Errors
-/// No columns of wavelengths and fluxes.
-pub fn predict(
-    model: &Model,
-    wanted: &Wanted,
-    options: &ReadOptions,
-    batch: &RecordBatch,
-) -> Result<RecordBatch, ContractError> {
-    let mut rows = Vec::with_capacity(batch.num_rows());
-    let found = Spectra::of(batch, options).map_err(ContractError::Columns)?;
-    for from in (0..found.rows()).step_by(TOGETHER) {
-        let some: Vec<Result<Spectrum, String>> = (from..found.rows().min(from + TOGETHER))
-            .into_par_iter()
-            .map(|row| found.row(row))
-            .collect();
-        let good: Vec<&Spectrum> = some.iter().filter_map(|s| s.as_ref().ok()).collect();
-        // A bug must cost a few rows, not the night.
-        let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            measure_all(model, wanted, &good)
-        }));
-        let mut measured = measured.unwrap_or_default().into_iter();
-        for s in &some {
-            rows.push(match s {
-                Ok(s) => measured.next().map_or_else(
-                    || {
-                        Row::unreadable(
-                            Origin::default(),
-                            "Slipher failed on this row; please report it".into(),
-                        )
-                    },
-                    |m| Row::new(s, m),
-                ),
-                Err(why) => Row::unreadable(Origin::default(), why.clone()),
-            });
+impl Measurer {
+    /// A model as it is, measuring what is wanted.
+    pub fn new(
+        model: Model,
+        wanted: Wanted,
+        read: ReadOptions,
+        settings: BTreeMap<String, String>,
+    ) -> Measurer {
+        Measurer {
+            model,
+            wanted,
+            read,
+            settings,
         }
     }
-    let mut own = columns(&rows, model, wanted.pz);
-    own.retain(|c| !OF_FILES.contains(&c.name));
-    let own = record(&own)?;
-    let (mut fields, mut arrays): (Vec<Arc<Field>>, Vec<ArrayRef>) = (vec![], vec![]);
-    for (field, array) in carried(batch.schema_ref(), own.schema_ref())
-        .into_iter()
-        .map(|(f, i)| (f, batch.column(i)))
-    {
-        fields.push(field);
-        arrays.push(array.clone());
-    }
-    fields.extend(own.schema_ref().fields().iter().cloned());
-    arrays.extend(own.columns().iter().cloned());
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?)
-}
 
-/// The schema of [`predict`]'s result for batches of a schema.
-///
-/// # Errors
-/// As [`predict`].
-pub fn schema(
-    model: &Model,
-    wanted: &Wanted,
-    batches: &SchemaRef,
-) -> Result<SchemaRef, ContractError> {
-    Ok(predict(
-        model,
-        wanted,
-        &ReadOptions::default(),
-        &RecordBatch::new_empty(batches.clone()),
-    )?
-    .schema())
-}
-
-/// Columns of a batch that its result keeps, with their numbers.
-fn carried(batch: &Schema, own: &Schema) -> Vec<(Arc<Field>, usize)> {
-    let keeps = |f: &Field| {
-        !f.data_type().is_nested()
-            && !matches!(
-                f.data_type(),
-                DataType::Binary | DataType::LargeBinary | DataType::BinaryView
-            )
-    };
-    let named = |f: &Arc<Field>| {
-        let taken = |name: &str| own.field_with_name(name).is_ok();
-        let mut name = f.name().clone();
-        while taken(&name) || (name != *f.name() && batch.field_with_name(&name).is_ok()) {
-            name.push_str("_in");
+    /// Opens the bytes of a model file.
+    ///
+    /// # Errors
+    /// A damaged model; an option that there is not, or a value that it does not take.
+    pub fn open(name: &str, bytes: &[u8], mut o: Options) -> Result<Measurer, PredictError> {
+        let purity: f64 = o.take("purity", "a number from 0 to 1")?.unwrap_or(PURITY);
+        let pz: bool = o.take("pz", "true or false")?.unwrap_or(false);
+        let prior: Option<String> = o.take("prior", "a range or a file")?;
+        let medium: Option<String> = o.take("medium", "air or vacuum")?;
+        let arithmetic: Option<String> = o.take("precision", "f32 or bf16")?;
+        o.finish("redshift", &OPTIONS)?;
+        let bad = |e: &dyn std::fmt::Display| PredictError::Option(e.to_string());
+        let medium = match medium.as_deref() {
+            None => None,
+            Some("air") => Some(Medium::Air),
+            Some("vacuum") => Some(Medium::Vacuum),
+            Some(w) => {
+                return Err(PredictError::Option(format!(
+                    "medium {w:?}: expected 'air' or 'vacuum'"
+                )));
+            }
+        };
+        let mut model = Model::from_bytes(name, bytes).map_err(|e| match e {
+            ModelError::Checkpoint(c) => PredictError::Model(c),
+            e => bad(&e),
+        })?;
+        let used = model
+            .net
+            .set_precision(precision(arithmetic.as_deref().unwrap_or("f32"))?);
+        let wanted = Wanted::new(&model, purity, pz, prior.as_deref()).map_err(|e| bad(&e))?;
+        let mut settings = BTreeMap::from([
+            ("purity".to_owned(), purity.to_string()),
+            ("pz".to_owned(), pz.to_string()),
+            ("precision".to_owned(), format!("{used:?}").to_lowercase()),
+            ("device".to_owned(), "cpu".to_owned()),
+        ]);
+        if let Some(p) = prior {
+            if let Ok(bytes) = std::fs::read(&p) {
+                settings.insert("prior_sha256".into(), sha256(&bytes));
+            }
+            settings.insert("prior".into(), p);
         }
-        Arc::new(f.as_ref().clone().with_name(name))
+        if let Some(m) = medium {
+            settings.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
+        }
+        Ok(Measurer {
+            model,
+            wanted,
+            read: ReadOptions { medium },
+            settings,
+        })
+    }
+
+    /// Predicts on a device: another arithmetic rounds otherwise, so it is a setting.
+    pub fn on_device(&mut self, name: &str, backend: Arc<dyn Backend>) {
+        self.model.backend = Some(backend);
+        self.settings.insert("device".into(), name.to_owned());
+    }
+}
+
+/// Measurements of spectra in memory, in order; one that makes the program fail is flagged.
+pub(super) fn measured(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Row> {
+    let run = |some: std::ops::Range<usize>| {
+        let own = &spectra[some];
+        measure_all(model, wanted, own)
+            .into_iter()
+            .zip(own)
+            .map(|(m, s)| Row::new(s, m))
+            .collect()
     };
-    batch
-        .fields()
-        .iter()
-        .enumerate()
-        .filter(|(_, f)| keeps(f))
-        .map(|(i, f)| (named(f), i))
-        .collect()
+    let failed = |i: usize| {
+        let origin = spectra[i].origin.clone();
+        let file = if origin.file.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", origin.file)
+        };
+        Row::unreadable(origin, format!("{file}{FAILED}"))
+    };
+    guarded(spectra.len(), &run, &failed)
+}
+
+impl Predict for Measurer {
+    fn id(&self) -> &str {
+        &self.model.id
+    }
+    fn sha256(&self) -> &str {
+        &self.model.sha256
+    }
+    fn settings(&self) -> BTreeMap<String, String> {
+        self.settings.clone()
+    }
+    /// Redshifts of the column `pz`.
+    fn keys(&self) -> Vec<(&'static str, String)> {
+        let grid = || serde_json::to_string(&lag_redshifts()).unwrap_or_default();
+        self.wanted
+            .pz
+            .then(|| ("pz_grid", grid()))
+            .into_iter()
+            .collect()
+    }
+    fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch, PredictError> {
+        let mut rows = Vec::with_capacity(batch.num_rows());
+        let found = Spectra::of(batch, &self.read).map_err(PredictError::Columns)?;
+        for from in (0..found.rows()).step_by(BATCH_ROWS) {
+            let some: Vec<Result<Spectrum, String>> = (from..found.rows().min(from + BATCH_ROWS))
+                .into_par_iter()
+                .map(|row| found.row(row))
+                .collect();
+            let good: Vec<&Spectrum> = some.iter().filter_map(|s| s.as_ref().ok()).collect();
+            let mut all = measured(&self.model, &self.wanted, &good).into_iter();
+            rows.extend(some.iter().map(|s| {
+                match s {
+                    Ok(_) => all
+                        .next()
+                        .unwrap_or_else(|| Row::unreadable(Origin::default(), FAILED.into())),
+                    Err(why) => Row::unreadable(Origin::default(), why.clone()),
+                }
+            }));
+        }
+        let mut own = columns(&rows, &self.model, self.wanted.pz);
+        own.retain(|c| !OF_FILES.contains(&c.name));
+        beside(batch, &own)
+    }
+    fn predict_files(
+        &self,
+        files: &[PathBuf],
+        sink: &mut dyn FnMut(usize, RecordBatch) -> Result<bool, PredictError>,
+    ) -> Result<(), PredictError> {
+        pipeline::run(
+            &self.model,
+            &self.wanted,
+            files,
+            &self.read,
+            |done, rows| sink(done, record(&columns(&rows, &self.model, self.wanted.pz))?),
+        )
+    }
+    fn needs_identifiers(&self) -> bool {
+        matches!(self.wanted.prior, Some(Prior::Objects(_)))
+    }
+    fn failed(&self, answers: &RecordBatch) -> u64 {
+        let bits = answers
+            .column_by_name("zwarn")
+            .and_then(|c| c.as_primitive_opt::<Int64Type>());
+        bits.map_or(0, |b| {
+            b.values()
+                .iter()
+                .filter(|v| **v & zwarn::NODATA != 0)
+                .count() as u64
+        })
+    }
+    fn endings(&self) -> &'static [&'static str] {
+        &ENDINGS
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use arrow_array::cast::AsArray;
-    use arrow_array::types::{Float64Type, Int64Type};
+    use arrow_array::types::Float64Type;
     use slipher_data::catalogue::{Column, Values};
 
     use super::*;
@@ -185,14 +269,13 @@ mod tests {
             },
             1,
         );
-        let (wanted, options) = (
-            Wanted {
-                pz: true,
-                ..Wanted::default()
-            },
-            ReadOptions::default(),
-        );
-        let whole = predict(&model, &wanted, &options, &batch(5)).unwrap();
+        let wanted = Wanted {
+            pz: true,
+            ..Wanted::default()
+        };
+        let m = Measurer::new(model, wanted, ReadOptions::default(), BTreeMap::new());
+        let predict = |b: &RecordBatch| m.predict(b);
+        let whole = predict(&batch(5)).unwrap();
         assert_eq!(whole.num_rows(), 5);
         assert_eq!(
             whole
@@ -227,7 +310,7 @@ mod tests {
         );
         // Cut anywhere, and empty, it is the same; slices have offsets.
         for (from, n) in [(0, 2), (2, 3), (1, 1), (4, 1)] {
-            let part = predict(&model, &wanted, &options, &batch(5).slice(from, n)).unwrap();
+            let part = predict(&batch(5).slice(from, n)).unwrap();
             for (name, column) in whole
                 .schema()
                 .fields()
@@ -242,20 +325,12 @@ mod tests {
                 );
             }
         }
-        let none = predict(&model, &wanted, &options, &batch(0)).unwrap();
+        let none = predict(&batch(0)).unwrap();
         assert_eq!((none.num_rows(), none.schema()), (0, whole.schema()));
-        assert_eq!(
-            schema(&model, &wanted, batch(0).schema_ref()).unwrap(),
-            whole.schema()
-        );
-        let e = predict(
-            &model,
-            &wanted,
-            &options,
-            &batch(5).project(&[0, 1]).unwrap(),
-        )
-        .unwrap_err()
-        .to_string();
+        assert_eq!(m.schema(batch(0).schema_ref()).unwrap(), whole.schema());
+        let e = predict(&batch(5).project(&[0, 1]).unwrap())
+            .unwrap_err()
+            .to_string();
         assert!(e.contains("fluxes") && e.contains("targetid, wave"), "{e}");
     }
 }

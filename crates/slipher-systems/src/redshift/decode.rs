@@ -3,9 +3,9 @@
 use slipher_nn::elementary::exp;
 use slipher_sim::sed::SpecType;
 
-use super::calibrate::Phase;
 use super::encode::LAG;
-use super::model::{LAGS, allowed, lag_of, redshift_of};
+use super::lag::{LAGS, allowed, lag_of, redshift_of};
+use super::phase::Phase;
 
 /// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and stars, 0.01 for
 /// quasars, in ln(1+z).
@@ -257,7 +257,7 @@ fn normal(x: f64) -> f64 {
 
 /// Where a true redshift falls in the distribution of its class: the probability integral transform, and the continuous ranked
 /// probability score ∫ (F − [z ≥ z_true])² dz (Gneiting & Raftery 2007); none if the class has no probability.
-pub fn judge(
+pub fn pit_crps(
     posterior: &[Vec<f64>],
     answer: &Answer,
     class: SpecType,
@@ -355,7 +355,7 @@ mod tests {
             .sum();
         assert!((area - 1.0).abs() < 1e-3, "{area}");
         let p = posterior(&logits, &classes, 1.0);
-        let (pit, crps) = judge(
+        let (pit, crps) = pit_crps(
             &p,
             &decode(&p, 5, &Phase::default()),
             SpecType::Galaxy,
@@ -364,7 +364,7 @@ mod tests {
         .unwrap();
         assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
         let (far, worse) =
-            judge(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
+            pit_crps(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
         assert!(
             far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01,
             "{far} {worse}"

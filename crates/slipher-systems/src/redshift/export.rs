@@ -2,37 +2,56 @@
 
 use rayon::prelude::*;
 use slipher_data::spectrum::{Spectrum, estimate_ivar};
-use slipher_nn::checkpoint::Checkpoint;
+use slipher_nn::train::{Examples, Learner, Metrics};
 
-use super::calibrate::{Calibration, Judged, Phase};
+use super::calibrate::{Calibration, Judged};
 use super::encode::encode;
 use super::familiar::{Familiar, Fit};
+use super::lag::lag_of;
 use super::measure::{Measurement, Wanted, conditions, measure_all};
-use super::model::{Model, lag_of};
+use super::model::Model;
+use super::phase::Phase;
 use super::score::success;
 use super::simulate::{Example, Simulator, Split};
-use super::train::{TrainError, Trainer};
-use crate::trust::Dial;
+use super::train::{Recipe, ShiftLearner, Simulated};
+use slipher_stats::calibration::PurityThresholds;
 
 /// Rows for the calibration, in units of the validation set.
 const ROWS: u64 = 32;
 /// One row of so many comes without errors.
 const NO_ERRORS: u64 = 8;
 
-impl Trainer {
-    /// The trained model, ready to be written: calibrated, card and name filled in.
-    pub fn export(&mut self, id: &str) -> Result<Checkpoint, TrainError> {
-        let validation = self.validate();
-        calibrate(
-            &mut self.model,
-            &self.simulator,
-            ROWS * self.recipe.training.validation,
-        );
-        self.model.id = id.to_owned();
-        let card = serde_json::json!({ "recipe": self.recipe, "validation": validation, "examples": self.step * self.recipe.training.batch });
-        self.model.card = card.to_string();
-        Ok(self.model.to_checkpoint()?)
-    }
+/// The trained model, ready to be written: calibrated, card and name filled in.
+pub fn export(
+    learner: &ShiftLearner,
+    recipe: &Recipe,
+    data: &Simulated,
+    steps: u64,
+    id: &str,
+) -> Model {
+    let validation = data
+        .held_out()
+        .first()
+        .map_or_else(Metrics::default, |h| learner.validate(&h.1));
+    let mut model = Model::new(recipe.network.clone(), recipe.training.seed);
+    model.net = learner.net.clone();
+    model.sharpness = validation.get("inverse_temperature").unwrap_or(1.0);
+    calibrate(
+        &mut model,
+        &data.simulator,
+        ROWS * recipe.training.validation,
+    );
+    model.id = id.to_owned();
+    let validation: serde_json::Map<_, _> = validation
+        .0
+        .into_iter()
+        .map(|(k, v)| (k, v.into()))
+        .collect();
+    let examples = steps * recipe.training.batch;
+    let card =
+        serde_json::json!({ "recipe": recipe, "validation": validation, "examples": examples });
+    model.card = card.to_string();
+    model
 }
 
 /// Fits phase, probabilities, familiarity and dial of a model on `n` rows of the validation stream.
@@ -77,7 +96,7 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     familiar.learn(&fits);
     model.familiar = familiar;
     let (p, right): (Vec<f64>, Vec<bool>) = second.iter().map(|s| (s.0, s.1)).unzip();
-    model.dial = Dial::of(&p, &right);
+    model.dial = PurityThresholds::of(&p, &right);
 }
 
 /// As a file without errors would be read.

@@ -9,10 +9,10 @@ use slipher_data::spectrum::Spectrum;
 use slipher_sim::sed::SpecType;
 use slipher_sim::templates::Library;
 
+use super::basis::components;
 use super::encode::{Encoded, LAG};
+use super::lag::{LAGS, SUPPORT, lag_of};
 use super::least_squares::Normal;
-use super::model::{LAGS, SUPPORT, lag_of};
-use super::template_fit::components;
 
 /// Positions averaged.
 const BLOCK: usize = 11;

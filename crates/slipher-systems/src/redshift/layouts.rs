@@ -18,8 +18,9 @@ use slipher_sim::sed::SpecType;
 
 use super::catalogue::Row;
 use super::decode::{Solution, lag_redshifts};
+use super::lag::LAGS;
 use super::lines::LineFit;
-use super::model::{LAGS, Model};
+use super::model::Model;
 
 /// Whose layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -498,7 +499,8 @@ mod tests {
             answer: Some(answer),
             lines: vec![line],
             pz: Some(vec![0.5; LAGS]),
-            judged: None,
+            pit_crps: None,
+            error: None,
             familiarity: Default::default(),
             zwarn: 0,
             snr_median: 3.0,

@@ -7,11 +7,12 @@ use slipher_nn::spare::Spare;
 use slipher_sim::sed::SpecType;
 
 use super::calibrate::Conditions;
-use super::decode::{Answer, Solution, decode, density, judge, posterior};
+use super::decode::{Answer, Solution, decode, density, pit_crps, posterior};
 use super::encode::{Encoded, Encoder, FINE};
 use super::familiar::Familiarity;
+use super::lag::{allowed, lag_of};
 use super::lines::{LineFit, measure_lines};
-use super::model::{Model, allowed, lag_of};
+use super::model::Model;
 use super::prior::Prior;
 
 /// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
@@ -106,8 +107,10 @@ pub struct Wanted {
     /// The density of z.
     pub pz: bool,
     pub prior: Option<Prior>,
-    /// p_correct from which a redshift is one; see [`Model::dial`].
+    /// p_correct from which a redshift is accepted; see [`Model::dial`].
     pub accept: f64,
+    /// PIT and CRPS where a file carries a redshift: for pages, not for catalogues.
+    pub evaluate: bool,
 }
 
 /// Purity that is wanted unless somebody says otherwise.
@@ -155,6 +158,7 @@ impl Wanted {
             pz,
             prior: prior.map(Prior::parse).transpose()?,
             accept,
+            evaluate: false,
         })
     }
 }
@@ -166,6 +170,7 @@ impl Default for Wanted {
             pz: false,
             prior: None,
             accept: 0.75,
+            evaluate: false,
         }
     }
 }
@@ -178,8 +183,10 @@ pub struct Measurement {
     pub lines: Vec<LineFit>,
     /// As [`density`], if wanted.
     pub pz: Option<Vec<f32>>,
-    /// Of the redshift that the file itself carries, as [`judge`]; never used to predict.
-    pub judged: Option<(f64, f64)>,
+    /// Of the redshift that the file itself carries, as [`pit_crps`], if asked for; never used to predict.
+    pub pit_crps: Option<(f64, f64)>,
+    /// The device has not answered: there is no redshift.
+    pub error: Option<String>,
     /// Compared with what was simulated.
     pub familiarity: Familiarity,
     pub zwarn: i64,
@@ -208,7 +215,7 @@ pub struct Workspace {
     prediction: Prediction,
 }
 
-/// Measures spectra, best in batches of [`Model::together`].
+/// Measures spectra, best in batches of [`Model::batch_size`].
 pub fn measure(
     model: &Model,
     wanted: &Wanted,
@@ -216,7 +223,7 @@ pub fn measure(
     w: &mut Workspace,
 ) -> Vec<Measurement> {
     spectra
-        .chunks(model.together())
+        .chunks(model.batch_size())
         .flat_map(|s| measure_together(model, wanted, s, w))
         .map(|m| m.0)
         .collect()
@@ -226,7 +233,7 @@ pub fn measure(
 pub fn measure_all(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Measurement> {
     let spare = Spare::<Workspace>::default();
     spectra
-        .par_chunks(model.together())
+        .par_chunks(model.batch_size())
         .map(|some| measure(model, wanted, some, &mut spare.lend()))
         .collect::<Vec<_>>()
         .into_iter()
@@ -271,13 +278,17 @@ fn measure_together(
         .filter(|(_, r)| r.1)
         .map(|(e, _)| e.input())
         .collect();
-    model.predict(&inputs, &mut w.prediction);
+    let failure = model
+        .predict(&inputs, &mut w.prediction)
+        .err()
+        .map(|e| e.to_string());
     let (classes, phase) = (model.classes(), &model.calibration.phase);
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)
         .zip(spectra.iter().zip(&w.encoded))
         .map(|((mut m, ok), (s, e))| {
-            let mut p = ok
+            m.error.clone_from(&failure);
+            let mut p = (ok && failure.is_none())
                 .then(|| logits.next())
                 .flatten()
                 .map(|l| posterior(l, &classes, model.sharpness));
@@ -318,19 +329,19 @@ fn measure_together(
             if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
             }
-            let known = s
-                .truth
-                .as_ref()
-                .and_then(|t| Some((SpecType::parse(&t.spectype)?, t.z)));
-            m.judged = p
-                .as_ref()
-                .zip(m.answer.as_ref())
-                .zip(known)
-                .and_then(|((p, a), (class, z))| judge(p, a, class, z));
+            if wanted.evaluate {
+                m.pit_crps = evaluated(s, p.as_deref(), m.answer.as_ref());
+            }
             m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
             (m, p)
         })
         .collect()
+}
+
+/// PIT and CRPS of the redshift that the file itself carries.
+fn evaluated(s: &Spectrum, p: Option<&[Vec<f64>]>, answer: Option<&Answer>) -> Option<(f64, f64)> {
+    let t = s.truth.as_ref()?;
+    pit_crps(p?, answer?, SpecType::parse(&t.spectype)?, t.z)
 }
 
 /// What the calibration of probabilities depends on.
@@ -398,8 +409,50 @@ mod tests {
     use super::*;
 
     use crate::redshift::familiar::Fit;
-    use crate::redshift::model::{LAGS, NetworkRecipe, SUPPORT, redshift_of};
+    use crate::redshift::lag::{LAGS, SUPPORT, redshift_of};
+    use crate::redshift::model::NetworkRecipe;
     use slipher_nn::shiftnet::ShiftNet;
+
+    struct Broken;
+    impl slipher_nn::shiftnet::Backend for Broken {
+        fn predict(
+            &self,
+            _: &[Input],
+            _: &mut Prediction,
+        ) -> Result<(), slipher_nn::shiftnet::BackendError> {
+            Err(slipher_nn::shiftnet::BackendError("no answer".into()))
+        }
+        fn batch_size(&self) -> usize {
+            2
+        }
+    }
+
+    /// A device that fails must not give the answers of the batch before.
+    #[test]
+    fn a_failed_device_gives_no_redshift() {
+        let recipe = NetworkRecipe {
+            depth: 1,
+            width: 16,
+            taps: 3,
+            patterns: [1, 1, 1],
+        };
+        let mut model = Model::new(recipe, 1);
+        let wave = (0..3000).map(|i| 4000.0 + f64::from(i)).collect();
+        let flux = (0..3000)
+            .map(|i| 1.0 + 0.1 * (i as f32 * 0.07).sin())
+            .collect();
+        let s = Spectrum::new(wave, flux, vec![100.0; 3000], &[]).unwrap();
+        let mut w = Workspace::default();
+        assert!(
+            measure(&model, &Wanted::default(), &[&s], &mut w)[0]
+                .best()
+                .is_some()
+        );
+        model.backend = Some(std::sync::Arc::new(Broken));
+        let m = &measure(&model, &Wanted::default(), &[&s, &s, &s], &mut w)[2];
+        assert!(m.best().is_none() && m.zwarn & zwarn::NODATA != 0);
+        assert!(m.error.as_ref().is_some_and(|e| e.contains("no answer")));
+    }
 
     /// Every bit can be set.
     #[test]
@@ -455,7 +508,22 @@ mod tests {
                     ..edge
                 })
         );
-        all |= zwarn::Z_FITLIMIT;
+        // The program sets the bit for such an answer, and not for another.
+        let flagged = |z: f64| {
+            let mut m = Measurement::default();
+            let solutions = vec![Solution { z, ..edge }];
+            after(
+                &mut m,
+                Some(Answer {
+                    solutions,
+                    ..Answer::default()
+                }),
+                0.5,
+            );
+            m.zwarn
+        };
+        assert_eq!(flagged(1.0) & zwarn::Z_FITLIMIT, 0);
+        all |= flagged(edge.z);
         // A range that excludes the best solution.
         let z = together[2].best().unwrap().z;
         let elsewhere = if z < 2.0 {
@@ -478,12 +546,16 @@ mod tests {
         );
         all |= decided.zwarn;
         // The same where the spectrum is sure of itself: the prior is not believed.
-        let patterns = (0..model.net.patterns.len())
+        let patterns = (0..model.net.patterns().len())
             .map(|i| (0.37 * i as f32).sin())
             .collect();
         let sure = Model {
             sharpness: 1e6,
-            net: ShiftNet::from_weights(model.recipe.config(), model.net.trunk.clone(), patterns),
+            net: ShiftNet::from_weights(
+                model.recipe.config(),
+                model.net.trunk().to_vec(),
+                patterns,
+            ),
             ..model.clone()
         };
         let unmoved = |prior| {

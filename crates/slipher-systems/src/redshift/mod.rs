@@ -5,36 +5,38 @@
 //! * [`model`]: the network's shape, weights and calibration.
 //! * [`train`]: the training loop.
 //! * [`decode`]: logits over (class, z) to solutions.
-//! * [`calibrate`]: from the network's probabilities to honest ones.
-//! * [`familiar`]: does a spectrum look like anything that was simulated.
+//! * [`calibrate`]: from the network's probabilities to calibrated ones; [`phase`]: sub-lag bias.
+//! * [`lag`]: the grid of redshifts.
+//! * [`familiar`]: goodness of fit.
 //! * [`layouts`]: the catalogue as other programs write theirs.
 //! * [`lines`]: emission and absorption lines at a redshift.
 //! * [`prior`]: what is known of a redshift beforehand.
 //! * [`measure`]: one spectrum to one measurement with flags.
 //! * [`contract`]: a batch of Arrow in, a batch out.
-//! * [`parts`]: catalogues by parts, on many machines.
 //! * [`pipeline`]: files to rows; [`catalogue`]: rows to columns.
 //! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
 //! * [`euclid`]: the requirement of Euclid's slitless spectra, as a test.
 //! * [`strangers`]: spectra unlike those that a model learned from.
-//! * [`score`]: success, intervals, tables.
+//! * [`score`]: what counts as success.
 
 pub mod atlas;
+mod basis;
 pub mod calibrate;
 pub mod catalogue;
 pub mod contract;
 pub mod decode;
 pub mod encode;
 pub mod euclid;
-mod export;
+pub mod export;
 pub mod familiar;
+pub mod lag;
 pub mod layouts;
 mod least_squares;
 pub mod lines;
 pub mod measure;
 pub mod model;
-pub mod parts;
+pub mod phase;
 pub mod pipeline;
 pub mod prior;
 pub mod score;
@@ -43,3 +45,36 @@ pub mod strangers;
 pub mod table;
 pub mod template_fit;
 pub mod train;
+
+use std::sync::Arc;
+
+use crate::example::Input;
+use crate::predict::{Options, Predict, PredictError};
+use crate::registry::DynSystem;
+use crate::system::System;
+
+/// The system: an engine of its own, since windows and shared pattern spectra need not be forced into the shared one.
+pub struct Redshift;
+
+impl DynSystem for Redshift {
+    fn name(&self) -> &'static str {
+        "redshift"
+    }
+    fn title(&self) -> &'static str {
+        "Class and redshift of spectra of any spectrograph"
+    }
+    fn input(&self) -> Input {
+        Input::Spectrum
+    }
+    fn shared(&'static self) -> Option<&'static dyn System> {
+        None
+    }
+    fn open(
+        &'static self,
+        name: &str,
+        bytes: &[u8],
+        o: Options,
+    ) -> Result<Arc<dyn Predict>, PredictError> {
+        Ok(Arc::new(contract::Measurer::open(name, bytes, o)?))
+    }
+}

@@ -4,27 +4,18 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
-use slipher_nn::shiftnet::{Engine, Input, Prediction, ShiftNet, ShiftNetConfig};
+use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError, read, sha256};
+use slipher_nn::lanes::WIDTH;
+use slipher_nn::shiftnet::{Backend, BackendError, Input, Prediction, ShiftNet, ShiftNetConfig};
 use slipher_sim::sed::SpecType;
 
 use super::calibrate::Calibration;
-use super::encode::{CHANNELS, LAG, POSITIONS};
+use super::encode::{CHANNELS, POSITIONS};
 use super::familiar::Familiar;
-use crate::trust::Dial;
+use super::lag::{LAGS, MIN_LAG, NFFT, SUPPORT};
+use slipher_stats::calibration::PurityThresholds;
 
-/// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
-pub const MIN_LAG: i32 = -20;
-/// Lags up to z = 7.05.
-pub const LAGS: usize = 4550;
-/// Transform length: POSITIONS + LAGS at least; 2·3²·5⁴, fast.
-pub const NFFT: usize = 11_250;
-/// Stars: |lag| ≤ 15, |v| ≤ 2070 km/s.
-const STAR_LAG: i32 = 15;
-/// Galaxies from z = −0.005.
-const GALAXY_MIN: i32 = -11;
-
-/// Dials of the network; everything else follows.
+/// Size of the network; everything else follows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkRecipe {
@@ -49,22 +40,23 @@ impl NetworkRecipe {
             nfft: NFFT,
         }
     }
-    /// What is wrong with the dials, if anything.
+    /// What is out of range, if anything.
     pub fn problem(&self) -> Option<&'static str> {
         let n: usize = self.patterns.iter().map(|p| (*p).min(1000)).sum();
-        match () {
-            () if self.width == 0 || !self.width.is_multiple_of(16) || self.width > 256 => {
-                Some("width: expected a multiple of 16 up to 256")
-            }
-            () if self.taps.is_multiple_of(2) || self.taps > 7 => {
-                Some("taps: expected 1, 3, 5 or 7")
-            }
-            () if self.depth > 64 => Some("depth: expected at most 64"),
-            () if self.patterns.contains(&0) || n > 64 => {
-                Some("patterns: expected at least 1 for each class and at most 64 in all")
-            }
-            () => None,
-        }
+        let width = self.width == 0 || !self.width.is_multiple_of(16) || self.width > 256;
+        let problems = [
+            (width, "width: expected a multiple of 16 up to 256"),
+            (
+                self.taps.is_multiple_of(2) || self.taps > 7,
+                "taps: expected 1, 3, 5 or 7",
+            ),
+            (self.depth > 64, "depth: expected at most 64"),
+            (
+                self.patterns.contains(&0) || n > 64,
+                "patterns: expected at least 1 for each class and at most 64 in all",
+            ),
+        ];
+        problems.iter().find(|p| p.0).map(|p| p.1)
     }
     /// Class of a pattern.
     pub fn class(&self, pattern: usize) -> SpecType {
@@ -78,29 +70,9 @@ impl NetworkRecipe {
     }
 }
 
-/// Lags that a class may take.
-pub fn allowed(class: SpecType) -> std::ops::Range<usize> {
-    let index = |lag: i32| (lag - MIN_LAG) as usize;
-    match class {
-        SpecType::Galaxy => index(GALAXY_MIN)..LAGS,
-        SpecType::Qso => index(0)..LAGS,
-        SpecType::Star => index(-STAR_LAG)..index(STAR_LAG) + 1,
-    }
-}
-
-/// Fractional lag index of a redshift.
-pub fn lag_of(z: f64) -> f64 {
-    (1.0 + z).ln() / LAG - f64::from(MIN_LAG)
-}
-
-/// Redshift of a fractional lag index.
-pub fn redshift_of(lag: f64) -> f64 {
-    ((lag + f64::from(MIN_LAG)) * LAG).exp() - 1.0
-}
-
-/// For models that bring none: measured for the first shipped one with `slipher evaluate redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
-fn usual_dial() -> Dial {
-    Dial(vec![
+/// For models that are not exported yet: measured for the first shipped one with `slipher evaluate redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
+fn default_thresholds() -> PurityThresholds {
+    PurityThresholds(vec![
         (0.9, 0.1539),
         (0.95, 0.3812),
         (0.98, 0.7497),
@@ -116,15 +88,15 @@ pub struct Model {
     pub recipe: NetworkRecipe,
     pub net: ShiftNet,
     /// Predicts instead of our own kernels, if set.
-    pub engine: Option<Arc<dyn Engine>>,
+    pub backend: Option<Arc<dyn Backend>>,
     /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
     pub sharpness: f64,
-    /// From the network's probabilities to honest ones.
+    /// From the network's probabilities to calibrated ones.
     pub calibration: Calibration,
     /// What simulated spectra look like.
     pub familiar: Familiar,
     /// p_correct to accept for a purity, measured on held-out simulations.
-    pub dial: Dial,
+    pub dial: PurityThresholds,
     /// Name and SHA-256 of the file.
     pub id: String,
     pub sha256: String,
@@ -149,11 +121,11 @@ impl Model {
         Model {
             recipe,
             net,
-            engine: None,
+            backend: None,
             sharpness: 1.0,
             calibration,
             familiar,
-            dial: usual_dial(),
+            dial: default_thresholds(),
             id: "untrained".into(),
             sha256: String::new(),
             card: "{}".into(),
@@ -163,62 +135,69 @@ impl Model {
     /// Reads a model from the bytes of a file.
     ///
     /// # Errors
-    /// If they are no safetensors or not of this shape.
+    /// If they are no safetensors, not of this shape, or damaged: nothing falls back to a default.
     pub fn from_bytes(name: &str, bytes: &[u8]) -> Result<Self, ModelError> {
-        let c = Checkpoint::from_bytes(name, bytes)?.unpacked(name.to_owned())?;
-        let shape = |why: &str| ModelError::Shape {
+        let c = Checkpoint::from_bytes(name, bytes)?;
+        // Models of 0.1 do not say what they are; other keys are required all the same.
+        let old = !c.meta.contains_key("kind");
+        if !old {
+            c.expect_kind(KIND)?;
+        }
+        let bad = |why: &str| ModelError::Shape {
             name: name.to_owned(),
             why: why.to_owned(),
         };
-        let text = c
-            .meta
-            .get("network")
-            .ok_or_else(|| shape("no 'network' in the metadata"))?;
-        let recipe: NetworkRecipe =
-            serde_json::from_str(text).map_err(|e| shape(&e.to_string()))?;
+        let recipe: NetworkRecipe = c.get("network")?;
         if let Some(why) = recipe.problem() {
-            return Err(shape(why));
+            return Err(bad(why));
         }
-        let config = recipe.config();
-        let trunk = c.tensor("trunk", config.trunk_weights())?;
-        let mut patterns = vec![0.0; config.patterns * 16 * config.nfft];
-        unpack(
-            &c.tensor("patterns", config.patterns * 16 * SUPPORT)?,
-            &mut patterns,
-        );
-        if trunk.iter().chain(&patterns).any(|w| !w.is_finite()) {
-            return Err(shape("weights that are not finite"));
+        let net = if old {
+            old_network(&c, &recipe)?
+        } else {
+            read_network(&c, &recipe)?
+        };
+        let [temperature, thresholds, known] = if old {
+            ["sharpness", "dial", "known"]
+        } else {
+            [
+                "inverse_temperature",
+                "purity_thresholds",
+                "goodness_of_fit",
+            ]
+        };
+        let sharpness: f64 = c.get(temperature)?;
+        let dial: PurityThresholds = c.get(thresholds)?;
+        let calibration: Calibration = c.get("calibration")?;
+        let shares = dial
+            .0
+            .iter()
+            .all(|d| (0.0..=1.0).contains(&d.0) && (0.0..=1.0).contains(&d.1));
+        if !(sharpness > 0.0 && sharpness.is_finite()) || dial.0.is_empty() || !shares {
+            return Err(bad(
+                "expected a positive temperature, and purities with their thresholds",
+            ));
         }
-        let sharpness = c
-            .meta
-            .get("sharpness")
-            .and_then(|s| s.parse().ok())
-            .unwrap_or(1.0);
-        let dial = c
-            .meta
-            .get("dial")
-            .and_then(|d| serde_json::from_str(d).ok())
-            .unwrap_or_else(usual_dial);
-        let calibration = c
-            .meta
-            .get("calibration")
-            .and_then(|d| serde_json::from_str(d).ok())
-            .unwrap_or_default();
-        let familiar = read_familiar(&c)?;
-        let sha256 = crate::shipped::sha256(bytes);
-        let id = c.meta.get("id").cloned().unwrap_or_else(|| name.to_owned());
-        let card = c.meta.get("card").cloned().unwrap_or_else(|| "{}".into());
+        if !calibration.is_sound() {
+            return Err(bad(
+                "'calibration': expected finite numbers, and as many as there are features",
+            ));
+        }
+        let basis = if old { old_basis(&c)? } else { read_basis(&c)? };
+        let familiar = Familiar {
+            basis,
+            known: c.get(known)?,
+        };
         Ok(Model {
-            recipe,
-            net: ShiftNet::from_weights(config, trunk, patterns),
-            engine: None,
+            net,
+            backend: None,
             sharpness,
             calibration,
             familiar,
             dial,
-            id,
-            sha256,
-            card,
+            id: c.get("id")?,
+            sha256: sha256(bytes),
+            card: c.get::<serde_json::Value>("card")?.to_string(),
+            recipe,
         })
     }
 
@@ -227,64 +206,88 @@ impl Model {
     /// # Errors
     /// As [`Model::from_bytes`], or the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let name = path.display().to_string();
-        let bytes = std::fs::read(path).map_err(|source| CheckpointError::Io {
-            what: "read",
-            path: path.to_owned(),
-            source,
-        })?;
-        Model::from_bytes(&name, &bytes)
+        Model::from_bytes(&path.display().to_string(), &read(path)?)
+    }
+
+    /// The model that comes with Slipher.
+    ///
+    /// # Errors
+    /// It is left out of this build (feature `redshift` of `slipher-models`).
+    pub fn shipped() -> Result<Self, ModelError> {
+        let missing = || ModelError::Shape {
+            name: "the shipped model".into(),
+            why: "it is left out of this build".into(),
+        };
+        Model::from_bytes(
+            "the shipped model",
+            slipher_models::weights("redshift").ok_or_else(missing)?,
+        )
     }
 
     /// The content of a model file.
+    ///
+    /// # Errors
+    /// Numbers that have no JSON form.
     pub fn to_checkpoint(&self) -> Result<Checkpoint, ModelError> {
         let mut c = Checkpoint::default();
-        c.tensors.insert("trunk".into(), self.net.trunk.clone());
-        c.tensors
-            .insert("patterns".into(), pack(&self.net.patterns));
-        let mut note = |key: &str, text: Result<String, serde_json::Error>| match text {
-            Ok(text) => drop(c.meta.insert(key.into(), text)),
-            Err(_) => unreachable!("numbers and lists have a JSON form"),
-        };
-        note("network", serde_json::to_string(&self.recipe));
-        note("sharpness", serde_json::to_string(&self.sharpness));
-        note("dial", serde_json::to_string(&self.dial));
-        note("calibration", serde_json::to_string(&self.calibration));
-        if self.familiar.basis.iter().any(|b| !b.is_empty()) {
-            note(
-                "basis",
-                serde_json::to_string(&self.familiar.basis.each_ref().map(Vec::len)),
-            );
-            note("known", serde_json::to_string(&self.familiar.known));
+        let shapes = ShiftNet::layer_shapes(&self.net.config);
+        for ((name, shape), (_, w, b)) in shapes.into_iter().zip(self.net.layers()) {
+            c.tensors
+                .insert(format!("{name}.weight"), Array::new(shape.to_vec(), w));
+            c.tensors.insert(format!("{name}.bias"), Array::flat(b));
+        }
+        let patterns = vec![self.net.config.patterns, WIDTH, SUPPORT];
+        c.tensors.insert(
+            "patterns.weight".into(),
+            Array::new(patterns, pack(self.net.patterns())),
+        );
+        c.tensors.insert(
+            "patterns.bias".into(),
+            Array::flat(self.net.pattern_bias().to_vec()),
+        );
+        for (class, basis) in SpecType::ALL.iter().zip(&self.familiar.basis) {
+            let values = basis.iter().flatten().copied().collect();
             c.tensors.insert(
-                "basis".into(),
-                self.familiar
-                    .basis
-                    .iter()
-                    .flatten()
-                    .flatten()
-                    .copied()
-                    .collect(),
+                basis_name(*class),
+                Array::new(vec![basis.len(), SUPPORT], values),
             );
         }
-        c.meta.insert("id".into(), self.id.clone());
-        c.meta.insert("card".into(), self.card.clone());
+        let card: serde_json::Value =
+            serde_json::from_str(&self.card).map_err(|e| ModelError::Shape {
+                name: self.id.clone(),
+                why: format!("card: {e}"),
+            })?;
+        c.set("kind", &KIND)?;
+        c.set("system", &"redshift")?;
+        c.set("network", &self.recipe)?;
+        c.set("inverse_temperature", &self.sharpness)?;
+        c.set("purity_thresholds", &self.dial)?;
+        c.set("calibration", &self.calibration)?;
+        c.set("goodness_of_fit", &self.familiar.known)?;
+        c.set("id", &self.id)?;
+        c.set("card", &card)?;
         Ok(c)
     }
 
     /// Logits of a few spectra, on the device chosen.
-    pub fn predict(&self, inputs: &[Input], out: &mut Prediction) {
-        match &self.engine {
-            Some(e) => e.predict(inputs, out),
-            None => self.net.predict(inputs, out),
+    ///
+    /// # Errors
+    /// The device has not answered.
+    pub fn predict(&self, inputs: &[Input], out: &mut Prediction) -> Result<(), BackendError> {
+        match &self.backend {
+            Some(b) => b.predict(inputs, out),
+            None => {
+                self.net.predict(inputs, out);
+                Ok(())
+            }
         }
     }
 
     /// Spectra to predict at a time.
-    pub fn together(&self) -> usize {
-        self.engine
+    pub fn batch_size(&self) -> usize {
+        self.backend
             .as_ref()
-            .map_or(slipher_nn::correlation::TOGETHER, |e| e.together())
+            .map_or(slipher_nn::correlation::TOGETHER, |b| b.batch_size())
     }
 
     /// Class of each pattern, in the order of the logits.
@@ -295,28 +298,71 @@ impl Model {
     }
 }
 
-/// Rest-frame positions that any (observed position − lag) can reach.
-pub const SUPPORT: usize = POSITIONS + LAGS;
+/// What a model file calls itself.
+const KIND: &str = "slipher redshift model 2";
+/// Most components of a class.
+const MOST: usize = 64;
 
-/// Basis and distributions of [`Familiar`]; empty in models that have none.
-fn read_familiar(c: &Checkpoint) -> Result<Familiar, ModelError> {
-    let Some(counts) = c
-        .meta
-        .get("basis")
-        .and_then(|t| serde_json::from_str::<[usize; 3]>(t).ok())
-        .filter(|n| n.iter().all(|n| *n <= 64))
-    else {
-        return Ok(Familiar::default());
-    };
-    let all = c.tensor("basis", counts.iter().sum::<usize>() * SUPPORT)?;
+fn basis_name(class: SpecType) -> String {
+    format!("basis.{}", class.name().to_lowercase())
+}
+
+fn read_network(c: &Checkpoint, recipe: &NetworkRecipe) -> Result<ShiftNet, ModelError> {
+    let config = recipe.config();
+    let mut layers = Vec::new();
+    for (name, shape) in ShiftNet::layer_shapes(&config) {
+        let weights = c.weights(&format!("{name}.weight"), shape.iter().product())?;
+        layers.push((weights, c.weights(&format!("{name}.bias"), shape[0])?));
+    }
+    let bias = c.weights("patterns.bias", config.patterns)?;
+    let mut patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
+    unpack(
+        &c.weights("patterns.weight", config.patterns * WIDTH * SUPPORT)?,
+        &mut patterns,
+    );
+    Ok(ShiftNet::from_layers(config, &layers, &bias, patterns))
+}
+
+/// As 0.1 wrote it: in the order of the kernels.
+fn old_network(c: &Checkpoint, recipe: &NetworkRecipe) -> Result<ShiftNet, ModelError> {
+    let config = recipe.config();
+    let trunk = c.weights("trunk", config.trunk_weights())?;
+    let mut patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
+    unpack(
+        &c.weights("patterns", config.patterns * WIDTH * SUPPORT)?,
+        &mut patterns,
+    );
+    Ok(ShiftNet::from_weights(config, trunk, patterns))
+}
+
+type Basis = [Vec<Vec<f32>>; 3];
+
+fn read_basis(c: &Checkpoint) -> Result<Basis, ModelError> {
+    let mut basis = Basis::default();
+    for (class, own) in SpecType::ALL.iter().zip(&mut basis) {
+        let name = basis_name(*class);
+        let n = c
+            .tensors
+            .get(&name)
+            .and_then(|a| a.shape.first())
+            .map_or(0, |n| (*n).min(MOST));
+        *own = c
+            .weights(&name, n * SUPPORT)?
+            .chunks_exact(SUPPORT)
+            .map(<[f32]>::to_vec)
+            .collect();
+    }
+    Ok(basis)
+}
+
+fn old_basis(c: &Checkpoint) -> Result<Basis, ModelError> {
+    let counts: [usize; 3] = c.get("basis")?;
+    let all = c.weights(
+        "basis",
+        counts.iter().map(|n| (*n).min(MOST)).sum::<usize>() * SUPPORT,
+    )?;
     let mut vectors = all.chunks_exact(SUPPORT).map(<[f32]>::to_vec);
-    let basis = counts.map(|n| vectors.by_ref().take(n).collect());
-    let known = c
-        .meta
-        .get("known")
-        .and_then(|t| serde_json::from_str(t).ok())
-        .unwrap_or_default();
-    Ok(Familiar { basis, known })
+    Ok(counts.map(|n| vectors.by_ref().take(n).collect()))
 }
 
 /// Keeps the reachable part of each pattern, stored from the lowest rest position.
@@ -348,17 +394,7 @@ fn slot(i: usize) -> usize {
 mod tests {
     use super::*;
 
-    #[test]
-    fn lags_and_redshifts_invert() {
-        for z in [-0.005, 0.0, 0.5, 3.0, 7.0] {
-            assert!((redshift_of(lag_of(z)) - z).abs() < 1e-9);
-            assert!(lag_of(z) >= 0.0 && lag_of(z) < LAGS as f64);
-        }
-        const { assert!(POSITIONS + LAGS <= NFFT) };
-    }
-
-    #[test]
-    fn a_model_survives_the_disk() {
+    fn example() -> Model {
         let recipe = NetworkRecipe {
             depth: 2,
             width: 16,
@@ -366,27 +402,59 @@ mod tests {
             patterns: [1, 1, 1],
         };
         let mut m = Model::new(recipe, 1);
-        m.dial = Dial(vec![(0.9, 0.3)]);
+        m.dial = PurityThresholds(vec![(0.9, 0.3)]);
         m.calibration.phase.0 = [0.1, 0.2, 0.3];
         m.familiar.basis = [
             vec![vec![0.5; SUPPORT]; 2],
             vec![],
             vec![vec![2.0; SUPPORT]],
         ];
-        for i in 0..SUPPORT {
-            m.net.patterns[slot(i)] = i as f32;
-        }
+        m.net
+            .update(|_, patterns| (0..SUPPORT).for_each(|i| patterns[slot(i)] = i as f32));
+        m
+    }
+
+    #[test]
+    fn a_model_survives_the_disk() {
+        let m = example();
         let bytes = m.to_checkpoint().unwrap().to_bytes().unwrap();
         let back = Model::from_bytes("x", &bytes).unwrap();
         assert_eq!(
-            (back.net.trunk, back.net.patterns, back.dial),
-            (m.net.trunk, m.net.patterns, m.dial)
+            (back.net.trunk(), back.net.patterns()),
+            (m.net.trunk(), m.net.patterns())
         );
         assert_eq!(
-            (back.calibration, back.familiar),
-            (m.calibration, m.familiar)
+            (back.dial, back.calibration, back.familiar),
+            (m.dial, m.calibration, m.familiar)
         );
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());
+    }
+
+    /// A damaged calibration must not give uncalibrated probabilities without a word.
+    #[test]
+    fn nothing_falls_back_to_a_default() {
+        let whole = example().to_checkpoint().unwrap();
+        let read = |c: &Checkpoint| Model::from_bytes("x", &c.to_bytes().unwrap());
+        assert!(read(&whole).is_ok());
+        for key in whole.meta.keys().filter(|k| *k != "system") {
+            let mut c = whole.clone();
+            c.meta.remove(key);
+            assert!(read(&c).is_err(), "without {key}");
+            c.meta
+                .insert(key.clone(), serde_json::json!({ "damaged": [1, 2] }));
+            // The card is free text.
+            assert!(read(&c).is_err() || key == "card", "{key} of another type");
+        }
+        for key in whole.tensors.keys() {
+            let mut c = whole.clone();
+            let a = c.tensors.remove(key).unwrap();
+            assert!(read(&c).is_err(), "without {key}");
+            if let Some(v) = a.values.first() {
+                let nan = Array::new(a.shape.clone(), vec![v * f32::NAN; a.values.len()]);
+                c.tensors.insert(key.clone(), nan);
+                assert!(read(&c).is_err(), "{key} of no numbers");
+            }
+        }
     }
 }

@@ -8,8 +8,10 @@ use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::spare::Spare;
 
 use super::catalogue::Row;
+use super::contract::measured;
 use super::measure::{Wanted, Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
+use crate::predict::{caught, guarded};
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
 pub struct Kept {
@@ -41,8 +43,8 @@ pub fn run<E>(
             let spare = Spare::<Workspace>::default();
             for batch in files.chunks(BATCH) {
                 let rows = batch
-                    .par_chunks(model.together())
-                    .map(|some| rows_of(model, wanted, some, options, &mut spare.lend()));
+                    .par_chunks(model.batch_size())
+                    .map(|some| rows_of(model, wanted, some, options, &spare));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.
@@ -69,27 +71,31 @@ fn rows_of(
     wanted: &Wanted,
     files: &[PathBuf],
     options: &ReadOptions,
-    w: &mut Workspace,
+    spare: &Spare<Workspace>,
 ) -> Vec<Row> {
     let found: Vec<Result<Spectrum, Box<Row>>> =
         files.iter().flat_map(|f| spectra_of(f, options)).collect();
     let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
-    // A bug must cost a few rows, not the night.
-    let measured = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-        if good.len() < LARGE {
-            measure(model, wanted, &good, w)
-        } else {
-            measure_all(model, wanted, &good)
-        }
-    }));
-    let mut measured = measured.map(Vec::into_iter);
-    if measured.is_err() {
-        *w = Workspace::default();
-    }
-    let row = |r: Result<Spectrum, Box<Row>>| match (r, &mut measured) {
-        (Err(row), _) => *row,
-        (Ok(s), Ok(all)) => Row::new(&s, all.next().expect("one measurement for each spectrum")),
-        (Ok(s), Err(_)) => Row::unreadable(s.origin.clone(), failed(&s.origin.file)),
+    let rows = if good.len() < LARGE {
+        let run = |some: std::ops::Range<usize>| {
+            let own = &good[some];
+            let all = measure(model, wanted, own, &mut spare.lend());
+            all.into_iter()
+                .zip(own)
+                .map(|(m, s)| Row::new(s, m))
+                .collect()
+        };
+        let lost = |i: usize| Row::unreadable(good[i].origin.clone(), failed(&good[i].origin.file));
+        guarded(good.len(), &run, &lost)
+    } else {
+        measured(model, wanted, &good)
+    };
+    let mut rows = rows.into_iter();
+    let row = |r: Result<Spectrum, Box<Row>>| match r {
+        Err(row) => *row,
+        Ok(s) => rows
+            .next()
+            .unwrap_or_else(|| Row::unreadable(s.origin.clone(), failed(&s.origin.file))),
     };
     found.into_iter().map(row).collect()
 }
@@ -107,10 +113,10 @@ fn spectra_of(path: &Path, options: &ReadOptions) -> Vec<Result<Spectrum, Box<Ro
             why,
         )))
     };
-    match std::panic::catch_unwind(|| read(path, options)) {
-        Err(_) => vec![unreadable(0, 0, failed(&name))],
-        Ok(Err(e)) => vec![unreadable(0, 0, e.to_string())],
-        Ok(Ok(found)) => {
+    match caught(|| read(path, options)) {
+        None => vec![unreadable(0, 0, failed(&name))],
+        Some(Err(e)) => vec![unreadable(0, 0, e.to_string())],
+        Some(Ok(found)) => {
             let one = |r: slipher_data::formats::Row| {
                 r.spectrum.or_else(|why| {
                     unreadable(

@@ -10,7 +10,7 @@ use slipher_data::fits::Fits;
 use slipher_sim::sed::SpecType;
 
 use super::encode::LAG;
-use super::model::{LAGS, redshift_of};
+use super::lag::{LAGS, redshift_of};
 
 /// Weight that a photometric redshift leaves to all redshifts: it can be wrong.
 pub const OUTLIERS: f64 = 0.02;
@@ -263,7 +263,7 @@ fn of_text(text: &str) -> Result<Prior, String> {
 #[cfg(test)]
 mod tests {
     use super::super::decode::decode;
-    use super::super::model::lag_of;
+    use super::super::lag::lag_of;
     use super::*;
 
     /// Two equal peaks: the prior decides; a range cuts; a prior that excludes everything changes nothing.
@@ -284,7 +284,7 @@ mod tests {
                 Prior::apply(&w, &mut p);
             }
             assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
-            let s = decode(&p, 3, &crate::redshift::calibrate::Phase::default()).solutions[0];
+            let s = decode(&p, 3, &crate::redshift::phase::Phase::default()).solutions[0];
             (s.z, s.probability)
         };
         let objects =

@@ -1,21 +1,22 @@
-//! Training: examples are simulated as they are used; the same seed gives the same weights on any
-//! number of threads; a run killed at any time resumes bit for bit.
-
-use std::io::Write;
-use std::path::{Path, PathBuf};
+//! Training of the redshift network: examples are simulated as they are used, by the loop of [`slipher_nn::train`].
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
-use slipher_nn::optimiser::{Optimiser, Rule, learning_rate};
+use slipher_nn::correlation::TOGETHER;
+use slipher_nn::optimiser::{Optimiser, Rule};
 use slipher_nn::shiftnet::{Prediction, ShiftNet, Tape};
 use slipher_nn::spare::Spare;
+use slipher_nn::train::{Diverged, Examples, Learner, Metrics, Schedule, StepReport};
 use slipher_sim::sed::SpecType;
+use slipher_stats::proportion::Tally;
 
 use super::decode::{decode, posterior};
 use super::encode::{Encoded, encode};
-use super::model::{LAGS, Model, ModelError, NetworkRecipe, allowed, lag_of};
-use super::score::{Tally, success};
+use super::lag::{LAGS, allowed, lag_of, redshift_of};
+use super::model::{Model, ModelError, NetworkRecipe};
+use super::phase::Phase;
+use super::score::success;
 use super::simulate::{BadRecipe, SimulationRecipe, Simulator, Split};
 
 /// A training run in one TOML file.
@@ -47,10 +48,20 @@ pub struct TrainingRecipe {
 }
 
 impl Recipe {
+    /// That of the shipped model, without its folder of templates (which needs files).
+    ///
+    /// # Errors
+    /// None, as long as the file in the repository is whole.
+    pub fn built_in() -> Result<Self, BadRecipe> {
+        let mut r = Recipe::parse(include_str!("recipes/redshift.toml"))?;
+        r.simulation.templates.clear();
+        Ok(r)
+    }
+
     /// # Errors
     /// Names the field that is missing, unknown or of the wrong type.
     pub fn parse(text: &str) -> Result<Self, BadRecipe> {
-        let r: Recipe = toml::from_str(text).map_err(|e| BadRecipe::Field(e.to_string()))?;
+        let r: Recipe = crate::recipe::read(text).map_err(BadRecipe::Field)?;
         let t = &r.training;
         if let Some(why) = r.network.problem() {
             return Err(BadRecipe::Field(why.into()));
@@ -66,61 +77,115 @@ impl Recipe {
     }
 }
 
-/// Why training stopped short.
+impl TrainingRecipe {
+    /// Learning rates and validations.
+    pub fn schedule(&self) -> Schedule {
+        Schedule {
+            steps: self.steps,
+            learning_rate: self.learning_rate,
+            warmup: self.warmup,
+            constant: false,
+            every: self.every,
+            patience: self.patience,
+            keep_best: true,
+        }
+    }
+}
+
+/// Why there is no model.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum TrainError {
     #[error(transparent)]
     Recipe(#[from] BadRecipe),
     #[error(transparent)]
-    Checkpoint(#[from] CheckpointError),
+    Train(#[from] slipher_nn::train::TrainError),
     #[error(transparent)]
     Model(#[from] ModelError),
-    #[error("cannot write {}: {source}", path.display())]
-    Log {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("the loss is not finite at step {0}; lower learning_rate in the recipe")]
-    Diverged(u64),
-    #[error("{0} was made by another recipe; give another folder or leave out --resume")]
-    OtherRecipe(PathBuf),
 }
 
-/// State of a run.
-pub struct Trainer {
-    pub recipe: Recipe,
+/// Class and redshift; blank sky has none.
+pub type Truth = Option<(SpecType, f64)>;
+
+/// Spectra of a step; none where one cannot be encoded.
+pub type Batch = Vec<Option<(Encoded, Truth)>>;
+
+/// Simulated spectra of a recipe.
+pub struct Simulated {
     pub simulator: Simulator,
-    pub model: Model,
+    batch: u64,
+    held_out: Vec<(&'static str, Batch)>,
+}
+
+impl Simulated {
+    /// Draws the rows of validation.
+    ///
+    /// # Errors
+    /// A simulation that cannot be made.
+    pub fn new(recipe: &Recipe) -> Result<Simulated, BadRecipe> {
+        let t = &recipe.training;
+        let simulator = Simulator::new(&recipe.simulation, t.seed)?;
+        let rows: Vec<u64> = (0..t.validation).collect();
+        let draw = |row: &u64| {
+            let e = simulator.draw(Split::Validation, *row);
+            // Blank sky has no right answer.
+            let truth = e.truth?;
+            Some((encode(&e.spectrum)?, Some(truth)))
+        };
+        let batch: Batch = rows
+            .par_iter()
+            .map(draw)
+            .collect::<Vec<_>>()
+            .into_iter()
+            .filter(Option::is_some)
+            .collect();
+        let held_out = if batch.is_empty() {
+            vec![]
+        } else {
+            vec![(HELD_OUT, batch)]
+        };
+        Ok(Simulated {
+            simulator,
+            batch: t.batch,
+            held_out,
+        })
+    }
+
+    /// The rows of validation.
+    pub fn validation(&self) -> &[Option<(Encoded, Truth)>] {
+        self.held_out.first().map_or(&[], |h| h.1.as_slice())
+    }
+}
+
+/// Name of the set of validation.
+pub const HELD_OUT: &str = "validation";
+
+impl Examples<Batch> for Simulated {
+    fn batch(&self, step: u64) -> Batch {
+        let first = step * self.batch;
+        let draw = |row: u64| {
+            let e = self.simulator.draw(Split::Train, row);
+            Some((encode(&e.spectrum)?, e.truth))
+        };
+        (first..first + self.batch)
+            .into_par_iter()
+            .map(draw)
+            .collect()
+    }
+
+    fn held_out(&self) -> &[(&'static str, Batch)] {
+        &self.held_out
+    }
+}
+
+/// The shift-equivariant network with its optimisers.
+pub struct ShiftLearner {
+    pub net: ShiftNet,
+    classes: Vec<SpecType>,
     adam_trunk: Optimiser,
     adam_patterns: Optimiser,
-    pub step: u64,
-    best: f64,
-    since_best: u64,
-    validation: Vec<(Encoded, (SpecType, f64))>,
     tapes: Spare<Vec<Tape>>,
     predictions: Spare<Prediction>,
-}
-
-/// Progress of one step, for the caller to show.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub struct StepReport {
-    pub step: u64,
-    pub loss: f64,
-    /// Share of the batch answered right.
-    pub accuracy: f64,
-}
-
-/// Result of a validation.
-#[derive(Clone, Debug, Serialize)]
-pub struct Validation {
-    pub step: u64,
-    pub loss: f64,
-    pub success: f64,
-    pub galaxy: f64,
-    pub qso: f64,
-    pub star: f64,
-    pub n: usize,
-    pub sharpness: f64,
 }
 
 struct Sample {
@@ -132,7 +197,7 @@ struct Chunk {
     grad: Vec<f32>,
     samples: Vec<Sample>,
     loss: f64,
-    right: usize,
+    correct: usize,
 }
 
 /// β₂ of 0.99 forgets the first, steep steps sooner than the usual 0.999.
@@ -143,175 +208,47 @@ const RULE: Rule = Rule::AdamW {
 };
 
 /// Examples whose gradients are summed in one piece; fixes the order of summation on any number of threads.
-const CHUNK: u64 = 4;
+const CHUNK: usize = 4;
 
-impl Trainer {
-    /// # Errors
-    /// A recipe that cannot be followed.
-    pub fn new(recipe: Recipe) -> Result<Self, TrainError> {
-        let simulator = Simulator::new(&recipe.simulation, recipe.training.seed)?;
-        let model = Model::new(recipe.network.clone(), recipe.training.seed);
-        let (nt, np) = (model.net.trunk.len(), model.net.patterns.len());
-        let decay = recipe.training.weight_decay as f32;
-        let mut t = Trainer {
-            recipe,
-            simulator,
-            model,
-            adam_trunk: Optimiser::new(RULE, decay, nt),
-            adam_patterns: Optimiser::new(RULE, decay, np),
-            step: 0,
-            best: f64::INFINITY,
-            since_best: 0,
-            validation: vec![],
+impl ShiftLearner {
+    /// A model's network, with new optimisers.
+    pub fn new(model: &Model, weight_decay: f32) -> ShiftLearner {
+        let net = model.net.clone();
+        ShiftLearner {
+            adam_trunk: Optimiser::new(RULE, weight_decay, net.trunk().len()),
+            adam_patterns: Optimiser::new(RULE, weight_decay, net.patterns().len()),
+            classes: model.classes(),
+            net,
             tapes: Spare::default(),
             predictions: Spare::default(),
-        };
-        let rows: Vec<u64> = (0..t.recipe.training.validation).collect();
-        t.validation = rows
-            .par_iter()
-            .filter_map(|row| {
-                let e = t.simulator.draw(Split::Validation, *row);
-                Some((encode(&e.spectrum)?, e.truth?))
-            })
-            .collect();
-        Ok(t)
-    }
-
-    /// Continues from a checkpoint of the same recipe.
-    ///
-    /// # Errors
-    /// If the file is damaged or belongs to another recipe.
-    pub fn resume(&mut self, path: &Path) -> Result<(), TrainError> {
-        let c = Checkpoint::read(path)?;
-        if c.meta.get("recipe") != Some(&self.recipe_text()) {
-            return Err(TrainError::OtherRecipe(path.to_owned()));
         }
-        let (nt, np) = (self.model.net.trunk.len(), self.model.net.patterns.len());
-        self.model.net.trunk = c.tensor("trunk", nt)?;
-        self.model.net.patterns = c.tensor("patterns", np)?;
-        (self.adam_trunk.first, self.adam_trunk.second) =
-            (c.tensor("trunk.m", nt)?, c.tensor("trunk.v", nt)?);
-        (self.adam_patterns.first, self.adam_patterns.second) =
-            (c.tensor("patterns.m", np)?, c.tensor("patterns.v", np)?);
-        let number = |key: &str| c.meta.get(key).and_then(|s| s.parse::<f64>().ok());
-        self.step = number("step").unwrap_or(0.0) as u64;
-        self.best = number("best").unwrap_or(f64::INFINITY);
-        self.since_best = number("since_best").unwrap_or(0.0) as u64;
-        self.model.net.refresh();
-        Ok(())
     }
 
-    fn recipe_text(&self) -> String {
-        serde_json::to_string(&self.recipe).unwrap_or_default()
-    }
-
-    /// Everything needed to continue bit for bit.
-    pub fn checkpoint(&self) -> Checkpoint {
-        let mut c = Checkpoint::default();
-        c.tensors
-            .insert("trunk".into(), self.model.net.trunk.clone());
-        c.tensors
-            .insert("patterns".into(), self.model.net.patterns.clone());
-        c.tensors
-            .insert("trunk.m".into(), self.adam_trunk.first.clone());
-        c.tensors
-            .insert("trunk.v".into(), self.adam_trunk.second.clone());
-        c.tensors
-            .insert("patterns.m".into(), self.adam_patterns.first.clone());
-        c.tensors
-            .insert("patterns.v".into(), self.adam_patterns.second.clone());
-        c.meta.insert("recipe".into(), self.recipe_text());
-        c.meta.insert("step".into(), self.step.to_string());
-        c.meta.insert("best".into(), self.best.to_string());
-        c.meta
-            .insert("since_best".into(), self.since_best.to_string());
-        c
-    }
-
-    /// One step of the optimiser on the next batch.
-    ///
-    /// # Errors
-    /// If the loss stops being finite.
-    pub fn step(&mut self) -> Result<StepReport, TrainError> {
-        let t = &self.recipe.training;
-        let first = self.step * t.batch;
-        let starts: Vec<u64> = (0..t.batch).step_by(CHUNK as usize).collect();
-        let classes = self.model.classes();
-        let chunks: Vec<Chunk> = starts
-            .par_iter()
-            .map(|start| {
-                let end = (start + CHUNK).min(t.batch);
-                self.chunk(
-                    first + start..first + end,
-                    t.batch as f32,
-                    &classes,
-                    &mut self.tapes.lend(),
-                )
-            })
-            .collect();
-        let mut grad = vec![0.0f32; self.model.net.trunk.len()];
-        for c in &chunks {
-            for (g, x) in grad.iter_mut().zip(&c.grad) {
-                *g += x;
-            }
-        }
-        let loss = chunks.iter().map(|c| c.loss).sum::<f64>() / t.batch as f64;
-        let right: usize = chunks.iter().map(|c| c.right).sum();
-        let samples: Vec<&Sample> = chunks.iter().flat_map(|c| &c.samples).collect();
-        let fspecs: Vec<&[f32]> = samples.iter().map(|s| s.fspec.as_slice()).collect();
-        let gspecs: Vec<&[f32]> = samples.iter().map(|s| s.gspec.as_slice()).collect();
-        let dpatterns = self.model.net.grad_patterns(&fspecs, &gspecs);
-        if !loss.is_finite() || grad.iter().chain(&dpatterns).any(|g| !g.is_finite()) {
-            return Err(TrainError::Diverged(self.step));
-        }
-        let lr = learning_rate(t.learning_rate, self.step, t.warmup, t.steps) as f32;
-        let net: &mut ShiftNet = &mut self.model.net;
-        self.adam_trunk
-            .step(lr, self.step + 1, &mut net.trunk, &grad);
-        self.adam_patterns
-            .step(lr, self.step + 1, &mut net.patterns, &dpatterns);
-        net.refresh();
-        self.step += 1;
-        Ok(StepReport {
-            step: self.step,
-            loss,
-            accuracy: right as f64 / t.batch as f64,
-        })
-    }
-
-    fn chunk(
-        &self,
-        rows: std::ops::Range<u64>,
-        batch: f32,
-        classes: &[SpecType],
-        tapes: &mut Vec<Tape>,
-    ) -> Chunk {
-        let mut out = Chunk {
-            grad: vec![0.0; self.model.net.trunk.len()],
-            samples: vec![],
-            loss: 0.0,
-            right: 0,
-        };
-        let drawn: Vec<_> = rows
-            .map(|row| self.simulator.draw(Split::Train, row))
-            .filter_map(|x| Some((encode(&x.spectrum)?, x.truth)))
-            .collect();
+    fn chunk(&self, rows: &[Option<(Encoded, Truth)>], batch: f32) -> Chunk {
+        let drawn: Vec<&(Encoded, Truth)> = rows.iter().flatten().collect();
+        let mut tapes = self.tapes.lend();
         if tapes.len() < drawn.len() {
             tapes.resize_with(drawn.len(), Tape::default);
         }
         tapes
             .iter_mut()
             .zip(&drawn)
-            .for_each(|(t, d)| t.load(&self.model.net, &d.0.input()));
-        self.model.net.forward(&mut tapes[..drawn.len()]);
-        for (tape, (_, truth)) in tapes.iter_mut().zip(&drawn) {
-            let (loss, mut grad) = cross_entropy(&tape.logits, classes, *truth);
+            .for_each(|(t, d)| t.load(&self.net, &d.0.input()));
+        self.net.forward(&mut tapes[..drawn.len()]);
+        let mut out = Chunk {
+            grad: vec![0.0; self.net.trunk().len()],
+            samples: vec![],
+            loss: 0.0,
+            correct: 0,
+        };
+        for (tape, (_, truth)) in tapes.iter_mut().zip(drawn) {
+            let (loss, mut grad) = cross_entropy(&tape.logits, &self.classes, *truth);
             out.loss += loss;
             if let Some(truth) = truth {
-                out.right += usize::from(peak_right(&tape.logits, classes, *truth));
+                out.correct += usize::from(peak_is_correct(&tape.logits, &self.classes, *truth));
             }
             grad.iter_mut().for_each(|g| *g /= batch);
-            let gspec = self.model.net.backward(tape, &grad, &mut out.grad);
+            let gspec = self.net.backward(tape, &grad, &mut out.grad);
             out.samples.push(Sample {
                 fspec: tape.take_features_spectrum(),
                 gspec,
@@ -319,53 +256,79 @@ impl Trainer {
         }
         out
     }
+}
 
-    /// Scores the validation set and fits the sharpness of the softmax on it.
-    pub fn validate(&mut self) -> Validation {
-        let classes = self.model.classes();
-        let model = &self.model;
-        let score = |logits: &[f32], truth: &(SpecType, f64)| {
-            let losses = SHARPNESS.map(|s| {
+impl Learner for ShiftLearner {
+    type Batch = Batch;
+
+    fn step(&mut self, batch: &Batch, rate: f32, step: u64) -> Result<StepReport, Diverged> {
+        let n = batch.len();
+        let chunks: Vec<Chunk> = batch
+            .par_chunks(CHUNK)
+            .map(|rows| self.chunk(rows, n as f32))
+            .collect();
+        let mut grad = vec![0.0f32; self.net.trunk().len()];
+        for c in &chunks {
+            grad.iter_mut().zip(&c.grad).for_each(|(g, x)| *g += x);
+        }
+        let loss = chunks.iter().map(|c| c.loss).sum::<f64>() / n as f64;
+        let correct: usize = chunks.iter().map(|c| c.correct).sum();
+        let samples: Vec<&Sample> = chunks.iter().flat_map(|c| &c.samples).collect();
+        let fspecs: Vec<&[f32]> = samples.iter().map(|s| s.fspec.as_slice()).collect();
+        let gspecs: Vec<&[f32]> = samples.iter().map(|s| s.gspec.as_slice()).collect();
+        let dpatterns = self.net.grad_patterns(&fspecs, &gspecs);
+        if !loss.is_finite() || grad.iter().chain(&dpatterns).any(|g| !g.is_finite()) {
+            return Err(Diverged);
+        }
+        let (trunk_optimiser, pattern_optimiser) = (&mut self.adam_trunk, &mut self.adam_patterns);
+        self.net.update(|trunk, patterns| {
+            trunk_optimiser.step(rate, step + 1, trunk, &grad);
+            pattern_optimiser.step(rate, step + 1, patterns, &dpatterns);
+        });
+        Ok(StepReport {
+            loss,
+            correct: correct as f64 / n as f64,
+            others: vec![],
+        })
+    }
+
+    /// Loss at the best temperature of the softmax, success of all and of each class, that temperature's inverse, and n.
+    fn validate(&self, held_out: &Batch) -> Metrics {
+        let rows: Vec<(&Encoded, (SpecType, f64))> = held_out
+            .iter()
+            .flatten()
+            .filter_map(|(e, t)| Some((e, (*t)?)))
+            .collect();
+        let score = |logits: &[f32], truth: (SpecType, f64)| {
+            let losses = TEMPERATURES.map(|s| {
                 let scaled: Vec<f32> = logits.iter().map(|l| l * s as f32).collect();
-                cross_entropy(&scaled, &classes, Some(*truth)).0
+                cross_entropy(&scaled, &self.classes, Some(truth)).0
             });
-            let answer = decode(
-                &posterior(logits, &classes, 1.0),
-                1,
-                &super::calibrate::Phase::default(),
-            );
-            (
-                losses,
-                truth.0,
-                answer
-                    .solutions
-                    .first()
-                    .is_some_and(|b| success(*truth, b.class, b.z)),
-            )
+            let answer = decode(&posterior(logits, &self.classes, 1.0), 1, &Phase::default());
+            let correct = answer
+                .solutions
+                .first()
+                .is_some_and(|b| success(truth, b.class, b.z));
+            (losses, truth.0, correct)
         };
-        let parts = self
-            .validation
-            .par_chunks(slipher_nn::correlation::TOGETHER)
-            .map(|some| {
-                let mut p = self.predictions.lend();
-                model.net.predict(
-                    &some.iter().map(|s| s.0.input()).collect::<Vec<_>>(),
-                    &mut p,
-                );
-                p.logits
-                    .iter()
-                    .zip(some)
-                    .map(|(l, s)| score(l, &s.1))
-                    .collect::<Vec<_>>()
-            });
-        let all: Vec<([f64; SHARPNESS.len()], SpecType, bool)> =
+        let parts = rows.par_chunks(TOGETHER).map(|some| {
+            let mut p = self.predictions.lend();
+            self.net.predict(
+                &some.iter().map(|s| s.0.input()).collect::<Vec<_>>(),
+                &mut p,
+            );
+            p.logits
+                .iter()
+                .zip(some)
+                .map(|(l, s)| score(l, s.1))
+                .collect::<Vec<_>>()
+        });
+        let all: Vec<([f64; TEMPERATURES.len()], SpecType, bool)> =
             parts.collect::<Vec<_>>().into_iter().flatten().collect();
-        let n = all.len().max(1) as f64;
-        let mean = |i: usize| all.iter().map(|a| a.0[i]).sum::<f64>() / n;
-        let best = (0..SHARPNESS.len())
+        let mean = |i: usize| all.iter().map(|a| a.0[i]).sum::<f64>() / all.len().max(1) as f64;
+        let best = (0..TEMPERATURES.len())
             .min_by(|a, b| mean(*a).total_cmp(&mean(*b)))
             .unwrap_or(0);
-        self.model.sharpness = SHARPNESS[best];
         let share = |class: Option<SpecType>| {
             let mut t = Tally::default();
             all.iter()
@@ -373,79 +336,43 @@ impl Trainer {
                 .for_each(|a| t.add(a.2));
             t.percent() / 100.0
         };
-        Validation {
-            step: self.step,
-            loss: mean(best),
-            success: share(None),
-            galaxy: share(Some(SpecType::Galaxy)),
-            qso: share(Some(SpecType::Qso)),
-            star: share(Some(SpecType::Star)),
-            n: all.len(),
-            sharpness: SHARPNESS[best],
-        }
+        Metrics::of(&[
+            ("loss", mean(best)),
+            ("success", share(None)),
+            ("galaxy", share(Some(SpecType::Galaxy))),
+            ("qso", share(Some(SpecType::Qso))),
+            ("star", share(Some(SpecType::Star))),
+            ("n", all.len() as f64),
+            ("inverse_temperature", TEMPERATURES[best]),
+        ])
     }
 
-    /// Runs to the end of the recipe, with checkpoints and a log of JSON lines in `folder`. `watch` sees every step
-    /// and validation and says whether to go on.
-    ///
-    /// # Errors
-    /// I/O errors and divergence.
-    pub fn run(
-        &mut self,
-        folder: &Path,
-        mut watch: impl FnMut(&StepReport, Option<&Validation>) -> bool,
-    ) -> Result<(), TrainError> {
-        let log_path = folder.join("log.jsonl");
-        let log_error = |source| TrainError::Log {
-            path: log_path.clone(),
-            source,
-        };
-        std::fs::create_dir_all(folder).map_err(log_error)?;
-        let mut log = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open(&log_path)
-            .map_err(log_error)?;
-        let (steps, every) = (self.recipe.training.steps, self.recipe.training.every);
-        let (mut loss, mut since) = (0.0, 0u64);
-        while self.step < steps {
-            let report = self.step()?;
-            loss += report.loss;
-            since += 1;
-            let validation =
-                (self.step.is_multiple_of(every) || self.step == steps).then(|| self.validate());
-            if let Some(v) = &validation {
-                let line =
-                    serde_json::json!({ "validation": v, "train_loss": loss / since as f64 });
-                writeln!(log, "{line}").map_err(log_error)?;
-                loss = 0.0;
-                since = 0;
-                if v.loss < self.best {
-                    self.best = v.loss;
-                    self.since_best = 0;
-                } else {
-                    self.since_best += 1;
-                }
-                self.checkpoint()
-                    .write(&folder.join("checkpoint.safetensors"))?;
-            }
-            let go_on = watch(&report, validation.as_ref());
-            if !go_on {
-                self.checkpoint()
-                    .write(&folder.join("checkpoint.safetensors"))?;
-                return Ok(());
-            }
-            let patience = self.recipe.training.patience;
-            if patience > 0 && self.since_best >= patience {
-                break;
-            }
-        }
-        Ok(())
+    fn save(&self, to: &mut Checkpoint) {
+        let weights = [self.net.trunk().to_vec(), self.net.patterns().to_vec()];
+        to.put([
+            ("trunk", &weights[0]),
+            ("patterns", &weights[1]),
+            ("trunk.first", &self.adam_trunk.first),
+            ("trunk.second", &self.adam_trunk.second),
+            ("patterns.first", &self.adam_patterns.first),
+            ("patterns.second", &self.adam_patterns.second),
+        ]);
+    }
+
+    fn load(&mut self, from: &Checkpoint) -> Result<(), CheckpointError> {
+        from.take([
+            ("trunk.first", &mut self.adam_trunk.first),
+            ("trunk.second", &mut self.adam_trunk.second),
+            ("patterns.first", &mut self.adam_patterns.first),
+            ("patterns.second", &mut self.adam_patterns.second),
+        ])?;
+        self.net
+            .update(|trunk, patterns| from.take([("trunk", trunk), ("patterns", patterns)]))
     }
 }
 
-/// Candidates for the sharpness of the softmax.
-const SHARPNESS: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15];
+/// Candidates for the inverse temperature of the softmax.
+const TEMPERATURES: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15];
 
 /// Cross-entropy of the (class, lag) truth and its gradient; blank sky (`None`) wants all answers alike.
 pub fn cross_entropy(
@@ -510,7 +437,7 @@ fn softmax_at(logits: &[f32], pattern: usize, lag: usize, top: f32, norm: f32) -
     (logits[pattern * LAGS + lag] - top).exp() * norm
 }
 
-fn peak_right(logits: &[f32], classes: &[SpecType], truth: (SpecType, f64)) -> bool {
+fn peak_is_correct(logits: &[f32], classes: &[SpecType], truth: (SpecType, f64)) -> bool {
     let mut best = (f32::NEG_INFINITY, SpecType::Galaxy, 0);
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
         for l in allowed(*c) {
@@ -519,11 +446,13 @@ fn peak_right(logits: &[f32], classes: &[SpecType], truth: (SpecType, f64)) -> b
             }
         }
     }
-    success(truth, best.1, super::model::redshift_of(best.2 as f64))
+    success(truth, best.1, redshift_of(best.2 as f64))
 }
 
 #[cfg(test)]
 mod tests {
+    use slipher_nn::train::{Run, fit};
+
     use super::*;
 
     #[test]
@@ -596,26 +525,53 @@ mod tests {
     #[test]
     fn resume_is_exact_on_any_number_of_threads() {
         let dir = tempfile::tempdir().unwrap();
-        let run = |threads: usize, stop: bool, sub: &str| {
-            let pool = rayon::ThreadPoolBuilder::new()
+        let run = |threads: usize, stops: &[u64], sub: &str| {
+            let workers = rayon::ThreadPoolBuilder::new()
                 .num_threads(threads)
                 .build()
                 .unwrap();
-            pool.install(|| {
-                let folder = dir.path().join(sub);
-                let mut t = Trainer::new(tiny()).unwrap();
-                if stop {
-                    t.run(&folder, |r, _| r.step < 2).unwrap();
-                    t = Trainer::new(tiny()).unwrap();
-                    t.resume(&folder.join("checkpoint.safetensors")).unwrap();
-                    assert_eq!(t.step, 2);
+            workers.install(|| {
+                let data = Simulated::new(&tiny()).unwrap();
+                let model = Model::new(tiny().network, tiny().training.seed);
+                let mut learner = ShiftLearner::new(&model, 0.0);
+                for stop in stops.iter().copied().chain([u64::MAX]) {
+                    learner = ShiftLearner::new(&model, 0.0);
+                    let mut r = Run {
+                        folder: Some(dir.path().join(sub)),
+                        recipe: String::new(),
+                        watch: Box::new(move |p| p.step < stop),
+                    };
+                    fit(&mut learner, &data, &tiny().training.schedule(), &mut r).unwrap();
                 }
-                t.run(&folder, |_, _| true).unwrap();
-                t.checkpoint().to_bytes().unwrap()
+                let mut c = Checkpoint::default();
+                learner.save(&mut c);
+                (
+                    c.to_bytes().unwrap(),
+                    std::fs::read(dir.path().join(sub).join("log.jsonl")).unwrap(),
+                )
             })
         };
-        let a = run(1, false, "a");
-        assert!(a == run(3, false, "b"), "threads change the weights");
-        assert!(a == run(2, true, "c"), "resuming changes the weights");
+        let a = run(1, &[], "a");
+        assert!(a == run(3, &[], "b"), "threads change the weights");
+        assert!(a == run(2, &[1, 2], "c"), "resuming changes the weights");
+    }
+
+    /// Measuring changes nothing.
+    #[test]
+    fn validation_does_not_change_the_network() {
+        let data = Simulated::new(&tiny()).unwrap();
+        let learner = ShiftLearner::new(&Model::new(tiny().network, 1), 0.0);
+        let bytes = |l: &ShiftLearner| {
+            let mut c = Checkpoint::default();
+            l.save(&mut c);
+            c.to_bytes().unwrap()
+        };
+        let before = bytes(&learner);
+        let m = learner.validate(&data.held_out()[0].1);
+        assert!(bytes(&learner) == before && m == learner.validate(&data.held_out()[0].1));
+        assert!(
+            m.get("loss").is_some_and(f64::is_finite)
+                && m.get("n") == Some(data.validation().len() as f64)
+        );
     }
 }

@@ -6,19 +6,24 @@ mod network;
 mod score;
 mod simulate;
 
-use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
+use slipher_stats::classification::Figure;
 
-use crate::images::architecture::Architecture;
-use crate::images::score::Figure;
-use crate::images::views::Augment;
-use crate::images::{Example, Geometry, System};
+use crate::architecture::Architecture;
+use crate::example::{Example, Observation, Sky};
+use crate::geometry::Geometry;
+use crate::system::{NamedRecipe, System};
+use crate::views::Augment;
 
-/// The room, with the SEDs that its sky is made of.
-#[derive(Default)]
+/// The system, with the SEDs that its sky is made of.
 pub struct StarGalaxy {
     sky: std::sync::OnceLock<simulate::Sky>,
 }
+
+/// It, with a sky that is built once.
+pub static STAR_GALAXY: StarGalaxy = StarGalaxy {
+    sky: std::sync::OnceLock::new(),
+};
 
 impl System for StarGalaxy {
     fn name(&self) -> &'static str {
@@ -34,7 +39,7 @@ impl System for StarGalaxy {
         ("mag_r", &[13.9, 21.0, 22.0, 23.0, 24.0, 25.6])
     }
     fn geometry(&self) -> Geometry {
-        Geometry {
+        Geometry::Image {
             channels: 5,
             stored: 48,
             side: 44,
@@ -47,22 +52,36 @@ impl System for StarGalaxy {
             zoom: 1.0,
         }
     }
-    fn simulate(&self, rng: &mut Stream) -> Example {
-        self.sky.get_or_init(simulate::Sky::new).draw(rng)
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
+        (sky == Sky::Own).then(|| self.sky.get_or_init(simulate::Sky::new).draw(rng))
     }
-    fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
-        encode::encode(c)
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
+        encode::encode(x.cutout()?)
     }
     fn feature_names(&self) -> Vec<String> {
         features::names()
     }
-    fn features(&self, c: &Cutout, _: &[f32]) -> Vec<f32> {
-        features::of(c)
+    fn features(&self, x: &Observation, _: &[f32]) -> Vec<f32> {
+        x.cutout().map(features::of).unwrap_or_default()
     }
     fn published(&self) -> Architecture {
         network::published()
     }
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
+    }
+    fn recipes(&self) -> &'static [NamedRecipe] {
+        &[
+            NamedRecipe {
+                name: "star-galaxy",
+                title: "ours: turns with the image",
+                text: include_str!("recipes/star-galaxy.toml"),
+            },
+            NamedRecipe {
+                name: "star-galaxy-published",
+                title: "Kim & Brunner's network, 64 views",
+                text: include_str!("recipes/star-galaxy-published.toml"),
+            },
+        ]
     }
 }

@@ -2,8 +2,8 @@
 
 use slipher_nn::network::{Init, Layer};
 
-use crate::images::architecture::{Architecture, Parts};
-use crate::images::views::View;
+use crate::architecture::{Architecture, InputViews};
+use crate::views::View;
 
 const SLOPE: f32 = 0.01;
 
@@ -57,7 +57,7 @@ pub fn published() -> Architecture {
         })
         .collect();
     Architecture {
-        parts: Parts::Whole,
+        input_views: InputViews::Whole,
         init,
         layers,
         symmetry: None,

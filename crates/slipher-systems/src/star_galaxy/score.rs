@@ -1,6 +1,8 @@
 //! The seven metrics of Kim & Brunner (2017, section 5), the positive class being the galaxy.
 
-use crate::images::score::{Figure, auc, column, completeness_at, is, log_loss, purity_at};
+use slipher_stats::classification::{
+    Figure, auc, column, completeness_at, is, log_loss, purity_at,
+};
 
 /// Objects that the calibration error takes together.
 const WINDOW: usize = 1000;

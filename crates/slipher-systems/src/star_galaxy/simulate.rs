@@ -15,7 +15,7 @@ use slipher_sim::sky::psf::Psf;
 use slipher_sim::sky::sersic::Sersic;
 use slipher_sim::templates::Library;
 
-use crate::images::Example;
+use crate::example::{Example, Observation};
 
 /// Arcseconds a pixel.
 const SCALE: f64 = 0.187;
@@ -222,7 +222,7 @@ impl Sky {
             ..Cutout::default()
         };
         Example {
-            cutout,
+            input: Observation::Cutout(cutout),
             truth: if is_star {
                 vec![1.0, 0.0]
             } else {
@@ -311,18 +311,24 @@ mod tests {
             .collect();
         let stars = rows.iter().filter(|e| e.truth[0] == 1.0).count();
         assert!((20..60).contains(&stars), "{stars}");
-        assert!(
-            rows.iter()
-                .all(|e| e.cutout.pixels.iter().all(|v| v.is_finite())
-                    && (13.9..25.6).contains(&e.depth))
-        );
+        assert!(rows.iter().all(|e| {
+            e.input
+                .cutout()
+                .unwrap()
+                .pixels
+                .iter()
+                .all(|v| v.is_finite())
+                && (13.9..25.6).contains(&e.depth)
+        }));
         // A star's width is the seeing, whatever its brightness; the light adds up to its magnitude.
         let star = rows
             .iter()
             .find(|e| e.truth[0] == 1.0 && (19.5..21.0).contains(&e.depth))
             .unwrap();
         let r: f64 = star
-            .cutout
+            .input
+            .cutout()
+            .unwrap()
             .band(2)
             .chunks(48)
             .skip(10)

@@ -1,7 +1,7 @@
 //! What a random forest sees of a candidate: strengths, shapes and symmetries of the stamps, in the manner of the HiTS pipeline
 //! (Förster et al. 2016), which the paper's forest used.
 
-use crate::images::measure::Moments;
+use crate::moments::Moments;
 
 const PLANES: [&str; 4] = ["template", "science", "difference", "snr"];
 

@@ -6,16 +6,19 @@ mod network;
 mod score;
 mod simulate;
 
-use slipher_data::cutout::Cutout;
+use slipher_data::catalogue::{Column, Values};
 use slipher_sim::random::Stream;
+use slipher_stats::classification::Figure;
+
+use crate::architecture::Architecture;
+use crate::example::{Example, Observation, Sky};
+use crate::geometry::Geometry;
+use crate::system::{NamedRecipe, System};
+use crate::views::Augment;
+
 use slipher_sim::sky::subtraction;
 
-use crate::images::architecture::Architecture;
-use crate::images::score::Figure;
-use crate::images::views::Augment;
-use crate::images::{Example, Geometry, System};
-
-/// The room.
+/// The system.
 pub struct Transients;
 
 impl System for Transients {
@@ -32,7 +35,7 @@ impl System for Transients {
         ("snr", &[6.0, 8.0, 12.0, 20.0, 1e6])
     }
     fn geometry(&self) -> Geometry {
-        Geometry {
+        Geometry::Image {
             channels: 4,
             stored: 25,
             side: 21,
@@ -45,14 +48,15 @@ impl System for Transients {
             zoom: 1.0,
         }
     }
-    fn simulate(&self, rng: &mut Stream) -> Example {
-        simulate::draw(subtraction::ANY, rng)
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
+        let survey = match sky {
+            Sky::Own => subtraction::ANY,
+            Sky::Published => subtraction::HITS,
+        };
+        Some(simulate::draw(survey, rng))
     }
-    fn simulate_published(&self, rng: &mut Stream) -> Option<Example> {
-        Some(simulate::draw(subtraction::HITS, rng))
-    }
-    fn encode(&self, c: &Cutout) -> Result<Vec<f32>, String> {
-        encode::encode(c)
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
+        encode::encode(x.cutout()?)
     }
     fn feature_names(&self) -> Vec<String> {
         features::names()
@@ -60,7 +64,7 @@ impl System for Transients {
     fn classical_rows(&self) -> usize {
         100_000
     }
-    fn features(&self, _: &Cutout, encoded: &[f32]) -> Vec<f32> {
+    fn features(&self, _: &Observation, encoded: &[f32]) -> Vec<f32> {
         features::of(encoded)
     }
     fn published(&self) -> Architecture {
@@ -68,5 +72,55 @@ impl System for Transients {
     }
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
+    }
+    fn recipes(&self) -> &'static [NamedRecipe] {
+        &[
+            NamedRecipe {
+                name: "transients",
+                title: "ours: turns with the image",
+                text: include_str!("recipes/transients.toml"),
+            },
+            NamedRecipe {
+                name: "transients-published",
+                title: "Deep-HiTS",
+                text: include_str!("recipes/transients-published.toml"),
+            },
+            NamedRecipe {
+                name: "transients-hits",
+                title: "ours, trained on HiTS' sky",
+                text: include_str!("recipes/transients-hits.toml"),
+            },
+            NamedRecipe {
+                name: "transients-published-hits",
+                title: "Deep-HiTS, trained on HiTS' sky",
+                text: include_str!("recipes/transients-published-hits.toml"),
+            },
+        ]
+    }
+    /// What the survey says of its own candidates, where they are alerts.
+    fn extra_columns(&self, rows: &[Option<&Observation>]) -> Vec<Column> {
+        let value = |row: &Option<&Observation>, keys: &[&str]| {
+            let survey = row
+                .and_then(|x| x.cutout().ok())
+                .map_or(&[][..], |c| &c.survey);
+            keys.iter()
+                .find_map(|k| survey.iter().find(|s| s.0 == *k))
+                .map_or(f64::NAN, |s| s.1)
+        };
+        let column = |name, description, keys: &[&str]| Column {
+            name,
+            unit: "",
+            ucd: "",
+            description,
+            values: Values::F64(rows.iter().map(|r| value(r, keys)).collect()),
+        };
+        vec![
+            column(
+                "survey_score",
+                "the survey's own score: drb, rb, braai or reliability",
+                &["drb", "braai", "rb", "reliability"],
+            ),
+            column("survey_mag", "the survey's magnitude", &["magpsf"]),
+        ]
     }
 }

@@ -2,8 +2,8 @@
 
 use slipher_nn::network::{Init, Layer};
 
-use crate::images::architecture::{Architecture, Parts};
-use crate::images::views::View;
+use crate::architecture::{Architecture, InputViews};
+use crate::views::View;
 
 /// Slope of the leaky rectifier.
 const SLOPE: f32 = 0.01;
@@ -44,7 +44,7 @@ pub fn published() -> Architecture {
         },
     ];
     Architecture {
-        parts: Parts::Turns,
+        input_views: InputViews::Turns,
         init: vec![(Init::He, 0.0); layers.len()],
         layers,
         symmetry: None,
@@ -55,14 +55,14 @@ pub fn published() -> Architecture {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::images::Geometry;
+    use crate::geometry::Geometry;
 
     /// The sizes of the repository: 24, 12, 12, 6 and 9216 joined values.
     #[test]
     fn has_the_published_sizes() {
         let net = published()
             .build(
-                Geometry {
+                Geometry::Image {
                     channels: 4,
                     stored: 25,
                     side: 21,

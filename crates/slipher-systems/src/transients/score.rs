@@ -1,6 +1,6 @@
 //! The numbers of the paper: accuracy, rates of errors, and missed transients at fixed rates of false alarms.
 
-use crate::images::score::{Figure, accuracy, auc, column, is, missed_at};
+use slipher_stats::classification::{Figure, accuracy, auc, column, is, missed_at};
 
 /// Published beside: arch7 and the random forest, recomputed from the predictions in the Deep-HiTS repository.
 pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {

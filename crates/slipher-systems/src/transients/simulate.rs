@@ -5,7 +5,7 @@ use slipher_sim::random::Stream;
 use slipher_sim::sky::subtraction::{Camera, draw as triplet};
 
 use super::encode::STAMPS;
-use crate::images::Example;
+use crate::example::{Example, Observation};
 
 /// One candidate. Half of the surveys tell the noise of the difference, half do not.
 pub fn draw(camera: Camera, rng: &mut Stream) -> Example {
@@ -32,7 +32,7 @@ pub fn draw(camera: Camera, rng: &mut Stream) -> Example {
     cutout.label = Some(format!("{:?}", t.cause));
     let truth = if real { vec![0.0, 1.0] } else { vec![1.0, 0.0] };
     Example {
-        cutout,
+        input: Observation::Cutout(cutout),
         truth,
         depth: t.snr as f32,
     }

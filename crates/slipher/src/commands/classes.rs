@@ -1,29 +1,25 @@
 //! The verbs for `redshift-classes`: redshift as one of 800 classes, the talk's own system.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use rayon::prelude::*;
 use slipher_data::catalogue::{CatalogueWriter, Column, Values};
 use slipher_nn::checkpoint::Checkpoint;
-use slipher_systems::redshift_classes::score::metrics;
-use slipher_systems::redshift_classes::simulate::{Noise, Pool, Sample, Split};
-use slipher_systems::redshift_classes::study::LADDER;
-use slipher_systems::redshift_classes::train::{Plan, Run, answers};
+use slipher_systems::studies::stivaktakis2018::score::metrics;
+use slipher_systems::studies::stivaktakis2018::simulate::{Noise, Pool, Sample, Split};
+use slipher_systems::studies::stivaktakis2018::study::LADDER;
+use slipher_systems::studies::stivaktakis2018::train::{CurvePoint, Plan, RECIPE, Run, answers};
 
 use crate::{Outcome, progress};
-
-/// The authors' setting, and the shift-equivariant network.
-const DEFAULT: &str = include_str!("../../../../recipes/redshift-classes.toml");
 
 fn plan(recipe: Option<&Path>) -> Result<Plan> {
     let text = match recipe {
         Some(p) => std::fs::read_to_string(p)
             .into_diagnostic()
             .wrap_err_with(|| format!("--recipe {}", p.display()))?,
-        None => DEFAULT.to_owned(),
+        None => RECIPE.to_owned(),
     };
     let mut plan = Plan::parse(&text).into_diagnostic().wrap_err_with(|| {
         recipe.map_or("the default recipe".into(), |p| p.display().to_string())
@@ -137,37 +133,31 @@ pub struct Changes<'a> {
 /// Trains a network from a recipe and tests it.
 pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
     let mut plan = plan(a.recipe)?;
-    plan.shown = a.steps.map_or(plan.shown, |s| s * plan.batch);
+    plan.examples_seen = a.steps.map_or(plan.examples_seen, |s| s * plan.batch);
     plan.seed = a.seed.unwrap_or(plan.seed);
     let pool = Pool::new(&plan.seds, plan.setting).into_diagnostic()?;
     let mut run = Run::new(plan, &pool).into_diagnostic()?;
-    if a.output.join("checkpoint.safetensors").exists() {
-        if !a.resume {
-            return Err(miette::miette!(
-                "{} holds a run: add --resume to continue it, or give another --output",
-                a.output.display()
-            ));
-        }
-        run.resume(&a.output).into_diagnostic()?;
-        eprintln!("Resumed at step {}", run.step);
-    }
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
-    let bar = progress::bar(run.plan.steps(), "steps", quiet);
-    let mut seen = run.looks.len();
-    let whole = run.go(&a.output, |r, now| {
-        bar.set_position(r.step);
-        bar.set_message(format!(
-            "loss {:.3}, {:.1} % right, {:.0} spectra/s",
-            now.0,
-            100.0 * now.1,
-            (r.step * r.plan.batch) as f64 / r.seconds.max(1e-9)
+    if slipher_nn::train::Run::exists(&a.output) && !a.resume {
+        return Err(miette::miette!(
+            "{} holds a run: add --resume to continue it, or give another --output",
+            a.output.display()
         ));
-        if let (true, Some(l), false) = (r.looks.len() > seen, r.looks.last(), quiet) {
-            seen = r.looks.len();
+    }
+    let stop = super::ctrl_c_flag()?;
+    let bar = progress::bar(run.plan.steps(), "steps", quiet);
+    let plan = run.plan.clone();
+    let whole = run.go(&a.output, |p| {
+        bar.set_position(p.step);
+        bar.set_message(format!(
+            "loss {:.3}, {:.1} % correct, {:.0} spectra/s",
+            p.report.loss,
+            100.0 * p.report.correct,
+            (p.step * plan.batch) as f64 / p.seconds.max(1e-9)
+        ));
+        if let Some(v) = p.validation.filter(|_| !quiet) {
+            let l = CurvePoint::of(v, &plan);
             let line = format!(
-                "{} shown: training {:.3}, {:.1} % right; validation {:.3}, {:.1} % right, n = {}",
+                "{} seen: training {:.3}, {:.1} % correct; validation {:.3}, {:.1} % correct, n = {}",
                 l.shown,
                 l.train_loss,
                 100.0 * l.train_right,
@@ -181,7 +171,7 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
     });
     bar.finish_and_clear();
     if !whole.into_diagnostic()? {
-        eprintln!("Stopped at step {}; continue with --resume", run.step);
+        eprintln!("Stopped; continue with --resume");
         return Ok(Outcome::SomeFailed);
     }
     table(&run, 2000);
@@ -200,13 +190,12 @@ pub fn evaluate(model: Option<&Path>, n: u64) -> Result<Outcome> {
         )
     })?;
     let c = Checkpoint::read(path).into_diagnostic()?;
-    let text = c
-        .meta
-        .get("plan")
-        .ok_or_else(|| miette::miette!("{}: no plan in its metadata; expected a checkpoint of 'slipher train redshift-classes'", path.display()))?;
-    let plan: Plan = serde_json::from_str(text)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("{}: plan in its metadata", path.display()))?;
+    let plan = Run::plan_of(&c).into_diagnostic().wrap_err_with(|| {
+        format!(
+            "{}: expected a checkpoint of 'slipher train redshift-classes'",
+            path.display()
+        )
+    })?;
     let pool = Pool::new(&plan.seds, plan.setting).into_diagnostic()?;
     let mut run = Run::new(plan, &pool).into_diagnostic()?;
     run.load(&c).into_diagnostic()?;

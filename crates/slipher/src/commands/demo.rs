@@ -6,10 +6,11 @@ use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
 use slipher_data::catalogue::CatalogueWriter;
+use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::catalogue::columns;
 use slipher_systems::redshift::measure::Wanted;
 use slipher_systems::redshift::pipeline::{keep_spectrum, rows_of_spectra};
-use slipher_systems::redshift::score::{Tally, success};
+use slipher_systems::redshift::score::success;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 
 use crate::Outcome;
@@ -60,8 +61,12 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
-    let mut w =
-        CatalogueWriter::create(&catalogue, &super::redshift::keys(&model)).into_diagnostic()?;
+    let keys = [
+        ("model", model.id.clone()),
+        ("sha256", model.sha256.clone()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let mut w = CatalogueWriter::create(&catalogue, &keys).into_diagnostic()?;
     w.write(columns(&rows, &model, false)).into_diagnostic()?;
     w.finish().into_diagnostic()?;
     let (mut all, mut sure) = (Tally::default(), Tally::default());

@@ -6,11 +6,11 @@ use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
 use slipher_sim::instrument::Instrument;
 use slipher_sim::random::Stream;
+use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::euclid::{REDSHIFTS, TOLERANCE, draw};
 use slipher_systems::redshift::measure::{Wanted, measure_all};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::prior::{Prior, Shape};
-use slipher_systems::redshift::score::Tally;
 use slipher_systems::redshift::simulate::{Simulator, Split};
 
 use crate::Outcome;

@@ -8,37 +8,36 @@ use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
 use slipher_data::grid::resample;
 use slipher_sim::sed::SpecType;
+use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::encode::FINE;
 use slipher_systems::redshift::measure::{Wanted, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::score::{Tally, success};
+use slipher_systems::redshift::score::success;
 use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
+use slipher_systems::registry;
 
-use slipher_systems::trust::Honesty;
+use slipher_stats::calibration::CalibrationSummary;
 
-use crate::{Outcome, System, progress};
+use super::target::{Target, systems_and_study};
+use crate::{Outcome, progress};
 
-#[derive(ClapArgs)]
+#[derive(Clone, ClapArgs)]
 pub struct Args {
-    system: System,
+    #[arg(value_parser = systems_and_study())]
+    system: Target,
     /// Model file; default: the shipped one
     #[arg(short, long)]
     model: Option<PathBuf>,
     /// Spectra per cell of the table
     #[arg(short, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
-    /// Instruments
-    #[arg(
-        short,
-        long,
-        value_delimiter = ',',
-        default_value = "sdss,boss,desi,vimos"
-    )]
+    /// Instruments [default: sdss,boss,desi,vimos]
+    #[arg(short, long, value_delimiter = ',')]
     instrument: Vec<String>,
-    /// Median S/N per pixel
-    #[arg(long, value_delimiter = ',', default_value = "2,5,10")]
+    /// Median S/N per pixel [default: 2,5,10]
+    #[arg(long, value_delimiter = ',')]
     snr: Vec<f64>,
     /// Only redshifts up to this (Redrock scans galaxies to 1.7)
     #[arg(long)]
@@ -58,36 +57,71 @@ pub struct Args {
     /// Instead: Euclid's requirement, completeness and purity at its line-flux limit
     #[arg(long, conflicts_with_all = ["strangers", "calibration"])]
     euclid: bool,
-    /// For images: folder or archive of labelled examples
+    /// Of image systems: folder or archive of labelled examples
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
-    /// For images: folder for the page and the numbers
+    /// Of image systems: folder for the page and the numbers
     #[arg(short, long)]
     output: Option<PathBuf>,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
 }
 
+/// `slipher evaluate`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    if let Some(system) = a.system.images() {
-        let model = super::images::model(&*system, a.model.as_ref())?;
-        let folder = a
-            .output
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(format!("{}-evaluation", system.name())));
-        return super::study::evaluate(
-            system,
-            model,
-            a.n,
-            a.seed,
-            a.labelled.as_deref(),
-            &folder,
-            quiet,
-        );
+    // What only spectra have.
+    let of_spectra = [
+        ("--instrument", !a.instrument.is_empty()),
+        ("--snr", !a.snr.is_empty()),
+        ("--z-max", a.z_max.is_some()),
+        ("--templates", !a.templates.is_empty()),
+        ("--classical", a.classical),
+        ("--strangers", a.strangers),
+        ("--calibration", a.calibration),
+        ("--euclid", a.euclid),
+    ];
+    let of_images = [
+        ("--labelled", a.labelled.is_some()),
+        ("--output", a.output.is_some()),
+    ];
+    if let Some(system) = a.system.shared() {
+        a.system.refuse(&of_spectra)?;
+        let model = registry::model(system, a.model.as_deref()).into_diagnostic()?;
+        let folder = a.output.clone();
+        let folder =
+            folder.unwrap_or_else(|| PathBuf::from(format!("{}-evaluation", system.name())));
+        let labelled = a.labelled.as_deref();
+        return super::study::evaluate(system, model, a.n, a.seed, labelled, &folder, quiet);
     }
-    if let System::RedshiftClasses = a.system {
+    a.system.refuse(&of_images)?;
+    if let Target::Study = a.system {
+        a.system.refuse(&of_spectra)?;
+        a.system.refuse(&[("--seed", a.seed != 1)])?;
         return super::classes::evaluate(a.model.as_deref(), a.n);
     }
+    let split = |text: &str| text.split(',').map(str::to_owned).collect::<Vec<_>>();
+    let instruments = if a.instrument.is_empty() {
+        split("sdss,boss,desi,vimos")
+    } else {
+        a.instrument.clone()
+    };
+    let snr = if a.snr.is_empty() {
+        vec![2.0, 5.0, 10.0]
+    } else {
+        a.snr.clone()
+    };
+    spectra(
+        &Args {
+            instrument: instruments,
+            snr,
+            ..a.clone()
+        },
+        quiet,
+    )
+}
+
+/// Redshifts.
+fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
     let model = super::model(a.model.as_deref())?;
     let recipe = SimulationRecipe {
         instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(),
@@ -313,20 +347,20 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
             .filter(|r| some(r))
             .map(|r| (r.p, r.right, r.pull))
             .collect();
-        let Some(Honesty {
-            right,
-            said,
+        let Some(CalibrationSummary {
+            correct,
+            mean_probability,
             error,
             pulls,
-            sure,
-        }) = Honesty::of(&own)
+            n_confident,
+        }) = CalibrationSummary::of(&own)
         else {
             return;
         };
         println!(
-            "| {name} | {} | {right} | {:.1} % | {:.2} % | {:.2}, {:+.2} ({sure}, {:.2} %) |",
-            right.n,
-            100.0 * said,
+            "| {name} | {} | {correct} | {:.1} % | {:.2} % | {:.2}, {:+.2} ({n_confident}, {:.2} %) |",
+            correct.n,
+            100.0 * mean_probability,
             100.0 * error,
             pulls.width,
             pulls.median,

@@ -4,23 +4,25 @@ pub mod classes;
 pub mod demo;
 pub mod euclid;
 pub mod evaluate;
-pub mod images;
 pub mod parts;
 pub mod predict;
 pub mod redshift;
 pub mod reproduce;
+pub mod shared;
 pub mod show;
 pub mod simulate;
 pub mod sql;
 pub mod study;
+pub mod target;
 pub mod train;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::formats::{Medium, ReadOptions};
 use slipher_systems::redshift::model::Model;
-use slipher_systems::shipped;
 
 /// What wavelengths were measured in, for verbs that read files.
 #[derive(clap::Args)]
@@ -48,14 +50,49 @@ impl MediumArgs {
 /// The shipped model, or one from a file.
 pub fn model(path: Option<&Path>) -> Result<Model> {
     match path {
-        None => shipped::redshift().into_diagnostic(),
+        None => Model::shipped().into_diagnostic(),
         Some(p) => Model::read(p)
             .into_diagnostic()
             .wrap_err("--model expects a file written by 'slipher train redshift'"),
     }
 }
 
-/// The bytes of an image system's model.
-pub fn shipped(system: &str) -> Result<&'static [u8]> {
-    shipped::image(system).ok_or_else(|| miette::miette!("'{system}' comes without a model: train one with 'slipher train {system}' and give it with --model"))
+/// True once Ctrl-C was pressed.
+pub fn ctrl_c_flag() -> Result<Arc<AtomicBool>> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let flag = stop.clone();
+    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
+    Ok(stop)
+}
+
+/// Reads `I/N`.
+pub fn parse_shard(text: Option<&str>) -> Result<(usize, usize)> {
+    let Some(text) = text else { return Ok((1, 1)) };
+    let parts = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
+    match parts {
+        Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
+        _ => Err(miette::miette!(
+            "--shard {text}: expected I/N with 1 ≤ I ≤ N, for example 3/10"
+        )),
+    }
+}
+
+/// What of a list of files a shard takes, without what is written by this run.
+pub fn own_files(files: Vec<PathBuf>, shard: (usize, usize), outputs: &[&Path]) -> Vec<PathBuf> {
+    let own: Vec<PathBuf> = outputs
+        .iter()
+        .filter_map(|p| p.canonicalize().ok())
+        .collect();
+    let mut files: Vec<PathBuf> = files
+        .into_iter()
+        .skip(shard.0 - 1)
+        .step_by(shard.1)
+        .collect();
+    files.retain(|f| {
+        let named_alike = own.iter().any(|o| o.file_name() == f.file_name());
+        !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
+    });
+    files
 }

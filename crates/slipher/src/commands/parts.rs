@@ -1,27 +1,22 @@
-//! `slipher redshift … -o FOLDER`: a catalogue in parts, for job arrays and inputs of any size.
+//! `-o FOLDER`: a catalogue in parts, for job arrays and inputs of any size.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result};
-use slipher_data::formats::ReadOptions;
 use slipher_data::hats::is_catalogue;
-use slipher_systems::redshift::measure::Wanted;
-use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::parts::{Made, Manifest, Part, make};
+use slipher_data::input::expand_for;
+use slipher_systems::predict::Predict;
+use slipher_systems::shards::{Manifest, Part, PartSummary, run_part};
 
 use crate::{Outcome, progress};
 
 /// What of a catalogue a process makes, and how.
-pub struct Work<'a> {
+pub struct ShardJob<'a> {
     pub folder: &'a Path,
-    pub model: &'a Model,
-    pub wanted: &'a Wanted,
-    pub options: &'a ReadOptions,
+    pub model: &'a dyn Predict,
     /// (which, of how many), from 1 on.
     pub shard: (usize, usize),
     pub resume: bool,
-    pub settings: BTreeMap<String, String>,
     pub quiet: bool,
 }
 
@@ -33,33 +28,33 @@ pub fn wants_folder(output: &Path) -> bool {
         || output.is_dir()
 }
 
-impl Work<'_> {
-    /// Makes this shard's parts that are not there yet; ends the catalogue if no part is missing.
-    pub fn run(
-        self,
-        inputs: &[String],
-        files: impl FnOnce() -> Result<Vec<PathBuf>>,
-    ) -> Result<Outcome> {
-        let hats = inputs.iter().map(Path::new).find(|p| is_catalogue(p));
-        let manifest = match hats {
+impl ShardJob<'_> {
+    /// Makes this shard's parts that are not there yet; ends the catalogue if no part is missing. What earlier shards wrote is no input.
+    pub fn run(self, inputs: &[String]) -> Result<Outcome> {
+        let manifest = match inputs.iter().map(Path::new).find(|p| is_catalogue(p)) {
             Some(_) if inputs.len() > 1 => {
                 return Err(miette::miette!(
                     "a HATS catalogue is read alone: give one folder"
                 ));
             }
-            Some(folder) => Manifest::of_hats(folder, self.model, self.settings.clone()),
-            None => Ok(Manifest::of_files(
-                &files()?,
-                self.model,
-                self.settings.clone(),
-            )),
+            Some(folder) => Manifest::of_hats(folder, self.model),
+            None => {
+                let mut files: Vec<PathBuf> =
+                    expand_for(inputs, self.model.endings()).into_diagnostic()?;
+                if let Ok(own) = self.folder.canonicalize() {
+                    files.retain(|f| f.canonicalize().map_or(true, |f| !f.starts_with(&own)));
+                }
+                Ok(Manifest::of_files(&files, self.model))
+            }
         };
         let mut manifest = manifest.into_diagnostic()?;
         if manifest.parts.is_empty() {
             eprintln!("slipher: no files to read");
             return Ok(Outcome::Nothing);
         }
-        manifest.claim(self.folder, self.shard).into_diagnostic()?;
+        manifest
+            .create_or_verify(self.folder, self.shard)
+            .into_diagnostic()?;
         let mine: Vec<&Part> = manifest.shard(self.shard).collect();
         let missing: Vec<&Part> = mine
             .iter()
@@ -80,17 +75,11 @@ impl Work<'_> {
     fn make(&self, manifest: &Manifest, missing: &[&Part], all: usize) -> Result<Outcome> {
         let bar = progress::bar(missing.len() as u64, "parts", self.quiet);
         let start = std::time::Instant::now();
-        let (mut made, mut broken) = (Made::default(), 0);
-        let keys = super::redshift::catalogue_keys(self.model, self.wanted.pz);
+        let (mut made, mut broken) = (PartSummary::default(), 0);
+        let mut keys = super::shared::keys(self.model);
+        keys.extend(self.model.keys());
         for part in missing {
-            match make(
-                part,
-                self.folder,
-                self.model,
-                self.wanted,
-                self.options,
-                &keys,
-            ) {
+            match run_part(part, self.folder, self.model, &keys) {
                 Ok(m) => (made.rows, made.failed) = (made.rows + m.rows, made.failed + m.failed),
                 Err(e) => {
                     broken += 1;
@@ -104,7 +93,7 @@ impl Work<'_> {
         if !self.quiet {
             let seconds = start.elapsed().as_secs_f64();
             eprintln!(
-                "{} of {all} parts made ({} were there): {} spectra, {seconds:.1} s ({:.0} a second), {} without a redshift.",
+                "{} of {all} parts made ({} were there): {} rows, {seconds:.1} s ({:.0} a second), {} without an answer.",
                 missing.len() - broken,
                 all - missing.len(),
                 made.rows,

@@ -5,19 +5,22 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use miette::Result;
 
-use super::{images, redshift};
-use crate::{Outcome, System};
+use super::target::{Target, systems, systems_and_study};
+use super::{redshift, shared};
+use crate::Outcome;
 
 #[derive(ClapArgs)]
 #[command(
     after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
-Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  slipher predict radio maps/ -o classes.csv --report page.html"
+Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  \
+slipher predict radio maps/ -o classes.csv --report page.html\n  slipher predict morphology galaxies/ -o votes/ --shard 3/10 --resume"
 )]
 pub struct Args {
-    system: System,
+    #[arg(value_parser = systems())]
+    system: Target,
     #[command(flatten)]
-    common: images::PredictArgs,
-    /// Catalogue to write: .parquet, .fits or .csv; without it rows are printed
+    common: shared::PredictArgs,
+    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts; without it rows are printed
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML page to write
@@ -25,10 +28,11 @@ pub struct Args {
     report: Option<PathBuf>,
 }
 
+/// `slipher predict`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    match a.system.images() {
-        Some(s) => images::predict(
-            &*s,
+    match a.system.shared() {
+        Some(s) => shared::predict(
+            s,
             &a.common,
             a.output.as_deref(),
             a.report.as_deref(),
@@ -42,27 +46,34 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 
 #[derive(ClapArgs)]
 pub struct ReportArgs {
-    system: System,
+    #[arg(value_parser = systems_and_study())]
+    system: Target,
     /// HTML page to write
     #[arg(short, long, default_value = "report.html")]
     output: PathBuf,
     /// Names of the bands of images, in the order of the planes
-    #[arg(long, value_delimiter = ',')]
-    bands: Vec<String>,
+    #[arg(long)]
+    bands: Option<String>,
     #[command(flatten)]
     redshift: redshift::ReportArgs,
 }
 
 /// `slipher report`.
 pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
-    match a.system.images() {
-        Some(s) => images::predict(
-            &*s,
-            &a.redshift.for_images(&a.bands),
-            None,
-            Some(&a.output),
-            quiet,
-        ),
-        None => redshift::report(&a.redshift, a.system, &a.output, quiet),
+    match a.system {
+        Target::Study => Err(miette::miette!(
+            "{} works on simulations: its page is made by 'slipher reproduce redshift-talk'",
+            a.system.name()
+        )),
+        t => match t.shared() {
+            Some(s) => {
+                let common = a.redshift.for_shared(t, a.bands.as_deref())?;
+                shared::predict(s, &common, None, Some(&a.output), quiet)
+            }
+            None => {
+                t.refuse(&[("--bands", a.bands.is_some())])?;
+                redshift::report(&a.redshift, &a.output, quiet)
+            }
+        },
     }
 }

@@ -1,23 +1,26 @@
 //! `slipher redshift`: files to a catalogue.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args as ClapArgs;
-use miette::{IntoDiagnostic, Result};
+use miette::{IntoDiagnostic, Result, WrapErr};
+use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::input::{ENDINGS, expand};
-use slipher_data::whole::write_whole;
+use slipher_nn::checkpoint::read;
+use slipher_systems::predict::{Options, Predict};
 use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
-use slipher_systems::redshift::decode::lag_redshifts;
+use slipher_systems::redshift::contract::Measurer;
 use slipher_systems::redshift::layouts::Layout;
-use slipher_systems::redshift::measure::{PURITY, Wanted, zwarn};
-use slipher_systems::redshift::model::Model;
+use slipher_systems::redshift::measure::zwarn;
 use slipher_systems::redshift::pipeline;
+use slipher_systems::registry;
 
-use super::parts::Work;
+use super::parts::ShardJob;
+use super::shared::PredictArgs;
+use super::target::Target;
 use crate::report::{self, Subject};
 use crate::{Outcome, progress};
 
@@ -97,21 +100,6 @@ impl From<Device> for slipher_gpu::Choice {
     }
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Precision {
-    F32,
-    Bf16,
-}
-
-impl From<Precision> for slipher_nn::predictor::Precision {
-    fn from(p: Precision) -> Self {
-        match p {
-            Precision::F32 => Self::F32,
-            Precision::Bf16 => Self::Bf16,
-        }
-    }
-}
-
 #[derive(ClapArgs)]
 struct Common {
     /// Model file; default: the one that comes with the program
@@ -120,17 +108,17 @@ struct Common {
     #[command(flatten)]
     medium: super::MediumArgs,
     /// Where the network runs; auto takes a graphics processor if this build knows one (features wgpu, cuda)
-    #[arg(long, value_enum, default_value_t = Device::Auto)]
-    device: Device,
+    #[arg(long, value_enum)]
+    device: Option<Device>,
     /// Arithmetic of the network on the processor; bf16 where the processor has avx512_bf16
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
+    #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
+    precision: String,
     /// What is known beforehand: a range LOW..HIGH, a file of z and n (an N(z)), or of object_id, z and sigma (photometric redshifts)
     #[arg(long, value_name = "RANGE|FILE")]
     prior: Option<String>,
-    /// Share of the accepted redshifts that must be right; the others are "no redshift", with a best guess
-    #[arg(long, value_name = "SHARE", default_value_t = PURITY)]
-    purity: f64,
+    /// Share of the accepted redshifts that must be right; the others are "no redshift", with a best guess [default: 0.98]
+    #[arg(long, value_name = "SHARE")]
+    purity: Option<f64>,
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
@@ -149,23 +137,28 @@ pub struct ReportArgs {
 }
 
 impl ReportArgs {
-    /// What of it concerns images.
-    pub fn for_images(&self, bands: &[String]) -> super::images::PredictArgs {
-        super::images::PredictArgs {
+    /// What of it concerns systems of the shared engine; the rest is refused.
+    pub fn for_shared(&self, system: Target, bands: Option<&str>) -> Result<PredictArgs> {
+        let c = &self.common;
+        system.refuse(&[
+            ("--device", c.device.is_some()),
+            ("--prior", c.prior.is_some()),
+            ("--purity", c.purity.is_some()),
+            ("--air or --vacuum", c.medium.options().medium.is_some()),
+        ])?;
+        Ok(PredictArgs {
             files: self.files.clone(),
-            model: self.common.model.clone(),
-            bands: bands.to_vec(),
-        }
+            model: c.model.clone(),
+            bands: bands.map(str::to_owned),
+            precision: Some(c.precision.clone()),
+            shard: c.shard.clone(),
+            resume: c.resume,
+        })
     }
 }
 
 /// `slipher report redshift`.
-pub fn report(a: &ReportArgs, system: crate::System, page: &Path, quiet: bool) -> Result<Outcome> {
-    if let crate::System::RedshiftClasses = system {
-        return Err(miette::miette!(
-            "redshift-classes works on simulations: its page is made by 'slipher reproduce redshift-talk'"
-        ));
-    }
+pub fn report(a: &ReportArgs, page: &Path, quiet: bool) -> Result<Outcome> {
     measure(
         &a.files,
         &Outputs {
@@ -177,6 +170,7 @@ pub fn report(a: &ReportArgs, system: crate::System, page: &Path, quiet: bool) -
     )
 }
 
+/// `slipher redshift`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let outputs = Outputs {
         catalogue: a.output.as_deref(),
@@ -275,44 +269,44 @@ impl Outputs<'_> {
 }
 
 impl Common {
-    /// What to measure.
-    fn wanted(&self, model: &Model, outputs: &Outputs) -> Result<Wanted> {
-        let all =
-            Wanted::new(model, self.purity, outputs.pz, self.prior.as_deref()).into_diagnostic()?;
-        // Nobody sees the lines of rows that are only printed.
-        Ok(Wanted {
-            lines: outputs.files().next().is_some(),
-            ..all
-        })
-    }
-
-    /// What changes the rows, for the manifest.
-    fn settings(
-        &self,
-        outputs: &Outputs,
-        precision: slipher_nn::predictor::Precision,
-        device: &str,
-    ) -> BTreeMap<String, String> {
-        let mut s = BTreeMap::from([
-            ("purity".to_owned(), self.purity.to_string()),
-            ("pz".to_owned(), outputs.pz.to_string()),
-        ]);
-        if let Some(p) = &self.prior {
-            s.insert("prior".into(), p.clone());
-            if let Ok(bytes) = std::fs::read(p) {
-                s.insert(
-                    "prior_sha256".into(),
-                    slipher_systems::shipped::sha256(&bytes),
-                );
+    /// The model with its options.
+    fn open(&self, outputs: &Outputs, quiet: bool) -> Result<Measurer> {
+        let medium = self.medium.options().medium;
+        let options = Options::default()
+            .with_some("purity", self.purity)
+            .with("pz", outputs.pz)
+            .with_some("prior", self.prior.as_deref())
+            .with_some("medium", medium.map(|m| format!("{m:?}").to_lowercase()))
+            .with("precision", &self.precision);
+        let mut m = match &self.model {
+            Some(p) => {
+                let bytes = read(p).into_diagnostic()?;
+                let opened = Measurer::open(&p.display().to_string(), &bytes, options);
+                opened
+                    .into_diagnostic()
+                    .wrap_err("--model expects a file written by 'slipher train redshift'")?
             }
+            None => {
+                let bytes = registry::weights("redshift").into_diagnostic()?;
+                Measurer::open("the shipped model", bytes, options).into_diagnostic()?
+            }
+        };
+        if m.settings().get("precision") != Some(&self.precision) && !quiet {
+            eprintln!("slipher: this processor has no bf16; using f32");
         }
-        // Another arithmetic rounds otherwise, and parts would not be the same bytes: what runs here, not what was asked for.
-        s.insert("precision".into(), format!("{precision:?}").to_lowercase());
-        s.insert("device".into(), device.to_owned());
-        if let Some(m) = self.medium.options().medium {
-            s.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
+        let device = self.device.unwrap_or(Device::Auto);
+        if let Some((name, backend)) =
+            slipher_gpu::open(device.into(), &m.model.net).into_diagnostic()?
+        {
+            if !quiet {
+                eprintln!("slipher: the network runs on {name}");
+            }
+            m.on_device(&name, backend);
         }
-        s
+        // Nobody sees the lines of rows that are only printed; only a page compares with known redshifts.
+        m.wanted.lines = outputs.files().next().is_some();
+        m.wanted.evaluate = outputs.page.is_some();
+        Ok(m)
     }
 }
 
@@ -328,64 +322,26 @@ fn measure(
     quiet: bool,
 ) -> Result<Outcome> {
     outputs.check()?;
-    let mut model = super::model(common.model.as_deref())?;
-    let precision = model.net.set_precision(common.precision.into());
-    if precision != common.precision.into() && !quiet {
-        eprintln!("slipher: this processor has no bf16; using f32");
-    }
-    let mut device = "cpu".to_owned();
-    if let Some((name, engine)) =
-        slipher_gpu::open(common.device.into(), &model.net).into_diagnostic()?
-    {
-        if !quiet {
-            eprintln!("slipher: the network runs on {name}");
-        }
-        model.engine = Some(engine);
-        device = name;
-    }
-    let options = common.medium.options();
-    let shard = common.shard.as_deref().map_or(Ok((1, 1)), parse_shard)?;
-    let wanted = common.wanted(&model, outputs)?;
+    let measurer = common.open(outputs, quiet)?;
+    let shard = super::parse_shard(common.shard.as_deref())?;
     if let Some(folder) = outputs.folder() {
-        let work = Work {
+        let job = ShardJob {
             folder,
-            model: &model,
-            wanted: &wanted,
-            options: &options,
+            model: &measurer,
             shard,
             resume: common.resume,
-            settings: common.settings(outputs, precision, &device),
             quiet,
         };
-        return work.run(arguments, || {
-            let mut files = expand(arguments).into_diagnostic()?;
-            // What earlier shards wrote is no input.
-            if let Ok(own) = folder.canonicalize() {
-                files.retain(|f| f.canonicalize().map_or(true, |f| !f.starts_with(&own)));
-            }
-            Ok(files)
-        });
+        return job.run(arguments);
     }
     if common.resume {
         return Err(miette::miette!(
             "--resume works on a folder of parts: give --output a name without ending"
         ));
     }
-    let mut files = expand(arguments).into_diagnostic()?;
-    files = files
-        .into_iter()
-        .skip(shard.0 - 1)
-        .step_by(shard.1)
-        .collect();
     // A catalogue or report of an earlier run in the same folder is no input.
-    let own: Vec<PathBuf> = outputs
-        .files()
-        .filter_map(|p| p.canonicalize().ok())
-        .collect();
-    files.retain(|f| {
-        let named_alike = own.iter().any(|o| o.file_name() == f.file_name());
-        !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
-    });
+    let own: Vec<&Path> = outputs.files().collect();
+    let files = super::own_files(expand(arguments).into_diagnostic()?, shard, &own);
     if files.is_empty() {
         eprintln!(
             "slipher: no files to read (folders are searched for .{}, each also with .gz)",
@@ -393,8 +349,21 @@ fn measure(
         );
         return Ok(Outcome::Nothing);
     }
+    write(&measurer, &files, outputs, quiet)
+}
+
+/// Measures files and writes what is asked for.
+fn write(
+    measurer: &Measurer,
+    files: &[PathBuf],
+    outputs: &Outputs,
+    quiet: bool,
+) -> Result<Outcome> {
+    let (model, wanted, options) = (&measurer.model, &measurer.wanted, &measurer.read);
     let create = |p: &Path, pz: bool| {
-        CatalogueWriter::create(p, &catalogue_keys(&model, pz)).into_diagnostic()
+        let mut keys = super::shared::keys(measurer);
+        keys.extend(measurer.keys().into_iter().filter(|_| pz));
+        CatalogueWriter::create(p, &keys).into_diagnostic()
     };
     let mut writer = outputs
         .catalogue
@@ -407,10 +376,10 @@ fn measure(
     let mut count = Counts::default();
     let mut kept: Vec<Row> = Vec::new();
     pipeline::run(
-        &model,
-        &wanted,
-        &files,
-        &options,
+        model,
+        wanted,
+        files,
+        options,
         |done, rows| -> Result<bool> {
             bar.set_position(done as u64);
             for r in &rows {
@@ -420,7 +389,7 @@ fn measure(
                 }
             }
             if let Some(w) = &mut writer {
-                w.write(columns(&rows, &model, wanted.pz))
+                w.write(columns(&rows, model, wanted.pz))
                     .into_diagnostic()?;
             } else if outputs.files().next().is_none() && !print_rows(&rows) {
                 return Ok(false);
@@ -440,12 +409,12 @@ fn measure(
         w.finish().into_diagnostic()?;
     }
     if let (Some(path), Some(layout)) = (outputs.catalogue, outputs.layout) {
-        write_whole(path, layout.bytes(&kept, &model)).into_diagnostic()?;
+        atomic_write(path, layout.bytes(&kept, model)).into_diagnostic()?;
     }
     if let Some(path) = outputs.page {
         let gallery = choose(&kept)
             .into_iter()
-            .filter_map(|r| pipeline::keep(&model, &wanted, r, &options))
+            .filter_map(|r| pipeline::keep(model, wanted, r, options))
             .collect();
         report::write(
             path,
@@ -453,7 +422,7 @@ fn measure(
                 title: "Slipher redshifts",
                 rows: &kept,
                 gallery,
-                model: &model,
+                model,
                 simulated: None,
             },
         )
@@ -467,40 +436,6 @@ fn measure(
         Counts { failed: 0, .. } => Outcome::Good,
         _ => Outcome::SomeFailed,
     })
-}
-
-/// Metadata of the catalogue file.
-pub fn keys(model: &Model) -> [(&'static str, String); 3] {
-    [
-        ("model", model.id.clone()),
-        ("sha256", model.sha256.clone()),
-        ("version", env!("CARGO_PKG_VERSION").into()),
-    ]
-}
-
-/// The same, and with densities their redshifts.
-pub fn catalogue_keys(model: &Model, pz: bool) -> Vec<(&'static str, String)> {
-    keys(model).into_iter().chain(pz.then(pz_grid)).collect()
-}
-
-/// Redshifts of the column `pz`.
-fn pz_grid() -> (&'static str, String) {
-    (
-        "pz_grid",
-        serde_json::to_string(&lag_redshifts()).unwrap_or_default(),
-    )
-}
-
-fn parse_shard(text: &str) -> Result<(usize, usize)> {
-    let parts = text
-        .split_once('/')
-        .and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
-    match parts {
-        Some((i, n)) if i >= 1 && i <= n => Ok((i, n)),
-        _ => Err(miette::miette!(
-            "--shard {text}: expected I/N with 1 ≤ I ≤ N, for example 3/10"
-        )),
-    }
 }
 
 /// Prints a line a row; false when nobody reads any more (`| head`).

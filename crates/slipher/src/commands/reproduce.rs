@@ -1,41 +1,37 @@
 //! `slipher reproduce`: a study of the talk, run again, and one page about it.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 use miette::{IntoDiagnostic, Result};
-use slipher_systems::redshift_classes::study::{Scale, Study, StudyPools};
+use slipher_systems::registry;
+use slipher_systems::studies::stivaktakis2018::study::{Scale, Study as TalkStudy, StudyPools};
+use slipher_systems::system::System;
 
 use crate::{Outcome, progress, report};
 
 /// Studies that can be run again.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum What {
-    /// Redshift as one of 800 classes (Stivaktakis et al., arXiv:1809.09622)
-    RedshiftTalk,
-    /// Star or galaxy (Kim & Brunner 2017)
-    StarGalaxy,
-    /// Galaxy Zoo (Dieleman et al. 2015)
-    Morphology,
-    /// Radio galaxies (Aniyan & Thorat 2017)
-    Radio,
-    /// Real or bogus (Deep-HiTS)
-    Transients,
+#[derive(Clone, Copy)]
+enum Study {
+    /// Of the talk.
+    Talk,
+    /// Of a system of the shared engine.
+    Of(&'static dyn System),
 }
 
-impl What {
-    /// The image system, if it is one.
-    fn images(self) -> Option<&'static str> {
-        Some(match self {
-            What::RedshiftTalk => return None,
-            What::StarGalaxy => "star-galaxy",
-            What::Morphology => "morphology",
-            What::Radio => "radio",
-            What::Transients => "transients",
-        })
-    }
+/// Name of the talk's study.
+const TALK: &str = "redshift-talk";
+
+fn studies() -> impl TypedValueParser<Value = Study> {
+    let talk = "Redshift as one of 800 classes (Stivaktakis et al., arXiv:1809.09622)";
+    let own = registry::all_shared().map(|s| PossibleValue::new(s.name()).help(s.title()));
+    let all = std::iter::once(PossibleValue::new(TALK).help(talk)).chain(own);
+    PossibleValuesParser::new(all.collect::<Vec<_>>()).try_map(|name| match name.as_str() {
+        TALK => Ok(Study::Talk),
+        name => registry::shared(name).map(Study::Of),
+    })
 }
 
 /// Share of the recipes that the small scale of an image system trains on.
@@ -51,14 +47,15 @@ enum ScaleName {
 
 #[derive(ClapArgs)]
 pub struct Args {
-    study: What,
+    #[arg(value_parser = studies())]
+    study: Study,
     /// Sizes of the training sets
     #[arg(long, value_enum, default_value = "small")]
     scale: ScaleName,
     /// Folder for runs, numbers and page; a run that was stopped continues there. Default: the study's name
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// For images: folder or archive of labelled examples to learn from and be judged on
+    /// Of image systems: folder or archive of labelled examples to learn from and be judged on
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
     /// Folder of SED templates to test on that no method learned from (LePhare, EAZY, …)
@@ -74,25 +71,47 @@ pub struct Args {
     seed: u64,
 }
 
+/// `slipher reproduce`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    if let Some(name) = a.study.images() {
+    let refuse = |name: &str, options: &[(&str, bool)]| match options.iter().find(|o| o.1) {
+        Some((option, _)) => Err(miette::miette!(
+            "the study {name} has no option {option}: leave it out"
+        )),
+        None => Ok(()),
+    };
+    if let Study::Of(system) = a.study {
+        let talk = [
+            ("--other-library", a.other_library.is_some()),
+            ("--only", !a.only.is_empty()),
+            ("--list", a.list),
+        ];
+        refuse(system.name(), &talk)?;
         let share = if matches!(a.scale, ScaleName::Small) {
             SMALL
         } else {
             1.0
         };
-        let folder = a.output.clone().unwrap_or_else(|| PathBuf::from(name));
-        return super::study::open(name, share, a.seed, a.labelled.as_deref(), &folder)?.run(quiet);
+        let folder = a
+            .output
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(system.name()));
+        let labelled = a.labelled.as_deref();
+        return super::study::Study {
+            system,
+            share,
+            seed: a.seed,
+            labelled,
+            folder,
+        }
+        .run(quiet);
     }
-    let output = a
-        .output
-        .clone()
-        .unwrap_or_else(|| PathBuf::from("redshift-talk"));
+    refuse(TALK, &[("--labelled", a.labelled.is_some())])?;
+    let output = a.output.clone().unwrap_or_else(|| PathBuf::from(TALK));
     let scale = match a.scale {
         ScaleName::Small => Scale::Small,
         ScaleName::Paper => Scale::Paper,
     };
-    let study = Study {
+    let study = TalkStudy {
         scale,
         seed: a.seed,
         other: a.other_library.clone(),
@@ -109,9 +128,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::Good);
     }
     study.claim().into_diagnostic()?;
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
+    let stop = super::ctrl_c_flag()?;
     let mut pools = StudyPools::default();
     let mut open = 0;
     for (i, cell) in cells.iter().enumerate() {

@@ -12,16 +12,19 @@ use slipher_sim::random::Stream;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::table::example_columns;
 
-use crate::{Outcome, System, progress};
+use super::target::{Target, systems_and_study};
+use crate::{Outcome, progress};
 
 #[derive(ClapArgs)]
 pub struct Args {
-    system: System,
+    #[arg(value_parser = systems_and_study())]
+    system: Target,
     /// Number of spectra or images
     #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments, shipped names (sdss, boss, desi, vimos, euclid-red, euclid-blue, nirspec-prism, nirspec-medium, nirspec-high, any) or TOML files
-    #[arg(short, long, value_delimiter = ',', default_value = "sdss")]
+    /// [default: sdss]
+    #[arg(short, long, value_delimiter = ',')]
     instrument: Vec<String>,
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
@@ -40,15 +43,33 @@ pub struct Args {
     output: PathBuf,
 }
 
+/// `slipher simulate`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    if let Some(system) = a.system.images() {
-        return super::images::simulate(&*system, a.n, a.seed, &a.output, quiet);
+    let of_spectra = [
+        ("--instrument", !a.instrument.is_empty()),
+        ("--templates", !a.templates.is_empty()),
+        ("--hats", a.hats.is_some()),
+    ];
+    if let Some(system) = a.system.shared() {
+        a.system.refuse(&of_spectra)?;
+        a.system.refuse(&[("--recipe", a.recipe.is_some())])?;
+        return super::shared::simulate(system, a.n, a.seed, &a.output, quiet);
     }
-    if let System::RedshiftClasses = a.system {
+    if let Target::Study = a.system {
+        a.system.refuse(&of_spectra)?;
+        a.system
+            .refuse(&[("--seed (the recipe has its own)", a.seed != 1)])?;
         return super::classes::simulate(a.recipe.as_deref(), a.n, &a.output, quiet);
     }
+    a.system.refuse(&[("--recipe", a.recipe.is_some())])?;
+    let usual = ["sdss".to_owned()];
+    let instruments = if a.instrument.is_empty() {
+        &usual[..]
+    } else {
+        &a.instrument
+    };
     let recipe = SimulationRecipe {
-        instruments: a.instrument.iter().map(|i| (i.clone(), 1.0)).collect(),
+        instruments: instruments.iter().map(|i| (i.clone(), 1.0)).collect(),
         templates: a.templates.clone(),
         ..SimulationRecipe::default()
     };

@@ -1,25 +1,27 @@
-//! `slipher reproduce` and `slipher evaluate` for image systems: networks and classical methods on the same rows, and one page about them.
+//! `slipher reproduce` and `slipher evaluate` for systems of the shared engine: networks and classical methods on the same rows, and one page
+//! about them.
 
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result};
-use slipher_data::whole::write_whole;
-use slipher_systems::images::baseline::{Baseline, FORESTS, MACHINES};
-use slipher_systems::images::evaluate::{Answers, Line, by_depth, rows_of, table, turning};
-use slipher_systems::images::model::Model;
-use slipher_systems::images::set::{Set, Split};
-use slipher_systems::images::study::{Cell, cells, folder};
-use slipher_systems::images::{System, by_name};
-use slipher_systems::radio::fusion::{self, Fused, KNOWN, fuse};
-use slipher_systems::radio::{CLASSES, PAIRS, Pair};
+use slipher_data::atomic::atomic_write;
+use slipher_stats::classification::Line;
+use slipher_systems::baseline::{Baseline, FORESTS, MACHINES};
+use slipher_systems::evaluate::{Answers, by_depth, rows_of, table, turning};
+use slipher_systems::example::Sky;
+use slipher_systems::model::Model;
+use slipher_systems::set::{Set, Split};
+use slipher_systems::study::{Cell, cells, folder};
+use slipher_systems::system::{StudyRows, System};
 
-use super::images::{fit, stopper};
+use super::ctrl_c_flag;
+use super::shared::fit;
 use crate::Outcome;
-use crate::report::images::{Judged, judged, markdown, page, table as html_table};
+use crate::report::shared::{Judged, judged, markdown, page, table as html_table};
 
 /// A study of one system.
 pub struct Study<'a> {
-    pub system: Box<dyn System>,
+    pub system: &'static dyn System,
     /// Of the recipes' examples, and of the test rows.
     pub share: f64,
     pub seed: u64,
@@ -29,7 +31,7 @@ pub struct Study<'a> {
 
 /// Simulated test rows of a whole study.
 const TEST: f64 = 10_000.0;
-/// Rows on which the dials of classical methods are chosen, and from which machines learn; the forest learns from [`System::classical_rows`].
+/// Rows on which the parameters of classical methods are chosen, and from which machines learn; the forest learns from [`System::classical_rows`].
 const CLASSICAL: f64 = 20_000.0;
 
 /// The sets that methods learn from and are judged on.
@@ -47,18 +49,27 @@ const PUBLISHED: &str = "Simulated sky of the paper's survey";
 impl Study<'_> {
     /// Trains what is not trained yet, judges all, writes `index.html` and `numbers.json`.
     pub fn run(&self, quiet: bool) -> Result<Outcome> {
-        let stop = stopper()?;
+        let stop = ctrl_c_flag()?;
         let mut models = Vec::new();
-        for cell in cells(&*self.system, self.share, self.seed, self.labelled).into_diagnostic()? {
+        for cell in cells(self.system, self.share, self.seed, self.labelled).into_diagnostic()? {
             let place = folder(&self.folder, &cell);
             let path = place.join("model.safetensors");
             if !path.exists() {
-                let Some(m) = fit(cell.recipe.clone(), &place, cell.name, &stop, quiet)? else {
+                let Some(m) = fit(
+                    cell.system,
+                    &cell.recipe,
+                    &place,
+                    cell.named.name,
+                    &stop,
+                    quiet,
+                )?
+                else {
                     return Ok(Outcome::SomeFailed);
                 };
                 m.write(&path).into_diagnostic()?;
             }
-            models.push((cell, Model::read(&path).into_diagnostic()?));
+            let model = Model::read(cell.system, &path).into_diagnostic()?;
+            models.push((cell, model));
         }
         self.judge(&models, quiet)
     }
@@ -67,7 +78,7 @@ impl Study<'_> {
         let n = |most: f64| ((most * self.share) as usize).max(400);
         // More rows to be judged on are no more rows to learn from.
         let learn = |most: f64| ((most * self.share.min(1.0)) as usize).max(400);
-        let s = &*self.system;
+        let s = self.system;
         let many = learn(s.classical_rows() as f64);
         let (train, validation, mut tests) = match self.labelled {
             Some(path) => {
@@ -80,7 +91,7 @@ impl Study<'_> {
                 )
             }
             None => {
-                let of = |split, rows| Set::simulated(s, split, self.seed, rows, true);
+                let of = |split, rows| Set::simulated(s, Sky::Own, split, self.seed, rows, true);
                 (
                     of(Split::Train, many),
                     of(Split::Validation, learn(4000.0)),
@@ -90,9 +101,9 @@ impl Study<'_> {
         };
         tests.push((
             "Simulated sky".into(),
-            Set::simulated(s, Split::Test, self.seed, n(TEST), true),
+            Set::simulated(s, Sky::Own, Split::Test, self.seed, n(TEST), true),
         ));
-        let theirs = |split, rows| Set::published(s, split, self.seed, rows, true);
+        let theirs = |split, rows| Set::simulated(s, Sky::Published, split, self.seed, rows, true);
         let test = theirs(Split::Test, n(TEST));
         let published = (test.rows() > 0).then(|| {
             (
@@ -112,7 +123,7 @@ impl Study<'_> {
     }
 
     fn judge(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
-        let s = &*self.system;
+        let s = self.system;
         let sets = self.sets()?;
         let say = |text: &str| {
             if !quiet {
@@ -157,7 +168,7 @@ impl Study<'_> {
             let mut answers: Vec<Answers> = own
                 .iter()
                 .map(|(c, m)| Answers {
-                    method: c.title.into(),
+                    method: c.named.title.into(),
                     values: m.predict(&set.images),
                 })
                 .collect();
@@ -217,19 +228,16 @@ impl Study<'_> {
                 lines,
                 parts,
             }));
-            if let Some(fused) = fused(models, set, &answers[..own.len()]) {
-                body.push_str(&format!("<h3>Three networks and their fusion, as published, on FRI, FRII and Bent</h3>{}", html_table(&fused)));
-                fused.iter().for_each(|l| {
+            for (heading, lines) in more(s, models, set, &answers[..own.len()]) {
+                body.push_str(&format!("<h3>{heading}</h3>{}", html_table(&lines)));
+                lines.iter().for_each(|l| {
                     say(&format!(
                         "{title}: {}: {} {:.4}, n = {}",
                         l.method, l.figure, l.value, l.n
                     ))
                 });
-                tables.push_str(&format!(
-                    "{title}, FRI, FRII and Bent only\n\n{}\n",
-                    markdown(&fused)
-                ));
-                numbers.insert(format!("{title}, fusion"), serde_json::json!(fused));
+                tables.push_str(&format!("{title}: {heading}\n\n{}\n", markdown(&lines)));
+                numbers.insert(format!("{title}: {heading}"), serde_json::json!(lines));
             }
         }
         body.push_str("<h2>Turning the image</h2><p>Root mean square of the change of the answers, n = 200.</p><table><tr><th></th><th>weights learned</th><th>by quarters and mirrored</th><th>by 15 to 75°</th></tr>");
@@ -242,29 +250,29 @@ impl Study<'_> {
             let (quarter, any) = turning(m, some);
             body.push_str(&format!(
                 "<tr><td>{}</td><td>{}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>",
-                c.title,
+                c.named.title,
                 m.parameters()
             ));
             say(&format!(
                 "turning: {}: {} weights, quarters {quarter:.6}, 15 to 75° {any:.6}",
-                c.title,
+                c.named.title,
                 m.parameters()
             ));
             numbers.insert(
-                format!("turning: {}", c.title),
+                format!("turning: {}", c.named.title),
                 serde_json::json!([quarter, any]),
             );
         }
         body.push_str("</table>");
         std::fs::create_dir_all(&self.folder).into_diagnostic()?;
         let html = self.folder.join("index.html");
-        write_whole(&html, page(s.title(), &body)).into_diagnostic()?;
-        write_whole(
+        atomic_write(&html, page(s.title(), &body)).into_diagnostic()?;
+        atomic_write(
             &self.folder.join("numbers.json"),
             serde_json::to_string_pretty(&numbers).into_diagnostic()?,
         )
         .into_diagnostic()?;
-        write_whole(&self.folder.join("tables.md"), tables).into_diagnostic()?;
+        atomic_write(&self.folder.join("tables.md"), tables).into_diagnostic()?;
         eprintln!(
             "Wrote {}, and beside it numbers.json and tables.md",
             html.display()
@@ -273,42 +281,33 @@ impl Study<'_> {
     }
 }
 
-/// The paper's fusion of three networks beside `own` answers to all classes, on the rows of the classes that the three know; none unless all three are there.
-fn fused(models: &[(Cell, Model)], set: &Set, own: &[Answers]) -> Option<Vec<Line>> {
-    let find = |k: usize| {
-        models
-            .iter()
-            .find(|m| m.1.system.name() == Pair(k).name())
-            .map(|m| &m.1)
+/// Tables that only this system has, from the networks of its parts, too.
+fn more(
+    system: &dyn System,
+    models: &[(Cell, Model)],
+    set: &Set,
+    own: &[Answers],
+) -> Vec<(String, Vec<Line>)> {
+    let part = |name: &str, images: &[Vec<f32>]| {
+        let found = models.iter().find(|m| m.1.system.name() == name);
+        found.map(|m| m.1.predict(images))
     };
-    let three: Vec<&Model> = (0..PAIRS.len()).map(find).collect::<Option<_>>()?;
-    let labels = set.labels(CLASSES.len());
-    let rows: Vec<usize> = (0..set.rows())
-        .filter(|r| KNOWN.contains(&labels[*r]))
+    let own: Vec<(String, Vec<f32>)> = own
+        .iter()
+        .map(|a| (a.method.clone(), a.values.clone()))
         .collect();
-    let images: Vec<Vec<f32>> = rows.iter().map(|r| set.images[*r].clone()).collect();
-    let truth: Vec<usize> = rows.iter().map(|r| labels[*r]).collect();
-    let given: Vec<Vec<f32>> = three.iter().map(|m| m.predict(&images)).collect();
-    let answers: Vec<Fused> = (0..rows.len())
-        .map(|i| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]])))
-        .collect();
-    let mut out = fusion::judged("three AlexNets, fused", &answers, &truth);
-    for a in own {
-        let p = rows_of(&a.values, CLASSES.len(), &rows);
-        let likeliest = |row: &[f32]| KNOWN.into_iter().max_by(|a, b| row[*a].total_cmp(&row[*b]));
-        let said: Vec<Option<usize>> = p.chunks_exact(CLASSES.len()).map(likeliest).collect();
-        out.extend(fusion::lines(
-            &format!("{}, likeliest of the three", a.method),
-            &said,
-            &truth,
-        ));
-    }
-    Some(out)
+    let rows = StudyRows {
+        images: &set.images,
+        truth: &set.truth,
+        own: &own,
+        part: &part,
+    };
+    system.study_tables(&rows)
 }
 
 /// `slipher evaluate`: one model on test rows, beside the classical methods.
 pub fn evaluate(
-    system: Box<dyn System>,
+    system: &'static dyn System,
     model: Model,
     n: u64,
     seed: u64,
@@ -316,37 +315,18 @@ pub fn evaluate(
     output: &Path,
     quiet: bool,
 ) -> Result<Outcome> {
+    let share = n as f64 / TEST;
     let study = Study {
-        system,
-        share: n as f64 / TEST,
-        seed,
-        labelled,
-        folder: output.to_owned(),
-    };
-    let cell = cells(&*study.system, 1.0, seed, None)
-        .into_diagnostic()?
-        .into_iter()
-        .next();
-    let Some(cell) = cell else {
-        return Err(miette::miette!("{} has no study", study.system.name()));
-    };
-    study.judge(&[(cell, model)], quiet)
-}
-
-/// The study of a system by name.
-pub fn open<'a>(
-    name: &str,
-    share: f64,
-    seed: u64,
-    labelled: Option<&'a Path>,
-    folder: &Path,
-) -> Result<Study<'a>> {
-    let system = by_name(name).ok_or_else(|| miette::miette!("no system named {name}"))?;
-    Ok(Study {
         system,
         share,
         seed,
         labelled,
-        folder: folder.to_owned(),
-    })
+        folder: output.to_owned(),
+    };
+    let cell = cells(system, 1.0, seed, None)
+        .into_diagnostic()?
+        .into_iter()
+        .next();
+    let cell = cell.ok_or_else(|| miette::miette!("{} has no study", system.name()))?;
+    study.judge(&[(cell, model)], quiet)
 }

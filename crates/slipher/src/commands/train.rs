@@ -1,21 +1,23 @@
-//! `slipher train redshift`: a recipe to a model.
+//! `slipher train`: a recipe to a model.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result, WrapErr};
-use slipher_systems::redshift::train::{Recipe, Trainer};
+use slipher_nn::train::{Run, fit};
+use slipher_systems::redshift::export::export;
+use slipher_systems::redshift::model::Model;
+use slipher_systems::redshift::train::{HELD_OUT, Recipe, ShiftLearner, Simulated};
 
-use crate::{Outcome, System, progress};
-
-/// The recipe of the shipped model, without the template folder (which needs files).
-const DEFAULT: &str = include_str!("../../../../recipes/redshift.toml");
+use super::shared::Smooth;
+use super::target::{Target, systems_and_study};
+use crate::{Outcome, progress};
 
 #[derive(ClapArgs)]
 pub struct Args {
-    system: System,
+    #[arg(value_parser = systems_and_study())]
+    system: Target,
     /// Recipe (TOML); default: the shipped model's, with built-in SEDs only
     #[arg(short, long)]
     recipe: Option<PathBuf>,
@@ -34,13 +36,28 @@ pub struct Args {
     /// Name of the model; default: the system's
     #[arg(long)]
     id: Option<String>,
-    /// For images: folder or archive of labelled examples, with a folder for each class (morphology: the Kaggle contest's files)
+    /// Of image systems: folder or archive of labelled examples, with a folder for each class (morphology: the Kaggle contest's files)
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
 }
 
+/// `slipher train`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
-    if let System::RedshiftClasses = a.system {
+    if let Some(system) = a.system.shared() {
+        let changes = super::shared::Changes {
+            recipe: a.recipe.as_deref(),
+            labelled: a.labelled.as_deref(),
+            output: &a.output,
+            resume: a.resume,
+            steps: a.steps,
+            seed: a.seed,
+            id: a.id.as_deref().unwrap_or(system.name()),
+        };
+        return super::shared::train(system, &changes, quiet);
+    }
+    a.system.refuse(&[("--labelled", a.labelled.is_some())])?;
+    if let Target::Study = a.system {
+        a.system.refuse(&[("--id", a.id.is_some())])?;
         let changes = super::classes::Changes {
             recipe: a.recipe.as_deref(),
             output: a.output.clone(),
@@ -50,33 +67,21 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         };
         return super::classes::train(&changes, quiet);
     }
-    if let Some(system) = a.system.images() {
-        let changes = super::images::Changes {
-            recipe: a.recipe.as_deref(),
-            labelled: a.labelled.as_deref(),
-            output: &a.output,
-            resume: a.resume,
-            steps: a.steps,
-            seed: a.seed,
-            id: a.id.as_deref().unwrap_or(system.name()),
-        };
-        return super::images::train(&*system, &changes, quiet);
-    }
+    redshift(a, quiet)
+}
+
+/// The recipe of the command line, with names of files from its own folder.
+fn recipe(a: &Args) -> Result<Recipe> {
     let mut recipe = match &a.recipe {
-        Some(p) => Recipe::parse(
-            &std::fs::read_to_string(p)
+        Some(p) => {
+            let text = std::fs::read_to_string(p)
                 .into_diagnostic()
-                .wrap_err_with(|| format!("--recipe {}", p.display()))?,
-        )
-        .into_diagnostic()?,
-        None => {
-            let mut r = Recipe::parse(DEFAULT).into_diagnostic()?;
-            r.simulation.templates.clear();
-            r
+                .wrap_err_with(|| format!("--recipe {}", p.display()))?;
+            Recipe::parse(&text).into_diagnostic()?
         }
+        None => Recipe::built_in().into_diagnostic()?,
     };
     if let Some(folder) = a.recipe.as_ref().and_then(|p| p.parent()) {
-        // Folders and instrument files are named from the recipe's own folder.
         recipe
             .simulation
             .templates
@@ -91,65 +96,75 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     recipe.training.steps = a.steps.unwrap_or(recipe.training.steps);
     recipe.training.seed = a.seed.unwrap_or(recipe.training.seed);
-    let (steps, batch) = (recipe.training.steps, recipe.training.batch);
-    let mut trainer = Trainer::new(recipe).into_diagnostic()?;
-    for (file, why) in &trainer.simulator.skipped {
-        eprintln!("not a template: {file}: {why}");
-    }
-    let checkpoint = a.output.join("checkpoint.safetensors");
-    if checkpoint.exists() && !a.resume {
+    Ok(recipe)
+}
+
+fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
+    let recipe = recipe(a)?;
+    if Run::exists(&a.output) && !a.resume {
         return Err(miette::miette!(
             "{} holds a run: add --resume to continue it, or give another --output",
             a.output.display()
         ));
     }
-    if a.resume && checkpoint.exists() {
-        trainer.resume(&checkpoint).into_diagnostic()?;
-        eprintln!("Resumed at step {}", trainer.step);
+    let data = Simulated::new(&recipe).into_diagnostic()?;
+    for (file, why) in &data.simulator.skipped {
+        eprintln!("not a template: {file}: {why}");
     }
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
-    let bar = progress::bar(steps, "steps", quiet);
-    let (start, first) = (std::time::Instant::now(), trainer.step);
-    let (mut loss, mut accuracy) = (f64::NAN, 0.0);
-    trainer
-        .run(&a.output, |r, v| {
-            loss = if loss.is_nan() { r.loss } else { 0.98 * loss + 0.02 * r.loss };
-            accuracy = if r.step == first + 1 { r.accuracy } else { 0.98 * accuracy + 0.02 * r.accuracy };
-            let rate = ((r.step - first) * batch) as f64 / start.elapsed().as_secs_f64();
-            bar.set_position(r.step);
-            bar.set_message(format!("loss {loss:.3}, {:.1} % right, {rate:.0} spectra/s", 100.0 * accuracy));
-            if let Some(v) = v.filter(|_| !quiet) {
+    let t = &recipe.training;
+    let model = Model::new(recipe.network.clone(), t.seed);
+    let mut learner = ShiftLearner::new(&model, t.weight_decay as f32);
+    let stop = super::ctrl_c_flag()?;
+    let bar = progress::bar(t.steps, "steps", quiet);
+    let (mut smooth, mut first) = (Smooth::default(), None);
+    let mut run = Run {
+        folder: Some(a.output.clone()),
+        recipe: serde_json::to_string(&recipe).into_diagnostic()?,
+        watch: Box::new(|p| {
+            let (from, before) = *first.get_or_insert((p.step - 1, p.seconds));
+            if p.step == from + 1 && from > 0 {
+                eprintln!("Resumed at step {from}");
+            }
+            smooth.add(p.report.loss, p.report.correct);
+            let seconds = (p.seconds - before).max(1e-9);
+            let rate = ((p.step - from) * t.batch) as f64 / seconds;
+            bar.set_position(p.step);
+            bar.set_message(format!("{}, {rate:.0} spectra/s", smooth.text()));
+            if let Some(v) = p.validation.filter(|_| !quiet) {
+                let get = |name| v.get(HELD_OUT, name).unwrap_or(f64::NAN);
+                let share = |name| 100.0 * get(name);
                 let line = format!(
-                    "step {}: validation loss {:.3}, right {:.1} % (galaxies {:.1}, quasars {:.1}, stars {:.1}), n = {}",
+                    "step {}: validation loss {:.3}, correct {:.1} % (galaxies {:.1}, quasars {:.1}, stars {:.1}), n = {}",
                     v.step,
-                    v.loss,
-                    100.0 * v.success,
-                    100.0 * v.galaxy,
-                    100.0 * v.qso,
-                    100.0 * v.star,
-                    v.n
+                    get("loss"),
+                    share("success"),
+                    share("galaxy"),
+                    share("qso"),
+                    share("star"),
+                    get("n")
                 );
                 bar.suspend(|| eprintln!("{line}"));
             }
             !stop.load(Ordering::Relaxed)
-        })
-        .into_diagnostic()?;
+        }),
+    };
+    let end = fit(&mut learner, &data, &t.schedule(), &mut run).into_diagnostic()?;
+    drop(run);
     bar.finish_and_clear();
-    if stop.load(Ordering::Relaxed) {
-        eprintln!("Stopped at step {}; continue with --resume", trainer.step);
+    if !end.whole {
+        eprintln!("Stopped at step {}; continue with --resume", end.step);
         return Ok(Outcome::SomeFailed);
     }
     let path = a.output.join("model.safetensors");
-    trainer
-        .export(a.id.as_deref().unwrap_or("redshift"))
+    let id = a.id.as_deref().unwrap_or(a.system.name());
+    let model = export(&learner, &recipe, &data, end.step, id);
+    model
+        .to_checkpoint()
         .into_diagnostic()?
         .write(&path)
         .into_diagnostic()?;
     eprintln!(
-        "Wrote {}; use it with: slipher redshift FILES… --model {}",
-        path.display(),
+        "Wrote {0}; use it with: slipher redshift FILES… --model {0}",
         path.display()
     );
     Ok(Outcome::Good)

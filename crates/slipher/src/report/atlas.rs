@@ -3,9 +3,9 @@
 use std::fmt::Write;
 
 use slipher_sim::sed::SpecType;
+use slipher_stats::calibration::{CalibrationSummary, uniform};
 use slipher_systems::redshift::atlas::{Outcomes, pile_ups};
 use slipher_systems::redshift::catalogue::Row;
-use slipher_systems::trust::{Honesty, uniform};
 
 use super::figure::{Axis, COLOURS, Figure, GREY, escape};
 use super::{Pair, legend};
@@ -78,13 +78,13 @@ fn by(title: &str, pairs: &[Pair], bins: &[(f64, f64)], key: impl Fn(&Pair) -> f
                 .map_or(f64::NAN, |b| (p.z - p.truth.1) / b.z_err)
         };
         let own: Vec<(f64, bool, f64)> = inside.map(|p| (p.p, p.right, pull(p))).collect();
-        let Some(Honesty {
-            right,
-            said,
+        let Some(CalibrationSummary {
+            correct: right,
+            mean_probability: said,
             error,
             pulls,
-            sure,
-        }) = Honesty::of(&own)
+            n_confident: sure,
+        }) = CalibrationSummary::of(&own)
         else {
             continue;
         };
@@ -122,7 +122,7 @@ fn by(title: &str, pairs: &[Pair], bins: &[(f64, f64)], key: impl Fn(&Pair) -> f
 pub fn pit(pairs: &[Pair]) -> String {
     let judged: Vec<(f64, f64)> = pairs
         .iter()
-        .filter_map(|p| p.row.measurement.judged)
+        .filter_map(|p| p.row.measurement.pit_crps)
         .collect();
     if judged.len() < 30 {
         return String::new();

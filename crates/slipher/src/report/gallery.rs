@@ -3,7 +3,7 @@
 use slipher_data::spectrum::median;
 use slipher_sim::lines::{LINES, Look};
 use slipher_sim::sed::SpecType;
-use slipher_systems::redshift::model::{LAGS, lag_of, redshift_of};
+use slipher_systems::redshift::lag::{LAGS, lag_of, redshift_of};
 use slipher_systems::redshift::pipeline::Kept;
 
 use super::figure::{Axis, COLOURS, Figure, GREY, escape};

@@ -3,21 +3,22 @@
 mod atlas;
 mod figure;
 mod gallery;
-pub mod images;
+pub mod shared;
 pub mod talk;
 
 use std::fmt::Write;
 use std::path::Path;
 
 use figure::{Axis, COLOURS, Figure, GREY, escape};
-use slipher_data::whole::write_whole;
+use slipher_data::atomic::atomic_write;
 use slipher_sim::sed::SpecType;
+use slipher_stats::calibration;
+use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::catalogue::Row;
 use slipher_systems::redshift::measure::zwarn;
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::pipeline::Kept;
-use slipher_systems::redshift::score::{Tally, redshift_right, success};
-use slipher_systems::trust;
+use slipher_systems::redshift::score::{redshift_right, success};
 
 /// What the page is about.
 pub struct Subject<'a> {
@@ -49,7 +50,7 @@ struct Pair<'a> {
 
 /// Writes the page atomically.
 pub fn write(path: &Path, s: &Subject) -> std::io::Result<()> {
-    write_whole(path, page(s))
+    atomic_write(path, page(s))
 }
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:1080px;margin:2em auto;padding:0 1em;color:#1c2026;background:#fff}\
@@ -333,13 +334,13 @@ fn reliability(pairs: &[Pair]) -> String {
         let mut t = Tally::default();
         own.iter().for_each(|p| t.add(p.right));
         let mean = own.iter().map(|p| p.p).sum::<f64>() / own.len() as f64;
-        let (a, b) = slipher_systems::redshift::score::wilson(t.right, t.n);
+        let (a, b) = slipher_stats::proportion::wilson(t.right, t.n);
         f.line(&[(mean, a), (mean, b)], COLOURS[0], 1.2, "");
         points.push((mean, t.percent() / 100.0, format!("{t}")));
     }
     f.dots(&points, COLOURS[0], 4.0, 1.0);
     let p: Vec<f32> = pairs.iter().map(|p| p.p as f32).collect();
-    let error = trust::calibration_error(&trust::reliability(&p, &|i| pairs[i].right));
+    let error = calibration::calibration_error(&calibration::reliability(&p, &|i| pairs[i].right));
     format!(
         "<figure>{}<figcaption>Reliability, n = {}, expected calibration error {:.1} %. Bars: 95 %.</figcaption></figure>",
         f.svg("reliability diagram"),

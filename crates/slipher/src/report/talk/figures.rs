@@ -1,7 +1,9 @@
 //! Figures of the page.
 
-use slipher_systems::redshift_classes::simulate::{Noise, Pool, Sample, Setting, Split, centre};
-use slipher_systems::redshift_classes::study::{Cell, LADDER, Study, short};
+use slipher_systems::studies::stivaktakis2018::simulate::{
+    Noise, Pool, Sample, Setting, Split, centre,
+};
+use slipher_systems::studies::stivaktakis2018::study::{Cell, LADDER, Study, short};
 
 use super::super::figure::{Axis, COLOURS, Figure, GREY, escape};
 use super::{Page, tested};
@@ -23,7 +25,7 @@ fn legend(entries: &[(String, &str)]) -> String {
 /// Three spectra, clean and noisy.
 pub fn spectra(study: &Study) -> String {
     let Ok(pool) = Pool::new(
-        &slipher_systems::redshift_classes::simulate::SedRecipe {
+        &slipher_systems::studies::stivaktakis2018::simulate::SedRecipe {
             count: 40,
             ..study.seds()
         },
@@ -88,7 +90,7 @@ pub fn spectra(study: &Study) -> String {
 pub fn curves(p: &Page, runs: &[(&str, &str)], caption: &str) -> String {
     let most = runs
         .iter()
-        .filter_map(|r| p.get(r.0)?.looks.last())
+        .filter_map(|r| p.get(r.0)?.curve.last())
         .map(|l| l.shown as f64)
         .fold(1.0, f64::max);
     let mut f = Figure::new(
@@ -102,7 +104,7 @@ pub fn curves(p: &Page, runs: &[(&str, &str)], caption: &str) -> String {
         let Some(run) = p.get(name) else { continue };
         let colour = MORE[i];
         f.line(
-            &run.looks
+            &run.curve
                 .iter()
                 .map(|l| (l.shown as f64, l.validation_right))
                 .collect::<Vec<_>>(),
@@ -111,7 +113,7 @@ pub fn curves(p: &Page, runs: &[(&str, &str)], caption: &str) -> String {
             "",
         );
         f.line(
-            &run.looks
+            &run.curve
                 .iter()
                 .map(|l| (l.shown as f64, l.train_right))
                 .collect::<Vec<_>>(),

@@ -6,9 +6,9 @@ mod tables;
 use std::fmt::Write;
 use std::path::Path;
 
-use slipher_data::whole::write_whole;
-use slipher_systems::redshift_classes::simulate::Setting;
-use slipher_systems::redshift_classes::study::{
+use slipher_data::atomic::atomic_write;
+use slipher_systems::studies::stivaktakis2018::simulate::Setting;
+use slipher_systems::studies::stivaktakis2018::study::{
     Cell, Finished, Kind, LADDER, Scale, Study, Tested, short,
 };
 
@@ -50,11 +50,11 @@ pub fn write(study: &Study, path: &Path) -> std::io::Result<()> {
         }
     }
     let page = Page { study, done, open };
-    write_whole(
+    atomic_write(
         &path.with_file_name("numbers.json"),
         &numbers(&page).map_err(std::io::Error::other)?,
     )?;
-    write_whole(path, html(&page))
+    atomic_write(path, html(&page))
 }
 
 /// All cells, a line each, without the curves of purity, which are long and drawn on the page.
@@ -198,8 +198,8 @@ fn made(p: &Page) -> String {
          800 classes; Adam 10⁻³ falling as a cosine, batches of 128. Curves are measured without dropout.</p>",
         env!("CARGO_PKG_VERSION"),
         p.study.seed,
-        slipher_systems::redshift_classes::study::TRAINED.0,
-        slipher_systems::redshift_classes::study::TRAINED.1,
+        slipher_systems::studies::stivaktakis2018::study::TRAINED.0,
+        slipher_systems::studies::stivaktakis2018::study::TRAINED.1,
         LADDER.map(|s| s.to_string()).join(", ")
     )
 }
@@ -218,7 +218,7 @@ fn on<'a>(p: &'a Page<'a>, setting: Setting) -> impl Iterator<Item = &'a Finishe
 #[cfg(test)]
 mod tests {
     use super::*;
-    use slipher_systems::redshift_classes::study::StudyPools;
+    use slipher_systems::studies::stivaktakis2018::study::StudyPools;
 
     /// A page of a few finished cells is whole, balanced and free of numbers that are none.
     #[test]

@@ -2,9 +2,9 @@
 
 use std::fmt::Write;
 
-use slipher_systems::redshift_classes::score::{Metrics, Share};
-use slipher_systems::redshift_classes::simulate::Setting;
-use slipher_systems::redshift_classes::study::{Finished, LADDER, OTHER, short};
+use slipher_systems::studies::stivaktakis2018::score::{Metrics, Share};
+use slipher_systems::studies::stivaktakis2018::simulate::Setting;
+use slipher_systems::studies::stivaktakis2018::study::{Finished, LADDER, OTHER, short};
 
 use super::super::figure::escape;
 use super::{Page, on, tested};
@@ -229,7 +229,7 @@ pub fn variants(p: &Page) -> String {
         .iter()
         .filter(|(c, _)| c.name.starts_with("variant") || c.name == base)
         .map(|(c, f)| {
-            let shown = f.looks.last().map_or(0, |l| l.shown);
+            let shown = f.curve.last().map_or(0, |l| l.shown);
             vec![
                 if c.name == base {
                     "authors' network, cross-entropy, Adam".into()
@@ -255,7 +255,7 @@ pub fn variants(p: &Page) -> String {
         ],
         &rows,
     );
-    if let Some((f, last)) = p.get("notebook").and_then(|f| Some((f, f.looks.last()?))) {
+    if let Some((f, last)) = p.get("notebook").and_then(|f| Some((f, f.curve.last()?))) {
         let _ = write!(
             h,
             "<h2>The authors' own number</h2><p>Their released notebook trains on 5000 examples (Adam 10⁻⁴, batches of 32, 20 epochs, L2 0.2 on the 512 units, no scaling) and prints a validation accuracy of              <b>0.216</b>. The same network and settings here: <b>{:.3}</b> of {} validation spectra after {} examples shown; training {:.3} (without dropout); on the test set {}. The data differ: theirs are              COSMOS mock SEDs at the scale of the catalogue, ours built-in SEDs scaled to a mean of 1, and their splits are by copy.</p>",
@@ -362,7 +362,7 @@ pub fn confusions(p: &Page) -> String {
             rows.push(row);
         }
     }
-    let labels: Vec<String> = slipher_systems::redshift_classes::score::CONFUSIONS
+    let labels: Vec<String> = slipher_systems::studies::stivaktakis2018::score::CONFUSIONS
         .iter()
         .map(|c| c.0.to_owned())
         .collect();
@@ -458,7 +458,7 @@ pub fn everything(p: &Page) -> String {
                 String::new()
             },
             time(f.seconds),
-            f.looks
+            f.curve
                 .last()
                 .map_or(String::new(), |l| format!(" ({} examples shown)", l.shown))
         );

@@ -1,0 +1,237 @@
+//! Arrow batches with image columns: encoded pictures or FITS stamps (`struct{bytes}`, `struct{stampData}`, binary), or nested lists of numbers.
+
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch};
+use arrow_schema::{DataType, Schema};
+
+use super::{CutoutOptions, alert, content};
+use crate::cutout::Cutout;
+
+/// A column of images and the band that it holds.
+fn band_of(name: &str) -> Option<&'static str> {
+    Some(match name.to_lowercase().as_str() {
+        "image" | "flux" | "cutout" | "pixels" | "data" | "stamp" => "",
+        "cutouttemplate" | "template" => "template",
+        "cutoutscience" | "science" => "science",
+        "cutoutdifference" | "difference" => "difference",
+        _ => return None,
+    })
+}
+
+/// Images of a batch.
+pub struct Cutouts<'a> {
+    batch: &'a RecordBatch,
+    options: &'a CutoutOptions,
+}
+
+/// Whether a schema has images, or what is missing.
+pub(super) fn check(schema: &Schema) -> Result<(), String> {
+    let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    if columns.iter().any(|c| band_of(c).is_some()) {
+        return Ok(());
+    }
+    Err(format!(
+        "no column of images: expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}",
+        columns.join(", ")
+    ))
+}
+
+impl<'a> Cutouts<'a> {
+    /// Finds the columns of images.
+    ///
+    /// # Errors
+    /// There are none.
+    pub fn of(batch: &'a RecordBatch, options: &'a CutoutOptions) -> Result<Self, String> {
+        check(batch.schema_ref())?;
+        Ok(Cutouts { batch, options })
+    }
+
+    /// The image of a row.
+    ///
+    /// # Errors
+    /// It is null, or no image.
+    pub fn row(&self, i: usize) -> Result<Cutout, String> {
+        let mut c = one(self.batch, i)?;
+        if self.options.bands.len() == c.bands.len() {
+            c.bands.clone_from(&self.options.bands);
+        }
+        Ok(c)
+    }
+}
+
+fn one(batch: &RecordBatch, i: usize) -> Result<Cutout, String> {
+    let mut stamps = Vec::new();
+    for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+        let Some(band) = band_of(field.name()).filter(|_| !column.is_null(i)) else {
+            continue;
+        };
+        let said = |e: String| format!("column {}: {e}", field.name());
+        match bytes(column, i) {
+            Some(b) if band.is_empty() => {
+                let mut found = Err(said("no image in it".into()));
+                let options = CutoutOptions::default();
+                content("", b, &options, &mut |r| {
+                    found = r.cutout;
+                    false
+                })
+                .map_err(said)?;
+                let mut c = found.map_err(said)?;
+                c.object_id = identifier(batch, i);
+                return Ok(c);
+            }
+            Some(b) => stamps.push((band, alert::image(b).map_err(said)?)),
+            None => {
+                let (values, sizes) = numbers(column, i).map_err(said)?;
+                let shape = shape(batch, i, &sizes, values.len()).map_err(said)?;
+                let names = vec![band; shape[0]];
+                let mut c = Cutout::new(&names, shape[1], shape[2], values).map_err(said)?;
+                c.object_id = identifier(batch, i);
+                c.label = text(batch, "label", i);
+                return Ok(c);
+            }
+        }
+    }
+    if stamps.is_empty() {
+        return Err("the image is null".into());
+    }
+    stamps.sort_by_key(|s| alert::BANDS.iter().position(|b| *b == s.0));
+    let mut c = alert::together(stamps)?;
+    c.object_id = identifier(batch, i);
+    c.label = text(batch, "label", i);
+    Ok(c)
+}
+
+fn bytes(column: &ArrayRef, i: usize) -> Option<Vec<u8>> {
+    match column.data_type() {
+        DataType::Binary => Some(column.as_binary::<i32>().value(i).to_vec()),
+        DataType::LargeBinary => Some(column.as_binary::<i64>().value(i).to_vec()),
+        DataType::BinaryView => Some(column.as_binary_view().value(i).to_vec()),
+        DataType::Struct(_) => {
+            let s = column.as_struct();
+            ["bytes", "stampData"]
+                .iter()
+                .find_map(|k| s.column_by_name(k))
+                .and_then(|inner| bytes(inner, i))
+        }
+        _ => None,
+    }
+}
+
+/// Numbers of nested lists, with the lengths on the way.
+fn numbers(column: &ArrayRef, i: usize) -> Result<(Vec<f32>, Vec<usize>), String> {
+    let mut sizes = Vec::new();
+    let mut values = column.slice(i, 1);
+    loop {
+        let inner: ArrayRef = match values.data_type() {
+            DataType::List(_) => {
+                let l = values.as_list::<i32>();
+                l.values().slice(
+                    l.offsets()[0] as usize,
+                    (l.offsets()[l.len()] - l.offsets()[0]) as usize,
+                )
+            }
+            DataType::LargeList(_) => {
+                let l = values.as_list::<i64>();
+                l.values().slice(
+                    l.offsets()[0] as usize,
+                    (l.offsets()[l.len()] - l.offsets()[0]) as usize,
+                )
+            }
+            DataType::FixedSizeList(_, n) => {
+                let l = values.as_fixed_size_list();
+                l.values()
+                    .slice(l.offset() * *n as usize, l.len() * *n as usize)
+            }
+            _ => break,
+        };
+        sizes.push(inner.len() / values.len().max(1));
+        values = inner;
+    }
+    use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, UInt8Type};
+    let out = match values.data_type() {
+        DataType::Float32 => values.as_primitive::<Float32Type>().values().to_vec(),
+        DataType::Float64 => values
+            .as_primitive::<Float64Type>()
+            .values()
+            .iter()
+            .map(|v| *v as f32)
+            .collect(),
+        DataType::Int16 => values
+            .as_primitive::<Int16Type>()
+            .values()
+            .iter()
+            .map(|v| f32::from(*v))
+            .collect(),
+        DataType::Int32 => values
+            .as_primitive::<Int32Type>()
+            .values()
+            .iter()
+            .map(|v| *v as f32)
+            .collect(),
+        DataType::UInt8 => values
+            .as_primitive::<UInt8Type>()
+            .values()
+            .iter()
+            .map(|v| f32::from(*v))
+            .collect(),
+        other => {
+            return Err(format!(
+                "holds {other}, expected bytes of an image or lists of numbers"
+            ));
+        }
+    };
+    Ok((out, sizes))
+}
+
+/// Bands, height, width: from nested lists, a column `shape`, or a square.
+fn shape(batch: &RecordBatch, i: usize, sizes: &[usize], n: usize) -> Result<[usize; 3], String> {
+    match *sizes {
+        [b, h, w] => return Ok([b, h, w]),
+        [h, w] => return Ok([1, h, w]),
+        _ => {}
+    }
+    if let Some(column) = batch.column_by_name("shape") {
+        let (v, _) = numbers(column, i)?;
+        let v: Vec<usize> = v.iter().map(|x| *x as usize).collect();
+        return match *v.as_slice() {
+            [h, w] => Ok([1, h, w]),
+            [b, h, w] => Ok([b, h, w]),
+            _ => Err(format!("shape {v:?}: expected two or three numbers")),
+        };
+    }
+    let side = (n as f64).sqrt().round() as usize;
+    if side * side == n && n > 0 {
+        Ok([1, side, side])
+    } else {
+        Err(format!(
+            "{n} numbers are no square: add a column 'shape' with bands, height and width"
+        ))
+    }
+}
+
+fn text(batch: &RecordBatch, name: &str, i: usize) -> Option<String> {
+    let c = batch.column_by_name(name).filter(|c| !c.is_null(i))?;
+    match c.data_type() {
+        DataType::Utf8 => Some(c.as_string::<i32>().value(i).to_owned()),
+        DataType::LargeUtf8 => Some(c.as_string::<i64>().value(i).to_owned()),
+        DataType::Utf8View => Some(c.as_string_view().value(i).to_owned()),
+        DataType::Int64 => Some(
+            c.as_primitive::<arrow_array::types::Int64Type>()
+                .value(i)
+                .to_string(),
+        ),
+        DataType::Int32 => Some(
+            c.as_primitive::<arrow_array::types::Int32Type>()
+                .value(i)
+                .to_string(),
+        ),
+        _ => None,
+    }
+}
+
+fn identifier(batch: &RecordBatch, i: usize) -> String {
+    ["object_id", "candid", "objectId", "id", "id_str", "name"]
+        .iter()
+        .find_map(|k| text(batch, k, i))
+        .unwrap_or_default()
+}

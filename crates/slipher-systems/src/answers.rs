@@ -1,0 +1,645 @@
+//! Observations to rows of a catalogue, for the systems of the shared engine: from Arrow batches, and from files in blocks, so that
+//! memory does not grow with their number.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow_array::RecordBatch;
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int32Type;
+use rayon::prelude::*;
+use slipher_data::catalogue::{Column, Values, record};
+use slipher_data::cutouts::{self, CutoutOptions};
+use slipher_data::formats::{self, ReadOptions, batch::Spectra};
+use slipher_nn::heads::posterior::Posterior;
+use slipher_nn::heads::{Kind, largest};
+
+use crate::example::{Input, Observation};
+use crate::model::Model;
+use crate::predict::{FAILED, Options, Predict, PredictError, beside, caught, guarded, precision};
+use crate::system::System;
+
+/// Bits of `flags`.
+pub mod flag {
+    /// The file or the image cannot be read or does not suit the system; `error` says why.
+    pub const BAD_INPUT: i32 = 1 << 0;
+    /// More than a fifth of the pixels have no data.
+    pub const FEW_PIXELS: i32 = 1 << 1;
+    /// No answer is more likely than its threshold ([`super::UNSURE`]).
+    pub const UNSURE: i32 = 1 << 2;
+    /// The file did not say which band is which.
+    pub const BANDS_ASSUMED: i32 = 1 << 3;
+}
+
+/// Probability of the likeliest answer below which a row is flagged.
+pub const UNSURE: f32 = 0.9;
+
+/// Observations in memory at a time.
+const BLOCK: usize = 512;
+/// Files that are read at once.
+const FILES: usize = 64;
+/// Files that are small enough for that, bytes.
+const SMALL: u64 = 4 << 20;
+/// Values of a posterior of which the catalogue has quantiles.
+const QUANTILES: [(f64, &str); 5] = [
+    (0.025, "p2_5"),
+    (0.16, "p16"),
+    (0.5, "p50"),
+    (0.84, "p84"),
+    (0.975, "p97_5"),
+];
+
+/// An observation and where it was read, or why there is none.
+pub struct Read {
+    pub source: String,
+    /// HDU, plane or row in it.
+    pub row: usize,
+    pub input: Result<Observation, String>,
+}
+
+/// One row of the catalogue.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    pub source: String,
+    pub row: usize,
+    pub object_id: String,
+    pub ra: f64,
+    pub dec: f64,
+    pub flags: i32,
+    pub error: String,
+    /// As the head decodes it; NaN if there is none.
+    pub values: Vec<f32>,
+    /// What was asked about, without pixels if they are not kept.
+    pub input: Option<Observation>,
+    /// What a network sees of it, if kept.
+    pub image: Option<Vec<f32>>,
+}
+
+/// How many rows came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub rows: usize,
+    pub failed: usize,
+}
+
+/// A model in use, with its options.
+pub struct Answerer {
+    pub model: Model,
+    cutouts: CutoutOptions,
+    spectra: ReadOptions,
+}
+
+impl Answerer {
+    /// Options of systems that look at cutouts.
+    const CUTOUT_OPTIONS: &'static [&'static str] = &["bands", "precision"];
+    /// Options of systems that look at spectra.
+    const SPECTRUM_OPTIONS: &'static [&'static str] = &["precision"];
+
+    /// Opens the bytes of a model file.
+    ///
+    /// # Errors
+    /// A model that does not suit, an option that the system does not have.
+    pub fn open(
+        system: &'static dyn System,
+        name: &str,
+        bytes: &[u8],
+        mut o: Options,
+    ) -> Result<Answerer, PredictError> {
+        let (cutouts, known) = match system.input() {
+            Input::Cutout => {
+                let bands: Option<String> = o.take("bands", "names, with commas")?;
+                let bands = bands.map_or(vec![], |b| b.split(',').map(str::to_owned).collect());
+                (CutoutOptions { bands }, Answerer::CUTOUT_OPTIONS)
+            }
+            Input::Spectrum => (CutoutOptions::default(), Answerer::SPECTRUM_OPTIONS),
+        };
+        let arithmetic: Option<String> = o.take("precision", "f32 or bf16")?;
+        o.finish(system.name(), known)?;
+        let model = Model::from_bytes(system, name, bytes)?;
+        let model = match arithmetic {
+            Some(word) => model.with_precision(precision(&word)?),
+            None => model,
+        };
+        Ok(Answerer::of(model, cutouts))
+    }
+
+    /// A model with the names of bands.
+    pub fn of(model: Model, cutouts: CutoutOptions) -> Answerer {
+        Answerer {
+            model,
+            cutouts,
+            spectra: ReadOptions::default(),
+        }
+    }
+
+    /// Answers all observations in the files, in order; `each` gets blocks of rows, and the number of files done. `keep` keeps what was encoded.
+    ///
+    /// # Errors
+    /// What `each` returns.
+    pub fn run<E>(
+        &self,
+        files: &[PathBuf],
+        keep: bool,
+        mut each: impl FnMut(Vec<Answer>, usize) -> Result<bool, E>,
+    ) -> Result<Tally, E> {
+        let mut tally = Tally::default();
+        let mut done = 0;
+        let mut give = |rows: Vec<Read>, done: usize| -> Result<bool, E> {
+            let answers = self.answer(rows, keep);
+            tally.rows += answers.len();
+            tally.failed += answers
+                .iter()
+                .filter(|a| a.flags & flag::BAD_INPUT != 0)
+                .count();
+            each(answers, done)
+        };
+        for group in files.chunks(FILES) {
+            // Small files in parallel; one large file is read in blocks.
+            let small = |f: &PathBuf| std::fs::metadata(f).is_ok_and(|m| m.len() < SMALL);
+            if group.len() > 1 && group.iter().all(small) {
+                let read: Vec<Vec<Read>> = group.par_iter().map(|f| self.all(f)).collect();
+                done += group.len();
+                let mut rows = read.into_iter().flatten().peekable();
+                while rows.peek().is_some() {
+                    if !give(rows.by_ref().take(BLOCK).collect(), done)? {
+                        return Ok(tally);
+                    }
+                }
+                continue;
+            }
+            for f in group {
+                let (mut block, mut outcome) = (Vec::new(), Ok(true));
+                self.read(f, &mut |row| {
+                    block.push(row);
+                    if block.len() == BLOCK {
+                        outcome = give(std::mem::take(&mut block), done);
+                    }
+                    matches!(outcome, Ok(true))
+                });
+                done += 1;
+                if !outcome? || !give(block, done)? {
+                    return Ok(tally);
+                }
+            }
+        }
+        Ok(tally)
+    }
+
+    fn all(&self, file: &Path) -> Vec<Read> {
+        let mut rows = Vec::new();
+        self.read(file, &mut |r| {
+            rows.push(r);
+            true
+        });
+        rows
+    }
+
+    /// Reads a file; what cannot be read is a row that says why.
+    fn read(&self, file: &Path, each: &mut dyn FnMut(Read) -> bool) {
+        let source = file.display().to_string();
+        let mut next = 0;
+        let outcome = match self.model.system.input() {
+            Input::Cutout => caught(|| {
+                cutouts::read(file, &self.cutouts, &mut |r| {
+                    next = r.row + 1;
+                    let input = r.cutout.map(Observation::Cutout);
+                    each(Read {
+                        source: r.source,
+                        row: r.row,
+                        input,
+                    })
+                })
+            }),
+            Input::Spectrum => caught(|| {
+                let found = formats::read(file, &self.spectra).map_err(|e| e.to_string())?;
+                for r in found.rows {
+                    let input = r.spectrum.map(|s| Observation::Spectrum(Box::new(s)));
+                    let row = Read {
+                        source: source.clone(),
+                        row: r.row,
+                        input,
+                    };
+                    if !each(row) {
+                        break;
+                    }
+                }
+                Ok(())
+            }),
+        };
+        if let Err(why) = outcome.unwrap_or_else(|| Err(FAILED.into())) {
+            each(Read {
+                source,
+                row: next,
+                input: Err(why),
+            });
+        }
+    }
+
+    /// Answers of some rows; one that makes the program fail is flagged.
+    fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
+        let failed = |i: usize| (Err(FAILED.to_owned()), self.nothing(), i);
+        let run = |some: std::ops::Range<usize>| {
+            let encode = |r: &Read| {
+                let x = r.input.as_ref().map_err(Clone::clone)?;
+                self.model.system.encode(x)
+            };
+            let encoded: Vec<Result<Vec<f32>, String>> =
+                rows[some.clone()].par_iter().map(encode).collect();
+            let good: Vec<Vec<f32>> = encoded
+                .iter()
+                .filter_map(|e| e.as_ref().ok().cloned())
+                .collect();
+            let n = self.model.width();
+            let answers = self.model.predict(&good);
+            let mut answers = answers.chunks_exact(n);
+            let each = encoded.into_iter().zip(some);
+            each.map(|(e, i)| {
+                let values = e
+                    .as_ref()
+                    .ok()
+                    .and_then(|_| answers.next().map(<[f32]>::to_vec));
+                (e, values.unwrap_or_else(|| self.nothing()), i)
+            })
+            .collect()
+        };
+        let found = guarded(rows.len(), &run, &failed);
+        rows.into_iter()
+            .zip(found)
+            .map(|(row, (e, values, _))| self.row(row, e, values, keep))
+            .collect()
+    }
+
+    fn nothing(&self) -> Vec<f32> {
+        vec![f32::NAN; self.model.width()]
+    }
+
+    fn row(
+        &self,
+        read: Read,
+        encoded: Result<Vec<f32>, String>,
+        values: Vec<f32>,
+        keep: bool,
+    ) -> Answer {
+        let input = read.input.ok();
+        let (image, error) = match encoded {
+            Ok(x) => (Some(x).filter(|_| keep), String::new()),
+            Err(why) => (None, why),
+        };
+        let mut flags = if error.is_empty() { 0 } else { flag::BAD_INPUT };
+        if let (Some(x), true) = (&input, error.is_empty()) {
+            let unsure =
+                self.model.head.kind() == Kind::Classes && values[largest(&values)] < UNSURE;
+            let assumed = x.notes().iter().any(|n| n.contains("order of the planes"));
+            let bit = |set: bool, bit: i32| if set { bit } else { 0 };
+            flags |= bit(x.good_share() < 0.8, flag::FEW_PIXELS);
+            flags |= bit(unsure, flag::UNSURE) | bit(assumed, flag::BANDS_ASSUMED);
+        }
+        let (ra, dec) = input
+            .as_ref()
+            .map_or((f64::NAN, f64::NAN), Observation::position);
+        Answer {
+            source: read.source,
+            row: read.row,
+            object_id: input
+                .as_ref()
+                .map(|x| x.object_id().to_owned())
+                .unwrap_or_default(),
+            ra,
+            dec,
+            flags,
+            error,
+            values,
+            input: input.map(without_pixels),
+            image,
+        }
+    }
+
+    /// Columns of the catalogue.
+    pub fn columns(&self, rows: &[Answer]) -> Vec<Column> {
+        let text = |f: &dyn Fn(&Answer) -> String| Values::Text(rows.iter().map(f).collect());
+        let number = |f: &dyn Fn(&Answer) -> f64| Values::F64(rows.iter().map(f).collect());
+        let mut out = vec![
+            column(
+                "object_id",
+                "",
+                "meta.id;meta.main",
+                "name in the file, or of the file",
+                text(&|r| r.object_id.clone()),
+            ),
+            column(
+                "ra",
+                "deg",
+                "pos.eq.ra",
+                "right ascension of the middle",
+                number(&|r| r.ra),
+            ),
+            column(
+                "dec",
+                "deg",
+                "pos.eq.dec",
+                "declination of the middle",
+                number(&|r| r.dec),
+            ),
+        ];
+        out.extend(self.answer_columns(rows));
+        let flags = Values::I32(rows.iter().map(|r| r.flags).collect());
+        out.push(column(
+            "flags",
+            "",
+            "meta.code.qual",
+            "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed",
+            flags,
+        ));
+        let inputs: Vec<Option<&Observation>> = rows.iter().map(|r| r.input.as_ref()).collect();
+        out.extend(self.model.system.extra_columns(&inputs));
+        out.push(column(
+            "error",
+            "",
+            "meta.note",
+            "why there is no answer",
+            text(&|r| r.error.clone()),
+        ));
+        out.push(column(
+            "file",
+            "",
+            "meta.file",
+            "where the image was read",
+            text(&|r| r.source.clone()),
+        ));
+        let place = Values::I64(rows.iter().map(|r| r.row as i64).collect());
+        out.push(column(
+            "row",
+            "",
+            "meta.number",
+            "HDU, plane or row in it",
+            place,
+        ));
+        out
+    }
+
+    fn answer_columns(&self, rows: &[Answer]) -> Vec<Column> {
+        let names = self.model.system.outputs();
+        let value = |k: usize| Values::F32(rows.iter().map(|r| r.values[k]).collect());
+        let each = |what: &'static str| {
+            let one = |(k, name): (usize, &&'static str)| {
+                column(name, "", "stat.probability", what, value(k))
+            };
+            names.iter().enumerate().map(one).collect::<Vec<_>>()
+        };
+        match self.model.head.kind() {
+            Kind::Classes => {
+                let class = |r: &Answer| {
+                    if r.error.is_empty() {
+                        names[largest(&r.values)].to_owned()
+                    } else {
+                        String::new()
+                    }
+                };
+                let p = |r: &Answer| {
+                    if r.error.is_empty() {
+                        r.values[largest(&r.values)]
+                    } else {
+                        f32::NAN
+                    }
+                };
+                let classes = Values::Text(rows.iter().map(class).collect());
+                let most = Values::F32(rows.iter().map(p).collect());
+                let mut out = vec![
+                    column(
+                        "class",
+                        "",
+                        "meta.code.class",
+                        "the likeliest answer",
+                        classes,
+                    ),
+                    column(
+                        "p_class",
+                        "",
+                        "stat.probability",
+                        "probability of the likeliest answer",
+                        most,
+                    ),
+                ];
+                out.extend(each("probability of this answer"));
+                out
+            }
+            Kind::Shares => each("share of the votes"),
+            Kind::Posterior => self.posterior_columns(rows),
+            Kind::Pixels => {
+                let images = Values::F32Lists(rows.iter().map(|r| r.values.clone()).collect());
+                vec![column(
+                    "image",
+                    "",
+                    "phys",
+                    "the image, [channel][row][column]",
+                    images,
+                )]
+            }
+        }
+    }
+
+    /// Mean, error and quantiles of each parameter, and the covariance of all.
+    fn posterior_columns(&self, rows: &[Answer]) -> Vec<Column> {
+        let (names, units) = (self.model.system.outputs(), self.model.system.units());
+        let d = names.len();
+        let of = |f: &(dyn Fn(&Posterior) -> f64 + Sync)| {
+            let one = |r: &Answer| {
+                if r.error.is_empty() {
+                    f(&Posterior::of(&r.values, d))
+                } else {
+                    f64::NAN
+                }
+            };
+            Values::F64(rows.par_iter().map(one).collect())
+        };
+        let mut out = Vec::new();
+        for (j, name) in names.iter().copied().enumerate() {
+            let unit = units.get(j).copied().unwrap_or_default();
+            let error = interned(format!("{name}_err"));
+            out.push(column(
+                name,
+                unit,
+                "stat.mean",
+                "mean of the posterior",
+                of(&|p| p.mean(j)),
+            ));
+            out.push(column(
+                error,
+                unit,
+                "stat.error",
+                "standard deviation of the posterior",
+                of(&|p| p.sigma(j)),
+            ));
+            for (q, what) in QUANTILES {
+                let name = interned(format!("{name}_{what}"));
+                out.push(column(
+                    name,
+                    unit,
+                    "stat",
+                    "quantile of the posterior, per cent in the name",
+                    of(&|p| p.quantile(j, q)),
+                ));
+            }
+        }
+        let covariance = |r: &Answer| -> Vec<f64> {
+            if !r.error.is_empty() {
+                return vec![];
+            }
+            let p = Posterior::of(&r.values, d);
+            (0..d)
+                .flat_map(|i| (0..=i).map(move |j| (i, j)))
+                .map(|(i, j)| p.covariance(i, j))
+                .collect()
+        };
+        let all = Values::F64Lists(rows.par_iter().map(covariance).collect());
+        out.push(column(
+            "covariance",
+            "",
+            "stat.covariance",
+            "of the parameters, the lower triangle row by row",
+            all,
+        ));
+        out
+    }
+}
+
+fn column(
+    name: &'static str,
+    unit: &'static str,
+    ucd: &'static str,
+    description: &'static str,
+    values: Values,
+) -> Column {
+    Column {
+        name,
+        unit,
+        ucd,
+        description,
+        values,
+    }
+}
+
+/// A name of a column for as long as the program runs; each is kept once.
+fn interned(name: String) -> &'static str {
+    static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(n) = names.get(name.as_str()) {
+        return n;
+    }
+    let n: &'static str = Box::leak(name.into_boxed_str());
+    names.insert(n);
+    n
+}
+
+/// What a catalogue still needs of an observation.
+fn without_pixels(x: Observation) -> Observation {
+    match x {
+        Observation::Cutout(mut c) => {
+            (c.pixels, c.variance, c.mask) = (vec![], vec![], vec![]);
+            Observation::Cutout(c)
+        }
+        Observation::Spectrum(mut s) => {
+            (s.wave, s.flux, s.ivar, s.mask) = (vec![], vec![], vec![], vec![]);
+            Observation::Spectrum(s)
+        }
+    }
+}
+
+/// Columns of the catalogue that say where an observation was read: a batch carries its own instead.
+const OF_FILES: [&str; 5] = ["file", "row", "object_id", "ra", "dec"];
+
+impl Predict for Answerer {
+    fn id(&self) -> &str {
+        &self.model.id
+    }
+    fn sha256(&self) -> &str {
+        &self.model.sha256
+    }
+    fn settings(&self) -> BTreeMap<String, String> {
+        let mut s = BTreeMap::from([(
+            "precision".into(),
+            format!("{:?}", self.model.precision()).to_lowercase(),
+        )]);
+        if !self.cutouts.bands.is_empty() {
+            s.insert("bands".into(), self.cutouts.bands.join(","));
+        }
+        s
+    }
+    fn predict(&self, rows: &RecordBatch) -> Result<RecordBatch, PredictError> {
+        let n = rows.num_rows();
+        let read = |row, input| Read {
+            source: String::new(),
+            row,
+            input,
+        };
+        let observed: Vec<Read> = match self.model.system.input() {
+            Input::Cutout => {
+                let found = cutouts::batch::Cutouts::of(rows, &self.cutouts)
+                    .map_err(PredictError::Columns)?;
+                let one = |r| {
+                    read(
+                        r,
+                        caught(|| found.row(r))
+                            .unwrap_or_else(|| Err(FAILED.into()))
+                            .map(Observation::Cutout),
+                    )
+                };
+                (0..n).into_par_iter().map(one).collect()
+            }
+            Input::Spectrum => {
+                let found = Spectra::of(rows, &self.spectra).map_err(PredictError::Columns)?;
+                let one = |r| {
+                    read(
+                        r,
+                        caught(|| found.row(r))
+                            .unwrap_or_else(|| Err(FAILED.into()))
+                            .map(|s| Observation::Spectrum(Box::new(s))),
+                    )
+                };
+                (0..n).into_par_iter().map(one).collect()
+            }
+        };
+        let mut answers = Vec::with_capacity(n);
+        let mut observed = observed.into_iter().peekable();
+        while observed.peek().is_some() {
+            answers.extend(self.answer(observed.by_ref().take(BLOCK).collect(), false));
+        }
+        let mut own = self.columns(&answers);
+        own.retain(|c| !OF_FILES.contains(&c.name));
+        beside(rows, &own)
+    }
+    fn predict_files(
+        &self,
+        files: &[PathBuf],
+        sink: &mut dyn FnMut(usize, RecordBatch) -> Result<bool, PredictError>,
+    ) -> Result<(), PredictError> {
+        self.run(files, false, |rows, done| {
+            sink(done, record(&self.columns(&rows))?)
+        })
+        .map(drop)
+    }
+    fn failed(&self, answers: &RecordBatch) -> u64 {
+        let bits = answers
+            .column_by_name("flags")
+            .and_then(|c| c.as_primitive_opt::<Int32Type>());
+        bits.map_or(0, |b| {
+            b.values()
+                .iter()
+                .filter(|v| **v & flag::BAD_INPUT != 0)
+                .count() as u64
+        })
+    }
+    fn endings(&self) -> &'static [&'static str] {
+        match self.model.system.input() {
+            Input::Cutout => &cutouts::ENDINGS,
+            Input::Spectrum => &slipher_data::input::ENDINGS,
+        }
+    }
+}
+
+impl From<Answerer> for Arc<dyn Predict> {
+    fn from(a: Answerer) -> Self {
+        Arc::new(a)
+    }
+}

@@ -1,0 +1,106 @@
+//! What systems are asked about, and examples whose answer is known.
+
+use slipher_data::cutout::Cutout;
+use slipher_data::spectrum::Spectrum;
+
+/// What a system is asked about.
+#[derive(Clone, Debug)]
+pub enum Observation {
+    /// An image of one object.
+    Cutout(Cutout),
+    /// A spectrum of one object.
+    Spectrum(Box<Spectrum>),
+}
+
+/// Which observations a system takes: what files and columns are read as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Images, as [`slipher_data::cutouts`] reads them.
+    Cutout,
+    /// Spectra, as [`slipher_data::formats`] reads them.
+    Spectrum,
+}
+
+impl Observation {
+    /// The image.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn cutout(&self) -> Result<&Cutout, String> {
+        match self {
+            Observation::Cutout(c) => Ok(c),
+            Observation::Spectrum(_) => Err("a spectrum, expected an image".into()),
+        }
+    }
+
+    /// The spectrum.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn spectrum(&self) -> Result<&Spectrum, String> {
+        match self {
+            Observation::Spectrum(s) => Ok(s),
+            Observation::Cutout(_) => Err("an image, expected a spectrum".into()),
+        }
+    }
+
+    /// Name in the survey, or of the file.
+    pub fn object_id(&self) -> &str {
+        match self {
+            Observation::Cutout(c) => &c.object_id,
+            Observation::Spectrum(s) => &s.object_id,
+        }
+    }
+
+    /// Right ascension and declination, degrees; NaN if unknown.
+    pub fn position(&self) -> (f64, f64) {
+        match self {
+            Observation::Cutout(c) => (c.ra, c.dec),
+            Observation::Spectrum(s) => (s.ra, s.dec),
+        }
+    }
+
+    /// Share of the pixels with data.
+    pub fn good_share(&self) -> f64 {
+        match self {
+            Observation::Cutout(c) => c.good_share(),
+            Observation::Spectrum(s) => s.good_pixels() as f64 / s.flux.len().max(1) as f64,
+        }
+    }
+
+    /// What was assumed when it was read.
+    pub fn notes(&self) -> &[String] {
+        match self {
+            Observation::Cutout(c) => &c.notes,
+            Observation::Spectrum(s) => &s.provenance,
+        }
+    }
+}
+
+/// An observation whose answer is known.
+#[derive(Clone, Debug)]
+pub struct Example {
+    pub input: Observation,
+    /// As the head's target: 1 for the class and 0 for the others, shares of votes, parameters.
+    pub truth: Vec<f32>,
+    /// How hard it is: magnitude or S/N.
+    pub depth: f32,
+}
+
+/// Which simulated sky.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sky {
+    /// The system's own.
+    #[default]
+    Own,
+    /// Of the paper's survey, where the system's own is wider.
+    Published,
+}
+
+/// One-hot truth: 1 for `class`, 0 for the others of `classes`.
+pub fn one_hot(class: usize, classes: usize) -> Vec<f32> {
+    (0..classes)
+        .map(|k| f32::from(u8::from(k == class)))
+        .collect()
+}

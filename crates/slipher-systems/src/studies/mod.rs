@@ -1,0 +1,3 @@
+//! Studies of one paper each: networks, methods and sizes as published, run again.
+
+pub mod stivaktakis2018;

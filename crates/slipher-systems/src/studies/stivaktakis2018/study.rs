@@ -1,0 +1,879 @@
+//! The talk's experiments as a list of cells. Each cell is trained and tested once, its numbers kept on disk, and
+//! resumed where it was stopped.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
+use slipher_nn::loss::Loss;
+use slipher_nn::optimiser::Rule;
+
+use super::classical::{self, Method};
+use super::network::NetworkRecipe;
+use super::score::{Answers, CLOSE, CONFUSIONS, Calibration, Metrics, Truth, confusion, metrics};
+use super::simulate::{Noise, Pool, Sample, SedRecipe, Setting, Split, centre};
+use super::train::{CurvePoint, Plan, Run, RunError, answers};
+use crate::redshift::simulate::BadRecipe;
+use slipher_stats::calibration::{purity, reliability};
+
+/// How large.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scale {
+    /// Seconds; for tests of the study itself, too small to mean anything.
+    Tiny,
+    /// Minutes on two cores.
+    Small,
+    /// The talk's sizes: 40 thousand, 400 thousand and 4 million examples; hours.
+    Paper,
+}
+
+/// Sizes and lengths of all runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    pub seds: usize,
+    /// Rows of every test set, and of the validation set that settings are chosen on.
+    pub test: u64,
+    pub validation: u64,
+    /// Validation rows that the sharpness of the softmax is fitted on.
+    pub calibration: u64,
+    /// The talk's 40K, 400K and 4M.
+    pub few: u64,
+    pub many: u64,
+    pub most: u64,
+    /// Training sets of the curve of accuracy against their size: for the authors' network, for ours.
+    pub curve_paper: &'static [u64],
+    pub curve_shift: &'static [u64],
+    /// Rows that classical methods learn from, and SEDs that the matched filter knows.
+    pub classical: u64,
+    pub filter: usize,
+}
+
+impl Scale {
+    pub fn sizes(self) -> Sizes {
+        match self {
+            Scale::Tiny => Sizes {
+                seds: 60,
+                test: 60,
+                validation: 40,
+                calibration: 60,
+                few: 64,
+                many: 128,
+                most: 256,
+                curve_paper: &[64, 256],
+                curve_shift: &[32, 64],
+                classical: 200,
+                filter: 40,
+            },
+            Scale::Small => Sizes {
+                seds: 2000,
+                test: 1000,
+                validation: 500,
+                calibration: 1500,
+                few: 2000,
+                many: 10_000,
+                most: 40_000,
+                curve_paper: &[2000, 10_000, 40_000],
+                curve_shift: &[500, 2000, 10_000],
+                classical: 3000,
+                filter: 200,
+            },
+            Scale::Paper => Sizes {
+                seds: 13_000,
+                test: 10_000,
+                validation: 2000,
+                calibration: 10_000,
+                few: 40_000,
+                many: 400_000,
+                most: 4_000_000,
+                curve_paper: &[4000, 40_000, 400_000, 4_000_000],
+                curve_shift: &[1000, 4000, 40_000, 400_000],
+                classical: 40_000,
+                filter: 1200,
+            },
+        }
+    }
+
+    /// Examples shown in all to the authors' network from a training set of `n`: long enough to converge (clean spectra need half as many), the largest
+    /// set once.
+    fn shown_paper(self, n: u64, noisy: bool) -> u64 {
+        match self {
+            Scale::Paper if !noisy => n.clamp(200_000, 400_000),
+            Scale::Tiny => 256,
+            Scale::Small => (n * 3).clamp(20_000, 60_000),
+            Scale::Paper => (n * 2).clamp(200_000, 4_000_000),
+        }
+    }
+
+    /// The same for the shift-equivariant network, which needs fewer.
+    fn shown_shift(self, n: u64) -> u64 {
+        match self {
+            Scale::Tiny => 64,
+            Scale::Small => (n * 2).clamp(8000, 20_000),
+            Scale::Paper => (n * 2).clamp(16_000, 200_000),
+        }
+    }
+}
+
+/// S/N per bin of noisy training sets, drawn log-uniformly between these, and of the test sets.
+pub const TRAINED: (f64, f64) = (0.4, 20.0);
+pub const LADDER: [f64; 9] = [0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0];
+
+/// S/N at which the other library is tested.
+pub const OTHER: [f64; 3] = [0.5, 1.0, 5.0];
+
+/// Other losses with Adam, and other optimisers with cross-entropy; learning rates by hand, the best of three or more
+/// a factor of three apart (docs/EXPERIMENTS.md).
+const VARIANTS: [(&str, &str, Loss, Rule, f64); 6] = [
+    (
+        "logistic",
+        "logistic loss, Adam",
+        Loss::Logistic,
+        ADAM,
+        1e-2,
+    ),
+    ("hinge", "hinge loss, Adam", Loss::Hinge, ADAM, 3e-4),
+    ("squared", "squared error, Adam", Loss::Squared, ADAM, 1e-2),
+    (
+        "sgd",
+        "cross-entropy, SGD",
+        Loss::CrossEntropy,
+        Rule::Sgd {
+            momentum: 0.0,
+            nesterov: false,
+        },
+        0.1,
+    ),
+    (
+        "momentum",
+        "cross-entropy, SGD with momentum 0.9",
+        Loss::CrossEntropy,
+        Rule::Sgd {
+            momentum: 0.9,
+            nesterov: false,
+        },
+        0.03,
+    ),
+    (
+        "adagrad",
+        "cross-entropy, Adagrad",
+        Loss::CrossEntropy,
+        Rule::Adagrad { eps: 1e-8 },
+        0.01,
+    ),
+];
+const ADAM: Rule = Rule::Adam {
+    beta1: 0.9,
+    beta2: 0.999,
+    eps: 1e-8,
+};
+
+/// The whole study.
+#[derive(Clone, Debug)]
+pub struct Study {
+    pub scale: Scale,
+    pub seed: u64,
+    /// Folder of templates as the other library; without, none is tested.
+    pub other: Option<PathBuf>,
+    pub folder: PathBuf,
+}
+
+/// What a cell does.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    Train(Plan),
+    Classical {
+        method: Method,
+        noisy: bool,
+        setting: Setting,
+    },
+}
+
+/// One experiment.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub name: String,
+    pub title: String,
+    pub kind: Kind,
+}
+
+/// A test set.
+#[derive(Clone, Debug)]
+pub struct Test {
+    pub key: String,
+    pub sample: Sample,
+    pub other: bool,
+}
+
+/// Result of a method on a test set.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Tested {
+    pub key: String,
+    pub metrics: Metrics,
+    /// (mean probability, share right, rows), for being within 0.0033 (1+z).
+    pub reliability: Vec<(f64, f64, usize)>,
+    /// (completeness, purity), by that probability.
+    #[serde(default)]
+    pub purity: Vec<(f64, f64)>,
+    /// (two lines, share of all rows lost to taking one for the other).
+    pub confusions: Vec<(String, f64)>,
+}
+
+/// All numbers of a cell.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Finished {
+    pub name: String,
+    pub title: String,
+    /// The plan or the settings, in JSON.
+    pub settings: serde_json::Value,
+    /// What was tried on the validation set, and what it gave.
+    pub search: Vec<String>,
+    #[serde(alias = "looks")]
+    pub curve: Vec<CurvePoint>,
+    /// Examples learned from; seconds of training.
+    pub examples: u64,
+    pub seconds: f64,
+    pub weights: usize,
+    pub calibration: Calibration,
+    pub tests: Vec<Tested>,
+}
+
+/// Why the study stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StudyError {
+    #[error(transparent)]
+    Recipe(#[from] BadRecipe),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("{}: {why}", path.display())]
+    File { path: PathBuf, why: String },
+}
+
+/// Pools of SEDs, made when first asked for.
+#[derive(Default)]
+struct Pools(BTreeMap<String, Arc<Pool>>);
+
+impl Pools {
+    fn get(&mut self, recipe: &SedRecipe, setting: Setting) -> Result<Arc<Pool>, BadRecipe> {
+        let key = format!("{setting:?} {recipe:?}");
+        if !self.0.contains_key(&key) {
+            self.0
+                .insert(key.clone(), Arc::new(Pool::new(recipe, setting)?));
+        }
+        Ok(self.0[&key].clone())
+    }
+}
+
+/// What is told while a cell runs.
+pub struct Progress<'a> {
+    pub cell: &'a str,
+    pub done: u64,
+    pub of: u64,
+    pub text: String,
+}
+
+impl Study {
+    /// The SEDs of the study.
+    pub fn seds(&self) -> SedRecipe {
+        SedRecipe {
+            count: self.scale.sizes().seds,
+            seed: self.seed,
+            min_halpha: 10.0,
+            templates: None,
+        }
+    }
+
+    /// SEDs of the other library; a tenth of them is tested.
+    fn other_seds(&self) -> Option<SedRecipe> {
+        let templates = self.other.clone()?;
+        Some(SedRecipe {
+            templates: Some(templates),
+            ..self.seds()
+        })
+    }
+
+    fn sample(&self, noisy: bool) -> Sample {
+        let noise = if noisy {
+            Noise::Between(TRAINED.0, TRAINED.1)
+        } else {
+            Noise::Clean
+        };
+        Sample {
+            split: Split::Train,
+            noise,
+            centres: false,
+            seed: self.seed,
+        }
+    }
+
+    fn paper(&self, depth: usize, examples: u64, noisy: bool) -> Plan {
+        Plan {
+            seds: self.seds(),
+            setting: Setting::Published,
+            sample: self.sample(noisy),
+            examples,
+            examples_seen: self.scale.shown_paper(examples, noisy),
+            batch: 128,
+            network: NetworkRecipe::Paper {
+                depth,
+                dropout: 0.5,
+                l2: 0.0,
+            },
+            loss: Loss::CrossEntropy,
+            optimiser: Rule::adam(),
+            learning_rate: 1e-3,
+            constant: false,
+            seed: self.seed,
+            curve_points: 16,
+            curve_rows: 2000,
+            added_noise: 0.0,
+        }
+    }
+
+    fn shift(&self, examples: u64, noisy: bool) -> Plan {
+        Plan {
+            examples_seen: self.scale.shown_shift(examples),
+            batch: 64,
+            network: NetworkRecipe::Shift {
+                depth: 6,
+                width: 16,
+                patterns: 2,
+            },
+            optimiser: Rule::AdamW {
+                beta1: 0.9,
+                beta2: 0.99,
+                eps: 1e-8,
+            },
+            learning_rate: 3e-3,
+            curve_points: 8,
+            curve_rows: 1000,
+            // Small sets are soon known by heart; more noise keeps them new (docs/EXPERIMENTS.md).
+            added_noise: if examples <= 40_000 { 2.0 } else { 0.0 },
+            ..self.paper(3, examples, noisy)
+        }
+    }
+
+    /// The cells in the order in which they run.
+    pub fn cells(&self) -> Vec<Cell> {
+        let s = self.scale.sizes();
+        let train = |name: String, title: String, plan: Plan| Cell {
+            name,
+            title,
+            kind: Kind::Train(plan),
+        };
+        let mut cells = Vec::new();
+        for n in s.curve_shift {
+            cells.push(train(
+                format!("shift-noisy-{}", short(*n)),
+                format!("shift-equivariant, noisy {}", short(*n)),
+                self.shift(*n, true),
+            ));
+        }
+        cells.push(train(
+            format!("shift-clean-{}", short(s.few)),
+            format!("shift-equivariant, clean {}", short(s.few)),
+            self.shift(s.few, false),
+        ));
+        for (depth, n) in [(3, s.few), (1, s.many), (3, s.many)] {
+            cells.push(train(
+                format!("paper{depth}-clean-{}", short(n)),
+                format!(
+                    "authors' network, {depth} convolution{}, clean {}",
+                    if depth == 1 { "" } else { "s" },
+                    short(n)
+                ),
+                self.paper(depth, n, false),
+            ));
+        }
+        for n in s.curve_paper {
+            cells.push(train(
+                format!("paper3-noisy-{}", short(*n)),
+                format!("authors' network, 3 convolutions, noisy {}", short(*n)),
+                self.paper(3, *n, true),
+            ));
+        }
+        if let (Scale::Paper, Ok(mut plan)) = (
+            self.scale,
+            Plan::parse(include_str!("recipes/redshift-classes-notebook.toml")),
+        ) {
+            (plan.seds, plan.sample.seed, plan.seed) = (self.seds(), self.seed, self.seed);
+            cells.push(train(
+                "notebook".into(),
+                "authors' notebook: 5000 clean examples, 20 epochs".into(),
+                plan,
+            ));
+        }
+        for method in Method::ALL {
+            for (noisy, tail) in [(false, "clean"), (true, "noisy")] {
+                if noisy || !method.needs_noise() {
+                    cells.push(Cell {
+                        name: format!("{}-{tail}", method.key()),
+                        title: format!("{}, {tail}", method.title()),
+                        kind: Kind::Classical {
+                            method,
+                            noisy,
+                            setting: Setting::Published,
+                        },
+                    });
+                }
+            }
+        }
+        let nisp = |plan: Plan| Plan {
+            setting: Setting::Nisp,
+            ..plan
+        };
+        cells.push(train(
+            format!("shift-nisp-{}", short(s.few)),
+            format!("shift-equivariant, NISP {}", short(s.few)),
+            nisp(self.shift(s.few, true)),
+        ));
+        cells.push(train(
+            format!("paper3-nisp-{}", short(s.many)),
+            format!("authors' network, NISP {}", short(s.many)),
+            nisp(self.paper(3, s.many, true)),
+        ));
+        if self.scale == Scale::Paper {
+            // Redshifting a library through the line-spread function takes minutes.
+            cells.push(Cell {
+                name: "matched-nisp".into(),
+                title: format!("{}, NISP", Method::MatchedFilter.title()),
+                kind: Kind::Classical {
+                    method: Method::MatchedFilter,
+                    noisy: true,
+                    setting: Setting::Nisp,
+                },
+            });
+        }
+        for (key, title, loss, rule, rate) in VARIANTS {
+            let plan = Plan {
+                loss,
+                optimiser: rule,
+                learning_rate: rate,
+                curve_points: 4,
+                ..self.paper(3, s.few, true)
+            };
+            cells.push(train(
+                format!("variant-{key}"),
+                format!("authors' network, {title}"),
+                plan,
+            ));
+        }
+        cells
+    }
+
+    /// Test sets of a cell.
+    fn tests(&self, noisy: bool, setting: Setting, leak: bool, brief: bool) -> Vec<Test> {
+        let sample = |noise: Noise, centres: bool, split: Split| Sample {
+            split,
+            noise,
+            centres,
+            seed: self.seed ^ 0x7E57,
+        };
+        let test = |key: String, sample: Sample, other: bool| Test { key, sample, other };
+        let mut out = vec![
+            test(
+                "clean".into(),
+                sample(Noise::Clean, false, Split::Test),
+                false,
+            ),
+            test(
+                "clean-centres".into(),
+                sample(Noise::Clean, true, Split::Test),
+                false,
+            ),
+        ];
+        if leak {
+            out.push(test(
+                "leak-clean".into(),
+                sample(Noise::Clean, false, Split::Leak),
+                false,
+            ));
+        }
+        if !noisy {
+            return out;
+        }
+        if !brief {
+            out.push(test(
+                "mixed".into(),
+                sample(Noise::Between(TRAINED.0, TRAINED.1), false, Split::Test),
+                false,
+            ));
+        }
+        for snr in LADDER
+            .into_iter()
+            .filter(|s| !brief || [0.5, 1.0, 2.0, 5.0].contains(s))
+        {
+            out.push(test(
+                format!("snr-{snr}"),
+                sample(Noise::Fixed(snr), false, Split::Test),
+                false,
+            ));
+        }
+        if leak {
+            out.push(test(
+                "leak-1".into(),
+                sample(Noise::Fixed(1.0), false, Split::Leak),
+                false,
+            ));
+        }
+        if self.other.is_some() && setting == Setting::Published && !brief {
+            for snr in OTHER {
+                out.push(test(
+                    format!("other-{snr}"),
+                    sample(Noise::Fixed(snr), false, Split::Test),
+                    true,
+                ));
+            }
+        }
+        out
+    }
+
+    /// Writes down what this folder holds.
+    ///
+    /// # Errors
+    /// The folder cannot be written, or holds another study.
+    pub fn claim(&self) -> Result<(), StudyError> {
+        let path = self.folder.join("study.json");
+        let own = serde_json::json!({ "scale": self.scale, "seed": self.seed, "other library": self.other }).to_string();
+        let fail = |why: String| StudyError::File {
+            path: path.clone(),
+            why,
+        };
+        match std::fs::read_to_string(&path) {
+            Ok(text) if text == own => Ok(()),
+            Ok(text) => Err(fail(format!(
+                "this folder holds another study, {text}; give another --output, or its own settings"
+            ))),
+            Err(_) => {
+                std::fs::create_dir_all(&self.folder).map_err(|e| fail(e.to_string()))?;
+                atomic_write(&path, &own)
+            }
+        }
+    }
+
+    fn home(&self, cell: &Cell) -> PathBuf {
+        self.folder.join("cells").join(&cell.name)
+    }
+
+    /// The result of a cell, if it is finished.
+    pub fn finished(&self, cell: &Cell) -> Option<Finished> {
+        let text = std::fs::read_to_string(self.home(cell).join("result.json")).ok()?;
+        serde_json::from_str(&text).ok()
+    }
+
+    /// True redshift, class answered and probability of being close, of each row of a test of a finished cell.
+    pub fn predictions(&self, cell: &Cell, key: &str) -> Option<Vec<[f32; 3]>> {
+        let c = Checkpoint::read(&self.home(cell).join("predictions.safetensors")).ok()?;
+        let part = |what: &str| {
+            c.tensors
+                .get(&format!("{key}.{what}"))
+                .map(|a| a.values.clone())
+        };
+        let (z, class, p) = (part("z")?, part("class")?, part("p")?);
+        Some(
+            z.into_iter()
+                .zip(class)
+                .zip(p)
+                .map(|((z, c), p)| [z, c, p])
+                .collect(),
+        )
+    }
+
+    /// Runs a cell unless it is finished. `tell` hears of progress and says whether to go on; false if it was stopped.
+    ///
+    /// # Errors
+    /// What cannot be built, trained or written.
+    pub fn run(
+        &self,
+        cell: &Cell,
+        pools: &mut StudyPools,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<bool, StudyError> {
+        if self.finished(cell).is_some() {
+            return Ok(true);
+        }
+        let home = self.home(cell);
+        std::fs::create_dir_all(&home).map_err(|e| StudyError::File {
+            path: home.clone(),
+            why: e.to_string(),
+        })?;
+        match &cell.kind {
+            Kind::Train(plan) => self.train(cell, plan, &home, &mut pools.0, tell),
+            Kind::Classical {
+                method,
+                noisy,
+                setting,
+            } => self.classical(cell, (*method, *noisy, *setting), &home, &mut pools.0, tell),
+        }
+    }
+
+    fn train(
+        &self,
+        cell: &Cell,
+        plan: &Plan,
+        home: &Path,
+        pools: &mut Pools,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<bool, StudyError> {
+        let noisy = plan.sample.noise != Noise::Clean;
+        let variant = cell.name.starts_with("variant");
+        let tests = self.tests(
+            noisy,
+            plan.setting,
+            plan.examples == self.scale.sizes().few && !variant,
+            variant,
+        );
+        let n = self.scale.sizes().test;
+        let mut finished;
+        let mut results = Vec::new();
+        {
+            let pool = pools.get(&plan.seds, plan.setting)?;
+            let mut run = Run::new(plan.clone(), &pool)?;
+            let of = plan.steps();
+            let whole = run.go(home, |r| {
+                let text = format!(
+                    "loss {:.3}, {:.1} % right, {:.0} spectra/s",
+                    r.report.loss,
+                    100.0 * r.report.correct,
+                    (r.step * plan.batch) as f64 / r.seconds.max(1e-9)
+                );
+                tell(Progress {
+                    cell: &cell.title,
+                    done: r.step,
+                    of,
+                    text,
+                })
+            })?;
+            if !whole {
+                return Ok(false);
+            }
+            let calibration = run.calibrate(self.scale.sizes().calibration);
+            finished = Finished {
+                name: cell.name.clone(),
+                title: cell.title.clone(),
+                settings: serde_json::to_value(plan).unwrap_or_default(),
+                search: vec![],
+                curve: run.curve.clone(),
+                examples: plan.examples,
+                seconds: run.seconds,
+                weights: run.net.weights(),
+                calibration: calibration.clone(),
+                tests: vec![],
+            };
+            let other = self
+                .other_seds()
+                .map(|r| pools.get(&r, plan.setting))
+                .transpose()?;
+            for t in &tests {
+                if !tell(Progress {
+                    cell: &cell.title,
+                    done: of,
+                    of,
+                    text: format!("test {}", t.key),
+                }) {
+                    return Ok(false);
+                }
+                let pool = if t.other {
+                    other.as_ref().unwrap_or(&pool)
+                } else {
+                    &pool
+                };
+                results.push((
+                    t.key.clone(),
+                    answers(&*run.net, pool, &t.sample, n, &calibration),
+                ));
+            }
+        }
+        self.keep(home, &mut finished, results)?;
+        Ok(true)
+    }
+
+    fn classical(
+        &self,
+        cell: &Cell,
+        (method, noisy, setting): (Method, bool, Setting),
+        home: &Path,
+        pools: &mut Pools,
+        tell: &mut dyn FnMut(Progress) -> bool,
+    ) -> Result<bool, StudyError> {
+        let s = self.scale.sizes();
+        let pool = pools.get(&self.seds(), setting)?;
+        let other = self
+            .other_seds()
+            .map(|r| pools.get(&r, setting))
+            .transpose()?;
+        let mut tests = self.tests(
+            noisy,
+            setting,
+            matches!(method, Method::NeighboursPca | Method::Forest),
+            !method.reduces() && !method.needs_noise(),
+        );
+        if method == Method::OwnTemplate {
+            // The ceiling of the ladder; it learns nothing that another library could upset.
+            tests.retain(|t| !t.other && t.key != "mixed");
+        }
+        let task = classical::Task {
+            pool: &pool,
+            sample: self.sample(noisy),
+            examples: s.classical,
+            validation: s.validation,
+            filter: s.filter,
+            seed: self.seed,
+        };
+        let mut say = |text: String| {
+            tell(Progress {
+                cell: &cell.title,
+                done: 0,
+                of: 1,
+                text,
+            })
+        };
+        let mut fitted = method.fit(&task, &mut |text| {
+            say(text);
+        });
+        let mut results = Vec::new();
+        for t in &tests {
+            if !say(format!("test {}", t.key)) {
+                return Ok(false);
+            }
+            let pool = if t.other {
+                other.as_ref().unwrap_or(&pool)
+            } else {
+                &pool
+            };
+            results.push((t.key.clone(), fitted.model.answers(pool, &t.sample, s.test)));
+        }
+        let mut finished = Finished {
+            name: cell.name.clone(),
+            title: cell.title.clone(),
+            settings: serde_json::json!({ "method": method.title(), "chosen": fitted.chosen, "seconds to predict a spectrum": fitted.model.seconds() }),
+            search: fitted.search,
+            curve: vec![],
+            examples: fitted.examples,
+            seconds: fitted.seconds,
+            weights: 0,
+            calibration: Calibration { knots: vec![] },
+            tests: vec![],
+        };
+        self.keep(home, &mut finished, results)?;
+        Ok(true)
+    }
+
+    fn keep(
+        &self,
+        home: &Path,
+        finished: &mut Finished,
+        results: Vec<(String, (Answers, Truth))>,
+    ) -> Result<(), StudyError> {
+        let mut c = Checkpoint::default();
+        for (key, (a, truth)) in &results {
+            let close =
+                |i: usize| (centre(a.class[i]) - truth.z[i]).abs() / (1.0 + truth.z[i]) < CLOSE;
+            finished.tests.push(Tested {
+                key: key.clone(),
+                metrics: metrics(truth, a),
+                reliability: reliability(&a.p_close, &close),
+                purity: purity(&a.p_close, &close),
+                confusions: CONFUSIONS
+                    .iter()
+                    .map(|(label, line, taken)| {
+                        ((*label).to_owned(), confusion(truth, a, (*line, *taken)))
+                    })
+                    .collect(),
+            });
+            c.tensors.insert(
+                format!("{key}.z"),
+                Array::flat(truth.z.iter().map(|z| *z as f32).collect()),
+            );
+            c.tensors.insert(
+                format!("{key}.class"),
+                Array::flat(a.class.iter().map(|k| *k as f32).collect()),
+            );
+            c.tensors
+                .insert(format!("{key}.p"), Array::flat(a.p_close.clone()));
+        }
+        c.write(&home.join("predictions.safetensors"))?;
+        let path = home.join("result.json");
+        let text = serde_json::to_string_pretty(finished).map_err(|e| StudyError::File {
+            path: path.clone(),
+            why: e.to_string(),
+        })?;
+        atomic_write(&path, &text)
+    }
+}
+
+/// Writes a file atomically.
+fn atomic_write(path: &Path, text: &str) -> Result<(), StudyError> {
+    slipher_data::atomic::atomic_write(path, text).map_err(|e| StudyError::File {
+        path: path.to_owned(),
+        why: e.to_string(),
+    })
+}
+
+/// Pools kept from cell to cell.
+#[derive(Default)]
+pub struct StudyPools(Pools);
+
+/// 4000 as 4K, 4,000,000 as 4M.
+pub fn short(n: u64) -> String {
+    match n {
+        n if n >= 1_000_000 && n % 1_000_000 == 0 => format!("{}M", n / 1_000_000),
+        n if n >= 1000 && n % 1000 == 0 => format!("{}K", n / 1000),
+        n => n.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A study stopped in the middle of a cell continues there, finishes, and is not done again; another study is kept out of
+    /// its folder.
+    #[test]
+    fn a_study_is_resumed() {
+        let dir = tempfile::tempdir().unwrap();
+        let study = Study {
+            scale: Scale::Tiny,
+            seed: 3,
+            other: None,
+            folder: dir.path().to_owned(),
+        };
+        study.claim().unwrap();
+        study.claim().unwrap();
+        assert!(
+            Study {
+                seed: 4,
+                ..study.clone()
+            }
+            .claim()
+            .unwrap_err()
+            .to_string()
+            .contains("another study")
+        );
+        let mut pools = StudyPools::default();
+        let cells = study.cells();
+        let names: std::collections::BTreeSet<&str> =
+            cells.iter().map(|c| c.name.as_str()).collect();
+        assert_eq!(names.len(), cells.len(), "names of cells are folders");
+        for name in ["shift-nisp-64", "pca-knn-clean"] {
+            let cell = cells.iter().find(|c| c.name == name).unwrap();
+            let training = matches!(cell.kind, Kind::Train(_));
+            assert!(!study.run(cell, &mut pools, &mut |_| false).unwrap());
+            assert!(study.finished(cell).is_none());
+            assert!(study.run(cell, &mut pools, &mut |_| true).unwrap());
+            let f = study.finished(cell).unwrap();
+            assert!(f.tests.iter().all(|t| t.metrics.n == 60) && f.curve.is_empty() != training);
+            assert_eq!(study.predictions(cell, "clean").unwrap().len(), 60);
+            // Nothing is run again.
+            assert!(
+                study
+                    .run(cell, &mut pools, &mut |_| panic!("ran again"))
+                    .unwrap()
+            );
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What one system adds: a question to an observation, with the sky that it learns from. Everything else (training, shards,
+//! resume, Python, SQL, reports) is shared.
+//!
+//! A system is a folder with the same files: `simulate` (the sky it learns from), `encode` (an observation to what a network
+//! sees), `network` (the published one), `features` (what classical methods see), `score` (the figures of its paper) and
+//! `recipes`, behind the trait [`System`], and one line of [`crate::registry::SYSTEMS`].
+
+use std::path::Path;
+
+use slipher_data::catalogue::Column;
+use slipher_nn::heads::Head;
+use slipher_nn::heads::shares::Shares;
+use slipher_sim::random::Stream;
+use slipher_stats::classification::{Figure, Line};
+
+use crate::architecture::{Architecture, InputViews};
+use crate::example::{Example, Input, Observation, Sky};
+use crate::geometry::Geometry;
+use crate::labelled::{self, Collection};
+use crate::views::Augment;
+
+/// A recipe of a system's study; the first of each system is that of the shipped model.
+#[derive(Clone, Copy, Debug)]
+pub struct NamedRecipe {
+    /// Folder and key.
+    pub name: &'static str,
+    /// In tables.
+    pub title: &'static str,
+    /// TOML.
+    pub text: &'static str,
+}
+
+/// Test rows of a study.
+pub struct StudyRows<'a> {
+    /// As encoded.
+    pub images: &'a [Vec<f32>],
+    pub truth: &'a [f32],
+    /// Of the system's own networks: (title, answers `[row][value]`).
+    pub own: &'a [(String, Vec<f32>)],
+    /// Answers of the network that was trained for a part, by the name of its system.
+    pub part: &'a dyn Fn(&str, &[Vec<f32>]) -> Option<Vec<f32>>,
+}
+
+/// A question to one kind of observation.
+pub trait System: Send + Sync {
+    /// As on the command line.
+    fn name(&self) -> &'static str;
+    /// For people, with its source.
+    fn title(&self) -> &'static str;
+    /// Names of the values of the answer: classes, shares, parameters.
+    fn outputs(&self) -> &'static [&'static str];
+    /// Units of the outputs; empty where they have none.
+    fn units(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// What [`Example::depth`] is, with its unit, and where its groups begin.
+    fn depth(&self) -> (&'static str, &'static [f32]);
+    /// What it is asked about.
+    fn input(&self) -> Input {
+        Input::Cutout
+    }
+    /// Sizes of what a network sees.
+    fn geometry(&self) -> Geometry;
+    /// Views that training draws.
+    fn augment(&self) -> Augment;
+    /// Draws an example from a simulated sky; none if the system has no such sky.
+    fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example>;
+    /// `[channel][stored][stored]`, or `[channel][length]`.
+    ///
+    /// # Errors
+    /// What is missing and how to mend it.
+    fn encode(&self, x: &Observation) -> Result<Vec<f32>, String>;
+    /// From outputs to a loss and to an answer.
+    fn head(&self) -> Box<dyn Head> {
+        Box::new(slipher_nn::heads::classes::Classes::new(
+            self.outputs().len(),
+        ))
+    }
+    /// Names of the features that classical methods see.
+    fn feature_names(&self) -> Vec<String> {
+        vec![]
+    }
+    /// Features of an observation and what was encoded from it.
+    fn features(&self, _: &Observation, _encoded: &[f32]) -> Vec<f32> {
+        vec![]
+    }
+    /// Simulated rows that a study's forest learns from: as many as its networks.
+    fn classical_rows(&self) -> usize {
+        20_000
+    }
+    /// The tree of questions, where the answer is one.
+    fn tree(&self) -> Option<Shares> {
+        None
+    }
+    /// The network of the paper.
+    fn published(&self) -> Architecture;
+    /// What our own networks take of a view.
+    fn input_views(&self) -> InputViews {
+        InputViews::Whole
+    }
+    /// The network of the paper with layers narrower by a factor, where the system offers that.
+    fn narrow(&self, _divisor: usize) -> Option<Architecture> {
+        None
+    }
+    /// Figures of merit of answers `[row][value]` against truths, as the paper gives them.
+    fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure>;
+    /// The output whose probability is the score of a yes-or-no question.
+    fn positive(&self) -> Option<usize> {
+        (self.outputs().len() == 2).then_some(1)
+    }
+    /// Labelled examples of a user's folder or archive; folders named as the outputs unless the system says otherwise.
+    ///
+    /// # Errors
+    /// Nothing readable in it.
+    fn labelled(&self, path: &Path) -> Result<Collection, String> {
+        labelled::folders(path, self.outputs())
+    }
+    /// Recipes of its study.
+    fn recipes(&self) -> &'static [NamedRecipe];
+    /// Columns of the catalogue beyond the answer, for these rows (none where a row could not be read).
+    fn extra_columns(&self, _rows: &[Option<&Observation>]) -> Vec<Column> {
+        vec![]
+    }
+    /// Tables of its study beyond the shared ones.
+    fn study_tables(&self, _: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
+        vec![]
+    }
+    /// A part of another system's study, not offered by itself.
+    fn is_part(&self) -> bool {
+        false
+    }
+}

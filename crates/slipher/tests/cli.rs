@@ -1,0 +1,353 @@
+//! The command line as people type it, in the manner of ripgrep's integration harness: a folder of its own for each test, the program as it is built.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// A folder in which the program runs.
+struct Dir(tempfile::TempDir);
+
+impl Dir {
+    fn new() -> Dir {
+        Dir(tempfile::tempdir().unwrap())
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    /// Runs `slipher` with words; the exit code must be this.
+    fn run(&self, code: i32, words: &str) -> Ran {
+        let out = Command::new(env!("CARGO_BIN_EXE_slipher"))
+            .args(words.split_whitespace())
+            .current_dir(self.0.path())
+            .env_remove("RUST_BACKTRACE")
+            .output()
+            .unwrap();
+        let ran = Ran(out);
+        assert_eq!(
+            ran.0.status.code(),
+            Some(code),
+            "slipher {words}\n{}{}",
+            ran.out(),
+            ran.err()
+        );
+        ran
+    }
+
+    fn files(&self) -> Vec<String> {
+        let mut all: Vec<String> = self
+            .0
+            .path()
+            .read_dir()
+            .unwrap()
+            .flatten()
+            .map(|e| e.file_name().to_string_lossy().into_owned())
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+struct Ran(Output);
+
+impl Ran {
+    fn out(&self) -> String {
+        String::from_utf8_lossy(&self.0.stdout).into_owned()
+    }
+    /// Messages, in one line each, however they were wrapped.
+    fn err(&self) -> String {
+        String::from_utf8_lossy(&self.0.stderr)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+    fn says(&self, words: &[&str]) {
+        let all = format!("{} {}", self.out(), self.err());
+        words
+            .iter()
+            .for_each(|w| assert!(all.contains(w), "expected {w:?} in: {all}"));
+    }
+}
+
+fn rows(path: &Path) -> Vec<arrow_array::RecordBatch> {
+    slipher_data::hats::batches(path, 100_000)
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
+}
+
+#[test]
+fn every_system_is_offered_and_explained() {
+    let d = Dir::new();
+    let help = d.run(0, "predict --help");
+    for s in slipher_systems::registry::all_shared() {
+        help.says(&[s.name()]);
+    }
+    d.run(2, "predict meteors x").says(&["meteors", "radio"]);
+    d.run(0, "--help").says(&[
+        "redshift",
+        "predict",
+        "train",
+        "evaluate",
+        "report",
+        "reproduce",
+        "simulate",
+    ]);
+    d.run(0, "--version").says(&[env!("CARGO_PKG_VERSION")]);
+}
+
+/// An option that a system does not have is refused with its name, never ignored.
+#[test]
+fn options_without_effect_are_refused() {
+    let d = Dir::new();
+    for (words, option) in [
+        ("train redshift --labelled x", "--labelled"),
+        ("train redshift-classes --id x", "--id"),
+        ("train redshift-classes --labelled x", "--labelled"),
+        ("evaluate radio --snr 3", "--snr"),
+        ("evaluate radio --instrument boss", "--instrument"),
+        ("evaluate radio --calibration", "--calibration"),
+        ("evaluate radio --strangers", "--strangers"),
+        ("evaluate radio --euclid", "--euclid"),
+        ("evaluate redshift --labelled x", "--labelled"),
+        ("report radio x.fits --prior 0..1", "--prior"),
+        ("report radio x.fits --purity 0.9", "--purity"),
+        ("report radio x.fits --air", "--air"),
+        ("report radio x.fits --device cpu", "--device"),
+        ("report redshift x.fits --bands u", "--bands"),
+        ("simulate radio --instrument boss", "--instrument"),
+        ("simulate radio --recipe x", "--recipe"),
+        ("simulate redshift --recipe x", "--recipe"),
+        ("reproduce radio --other-library x", "--other-library"),
+        ("reproduce redshift-talk --labelled x", "--labelled"),
+    ] {
+        d.run(1, words).says(&["no option", option]);
+        assert!(d.files().is_empty(), "{words} wrote {:?}", d.files());
+    }
+}
+
+#[test]
+fn spectra_from_simulation_to_catalogue() {
+    let d = Dir::new();
+    d.run(
+        0,
+        "-q simulate redshift -n 40 -i boss --seed 5 -o sky.parquet",
+    );
+    d.run(0, "redshift sky.parquet")
+        .says(&["GALAXY", "p_correct", "spectra measured"]);
+    d.run(0, "-q redshift sky.parquet -o a.parquet");
+    d.run(0, "-q redshift sky.parquet -o a.fits");
+    d.run(
+        0,
+        "-q redshift sky.parquet -o a.csv --report page.html --lines lines.csv",
+    );
+    assert_eq!(
+        rows(&d.path("a.parquet"))
+            .iter()
+            .map(|b| b.num_rows())
+            .sum::<usize>(),
+        40
+    );
+    assert!(
+        std::fs::read_to_string(d.path("page.html"))
+            .unwrap()
+            .contains("</html>")
+    );
+    std::fs::write(d.path("bad.fits"), "not FITS at all").unwrap();
+    d.run(2, "redshift sky.parquet bad.fits -o b.parquet")
+        .says(&["bad.fits", "1 rows have no redshift"]);
+    assert_eq!(
+        rows(&d.path("b.parquet"))
+            .iter()
+            .map(|b| b.num_rows())
+            .sum::<usize>(),
+        41
+    );
+    d.run(1, "redshift bad.fits -o c.parquet");
+    d.run(1, "redshift nothing-here-*.fits")
+        .says(&["nothing-here"]);
+    d.run(1, "redshift sky.parquet -o a.txt")
+        .says(&[".parquet"]);
+    d.run(1, "redshift sky.parquet -o no/such/a.parquet")
+        .says(&["no/such"]);
+    d.run(1, "redshift sky.parquet --purity 2")
+        .says(&["purity"]);
+    d.run(1, "redshift sky.parquet --model bad.fits")
+        .says(&["bad.fits", "slipher train redshift"]);
+    d.run(1, "redshift sky.parquet --shard 4/3").says(&["4/3"]);
+    assert!(
+        d.files().iter().all(|f| !f.contains("tmp")),
+        "{:?}",
+        d.files()
+    );
+}
+
+/// Parts, shards and resume are the same for spectra and for images; their rows are those of one file.
+#[test]
+fn folders_of_parts_for_every_kind_of_system() {
+    let d = Dir::new();
+    let spectra = ("redshift", "simulate redshift -n 30 -i vimos");
+    let images = slipher_systems::registry::all_shared()
+        .map(|s| (s.name(), ""))
+        .collect::<Vec<_>>();
+    for (name, _) in std::iter::once(spectra).chain(images) {
+        let verb = if name == "redshift" {
+            "redshift".to_owned()
+        } else {
+            format!("predict {name}")
+        };
+        let what = if name == "redshift" {
+            "redshift -i vimos".to_owned()
+        } else {
+            name.to_owned()
+        };
+        for k in 1..=3 {
+            d.run(
+                0,
+                &format!("-q simulate {what} -n 12 --seed {k} -o {name}-in-{k}.parquet"),
+            );
+        }
+        let inputs = format!("{name}-in-1.parquet {name}-in-2.parquet {name}-in-3.parquet");
+        d.run(0, &format!("{verb} {inputs} -o {name}-parts --shard 2/2"))
+            .says(&["not complete"]);
+        d.run(1, &format!("{verb} {inputs} -o {name}-parts --shard 2/2"))
+            .says(&["--resume"]);
+        d.run(0, &format!("{verb} {inputs} -o {name}-parts --shard 1/2"))
+            .says(&["is complete", "36 rows"]);
+        let first = d.path(&format!("{name}-parts/part-000000.parquet"));
+        let bytes = std::fs::read(&first).unwrap();
+        std::fs::remove_file(&first).unwrap();
+        d.run(0, &format!("{verb} {inputs} -o {name}-parts --resume"))
+            .says(&["is complete"]);
+        assert!(
+            std::fs::read(&first).unwrap() == bytes,
+            "{name}: the part that was made again differs"
+        );
+        // The same settings only.
+        d.run(
+            1,
+            &format!("{verb} {inputs} -o {name}-parts --resume --precision bf16")
+                .replace("bf16", other_precision()),
+        )
+        .says(&["differs"]);
+        d.run(0, &format!("-q {verb} {inputs} -o {name}-one.parquet"));
+        let all = rows(&d.path(&format!("{name}-one.parquet")));
+        let one = arrow_select::concat::concat_batches(all[0].schema_ref(), &all).unwrap();
+        for k in 0..3 {
+            let part = rows(&d.path(&format!("{name}-parts/part-00000{k}.parquet")));
+            assert_eq!(part.len(), 1);
+            for (field, column) in part[0].schema().fields().iter().zip(part[0].columns()) {
+                // The catalogue's own columns; those of the file come under their own names.
+                if let Some(own) = one
+                    .column_by_name(field.name())
+                    .filter(|c| c.data_type() == column.data_type())
+                {
+                    let skip = ["label", "object_id", "ra", "dec", "row", "file"]
+                        .contains(&field.name().as_str());
+                    assert!(
+                        skip || own.slice(12 * k, 12).to_data() == column.to_data(),
+                        "{name}: {}",
+                        field.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// bf16 where this processor has it; elsewhere a model named otherwise makes the difference.
+fn other_precision() -> &'static str {
+    if slipher_nn::predictor::Precision::Bf16.available() == slipher_nn::predictor::Precision::Bf16
+    {
+        "bf16"
+    } else {
+        "f32 --shard 1/1 --model none"
+    }
+}
+
+#[test]
+fn training_stops_resumes_and_refuses() {
+    let d = Dir::new();
+    let recipe = "system = \"transients\"\nnetwork = { network = \"square\", width = 16 }\nsimulated = 40\nexamples_seen = 320\nbatch = 16\n\
+                  optimiser = { name = \"adam\", beta1 = 0.9, beta2 = 0.99, eps = 1e-8 }\nlearning_rate = 0.001\nvalidation = 20\nseed = 1\n";
+    std::fs::write(d.path("r.toml"), recipe).unwrap();
+    d.run(0, "train transients --recipe r.toml -o run").says(&[
+        "Wrote",
+        "model.safetensors",
+        "validation",
+    ]);
+    d.run(1, "train transients --recipe r.toml -o run")
+        .says(&["--resume"]);
+    d.run(0, "-q train transients --recipe r.toml -o run --resume");
+    d.run(
+        1,
+        "train transients --recipe r.toml -o run --resume --seed 9",
+    )
+    .says(&["another recipe"]);
+    d.run(1, "train radio --recipe r.toml -o other")
+        .says(&["transients"]);
+    std::fs::write(
+        d.path("old.toml"),
+        recipe
+            .replace("learning_rate", "rate")
+            .replace("examples_seen", "shown"),
+    )
+    .unwrap();
+    d.run(0, "-q train transients --recipe old.toml -o old");
+    let read = |p: &str| std::fs::read(d.path(p)).unwrap();
+    assert!(
+        read("run/model.safetensors") == read("old/model.safetensors"),
+        "words of 0.1 mean the same"
+    );
+    std::fs::write(
+        d.path("bad.toml"),
+        recipe.replace("batch = 16", "bach = 16"),
+    )
+    .unwrap();
+    d.run(1, "train transients --recipe bad.toml -o bad")
+        .says(&["bach"]);
+    // A damaged checkpoint does not begin anew in silence.
+    let path = d.path("run/checkpoint.safetensors");
+    let whole = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+    d.run(1, "train transients --recipe r.toml -o run --resume")
+        .says(&["checkpoint.safetensors"]);
+    d.run(0, "-q simulate transients -n 5 -o t.parquet");
+    d.run(
+        0,
+        "predict transients t.parquet --model run/model.safetensors",
+    )
+    .says(&["real", "bogus"]);
+    d.run(1, "predict radio t.parquet --model run/model.safetensors")
+        .says(&["transients", "radio"]);
+    d.run(1, "predict transients t.parquet --precision f8")
+        .says(&["f8", "bf16"]);
+}
+
+#[test]
+fn images_to_catalogue_and_page() {
+    let d = Dir::new();
+    d.run(0, "-q simulate star-galaxy -n 6 -o c.fits");
+    d.run(
+        0,
+        "predict star-galaxy c.fits --bands u,g,r,i,z -o s.csv --report p.html",
+    )
+    .says(&["row(s)", "Wrote"]);
+    let csv = std::fs::read_to_string(d.path("s.csv")).unwrap();
+    assert!(
+        csv.starts_with("object_id,ra,dec,class,p_class,star,galaxy,flags,error"),
+        "{csv}"
+    );
+    std::fs::write(d.path("broken.png"), [0x89, b'P', b'N', b'G', 1, 2, 3]).unwrap();
+    d.run(
+        2,
+        "predict star-galaxy c.fits broken.png --bands u,g,r,i,z -o t.csv",
+    )
+    .says(&["broken.png"]);
+    d.run(1, "predict star-galaxy broken.png");
+    assert!(
+        std::fs::read_to_string(d.path("p.html"))
+            .unwrap()
+            .contains("data:image/png")
+    );
+}
