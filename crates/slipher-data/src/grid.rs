@@ -50,9 +50,12 @@ pub fn edges(wave: &[f64]) -> Vec<f64> {
     out
 }
 
+/// Flux and inverse variance.
+type Bridged = (Vec<f32>, Vec<f32>);
+
 /// Puts a pixel without weight into every gap (a step of more than 1.6 times its neighbours), so that the pixels beside it are
 /// not stretched across. Returns the edges and, where there are gaps, the flux and inverse variance with those pixels.
-fn bridge_gaps(s: &Spectrum) -> (Vec<f64>, Option<(Vec<f32>, Vec<f32>)>) {
+fn bridge_gaps(s: &Spectrum) -> (Vec<f64>, Option<Bridged>) {
     let w = &s.wave;
     let step = |i: usize| w[i + 1] - w[i];
     let wide = |i: usize| {

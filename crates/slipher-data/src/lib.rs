@@ -12,6 +12,11 @@
 //! * [`input`]: files, folders and globs into a list of files.
 //! * [`catalogue`]: rows to Parquet, FITS and CSV.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "index loops over several arrays at once read better than zips in numerical code"
+)]
+
 pub mod airvac;
 pub mod atomic;
 pub mod catalogue;

@@ -32,6 +32,7 @@ pub enum NoDevice {
 ///
 /// # Errors
 /// A device named (not `Auto`) that this build or machine does not have.
+#[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 pub fn open(
     choice: Choice,
     net: &ShiftNet,

@@ -327,10 +327,12 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError
         .filter(|p| !p.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
     let write = || {
-        let mut f = tempfile::Builder::new()
-            .prefix(".slipher-")
-            .suffix(".tmp")
-            .tempfile_in(folder)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".slipher-").suffix(".tmp");
+        // As any new file: the user's umask decides.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut f = builder.tempfile_in(folder)?;
         f.write_all(bytes)?;
         f.as_file().sync_all()?;
         f.persist(path).map_err(|e| e.error)?;

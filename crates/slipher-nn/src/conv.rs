@@ -179,6 +179,7 @@ impl Conv {
     }
 
     /// `y = conv(x) + bias`, then what `then` says. `parallel` shares the work among threads.
+    #[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
     pub fn forward(
         &self,
         isa: Isa,
@@ -314,7 +315,7 @@ struct Job<W, E> {
     keep: Option<(*mut f32, usize, usize)>,
 }
 
-// SAFETY: threads write disjoint rows and groups of `y`, or the same values where tiles overlap; all else is read.
+// SAFETY: threads write disjoint rows, groups and tiles of `y` (`share` gives tiles that overlap to one thread); all else is read.
 unsafe impl<W, E> Sync for Job<W, E> {}
 
 impl<W: Copy, E: Copy + Default> Job<W, E> {
@@ -403,9 +404,17 @@ impl<W: Copy, E: Copy + Default> Job<W, E> {
         } else {
             let band = tiles.div_ceil(parts);
             let bands = tiles.div_ceil(band);
+            // The last tile may overlap the one before it: one task writes both.
+            let alone = bands > 1 && tiles - (bands - 1) * band == 1;
+            let bands = if alone { bands - 1 } else { bands };
             (0..self.groups * bands).into_par_iter().for_each(|i| {
-                let first = i % bands * band;
-                work(i / bands, 0..self.rows, first..(first + band).min(tiles));
+                let (group, b) = (i / bands, i % bands);
+                let end = if b + 1 == bands {
+                    tiles
+                } else {
+                    (b + 1) * band
+                };
+                work(group, 0..self.rows, b * band..end);
             });
         }
     }
@@ -428,6 +437,7 @@ fn run_single(isa: Isa, job: &Job<f32, f32>, group: usize, rows: Span, tiles: Sp
     #[target_feature(enable = "avx512f,avx2,fma")]
     unsafe fn avx512(job: &Job<f32, f32>, g: usize, rows: Span, tiles: Span) {
         type M = Single<crate::lanes::Avx512>;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             match (job.group, job.step) {
                 (32, 16) => {
@@ -452,6 +462,7 @@ fn run_single(isa: Isa, job: &Job<f32, f32>, group: usize, rows: Span, tiles: Sp
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(job: &Job<f32, f32>, g: usize, rows: Span, tiles: Span) {
         type M = Single<crate::lanes::Avx2>;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             match job.step {
                 16 => choose!(job.tile, [1 2 3 4 5 6], forward::<M, 1, 16>(job, g, rows, tiles)),
@@ -478,6 +489,7 @@ fn run_bf16(job: &Job<u32, u16>, group: usize, rows: Span, tiles: Span) {
     #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx2,fma")]
     unsafe fn brain(job: &Job<u32, u16>, g: usize, rows: Span, tiles: Span) {
         type M = crate::tile::Brain;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             match job.group {
                 32 => {
@@ -503,6 +515,7 @@ unsafe fn forward<M: Mac, const B: usize, const STEP: usize, const T: usize>(
     tiles: Span,
 ) {
     let step = if STEP == 0 { job.step } else { STEP };
+    // SAFETY: as this function's caller promises.
     unsafe {
         // Narrow registers take a group of 32 outputs in two passes.
         for part in 0..job.group / (B * WIDTH) {
@@ -555,6 +568,7 @@ unsafe fn finish<M: Mac, const B: usize, const T: usize>(
     y: usize,
     column: usize,
 ) {
+    // SAFETY: as this function's caller promises.
     unsafe {
         let mut v = *sum;
         if let Some((m, step, row, slope)) = job.mask {
@@ -622,6 +636,7 @@ fn grad_weights(isa: Isa, job: &GradJob) {
     #[target_feature(enable = "avx512f,avx2,fma")]
     unsafe fn avx512(job: &GradJob) {
         type L = crate::lanes::Avx512;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             if job.group == 32 {
                 grad_all::<2>(job, |j, p, n| choose_grad::<L, 2>(j, p, n));
@@ -633,6 +648,7 @@ fn grad_weights(isa: Isa, job: &GradJob) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(job: &GradJob) {
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             grad_all::<1>(job, |j, p, n| {
                 choose_grad_small::<crate::lanes::Avx2, 1>(j, p, n)
@@ -665,6 +681,7 @@ macro_rules! grad_choice {
     ($name:ident, [$($n:literal)*]) => {
         #[inline(always)]
         unsafe fn $name<L: Lanes, const B: usize>(job: &GradJob, p: Place, n: usize) {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 match n {
                     $($n => grad_run::<L, B, $n>(job, p),)*
@@ -682,6 +699,7 @@ grad_choice!(choose_grad_small, [1 2 3 4 5 6]);
 /// `job` describes valid memory; `run` handles any number of words up to `job.per`.
 #[inline(always)]
 unsafe fn grad_all<const B: usize>(job: &GradJob, run: impl Fn(&GradJob, Place, usize)) {
+    // SAFETY: as this function's caller promises.
     unsafe {
         let mut row = 0;
         for g in 0..job.groups {
@@ -718,6 +736,7 @@ unsafe fn grad_all<const B: usize>(job: &GradJob, run: impl Fn(&GradJob, Place, 
 /// As [`grad_all`].
 #[inline(always)]
 unsafe fn grad_run<L: Lanes, const B: usize, const J: usize>(job: &GradJob, p: Place) {
+    // SAFETY: as this function's caller promises.
     unsafe {
         let mut sum = [[L::splat(0.0); J]; B];
         for y in 0..job.rows {

@@ -366,6 +366,7 @@ fn run_single(isa: Isa, p: &Product<f32>) {
     #[target_feature(enable = "avx512f,avx2,fma")]
     unsafe fn avx512(p: &Product<f32>, tiles: Span, groups: Span, work: &mut Work<f32>) {
         type M = Single<crate::lanes::Avx512>;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             match group(p.n) {
                 32 => {
@@ -378,6 +379,7 @@ fn run_single(isa: Isa, p: &Product<f32>) {
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "avx2,fma")]
     unsafe fn avx2(p: &Product<f32>, tiles: Span, groups: Span, work: &mut Work<f32>) {
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             choose!(p.tile, [1 2 3 4 5 6], Single<crate::lanes::Avx2>, 1, (p, tiles, groups, work))
         }
@@ -401,6 +403,7 @@ fn run_bf16(p: &Product<u32>) {
     #[target_feature(enable = "avx512f,avx512bf16,avx512bw,avx2,fma")]
     unsafe fn brain(p: &Product<u32>, tiles: Span, groups: Span, work: &mut Work<u32>) {
         type M = crate::tile::Brain;
+        // SAFETY: the instruction set is this function's; sizes are the caller's promise.
         unsafe {
             match group(p.n) {
                 32 => {

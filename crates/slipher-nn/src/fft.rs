@@ -185,11 +185,13 @@ impl LaneFft {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn avx512(job: &Job, step: Step) {
+            // SAFETY: the instruction set is this function's; sizes are the caller's promise.
             unsafe { work::<crate::lanes::Avx512>(job, step) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2(job: &Job, step: Step) {
+            // SAFETY: the instruction set is this function's; sizes are the caller's promise.
             unsafe { work::<crate::lanes::Avx2>(job, step) }
         }
         // SAFETY: the set was detected on this machine; the lengths were set or asserted by the two callers.
@@ -222,6 +224,7 @@ struct Job<'a> {
 /// The instruction set of `L`; `job` holds arrays of the planned lengths.
 #[inline(always)]
 unsafe fn work<L: Lanes>(job: &Job, step: Step) {
+    // SAFETY: as this function's caller promises.
     unsafe {
         match step {
             Step::Forward => {
@@ -246,15 +249,18 @@ struct C<L>(L, L);
 impl<L: Lanes> C<L> {
     #[inline(always)]
     unsafe fn add(self, b: Self) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { C(self.0.add(b.0), self.1.add(b.1)) }
     }
     #[inline(always)]
     unsafe fn sub(self, b: Self) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { C(self.0.sub(b.0), self.1.sub(b.1)) }
     }
     /// `self · w`.
     #[inline(always)]
     unsafe fn turned(self, w: [f32; 2]) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe {
             let (r, i) = (L::splat(w[0]), L::splat(w[1]));
             C(self.0.mul(r).nfma(self.1, i), self.0.mul(i).fma(self.1, r))
@@ -263,26 +269,31 @@ impl<L: Lanes> C<L> {
     /// `self · conj(w)`.
     #[inline(always)]
     unsafe fn turned_back(self, w: [f32; 2]) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { self.turned([w[0], -w[1]]) }
     }
     /// `self + x·b` for a real x.
     #[inline(always)]
     unsafe fn plus(self, x: L, b: Self) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { C(self.0.fma(x, b.0), self.1.fma(x, b.1)) }
     }
     /// `self − i·b`.
     #[inline(always)]
     unsafe fn minus_i(self, b: Self) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { C(self.0.add(b.1), self.1.sub(b.0)) }
     }
     /// `self + i·b`.
     #[inline(always)]
     unsafe fn plus_i(self, b: Self) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe { C(self.0.sub(b.1), self.1.add(b.0)) }
     }
     /// With SWAP real and imaginary parts change places: a forward transform becomes an inverse one.
     #[inline(always)]
     unsafe fn load<const SWAP: usize>(p: *const f32) -> Self {
+        // SAFETY: as this function's caller promises.
         unsafe {
             C(
                 L::load(p.add(SWAP * WIDTH)),
@@ -292,6 +303,7 @@ impl<L: Lanes> C<L> {
     }
     #[inline(always)]
     unsafe fn store<const SWAP: usize>(self, p: *mut f32) {
+        // SAFETY: as this function's caller promises.
         unsafe {
             self.0.store(p.add(SWAP * WIDTH));
             self.1.store(p.add((1 - SWAP) * WIDTH));
@@ -302,6 +314,7 @@ impl<L: Lanes> C<L> {
 #[inline(always)]
 unsafe fn butterfly<L: Lanes, const R: usize>(v: [C<L>; R]) -> [C<L>; R] {
     let mut y = v;
+    // SAFETY: as this function's caller promises.
     unsafe {
         match R {
             2 => {
@@ -367,6 +380,7 @@ unsafe fn small<L: Lanes, const SWAP: usize>(
     let count = plan.passes.len();
     if count == 0 {
         // Length 1.
+        // SAFETY: as this function's caller promises.
         unsafe { C::<L>::load::<SWAP>(from.at).store::<SWAP>(to.at) };
         return;
     }
@@ -400,6 +414,7 @@ unsafe fn run_pass<L: Lanes, const SWAP: usize, const R: usize>(
     last: Option<&[[f32; 2]]>,
 ) {
     let (m, s) = (pass.m, pass.s);
+    // SAFETY: as this function's caller promises.
     unsafe {
         for p in 0..m {
             let w = &pass.twiddles[p * (R - 1)..(p + 1) * (R - 1)];
@@ -469,6 +484,7 @@ unsafe fn rows<L: Lanes, const SWAP: usize>(job: &Job) {
 /// As [`work`].
 #[inline(always)]
 unsafe fn inverse_rows<L: Lanes>(job: &Job) {
+    // SAFETY: as this function's caller promises.
     unsafe { rows::<L, 1>(job) }
 }
 
@@ -505,6 +521,7 @@ unsafe fn inverse_columns<L: Lanes>(job: &Job) {
 #[inline(always)]
 unsafe fn untangle<L: Lanes>(job: &Job) {
     let m = job.plan.n / 2;
+    // SAFETY: as this function's caller promises.
     unsafe {
         let half = L::splat(0.5);
         for k in 0..=m / 2 {
@@ -528,6 +545,7 @@ unsafe fn untangle<L: Lanes>(job: &Job) {
 #[inline(always)]
 unsafe fn entangle<L: Lanes>(job: &Job) {
     let m = job.plan.n / 2;
+    // SAFETY: as this function's caller promises.
     unsafe {
         let zero = L::splat(0.0);
         for k in 0..=m / 2 {

@@ -53,6 +53,7 @@ pub trait Lanes: Copy {
     #[inline(always)]
     unsafe fn sum(self) -> f32 {
         let mut out = [0.0f32; WIDTH];
+        // SAFETY: as this function's caller promises.
         unsafe { self.store(out.as_mut_ptr()) };
         out.iter().sum()
     }
@@ -68,10 +69,12 @@ impl Lanes for Portable {
     }
     #[inline(always)]
     unsafe fn load(p: *const f32) -> Self {
+        // SAFETY: as this function's caller promises.
         Portable(unsafe { p.cast::<[f32; WIDTH]>().read_unaligned() })
     }
     #[inline(always)]
     unsafe fn store(self, p: *mut f32) {
+        // SAFETY: as this function's caller promises.
         unsafe { p.cast::<[f32; WIDTH]>().write_unaligned(self.0) }
     }
     #[inline(always)]
@@ -124,38 +127,47 @@ mod x86 {
     impl Lanes for Avx512 {
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_set1_ps(x) })
         }
         #[inline(always)]
         unsafe fn load(p: *const f32) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_loadu_ps(p) })
         }
         #[inline(always)]
         unsafe fn store(self, p: *mut f32) {
+            // SAFETY: as this function's caller promises.
             unsafe { _mm512_storeu_ps(p, self.0) }
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_fmadd_ps(a.0, b.0, self.0) })
         }
         #[inline(always)]
         unsafe fn add(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_add_ps(self.0, a.0) })
         }
         #[inline(always)]
         unsafe fn sub(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_sub_ps(self.0, a.0) })
         }
         #[inline(always)]
         unsafe fn nfma(self, a: Self, b: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_fnmadd_ps(a.0, b.0, self.0) })
         }
         #[inline(always)]
         unsafe fn mul(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             Avx512(unsafe { _mm512_mul_ps(self.0, a.0) })
         }
         #[inline(always)]
         unsafe fn leaky(self, a: Self, slope: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 let below = _mm512_cmp_ps_mask::<_CMP_NGT_UQ>(a.0, _mm512_setzero_ps());
                 Avx512(_mm512_mask_mul_ps(self.0, below, self.0, slope.0))
@@ -163,6 +175,7 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn sum(self) -> f32 {
+            // SAFETY: as this function's caller promises.
             unsafe { _mm512_reduce_add_ps(self.0) }
         }
     }
@@ -173,15 +186,18 @@ mod x86 {
     impl Lanes for Avx2 {
         #[inline(always)]
         unsafe fn splat(x: f32) -> Self {
+            // SAFETY: as this function's caller promises.
             let v = unsafe { _mm256_set1_ps(x) };
             Avx2(v, v)
         }
         #[inline(always)]
         unsafe fn load(p: *const f32) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe { Avx2(_mm256_loadu_ps(p), _mm256_loadu_ps(p.add(8))) }
         }
         #[inline(always)]
         unsafe fn store(self, p: *mut f32) {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 _mm256_storeu_ps(p, self.0);
                 _mm256_storeu_ps(p.add(8), self.1);
@@ -189,6 +205,7 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn fma(self, a: Self, b: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 Avx2(
                     _mm256_fmadd_ps(a.0, b.0, self.0),
@@ -198,14 +215,17 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn add(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe { Avx2(_mm256_add_ps(self.0, a.0), _mm256_add_ps(self.1, a.1)) }
         }
         #[inline(always)]
         unsafe fn sub(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe { Avx2(_mm256_sub_ps(self.0, a.0), _mm256_sub_ps(self.1, a.1)) }
         }
         #[inline(always)]
         unsafe fn nfma(self, a: Self, b: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 Avx2(
                     _mm256_fnmadd_ps(a.0, b.0, self.0),
@@ -215,10 +235,12 @@ mod x86 {
         }
         #[inline(always)]
         unsafe fn mul(self, a: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe { Avx2(_mm256_mul_ps(self.0, a.0), _mm256_mul_ps(self.1, a.1)) }
         }
         #[inline(always)]
         unsafe fn leaky(self, a: Self, slope: Self) -> Self {
+            // SAFETY: as this function's caller promises.
             unsafe {
                 let zero = _mm256_setzero_ps();
                 let half = |v, a, s| {
@@ -296,11 +318,13 @@ macro_rules! on {
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx2,fma")]
         unsafe fn avx512($($arg: $ty),*) {
+            // SAFETY: the instruction set is this function's; sizes are the caller's promise.
             unsafe { $body::<$crate::lanes::Avx512>($($arg),*) }
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
         unsafe fn avx2($($arg: $ty),*) {
+            // SAFETY: the instruction set is this function's; sizes are the caller's promise.
             unsafe { $body::<$crate::lanes::Avx2>($($arg),*) }
         }
         // SAFETY: the set was detected on this machine.
@@ -323,11 +347,13 @@ macro_rules! vectorised {
     ($body:ident $(<$g:ident : $bound:path>)? ($($arg:ident : $ty:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+        #[allow(clippy::too_many_arguments, reason = "as the body has them")]
         unsafe fn avx512 $(<$g: $bound>)? ($($arg: $ty),*) {
             $body($($arg),*)
         }
         #[cfg(target_arch = "x86_64")]
         #[target_feature(enable = "avx2,fma")]
+        #[allow(clippy::too_many_arguments, reason = "as the body has them")]
         unsafe fn avx2 $(<$g: $bound>)? ($($arg: $ty),*) {
             $body($($arg),*)
         }

@@ -10,6 +10,11 @@
 //! * [`augment`], [`ensemble`]: views of images and the combination of what networks say about them.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "index loops over several arrays at once read better than zips in numerical code"
+)]
+
 pub mod augment;
 pub mod checkpoint;
 pub mod conv;

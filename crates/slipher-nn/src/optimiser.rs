@@ -105,6 +105,7 @@ struct State {
 }
 // SAFETY: the parts of different chunks do not overlap.
 unsafe impl Send for State {}
+// SAFETY: as above.
 unsafe impl Sync for State {}
 
 impl State {
@@ -114,11 +115,13 @@ impl State {
         if p.is_null() {
             &mut []
         } else {
+            // SAFETY: as this function's caller promises.
             unsafe { std::slice::from_raw_parts_mut(p, n) }
         }
     }
 }
 
+#[expect(clippy::too_many_arguments, reason = "a kernel's operands")]
 #[inline(always)]
 fn update(
     rule: Rule,

@@ -52,14 +52,17 @@ impl<L: Lanes> Mac for Single<L> {
     const WORDS: usize = WIDTH;
     #[inline(always)]
     unsafe fn row(p: *const f32) -> L {
+        // SAFETY: as this function's caller promises.
         unsafe { L::load(p) }
     }
     #[inline(always)]
     unsafe fn mac(sum: L, word: *const f32, row: L) -> L {
+        // SAFETY: as this function's caller promises.
         unsafe { sum.fma(L::splat(*word), row) }
     }
     #[inline(always)]
     unsafe fn store(sum: L, to: *mut f32) {
+        // SAFETY: as this function's caller promises.
         unsafe { sum.store(to) }
     }
 }
@@ -79,11 +82,13 @@ impl Mac for Brain {
     #[inline(always)]
     unsafe fn row(p: *const u32) -> Self::Row {
         use std::arch::x86_64::*;
+        // SAFETY: as this function's caller promises.
         unsafe { std::mem::transmute::<__m512i, __m512bh>(_mm512_loadu_si512(p.cast())) }
     }
     #[inline(always)]
     unsafe fn mac(sum: Self::Sum, word: *const u32, row: Self::Row) -> Self::Sum {
         use std::arch::x86_64::*;
+        // SAFETY: as this function's caller promises.
         unsafe {
             let pair = std::mem::transmute::<__m512i, __m512bh>(_mm512_set1_epi32(*word as i32));
             crate::lanes::Avx512(_mm512_dpbf16_ps(sum.0, row, pair))
@@ -92,6 +97,7 @@ impl Mac for Brain {
     #[inline(always)]
     unsafe fn store(sum: Self::Sum, to: *mut u16) {
         use std::arch::x86_64::*;
+        // SAFETY: as this function's caller promises.
         unsafe {
             _mm256_storeu_si256(
                 to.cast(),
@@ -117,6 +123,7 @@ pub unsafe fn multiply<M: Mac, const B: usize, const T: usize>(
     w: *const M::Word,
     ws: usize,
 ) {
+    // SAFETY: as this function's caller promises.
     unsafe {
         let (mut x, mut w) = (x, w);
         for _ in 0..n {

@@ -11,6 +11,11 @@
 //! * [`peculiar`]: spectra that a reduction should not give.
 //! * [`sky`]: images through a telescope.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "index loops over several arrays at once read better than zips in numerical code"
+)]
+
 pub mod dust;
 pub mod galaxy;
 pub mod igm;

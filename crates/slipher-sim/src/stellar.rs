@@ -296,6 +296,7 @@ fn blanketing(p: &StarParams, wave: &[f64], tau: &mut [f64]) {
 }
 
 /// Simple stellar population: light at 5500 Å shared among stars, by log₁₀(age/yr) 6–10.1.
+#[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 const POPULATIONS: [(f64, [(f64, f64, f64); 6]); 6] = [
     (
         6.5,

@@ -65,6 +65,7 @@ fn main() -> std::io::Result<()> {
         )
     };
     let (linear, kernel, tree, many) = (svm(None), svm(Some(3.0)), forest(1), forest(200));
+    #[expect(clippy::type_complexity, reason = "used once, where it is clear")]
     let panels: [(&str, Box<dyn Fn(&[f32]) -> Vec<f32>>); 4] = [
         (
             "linear support-vector machine",

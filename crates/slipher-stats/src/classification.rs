@@ -74,6 +74,7 @@ const DRAWS: u64 = 200;
 const BOOTSTRAP: u64 = 1 ^ 0xB007u64.wrapping_mul(0x9E37_79B9_7F4A_7C15);
 
 /// Adds intervals to scores of rows of `widths` values (answers, truth), by drawing rows with replacement (percentiles; Efron 1979).
+#[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 pub fn bootstrap(
     rows: usize,
     widths: (usize, usize),

@@ -13,6 +13,11 @@
 //! Data are `[row][feature]` in one slice. Products of matrices run on the register tile of
 //! `slipher-nn`; results do not depend on the number of threads.
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "index loops over several arrays at once read better than zips in numerical code"
+)]
+
 pub mod calibration;
 pub mod classification;
 pub mod forest;

@@ -214,7 +214,7 @@ impl Answerer {
             Input::Spectrum => caught(|| {
                 let found = formats::read(file, &self.spectra).map_err(|e| e.to_string())?;
                 for r in found.rows {
-                    let input = r.spectrum.map(|s| Observation::Spectrum(Box::new(s)));
+                    let input = r.spectrum.map(Observation::Spectrum);
                     let row = Read {
                         source: source.clone(),
                         row: r.row,
@@ -594,7 +594,7 @@ impl Predict for Answerer {
                         r,
                         caught(|| found.row(r))
                             .unwrap_or_else(|| Err(FAILED.into()))
-                            .map(|s| Observation::Spectrum(Box::new(s))),
+                            .map(Observation::Spectrum),
                     )
                 };
                 (0..n).into_par_iter().map(one).collect()

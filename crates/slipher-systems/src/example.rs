@@ -9,7 +9,7 @@ pub enum Observation {
     /// An image of one object.
     Cutout(Cutout),
     /// A spectrum of one object.
-    Spectrum(Box<Spectrum>),
+    Spectrum(Spectrum),
 }
 
 /// Which observations a system takes: what files and columns are read as.

@@ -3,6 +3,11 @@
 //! [`system`] says what a system adds; [`registry`] lists all. Everything else is shared: [`train`](mod@train), [`model`],
 //! [`answers`], [`predict`] (the contract of the command line, Python, SQL and engines), [`shards`], [`evaluate`], [`study`].
 
+#![allow(
+    clippy::needless_range_loop,
+    reason = "index loops over several arrays at once read better than zips in numerical code"
+)]
+
 pub mod answers;
 pub mod architecture;
 pub mod baseline;

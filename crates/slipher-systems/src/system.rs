@@ -31,6 +31,7 @@ pub struct NamedRecipe {
 }
 
 /// Test rows of a study.
+#[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 pub struct StudyRows<'a> {
     /// As encoded.
     pub images: &'a [Vec<f32>],

@@ -31,6 +31,7 @@ pub fn run(folder: &Path, model: &Path, quick: bool, only: Option<&str>) -> Resu
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(&folder.join("peers"))?;
     let rounds = if quick { 1 } else { 3 };
+    #[expect(clippy::type_complexity, reason = "used once, where it is clear")]
     let parts: [(&str, &dyn Fn() -> Result<String, String>); 5] = [
         ("throughput", &|| throughput::run(folder, model, quick)),
         ("reading", &|| reading::run(&python, rounds)),

@@ -124,8 +124,11 @@ pub(super) fn image(bytes: Vec<u8>) -> Result<(usize, usize, Vec<f32>), String> 
     ))
 }
 
+/// Rows, columns and pixels.
+type Stamp = (usize, usize, Vec<f32>);
+
 /// Stamps that are there, on squares of one size around their middles.
-pub(super) fn together(stamps: Vec<(&str, (usize, usize, Vec<f32>))>) -> Result<Cutout, String> {
+pub(super) fn together(stamps: Vec<(&str, Stamp)>) -> Result<Cutout, String> {
     let side = stamps.iter().map(|(_, s)| s.0.max(s.1)).max().unwrap_or(0);
     let mut pixels = Vec::new();
     let names: Vec<&str> = stamps.iter().map(|s| s.0).collect();

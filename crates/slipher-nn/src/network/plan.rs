@@ -140,7 +140,12 @@ impl Plan {
             return Err("expected groups that divide channels and filters");
         }
         let most = shape.channels.max(filters);
-        if filters == 0 || kernel.0 == 0 || kernel.1 == 0 || filters % WIDTH != 0 || most > MOST {
+        if filters == 0
+            || kernel.0 == 0
+            || kernel.1 == 0
+            || !filters.is_multiple_of(WIDTH)
+            || most > MOST
+        {
             return Err(
                 "expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1",
             );
@@ -176,7 +181,7 @@ impl Plan {
     }
 
     fn pool(&mut self, pool: MaxPool) -> Result<(), &'static str> {
-        if pool.size == 0 || pool.stride == 0 || self.shape.channels % WIDTH != 0 {
+        if pool.size == 0 || pool.stride == 0 || !self.shape.channels.is_multiple_of(WIDTH) {
             return Err("expected a window and a stride of at least 1, after a convolution");
         }
         let out = pool.output(self.shape);

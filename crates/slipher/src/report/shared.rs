@@ -654,7 +654,8 @@ fn summary(model: &Model, values: &[f32]) -> String {
         Kind::Pixels => vec![],
         Kind::Classes | Kind::Shares => {
             let tree = model.system.tree();
-            let questions = tree.map_or_else(|| vec![0..names.len()], |t| t.questions);
+            let whole = || std::iter::once(0..names.len()).collect();
+            let questions: Vec<_> = tree.map_or_else(whole, |t| t.questions);
             let one = |q: &std::ops::Range<usize>| {
                 let k = q.start + largest(&values[q.clone()]);
                 format!("{} {:.2}", names[k].replace('_', " "), values[k])
