@@ -159,6 +159,49 @@ for bad, word in [
         raise AssertionError(word)
 check("bad rows, no rows, messages")
 
+# Any system: the same rows as the program's, bit for bit; options that it does not have are refused.
+with tempfile.TemporaryDirectory() as d:
+    for system, (title, kind) in slipher.SYSTEMS.items():
+        if kind != "images":
+            continue
+        path, out = os.path.join(d, f"{system}.parquet"), os.path.join(d, f"{system}-out.parquet")
+        subprocess.run([program, "-q", "simulate", system, "-n", "20", "-o", path], check=True)
+        subprocess.run([program, "-q", "predict", system, path, "-o", out], check=True)
+        cli, table = pq.read_table(out), pq.read_table(path)
+        files, batch = slipher.predict(system, path), slipher.predict(system, table)
+        assert cli.num_rows == files.num_rows == batch.num_rows == 20
+        skip = {"object_id", "ra", "dec", "row", "file"}
+        for name in cli.column_names:
+            assert cli[name].combine_chunks().equals(files[name].combine_chunks()), (system, name)
+            assert name in skip or cli[name].combine_chunks().equals(batch[name].combine_chunks()), (system, name)
+        parts = pa.Table.from_batches(slipher.Model(system=system).batches(table.to_batches(), rows=7))
+        assert parts.equals(batch), system
+        from slipher import lsdb as adapter
+
+        frame = adapter.partition(table.to_pandas(), slipher.Model(system=system))
+        assert len(frame) == 20 and "flags" in frame
+        wire = pickle.dumps(slipher.Model(system=system))
+        assert len(wire) < 500 and pickle.loads(wire) == slipher.Model(system=system)
+stamps = np.random.default_rng(1).normal(size=(3, 5, 48, 48)).astype("f4")
+named = slipher.predict("star-galaxy", stamps, bands=["u", "g", "r", "i", "z"])
+assert named.num_rows == 3 and named["class"].to_pylist()[0] in ("star", "galaxy")
+for bad, word in [
+    (lambda: slipher.Model(system="meteors"), "radio"),
+    (lambda: slipher.Model(system="radio", purity=0.9), "purity"),
+    (lambda: slipher.Model(colour="red"), "colour"),
+    (lambda: slipher.Model(precision="f8"), "bf16"),
+    (lambda: slipher.predict("radio", pa.table({"a": [1]})), "image"),
+    (lambda: slipher.predict("radio", stamps, model=slipher.Model(system="transients")), "transients"),
+    (lambda: slipher.redshift(flux, ivar, wave, model=slipher.Model(system="radio")), "radio"),
+]:
+    try:
+        bad()
+    except ValueError as e:
+        assert word in str(e), (word, e)
+    else:
+        raise AssertionError(word)
+check("every system: files, tables, arrays and partitions give the program's rows; unknown options are refused")
+
 # Handles, not weights, travel; another process gives the same bytes; another file under the same name is refused.
 model = slipher.Model(purity=0.99, pz=True, prior="0.4..2.4")
 wire = pickle.dumps(model)

@@ -2,6 +2,7 @@
 
 mod bench;
 mod classical;
+mod names;
 mod npz;
 mod readall;
 mod real;
@@ -74,6 +75,16 @@ pub fn data() -> PathBuf {
 /// Runs a command in the repository; an error if it fails.
 pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
     sh_in(&root(), program, args)
+}
+
+/// The same with variables of the environment.
+pub fn sh_with(variables: &[(&str, &str)], program: &str, args: &[&str]) -> Result<(), String> {
+    let shown: Vec<String> = variables.iter().map(|(k, v)| format!("{k}='{v}'")).collect();
+    eprintln!("$ {} {program} {}", shown.join(" "), args.join(" "));
+    let mut c = Command::new(program);
+    c.args(args).current_dir(root()).envs(variables.iter().copied());
+    let status = c.status().map_err(|e| format!("{program}: {e}"))?;
+    if status.success() { Ok(()) } else { Err(format!("failed: {program} {}", args.join(" "))) }
 }
 
 /// The same in another folder.

@@ -2,85 +2,124 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::time::Instant;
 
-use crate::{data, root, sh};
+use crate::{data, root, sh, sh_with};
 
+/// Stages with their times, for the summary.
+#[derive(Default)]
+struct Stages(Vec<(&'static str, f64)>);
+
+impl Stages {
+    fn run(&mut self, name: &'static str, f: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+        eprintln!("== {name}");
+        let start = Instant::now();
+        let done = f();
+        self.0.push((name, start.elapsed().as_secs_f64()));
+        done
+    }
+}
+
+/// A command of words.
+fn words(line: &str) -> Result<(), String> {
+    let all: Vec<&str> = line.split_whitespace().collect();
+    sh(all[0], &all[1..])
+}
+
+/// Everything; with `all` also the engines and SQL.
 pub fn run(all: bool) -> Result<(), String> {
-    sh("cargo", &["fmt", "--all", "--check"])?;
-    sh(
-        "cargo",
-        &[
-            "clippy",
-            "--workspace",
-            "--all-targets",
-            "--release",
-            "--",
-            "-D",
-            "warnings",
-        ],
-    )?;
-    let nextest = Command::new("cargo")
-        .args(["nextest", "--version"])
-        .output()
-        .is_ok_and(|o| o.status.success());
-    if nextest {
-        sh(
-            "cargo",
-            &[
-                "nextest",
-                "run",
-                "--workspace",
-                "--release",
-                "--no-fail-fast",
-            ],
-        )?;
-    } else {
-        sh(
-            "cargo",
-            &[
-                "test",
-                "--workspace",
-                "--release",
-                "--lib",
-                "--bins",
-                "--tests",
-            ],
-        )?;
+    let mut stages = Stages::default();
+    let done = stages_of(all, &mut stages);
+    for (name, seconds) in &stages.0 {
+        eprintln!("{seconds:7.0} s  {name}");
     }
-    sh(
-        "cargo",
-        &["test", "--workspace", "--release", "--doc", "--quiet"],
-    )?;
+    eprintln!("{:7.0} s  in all", stages.0.iter().map(|s| s.1).sum::<f64>());
+    done?;
+    eprintln!("all tests passed");
+    Ok(())
+}
+
+fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
+    s.run("format", || words("cargo fmt --all --check"))?;
+    s.run("names of systems", crate::names::check)?;
+    s.run("clippy", || {
+        words("cargo clippy --workspace --all-targets --release -- -D warnings")
+    })?;
+    s.run("documentation", || {
+        // Private items are linked from module pages, which are read in the source.
+        sh_with(
+            &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+            "cargo",
+            &["doc", "--workspace", "--no-deps", "--release", "--quiet"],
+        )
+    })?;
+    s.run("Rust tests", || {
+        let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
+        if nextest.is_ok_and(|o| o.status.success()) {
+            words("cargo nextest run --workspace --release --no-fail-fast")
+        } else {
+            words("cargo test --workspace --release --lib --bins --tests")
+        }
+    })?;
+    s.run("kernels on other instruction sets", instruction_sets)?;
+    s.run("doc tests", || words("cargo test --workspace --release --doc --quiet"))?;
+    s.run("licences and sources", licences)?;
     // The tensors of the graphics processors, on the framework's own path for the processor.
-    sh(
-        "cargo",
-        &[
-            "test",
-            "--release",
-            "-p",
-            "slipher-gpu",
-            "--features",
-            "flex",
-            "--lib",
-            "--quiet",
-        ],
-    )?;
-    sh("cargo", &["build", "--release", "-p", "slipher"])?;
-    python()?;
-    let wheel = wheel()?;
+    s.run("graphics processors", || {
+        words("cargo test --release -p slipher-gpu --features flex --lib --quiet")
+    })?;
+    s.run("program", || words("cargo build --release --workspace --quiet"))?;
+    s.run("without default features", || {
+        words("cargo check --release --workspace --no-default-features --quiet")
+    })?;
+    s.run("Python round trips", python)?;
+    let mut wheels = String::new();
+    s.run("wheel", || {
+        wheels = wheel()?;
+        Ok(())
+    })?;
     if all {
-        engines(&wheel)?;
-        sql()?;
+        s.run("engines", || engines(&wheels))?;
+        s.run("SQL", sql)?;
     }
+    s.run("real spectra", real)
+}
+
+/// The kernels' tests, and those of everything else in slipher-nn, as on processors without AVX-512.
+fn instruction_sets() -> Result<(), String> {
+    for isa in ["portable", "avx2"] {
+        sh_with(
+            &[("SLIPHER_ISA", isa)],
+            "cargo",
+            &["nextest", "run", "--workspace", "--release", "-E", "package(slipher-nn)"],
+        )?;
+    }
+    Ok(())
+}
+
+/// `cargo deny`, if it is installed (`.ci/run` installs it).
+fn licences() -> Result<(), String> {
+    let there = Command::new("cargo").args(["deny", "--version"]).output();
+    if there.is_ok_and(|o| o.status.success()) {
+        return words("cargo deny --log-level error check bans licenses sources");
+    }
+    if std::env::var("CI").is_ok_and(|v| v == "true") {
+        return Err("cargo deny is missing, and CI=true: cargo install cargo-deny --locked".into());
+    }
+    eprintln!("skipped: cargo deny is not installed");
+    Ok(())
+}
+
+/// All files of the data folder are read or refused; the redshift model reaches its bars.
+fn real() -> Result<(), String> {
     if data().is_dir() {
         crate::readall::run(&data())?;
-        crate::real::check(&data(), &root().join(crate::SHIPPED))?;
-    } else if std::env::var("CI").is_ok_and(|v| v == "true") {
-        return Err(format!("{} is missing, and CI=true", data().display()));
-    } else {
-        eprintln!("skipped: the data folder {} is missing", data().display());
+        return crate::real::check(&data(), &root().join(crate::SHIPPED));
     }
-    eprintln!("all tests passed");
+    if std::env::var("CI").is_ok_and(|v| v == "true") {
+        return Err(format!("{} is missing, and CI=true", data().display()));
+    }
+    eprintln!("skipped: the data folder {} is missing", data().display());
     Ok(())
 }
 

@@ -15,7 +15,7 @@ pub use session::run;
 
 /// A system with its model, for [`run`].
 pub type Opened = (
-    &'static dyn slipher_systems::registry::DynSystem,
+    &'static dyn slipher_systems::offered::DynSystem,
     std::sync::Arc<dyn slipher_systems::predict::Predict>,
 );
 

@@ -18,6 +18,7 @@ pub mod labelled;
 pub mod model;
 pub mod moments;
 pub mod morphology;
+pub mod offered;
 pub mod predict;
 pub mod radio;
 pub mod recipe;

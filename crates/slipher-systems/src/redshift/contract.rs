@@ -20,7 +20,7 @@ use super::catalogue::{Row, columns};
 use super::decode::lag_redshifts;
 use super::measure::{PURITY, Wanted, measure_all, zwarn};
 use super::model::{Model, ModelError};
-use super::pipeline;
+use super::pipeline::{self, measured};
 use super::prior::Prior;
 use crate::predict::{FAILED, Options, Predict, PredictError, beside, guarded, precision};
 
@@ -116,28 +116,6 @@ impl Measurer {
         self.model.backend = Some(backend);
         self.settings.insert("device".into(), name.to_owned());
     }
-}
-
-/// Measurements of spectra in memory, in order; one that makes the program fail is flagged.
-pub(super) fn measured(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Row> {
-    let run = |some: std::ops::Range<usize>| {
-        let own = &spectra[some];
-        measure_all(model, wanted, own)
-            .into_iter()
-            .zip(own)
-            .map(|(m, s)| Row::new(s, m))
-            .collect()
-    };
-    let failed = |i: usize| {
-        let origin = spectra[i].origin.clone();
-        let file = if origin.file.is_empty() {
-            String::new()
-        } else {
-            format!("{}: ", origin.file)
-        };
-        Row::unreadable(origin, format!("{file}{FAILED}"))
-    };
-    guarded(spectra.len(), &run, &failed)
 }
 
 impl Predict for Measurer {

@@ -50,7 +50,7 @@ use std::sync::Arc;
 
 use crate::example::Input;
 use crate::predict::{Options, Predict, PredictError};
-use crate::registry::DynSystem;
+use crate::offered::DynSystem;
 use crate::system::System;
 
 /// The system: an engine of its own, since windows and shared pattern spectra need not be forced into the shared one.

@@ -8,16 +8,37 @@ use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::spare::Spare;
 
 use super::catalogue::Row;
-use super::contract::measured;
 use super::measure::{Wanted, Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
-use crate::predict::{caught, guarded};
+use crate::predict::{FAILED, caught, guarded};
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
 pub struct Kept {
     pub spectrum: Spectrum,
     pub row: Row,
     pub posterior: Vec<Vec<f64>>,
+}
+
+/// Measurements of spectra in memory, in order; one that makes the program fail is flagged.
+pub(super) fn measured(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Row> {
+    let run = |some: std::ops::Range<usize>| {
+        let own = &spectra[some];
+        measure_all(model, wanted, own)
+            .into_iter()
+            .zip(own)
+            .map(|(m, s)| Row::new(s, m))
+            .collect()
+    };
+    let failed = |i: usize| {
+        let origin = spectra[i].origin.clone();
+        let file = if origin.file.is_empty() {
+            String::new()
+        } else {
+            format!("{}: ", origin.file)
+        };
+        Row::unreadable(origin, format!("{file}{FAILED}"))
+    };
+    guarded(spectra.len(), &run, &failed)
 }
 
 /// Files whose rows are handed over together.

@@ -10,6 +10,15 @@ use slipher_systems::shards::{Manifest, Part, PartSummary, run_part};
 
 use crate::{Outcome, progress};
 
+/// Metadata of a catalogue file.
+pub fn keys(model: &dyn Predict) -> Vec<(&'static str, String)> {
+    vec![
+        ("model", model.id().to_owned()),
+        ("sha256", model.sha256().to_owned()),
+        ("version", env!("CARGO_PKG_VERSION").to_owned()),
+    ]
+}
+
 /// What of a catalogue a process makes, and how.
 pub struct ShardJob<'a> {
     pub folder: &'a Path,
@@ -76,10 +85,10 @@ impl ShardJob<'_> {
         let bar = progress::bar(missing.len() as u64, "parts", self.quiet);
         let start = std::time::Instant::now();
         let (mut made, mut broken) = (PartSummary::default(), 0);
-        let mut keys = super::shared::keys(self.model);
-        keys.extend(self.model.keys());
+        let mut written = keys(self.model);
+        written.extend(self.model.keys());
         for part in missing {
-            match run_part(part, self.folder, self.model, &keys) {
+            match run_part(part, self.folder, self.model, &written) {
                 Ok(m) => (made.rows, made.failed) = (made.rows + m.rows, made.failed + m.failed),
                 Err(e) => {
                     broken += 1;

@@ -361,7 +361,7 @@ fn write(
 ) -> Result<Outcome> {
     let (model, wanted, options) = (&measurer.model, &measurer.wanted, &measurer.read);
     let create = |p: &Path, pz: bool| {
-        let mut keys = super::shared::keys(measurer);
+        let mut keys = super::parts::keys(measurer);
         keys.extend(measurer.keys().into_iter().filter(|_| pz));
         CatalogueWriter::create(p, &keys).into_diagnostic()
     };

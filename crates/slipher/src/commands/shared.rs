@@ -24,17 +24,8 @@ use slipher_systems::study;
 use slipher_systems::system::System;
 use slipher_systems::train::{self, Data, Recipe};
 
-use super::parts::{ShardJob, wants_folder};
+use super::parts::{ShardJob, keys, wants_folder};
 use crate::{Outcome, progress, report};
-
-/// Metadata of a catalogue file.
-pub fn keys(model: &dyn Predict) -> Vec<(&'static str, String)> {
-    vec![
-        ("model", model.id().to_owned()),
-        ("sha256", model.sha256().to_owned()),
-        ("version", env!("CARGO_PKG_VERSION").to_owned()),
-    ]
-}
 
 /// What the command line changes of a recipe.
 pub struct Changes<'a> {

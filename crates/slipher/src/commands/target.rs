@@ -2,7 +2,8 @@
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use miette::Result;
-use slipher_systems::registry::{self, DynSystem, SYSTEMS};
+use slipher_systems::offered::DynSystem;
+use slipher_systems::registry::{self, SYSTEMS};
 use slipher_systems::system::System;
 
 /// What a verb works on.
