@@ -79,12 +79,21 @@ pub fn sh(program: &str, args: &[&str]) -> Result<(), String> {
 
 /// The same with variables of the environment.
 pub fn sh_with(variables: &[(&str, &str)], program: &str, args: &[&str]) -> Result<(), String> {
-    let shown: Vec<String> = variables.iter().map(|(k, v)| format!("{k}='{v}'")).collect();
+    let shown: Vec<String> = variables
+        .iter()
+        .map(|(k, v)| format!("{k}='{v}'"))
+        .collect();
     eprintln!("$ {} {program} {}", shown.join(" "), args.join(" "));
     let mut c = Command::new(program);
-    c.args(args).current_dir(root()).envs(variables.iter().copied());
+    c.args(args)
+        .current_dir(root())
+        .envs(variables.iter().copied());
     let status = c.status().map_err(|e| format!("{program}: {e}"))?;
-    if status.success() { Ok(()) } else { Err(format!("failed: {program} {}", args.join(" "))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(format!("failed: {program} {}", args.join(" ")))
+    }
 }
 
 /// The same in another folder.

@@ -6,9 +6,13 @@ use slipher_systems::registry::SYSTEMS;
 
 use crate::root;
 
-/// Where a name may stand beside its own folder: the registry, and the crate that holds nothing but weights by name.
-const ALLOWED: [&str; 3] =
-    ["slipher-systems/src/registry.rs", "slipher-systems/src/lib.rs", "slipher-models/src/lib.rs"];
+/// Where a name may stand beside its own folder: the registry, and the crate that holds nothing but
+/// weights by name.
+const ALLOWED: [&str; 3] = [
+    "slipher-systems/src/registry.rs",
+    "slipher-systems/src/lib.rs",
+    "slipher-models/src/lib.rs",
+];
 
 /// Fails with every place where a system is named outside its folder, the registry and tests.
 pub fn check() -> Result<(), String> {
@@ -24,7 +28,11 @@ pub fn check() -> Result<(), String> {
             format!("crate::{folder}"),
         ];
         for (path, text) in &files {
-            let shown = path.strip_prefix(root()).unwrap_or(path).display().to_string();
+            let shown = path
+                .strip_prefix(root())
+                .unwrap_or(path)
+                .display()
+                .to_string();
             // Parts of a system live in its folder.
             let own = folder.split('_').next().unwrap_or(&folder);
             let inside = format!("slipher-systems/src/{own}");
@@ -54,7 +62,11 @@ fn collect(folder: &Path, out: &mut Vec<(PathBuf, String)>) -> Result<(), String
     let list = std::fs::read_dir(folder).map_err(|e| format!("{}: {e}", folder.display()))?;
     for entry in list.flatten() {
         let (path, name) = (entry.path(), entry.file_name());
-        if path.is_dir() && !["tests", "examples", "benches", "bench"].iter().any(|n| name == *n) {
+        if path.is_dir()
+            && !["tests", "examples", "benches", "bench"]
+                .iter()
+                .any(|n| name == *n)
+        {
             collect(&path, out)?;
         } else if path.extension().is_some_and(|e| e == "rs") {
             let text =

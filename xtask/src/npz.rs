@@ -1,4 +1,5 @@
-//! Arrays of a `.npz` file (a zip of `.npy`), as far as the data folder needs: little-endian f32, C order.
+//! Arrays of a `.npz` file (a zip of `.npy`), as far as the data folder needs: little-endian f32, C
+//! order.
 
 use std::io::Read;
 
@@ -34,7 +35,8 @@ pub fn array(zip: &[u8], name: &str) -> Option<Array> {
         if entry == format!("{name}.npy").as_bytes() {
             let mut size = u32_at(zip, at + 20)?;
             let mut offset = u32_at(zip, at + 42)?;
-            // Zip64: 8-byte values for each field that is all ones, in order (uncompressed, compressed, offset).
+            // Zip64: 8-byte values for each field that is all ones, in order (uncompressed,
+            // compressed, offset).
             let mut field = at + 46 + names + 4;
             for (slot, value) in [
                 (at + 24, None),

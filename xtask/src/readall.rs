@@ -1,4 +1,5 @@
-//! `cargo xtask readall`: every file of the data folder is read or refused with a message; nothing panics.
+//! `cargo xtask readall`: every file of the data folder is read or refused with a message; nothing
+//! panics.
 
 use std::path::{Path, PathBuf};
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 use slipher_sim::random::Stream;
 use slipher_stats::calibration::{calibration_error, reliability};
 use slipher_stats::proportion::Tally;
-use slipher_systems::redshift::measure::{PURITY, Wanted, measure_all, zwarn};
+use slipher_systems::redshift::measure::{PURITY, PredictOptions, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::score::{redshift_right, success};
 
@@ -53,14 +53,14 @@ pub fn check(data: &Path, model: &Path) -> Result<(), String> {
 pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String> {
     let model = Model::read(model).map_err(|e| e.to_string())?;
     let known = load(data)?;
-    let accept = model.dial.threshold(PURITY).unwrap_or(1.0);
+    let accept = model.thresholds.threshold(PURITY).unwrap_or(1.0);
     let start = Instant::now();
     let answers = measure_all(
         &model,
-        &Wanted {
+        &PredictOptions {
             lines: false,
             accept,
-            ..Wanted::default()
+            ..PredictOptions::default()
         },
         &known.iter().map(|k| &k.spectrum).collect::<Vec<_>>(),
     );
@@ -111,7 +111,7 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
             );
         }
         if m.zwarn & (zwarn::UNFAMILIAR | zwarn::ERRORS_UNLIKELY) != 0 {
-            println!("strange {}: {:?}", k.name, m.familiarity);
+            println!("strange {}: {:?}", k.name, m.p_values);
         }
     }
     println!(
@@ -144,7 +144,8 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
     Ok(tallies)
 }
 
-/// Mean probability against the share right, and the calibration error beside what chance alone would give.
+/// Mean probability against the share right, and the calibration error beside what chance alone
+/// would give.
 fn calibration(name: &str, judged: &[(f64, bool)]) {
     let n = judged.len().max(1);
     let p: Vec<f32> = judged.iter().map(|j| j.0 as f32).collect();

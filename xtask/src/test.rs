@@ -11,7 +11,11 @@ use crate::{data, root, sh, sh_with};
 struct Stages(Vec<(&'static str, f64)>);
 
 impl Stages {
-    fn run(&mut self, name: &'static str, f: impl FnOnce() -> Result<(), String>) -> Result<(), String> {
+    fn run(
+        &mut self,
+        name: &'static str,
+        f: impl FnOnce() -> Result<(), String>,
+    ) -> Result<(), String> {
         eprintln!("== {name}");
         let start = Instant::now();
         let done = f();
@@ -33,7 +37,10 @@ pub fn run(all: bool) -> Result<(), String> {
     for (name, seconds) in &stages.0 {
         eprintln!("{seconds:7.0} s  {name}");
     }
-    eprintln!("{:7.0} s  in all", stages.0.iter().map(|s| s.1).sum::<f64>());
+    eprintln!(
+        "{:7.0} s  in all",
+        stages.0.iter().map(|s| s.1).sum::<f64>()
+    );
     done?;
     eprintln!("all tests passed");
     Ok(())
@@ -48,13 +55,18 @@ fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
     s.run("documentation", || {
         // Private items are linked from module pages, which are read in the source.
         sh_with(
-            &[("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links")],
+            &[(
+                "RUSTDOCFLAGS",
+                "-D warnings -A rustdoc::private_intra_doc_links",
+            )],
             "cargo",
             &["doc", "--workspace", "--no-deps", "--release", "--quiet"],
         )
     })?;
     s.run("Rust tests", || {
-        let nextest = Command::new("cargo").args(["nextest", "--version"]).output();
+        let nextest = Command::new("cargo")
+            .args(["nextest", "--version"])
+            .output();
         if nextest.is_ok_and(|o| o.status.success()) {
             words("cargo nextest run --workspace --release --no-fail-fast")
         } else {
@@ -62,13 +74,17 @@ fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
         }
     })?;
     s.run("kernels on other instruction sets", instruction_sets)?;
-    s.run("doc tests", || words("cargo test --workspace --release --doc --quiet"))?;
+    s.run("doc tests", || {
+        words("cargo test --workspace --release --doc --quiet")
+    })?;
     s.run("licences and sources", licences)?;
     // The tensors of the graphics processors, on the framework's own path for the processor.
     s.run("graphics processors", || {
         words("cargo test --release -p slipher-gpu --features flex --lib --quiet")
     })?;
-    s.run("program", || words("cargo build --release --workspace --quiet"))?;
+    s.run("program", || {
+        words("cargo build --release --workspace --quiet")
+    })?;
     s.run("without default features", || {
         words("cargo check --release --workspace --no-default-features --quiet")
     })?;
@@ -85,13 +101,21 @@ fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
     s.run("real spectra", real)
 }
 
-/// The kernels' tests, and those of everything else in slipher-nn, as on processors without AVX-512.
+/// The kernels' tests, and those of everything else in slipher-nn, as on processors without
+/// AVX-512.
 fn instruction_sets() -> Result<(), String> {
     for isa in ["portable", "avx2"] {
         sh_with(
             &[("SLIPHER_ISA", isa)],
             "cargo",
-            &["nextest", "run", "--workspace", "--release", "-E", "package(slipher-nn)"],
+            &[
+                "nextest",
+                "run",
+                "--workspace",
+                "--release",
+                "-E",
+                "package(slipher-nn)",
+            ],
         )?;
     }
     Ok(())
@@ -123,7 +147,8 @@ fn real() -> Result<(), String> {
     Ok(())
 }
 
-/// Redrock, desispec, specutils and qp read what Slipher writes; half a gigabyte of packages, so no part of the tests.
+/// Redrock, desispec, specutils and qp read what Slipher writes; half a gigabyte of packages, so no
+/// part of the tests.
 pub fn peers() -> Result<(), String> {
     sh("cargo", &["build", "--release", "-p", "slipher"])?;
     let python = environment(
@@ -144,7 +169,8 @@ fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
-/// The Python of a virtual environment in the target folder that can import `modules`; made, and `packages` installed, if need be.
+/// The Python of a virtual environment in the target folder that can import `modules`; made, and
+/// `packages` installed, if need be.
 fn environment(name: &str, modules: &str, packages: &[&str]) -> Result<String, String> {
     let venv = target().join(name);
     let python = venv.join("bin/python");
@@ -254,7 +280,8 @@ pub fn wheel_installed() -> Result<(String, String), String> {
     Ok((wheel, python))
 }
 
-/// The wheel in an environment with nothing but what it asks for, and as its users have it. Its path.
+/// The wheel in an environment with nothing but what it asks for, and as its users have it. Its
+/// path.
 fn wheel() -> Result<String, String> {
     let (wheel, python) = wheel_installed()?;
     let clean = with("clean", &[("pyarrow", "pyarrow"), ("numpy", "numpy")])?;
@@ -320,7 +347,8 @@ fn sql() -> Result<(), String> {
     )
 }
 
-/// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment that this step makes.
+/// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment
+/// that this step makes.
 fn python() -> Result<(), String> {
     let python = environment(
         "venv",

@@ -1,4 +1,5 @@
-//! Real spectra with a known answer: reads the manifest of the data folder and the files themselves.
+//! Real spectra with a known answer: reads the manifest of the data folder and the files
+//! themselves.
 
 use std::path::{Path, PathBuf};
 
@@ -190,10 +191,12 @@ fn find(file: &Path, name: &str) -> Option<PathBuf> {
         .find(|p| p.file_name().is_some_and(|n| n.to_string_lossy() == name))
 }
 
-/// Flux squeezed, continuum level and errors lost, redshifts noisy: of no use to judge probabilities.
+/// Flux squeezed, continuum level and errors lost, redshifts noisy: of no use to judge
+/// probabilities.
 pub const MANGLED: &str = "DESI EDR, 50 of a project (noisy, z only)";
 
-/// Fifty DESI EDR spectra of a machine-learning project: flux as arcsinh of the scaled flux, no errors, no class; noisy truth.
+/// Fifty DESI EDR spectra of a machine-learning project: flux as arcsinh of the scaled flux, no
+/// errors, no class; noisy truth.
 fn desi_edr(file: &Path) -> Vec<Known> {
     let Ok(zip) = std::fs::read(file) else {
         return vec![];

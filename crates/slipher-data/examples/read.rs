@@ -1,5 +1,5 @@
-//! Files a second into memory, one thread: `cargo run --release -p slipher-data --example read -- REPETITIONS FILES…`.
-//! Prints the seconds of each repetition as a JSON list.
+//! Files a second into memory, one thread: `cargo run --release -p slipher-data --example read --
+//! REPETITIONS FILES…`. Prints the seconds of each repetition as a JSON list.
 use std::path::PathBuf;
 use std::time::Instant;
 

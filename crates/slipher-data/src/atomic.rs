@@ -1,4 +1,5 @@
-//! Files that appear whole or not at all: written under a name of their own in the same folder, synchronised, renamed.
+//! Files that appear whole or not at all: written under a name of their own in the same folder,
+//! synchronised, renamed.
 
 use std::fs::File;
 use std::io::{Result, Write};
@@ -13,7 +14,8 @@ pub struct PendingFile {
 }
 
 impl PendingFile {
-    /// Begins a file for a target: hidden, `.NAME.….tmp` beside it, made anew so that nothing else is written through or followed.
+    /// Begins a file for a target: hidden, `.NAME.….tmp` beside it, made anew so that nothing else
+    /// is written through or followed.
     ///
     /// # Errors
     /// The folder cannot be written.

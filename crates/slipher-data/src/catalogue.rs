@@ -1,5 +1,5 @@
-//! Catalogue rows to Parquet (streamed), CSV (streamed) and FITS. Every file appears whole or not at all: it is written
-//! beside its name and renamed at the end.
+//! Catalogue rows to Parquet (streamed), CSV (streamed) and FITS. Every file appears whole or not
+//! at all: it is written beside its name and renamed at the end.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -41,7 +41,8 @@ pub enum Values {
     I64(Vec<i64>),
     I32(Vec<i32>),
     Text(Vec<String>),
-    /// list<struct<rank, z, z_err, prob, spectype, line_id>> in Parquet; text `GALAXY:0.5123:0.0001:0.98:Halpha;…` elsewhere.
+    /// list<struct<rank, z, z_err, prob, spectype, line_id>> in Parquet; text
+    /// `GALAXY:0.5123:0.0001:0.98:Halpha;…` elsewhere.
     Solutions(Vec<Vec<SolutionCell>>),
     /// Arrays of equal meaning but any length (spectra): Parquet only.
     F64Lists(Vec<Vec<f64>>),
@@ -142,7 +143,8 @@ impl CatalogueWriter {
         })
     }
 
-    /// Appends rows; every batch has the same columns. FITS is held in memory until the end (about 250 bytes a row).
+    /// Appends rows; every batch has the same columns. FITS is held in memory until the end (about
+    /// 250 bytes a row).
     ///
     /// # Errors
     /// Disk full and the like.

@@ -111,7 +111,8 @@ impl Cutout {
         out
     }
 
-    /// The square of `side` pixels around the middle, with NaN where it reaches beyond the edges: `[band][side][side]`.
+    /// The square of `side` pixels around the middle, with NaN where it reaches beyond the edges:
+    /// `[band][side][side]`.
     pub fn square(&self, side: usize) -> Cutout {
         let cut = |from: &[f32], nothing: f32| -> Vec<f32> {
             let n = self.height * self.width;

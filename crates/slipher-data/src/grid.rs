@@ -53,8 +53,9 @@ pub fn edges(wave: &[f64]) -> Vec<f64> {
 /// Flux and inverse variance.
 type Bridged = (Vec<f32>, Vec<f32>);
 
-/// Puts a pixel without weight into every gap (a step of more than 1.6 times its neighbours), so that the pixels beside it are
-/// not stretched across. Returns the edges and, where there are gaps, the flux and inverse variance with those pixels.
+/// Puts a pixel without weight into every gap (a step of more than 1.6 times its neighbours), so
+/// that the pixels beside it are not stretched across. Returns the edges and, where there are gaps,
+/// the flux and inverse variance with those pixels.
 fn bridge_gaps(s: &Spectrum) -> (Vec<f64>, Option<Bridged>) {
     let w = &s.wave;
     let step = |i: usize| w[i + 1] - w[i];
@@ -204,8 +205,8 @@ pub fn resample_into(s: &Spectrum, grid: &LogGrid, align: usize, out: &mut Resam
         ((grid.position(s.wave[b]) - grid.position(s.wave[a])) / (b - a).max(1) as f64) as f32;
 }
 
-/// Each value x to 10^x, for |x| below 300: 2^n by its bits, the rest by a Taylor series. Relative error below
-/// 10⁻¹⁵ (1 + |x|); vectorises where `powf` is a call for each.
+/// Each value x to 10^x, for |x| below 300: 2^n by its bits, the rest by a Taylor series. Relative
+/// error below 10⁻¹⁵ (1 + |x|); vectorises where `powf` is a call for each.
 pub fn exp10(values: &mut [f64]) {
     /// Adding and subtracting it rounds to the nearest integer.
     const ROUND: f64 = 6_755_399_441_055_744.0;

@@ -1,4 +1,5 @@
-//! HATS catalogues: a sky in Parquet files by HEALPix pixel (<https://www.ivoa.net/documents/Notes/HATS/>), as LSDB reads and writes them.
+//! HATS catalogues: a sky in Parquet files by HEALPix pixel
+//! (<https://www.ivoa.net/documents/Notes/HATS/>), as LSDB reads and writes them.
 //!
 //! ```text
 //! catalogue/hats.properties                            key=value lines
@@ -201,7 +202,8 @@ fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, HatsError>
         .map_err(|e| content(file, e))
 }
 
-/// Batches of a Parquet file, from disk, `rows` at a time; of a file without rows, one without rows.
+/// Batches of a Parquet file, from disk, `rows` at a time; of a file without rows, one without
+/// rows.
 ///
 /// # Errors
 /// No Parquet; later items fail where the file is damaged.
@@ -303,8 +305,9 @@ pub fn schema_of(file: &Path) -> Result<SchemaRef, HatsError> {
     Ok(open(file)?.schema().clone())
 }
 
-/// What makes a folder of finished partitions a catalogue: properties, list of partitions, schema. `properties` are taken over from the
-/// catalogue that it was made from; none of it depends on when or in which order the parts were made.
+/// What makes a folder of finished partitions a catalogue: properties, list of partitions, schema.
+/// `properties` are taken over from the catalogue that it was made from; none of it depends on when
+/// or in which order the parts were made.
 ///
 /// # Errors
 /// The folder cannot be written.
@@ -362,7 +365,8 @@ pub fn finish(
         atomic_write(&folder.join(name), content).map_err(io(&folder.join(name)))
     };
     put("partition_info.csv", &parts)?;
-    // Both names: older readers look for the second. The properties come last: they are what says that the catalogue is whole.
+    // Both names: older readers look for the second. The properties come last: they are what says
+    // that the catalogue is whole.
     put("properties", &text)?;
     put("hats.properties", &text)
 }

@@ -26,8 +26,9 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
     expand_for(arguments, &ENDINGS)
 }
 
-/// Expands arguments: a file is itself, a folder all files below it with one of the endings, a HATS catalogue its partitions, `@list` the lines of a file,
-/// anything else a glob. Sorted within each argument, duplicates dropped.
+/// Expands arguments: a file is itself, a folder all files below it with one of the endings, a HATS
+/// catalogue its partitions, `@list` the lines of a file, anything else a glob. Sorted within each
+/// argument, duplicates dropped.
 ///
 /// # Errors
 /// An argument that matches nothing, or a folder that cannot be listed.

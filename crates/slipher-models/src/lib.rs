@@ -1,4 +1,5 @@
-//! Trained weights, as safetensors, with their cards: nothing else, so that a program which brings its own carries none.
+//! Trained weights, as safetensors, with their cards: nothing else, so that a program which brings
+//! its own carries none.
 //!
 //! ```
 //! let weights = slipher_models::weights("redshift").expect("a default feature");

@@ -1,4 +1,5 @@
-//! Views of images: any turn, zoom, shift and reflection in one resampling, and the eight of the square without one.
+//! Views of images: any turn, zoom, shift and reflection in one resampling, and the eight of the
+//! square without one.
 
 use crate::network::turn;
 
@@ -11,7 +12,8 @@ pub struct Affine {
 }
 
 impl Affine {
-    /// The view shows the image turned by `angle` (radians), reflected first if `flip`, larger by `zoom`, moved by `shift` pixels.
+    /// The view shows the image turned by `angle` (radians), reflected first if `flip`, larger by
+    /// `zoom`, moved by `shift` pixels.
     pub fn new(angle: f32, flip: bool, zoom: f32, shift: [f32; 2]) -> Affine {
         let (s, c) = angle.sin_cos();
         let f = if flip { -1.0 } else { 1.0 };
@@ -25,8 +27,9 @@ impl Affine {
     }
 }
 
-/// A square view of `side` pixels of planes `[plane][height][width]`, bilinear; beyond the edges the nearest pixel. `side / scale` pixels of
-/// the image are seen: each pixel of the view is the mean of the pixels under it where it is larger than they are.
+/// A square view of `side` pixels of planes `[plane][height][width]`, bilinear; beyond the edges
+/// the nearest pixel. `side / scale` pixels of the image are seen: each pixel of the view is the
+/// mean of the pixels under it where it is larger than they are.
 pub fn view(
     planes: &[f32],
     height: usize,
@@ -76,7 +79,8 @@ pub fn view(
     }
 }
 
-/// Square planes `[plane][side][side]` under element `g` of the square's symmetry ([`crate::network::turn`]), without resampling.
+/// Square planes `[plane][side][side]` under element `g` of the square's symmetry
+/// ([`crate::network::turn`]), without resampling.
 pub fn turned(planes: &[f32], side: usize, g: usize) -> Vec<f32> {
     let mut out = vec![0.0; planes.len()];
     for (from, to) in planes
@@ -154,7 +158,8 @@ mod tests {
                 .zip(crop(&x, (9, 9), 5, (3, 1)))
                 .all(|(a, b)| (a - b).abs() < 1e-5)
         );
-        // A ramp stays a ramp: seen at twice the size its slope halves, at a third it is three times as steep.
+        // A ramp stays a ramp: seen at twice the size its slope halves, at a third it is three
+        // times as steep.
         let ramp: Vec<f32> = (0..81).map(|i| (i % 9) as f32).collect();
         view(
             &ramp,

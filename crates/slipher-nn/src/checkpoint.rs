@@ -1,7 +1,8 @@
 //! Weights on disk: safetensors with real shapes, a version and metadata whose keys are required.
 //!
-//! Metadata are JSON values under one key of the header, sorted, so that the same content gives the same bytes.
-//! A file that is damaged, made for something else or by a later version is refused; nothing falls back to a default.
+//! Metadata are JSON values under one key of the header, sorted, so that the same content gives the
+//! same bytes. A file that is damaged, made for something else or by a later version is refused;
+//! nothing falls back to a default.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -317,7 +318,8 @@ pub fn read(path: &Path) -> Result<Vec<u8>, CheckpointError> {
     })
 }
 
-/// Writes a file that appears whole or not at all: a temporary file of a name of its own beside it, synchronised, then renamed.
+/// Writes a file that appears whole or not at all: a temporary file of a name of its own beside it,
+/// synchronised, then renamed.
 ///
 /// # Errors
 /// The folder cannot be written, the disk is full.

@@ -1,7 +1,8 @@
 //! Convolution of feature maps in one or two dimensions: forward, gradient of the data, gradient
 //! of the weights, with bias, leaky ReLU and residual sums fused into the store.
 //!
-//! y[o][i][j] = b[o] + Σ_c Σ_ky Σ_kx x[c][i + ky − before₀][j + kx·dilation − before₁] · w[o][c][ky][kx]
+//! y[o][i][j] = b[o] + Σ_c Σ_ky Σ_kx x[c][i + ky − before₀][j + kx·dilation − before₁] ·
+//! w[o][c][ky][kx]
 //!
 //! (a cross-correlation, as in PyTorch's `conv1d` and `conv2d`). Positions times output channels
 //! form the register tile of [`crate::tile`]; nothing is unfolded (no im2col).
@@ -39,7 +40,8 @@ pub struct Epilogue<'a> {
 }
 
 impl Conv {
-    /// A convolution that keeps the size of the maps ("same"; an even kernel has its extra zero after).
+    /// A convolution that keeps the size of the maps ("same"; an even kernel has its extra zero
+    /// after).
     pub fn same(channels: usize, filters: usize, kernel: (usize, usize)) -> Self {
         Conv {
             channels,
@@ -66,7 +68,8 @@ impl Conv {
     fn groups(&self) -> usize {
         self.filters.next_multiple_of(WIDTH) / group(self.filters)
     }
-    /// Runs of adjoining words under a row of the kernel, and their length: one where columns touch.
+    /// Runs of adjoining words under a row of the kernel, and their length: one where columns
+    /// touch.
     fn runs(&self, lanes: usize) -> (usize, usize) {
         if self.dilation == 1 {
             (1, self.kernel.1 * lanes)
@@ -315,7 +318,8 @@ struct Job<W, E> {
     keep: Option<(*mut f32, usize, usize)>,
 }
 
-// SAFETY: threads write disjoint rows, groups and tiles of `y` (`share` gives tiles that overlap to one thread); all else is read.
+// SAFETY: threads write disjoint rows, groups and tiles of `y` (`share` gives tiles that overlap to
+// one thread); all else is read.
 unsafe impl<W, E> Sync for Job<W, E> {}
 
 impl<W: Copy, E: Copy + Default> Job<W, E> {
@@ -861,7 +865,8 @@ mod tests {
         }
     }
 
-    /// Golden values of torch.nn.functional.conv1d (dilation 3, "same") and its gradients, written by scripts/golden.py.
+    /// Golden values of torch.nn.functional.conv1d (dilation 3, "same") and its gradients, written
+    /// by scripts/golden.py.
     #[test]
     fn agrees_with_pytorch() {
         let wave = |k: usize| {

@@ -92,8 +92,9 @@ impl Correlation {
         (lag as i64 + i64::from(self.min_lag)).rem_euclid(self.nfft() as i64) as usize
     }
 
-    /// The same correlation for windows that lie in grid positions `first .. first + grid`: a shorter transform, with
-    /// `first` as its position 0; and the part of the pattern weights it needs. None if it would not be much shorter.
+    /// The same correlation for windows that lie in grid positions `first .. first + grid`: a
+    /// shorter transform, with `first` as its position 0; and the part of the pattern weights it
+    /// needs. None if it would not be much shorter.
     pub fn windowed(
         &self,
         w: &[f32],
@@ -112,8 +113,8 @@ impl Correlation {
         Some((short, cut))
     }
 
-    /// The part of the pattern weights that windows within grid positions `first .. first + grid` reach, for a transform
-    /// of length `nfft` in which `first` is position 0.
+    /// The part of the pattern weights that windows within grid positions `first .. first + grid`
+    /// reach, for a transform of length `nfft` in which `first` is position 0.
     pub fn cut(&self, w: &[f32], first: usize, grid: usize, nfft: usize) -> Vec<f32> {
         assert!(grid + self.lags <= nfft && w.len() == self.weights());
         let mut cut = vec![0.0; self.patterns * WIDTH * nfft];
@@ -130,7 +131,8 @@ impl Correlation {
         cut
     }
 
-    /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position `offset`.
+    /// Spectrum `[frequency][re 16 | im 16]` of sixteen feature maps that start at grid position
+    /// `offset`.
     pub fn rows_spectrum(
         &self,
         isa: Isa,
@@ -239,7 +241,8 @@ impl Correlation {
         }
     }
 
-    /// Spectrum `[16 patterns][frequency][re 16 | im 16]`, a pattern a lane, of the gradient of the correlations.
+    /// Spectrum `[16 patterns][frequency][re 16 | im 16]`, a pattern a lane, of the gradient of the
+    /// correlations.
     pub fn lags_spectrum(&self, isa: Isa, grad: &[f32], out: &mut Vec<f32>, s: &mut Scratch) {
         assert_eq!(grad.len(), self.patterns * self.lags);
         out.clear();

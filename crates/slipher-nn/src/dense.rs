@@ -66,7 +66,8 @@ struct Product<'a, W> {
     tile: usize,
 }
 
-// SAFETY: tasks write disjoint parts of `c`, or the same values where tiles overlap within a task; all else is read.
+// SAFETY: tasks write disjoint parts of `c`, or the same values where tiles overlap within a task;
+// all else is read.
 unsafe impl<W> Sync for Product<'_, W> {}
 
 /// Buffers of one task, kept between tasks.
@@ -165,7 +166,8 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(
                     prefetch(p, p.first_row(tile), index, T);
                 }
                 for part in 0..g / (B * WIDTH) {
-                    // SAFETY: `sums` holds T rows of g, the panels k rows of g for each group, A as its kind says.
+                    // SAFETY: `sums` holds T rows of g, the panels k rows of g for each group, A as
+                    // its kind says.
                     unsafe {
                         let y = sums.as_mut_ptr().add(part * B * WIDTH);
                         let mut sum = [[M::Sum::splat(0.0); T]; B];

@@ -1,6 +1,7 @@
 //! exp, ln and asinh over slices in single precision, written so that they vectorise.
 //!
-//! The polynomials are those of Cephes (Moshier 1989, `expf`, `logf`): a few units in the last place.
+//! The polynomials are those of Cephes (Moshier 1989, `expf`, `logf`): a few units in the last
+//! place.
 
 use crate::lanes::vectorised;
 

@@ -4,8 +4,9 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::Distribution;
 
-/// Bayesian model combination (Monteith et al. 2011; Kim & Brunner 2017, section 3.4): the weights of the members are drawn
-/// from Dirichlet distributions, combinations are weighted by their likelihood on rows with known labels.
+/// Bayesian model combination (Monteith et al. 2011; Kim & Brunner 2017, section 3.4): the weights
+/// of the members are drawn from Dirichlet distributions, combinations are weighted by their
+/// likelihood on rows with known labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Combination {
     /// One for each member; they sum to 1.
@@ -23,7 +24,8 @@ impl Combination {
         }
     }
 
-    /// From `sets` sets of four combinations. `probability(member, row)` is what a member gives to the label of a row.
+    /// From `sets` sets of four combinations. `probability(member, row)` is what a member gives to
+    /// the label of a row.
     pub fn fit(
         members: usize,
         rows: usize,

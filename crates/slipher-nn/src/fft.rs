@@ -194,7 +194,8 @@ impl LaneFft {
             // SAFETY: the instruction set is this function's; sizes are the caller's promise.
             unsafe { work::<crate::lanes::Avx2>(job, step) }
         }
-        // SAFETY: the set was detected on this machine; the lengths were set or asserted by the two callers.
+        // SAFETY: the set was detected on this machine; the lengths were set or asserted by the two
+        // callers.
         unsafe {
             match isa.level() {
                 #[cfg(target_arch = "x86_64")]
@@ -290,7 +291,8 @@ impl<L: Lanes> C<L> {
         // SAFETY: as this function's caller promises.
         unsafe { C(self.0.sub(b.1), self.1.add(b.0)) }
     }
-    /// With SWAP real and imaginary parts change places: a forward transform becomes an inverse one.
+    /// With SWAP real and imaginary parts change places: a forward transform becomes an inverse
+    /// one.
     #[inline(always)]
     unsafe fn load<const SWAP: usize>(p: *const f32) -> Self {
         // SAFETY: as this function's caller promises.
@@ -365,7 +367,8 @@ struct Place {
     step: usize,
 }
 
-/// One small transform from `from` to `to`, by way of two buffers; `last` multiplies what comes out.
+/// One small transform from `from` to `to`, by way of two buffers; `last` multiplies what comes
+/// out.
 ///
 /// # Safety
 /// As [`work`].

@@ -260,8 +260,8 @@ pub(crate) enum Level {
     Avx512,
 }
 
-/// An instruction set that this machine has: only [`Isa::best`] and [`Isa::available`], which ask the processor, make one, so that safe
-/// functions may rely on it.
+/// An instruction set that this machine has: only [`Isa::best`] and [`Isa::available`], which ask
+/// the processor, make one, so that safe functions may rely on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Isa(Level);
 
@@ -286,9 +286,9 @@ impl Isa {
     pub fn best() -> Isa {
         static BEST: OnceLock<Isa> = OnceLock::new();
         *BEST.get_or_init(|| {
-            let wanted = std::env::var("SLIPHER_ISA").unwrap_or_default();
+            let requested = std::env::var("SLIPHER_ISA").unwrap_or_default();
             let all = Isa::available();
-            match wanted.as_str() {
+            match requested.as_str() {
                 "portable" => Isa(Level::Portable),
                 "avx2" if all.contains(&Isa(Level::Avx2)) => Isa(Level::Avx2),
                 _ => *all.last().unwrap_or(&Isa(Level::Portable)),
@@ -341,8 +341,8 @@ macro_rules! on {
 }
 pub(crate) use on;
 
-/// Compiles a function of plain loops, which must be `#[inline(always)]`, for the best instruction set and runs it. Not a closure:
-/// one that is not inlined loses the instruction set.
+/// Compiles a function of plain loops, which must be `#[inline(always)]`, for the best instruction
+/// set and runs it. Not a closure: one that is not inlined loses the instruction set.
 macro_rules! vectorised {
     ($body:ident $(<$g:ident : $bound:path>)? ($($arg:ident : $ty:ty),* $(,)?)) => {{
         #[cfg(target_arch = "x86_64")]

@@ -23,8 +23,8 @@ pub enum Loss {
 }
 
 impl Loss {
-    /// Mean over the rows; the gradient replaces the outputs, `[row][class]`. Also the number of rows whose largest
-    /// output is the label's.
+    /// Mean over the rows; the gradient replaces the outputs, `[row][class]`. Also the number of
+    /// rows whose largest output is the label's.
     ///
     /// # Panics
     /// If a label is not below `classes`.
@@ -86,7 +86,8 @@ fn squared(row: &mut [f32], label: usize) -> f64 {
 
 /// Mean over the rows of −log softmax(row)[label]; the gradient replaces the logits.
 ///
-/// `logits` is `[row][class]`. Returns the loss and the number of rows whose largest logit is the label's.
+/// `logits` is `[row][class]`. Returns the loss and the number of rows whose largest logit is the
+/// label's.
 ///
 /// # Panics
 /// If a label is not below `classes`.
@@ -113,7 +114,8 @@ pub fn cross_entropy(logits: &mut [f32], classes: usize, labels: &[usize]) -> (f
     (loss / labels.len() as f64, right)
 }
 
-/// Place of the least value of a function with one minimum between `low` and `high` (Kiefer 1953), to 10⁻⁵ of the interval.
+/// Place of the least value of a function with one minimum between `low` and `high` (Kiefer 1953),
+/// to 10⁻⁵ of the interval.
 pub fn golden_section(mut low: f64, mut high: f64, f: impl Fn(f64) -> f64) -> f64 {
     let golden = 0.5 * (5f64.sqrt() - 1.0);
     let (mut a, mut b) = (high - golden * (high - low), low + golden * (high - low));

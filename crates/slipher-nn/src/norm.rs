@@ -1,5 +1,6 @@
-//! Batch normalisation of feature maps (Ioffe & Szegedy 2015): y = γ x̂ + β, x̂ = (x − μ) / √(σ² + ε), with
-//! μ and σ² of each channel over the batch in training, and their running means in prediction.
+//! Batch normalisation of feature maps (Ioffe & Szegedy 2015): y = γ x̂ + β, x̂ = (x − μ) / √(σ² +
+//! ε), with μ and σ² of each channel over the batch in training, and their running means in
+//! prediction.
 
 use crate::lanes::{WIDTH, vectorised};
 use crate::maps::Maps;
@@ -17,7 +18,8 @@ pub struct Statistics {
 }
 
 impl Statistics {
-    /// Of `count` values a channel with these sums and sums of squares, summed over `rows` in order.
+    /// Of `count` values a channel with these sums and sums of squares, summed over `rows` in
+    /// order.
     pub fn of(rows: &[Vec<f32>], count: usize, eps: f32) -> Statistics {
         let [mean, square] = totals(rows).map(|t| {
             t.into_iter()
@@ -151,8 +153,8 @@ fn forward_all<E: Value>(x: &Maps<E>, scale: &[f32], shift: &[f32], y: &mut Maps
     }
 }
 
-/// dx = scale (dy − m₀ − x̂ m₁) with m the means of dy and dy · x̂ over the batch (0 if the statistics did not come
-/// from it), times the gradient of the leaky ReLU of `slope` that made `x`.
+/// dx = scale (dy − m₀ − x̂ m₁) with m the means of dy and dy · x̂ over the batch (0 if the
+/// statistics did not come from it), times the gradient of the leaky ReLU of `slope` that made `x`.
 pub fn backward(
     x: &Maps,
     dy: &Maps,

@@ -220,7 +220,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(30))]
-        /// Each value is the maximum of its window, and moving x along a direction moves y by the gradient.
+        /// Each value is the maximum of its window, and moving x along a direction moves y by the
+        /// gradient.
         #[test]
         fn agrees_with_definition(h in 1usize..9, w in 3usize..14, size in 2usize..4, stride in 1usize..4, same in any::<bool>(), seed in any::<u64>()) {
             let h = if h == 2 && size == 3 { 3 } else { h };

@@ -10,9 +10,9 @@ use crate::lanes::{Isa, WIDTH};
 use crate::maps::{Maps, Shape, pad, unfold};
 use crate::network::{self, Network, Step};
 use crate::norm::{self, Statistics};
+use crate::object_pool::ObjectPool;
 use crate::pool::MaxPool;
 use crate::response::Response;
-use crate::spare::Spare;
 use crate::tile;
 
 /// Arithmetic of a prediction; sums are always in `f32`.
@@ -102,8 +102,8 @@ pub struct Predictor {
     local: usize,
     isa: Isa,
     precision: Precision,
-    scratch: Spare<Scratch>,
-    flat: Spare<Flat>,
+    scratch: ObjectPool<Scratch>,
+    flat: ObjectPool<Flat>,
 }
 
 /// Buffers of the dense part.
@@ -246,8 +246,8 @@ impl Predictor {
             local: net.local,
             isa: net.isa,
             precision,
-            scratch: Spare::default(),
-            flat: Spare::default(),
+            scratch: ObjectPool::default(),
+            flat: ObjectPool::default(),
         }
     }
 
@@ -264,7 +264,8 @@ impl Predictor {
         self.run(x, &mut Vec::new())
     }
 
-    /// The same, and the values at [`network::Layer::Tap`], `[row][value]`; none without such a layer.
+    /// The same, and the values at [`network::Layer::Tap`], `[row][value]`; none without such a
+    /// layer.
     pub fn predict_with_embedding(&self, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let mut embedding = Vec::new();
         (self.run(x, &mut embedding), embedding)
@@ -278,7 +279,7 @@ impl Predictor {
             self.views
         );
         let mut out = Vec::with_capacity(x.len() / n / self.views * self.outputs);
-        let mut flat = self.flat.lend();
+        let mut flat = self.flat.get();
         let flat = &mut *flat;
         for block in x.chunks(BLOCK.next_multiple_of(self.views) * n) {
             let rows = block.len() / n;
@@ -331,7 +332,7 @@ impl Predictor {
     }
 
     fn maps(&self, x: &[f32], out: &mut [f32], parallel: bool) {
-        let mut scratch = self.scratch.lend();
+        let mut scratch = self.scratch.get();
         let scratch = &mut *scratch;
         scratch.single.resize_with(self.local + 1, Maps::default);
         scratch.half.resize_with(self.local + 1, Maps::default);

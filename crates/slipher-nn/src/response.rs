@@ -1,5 +1,5 @@
-//! Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), as in Caffe and PyTorch:
-//! y_c = x_c / s_c^β with s_c = 1 + α/n Σ x²_{c'} over the n channels around c.
+//! Local response normalisation across channels (Krizhevsky et al. 2012, section 3.3), as in Caffe
+//! and PyTorch: y_c = x_c / s_c^β with s_c = 1 + α/n Σ x²_{c'} over the n channels around c.
 
 use crate::lanes::WIDTH;
 use crate::maps::Maps;
@@ -72,7 +72,8 @@ impl Response {
         });
     }
 
-    /// `dx` = gradient of the data, times that of the leaky ReLU of slope `slope` that made `x` (1 if none did).
+    /// `dx` = gradient of the data, times that of the leaky ReLU of slope `slope` that made `x` (1
+    /// if none did).
     pub fn backward(&self, x: &Maps, y: &Maps, dy: &Maps, slope: f32, dx: &mut Maps) {
         assert_eq!((x.shape(), y.shape()), (dx.shape(), dy.shape()));
         let n = x.shape().channels;

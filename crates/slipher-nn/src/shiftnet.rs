@@ -22,7 +22,7 @@ pub const SLOPE: f32 = 0.1;
 /// The feature map that carries the coverage of the window instead of a learned feature.
 pub const COVERAGE: usize = WIDTH - 1;
 
-/// Shape of a network. `depth` is the dial: dilations run 1, 2, 4, 8, 16, 32 and start again.
+/// Shape of a network. `depth` sets its size: dilations run 1, 2, 4, 8, 16, 32 and start again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ShiftNetConfig {
     /// Input channels (a multiple of 16).
@@ -102,7 +102,8 @@ pub struct ShiftNet {
     isa: Isa,
 }
 
-/// A part of the grid that spectra of one instrument share, with a correlation no longer than it needs.
+/// A part of the grid that spectra of one instrument share, with a correlation no longer than it
+/// needs.
 #[derive(Debug)]
 struct Window {
     /// First position and length.
@@ -111,8 +112,9 @@ struct Window {
     short: Option<(Correlation, PatternSpectra)>,
 }
 
-/// Windows begin and end at multiples of this, so that spectra of one instrument share one. All are kept (some megabytes each, about a hundred
-/// at most): a spectrum that had to do without its window would be rounded otherwise, by what came before it.
+/// Windows begin and end at multiples of this, so that spectra of one instrument share one. All are
+/// kept (some megabytes each, about a hundred at most): a spectrum that had to do without its
+/// window would be rounded otherwise, by what came before it.
 const WINDOW_STEP: usize = 512;
 
 /// A window of the grid as input.
@@ -232,7 +234,8 @@ impl ShiftNet {
         convs.iter().enumerate().map(shape).collect()
     }
 
-    /// A network of convolutions as [`ShiftNet::layers`] gives them (weights, biases), the bias of each pattern, and the patterns.
+    /// A network of convolutions as [`ShiftNet::layers`] gives them (weights, biases), the bias of
+    /// each pattern, and the patterns.
     pub fn from_layers(
         config: ShiftNetConfig,
         layers: &[(Vec<f32>, Vec<f32>)],
@@ -337,8 +340,8 @@ impl ShiftNet {
         })
     }
 
-    /// Fills the `logits` (`[pattern][lag]`) of each tape from what [`Tape::load`] put there, and leaves what
-    /// [`ShiftNet::backward`] needs.
+    /// Fills the `logits` (`[pattern][lag]`) of each tape from what [`Tape::load`] put there, and
+    /// leaves what [`ShiftNet::backward`] needs.
     pub fn forward(&self, tapes: &mut [Tape]) {
         for t in tapes.iter_mut() {
             self.forward_trunk(t, true);
@@ -368,8 +371,9 @@ impl ShiftNet {
         tapes[0].scratch = scratch;
     }
 
-    /// Fills the `logits` (`[pattern][lag]`) of `out` for each spectrum, as [`ShiftNet::forward`] does, within rounding,
-    /// but faster: with transforms only as long as the window needs, kept from call to call.
+    /// Fills the `logits` (`[pattern][lag]`) of `out` for each spectrum, as [`ShiftNet::forward`]
+    /// does, within rounding, but faster: with transforms only as long as the window needs, kept
+    /// from call to call.
     pub fn predict(&self, inputs: &[Input], out: &mut Prediction) {
         let windows: Vec<Option<Arc<Window>>> = inputs.iter().map(|i| self.window(i)).collect();
         let short =
@@ -421,8 +425,8 @@ impl ShiftNet {
         }
     }
 
-    /// Chooses the arithmetic of [`ShiftNet::predict`]; returns what the processor can do. A change of weights goes
-    /// back to single precision.
+    /// Chooses the arithmetic of [`ShiftNet::predict`]; returns what the processor can do. A change
+    /// of weights goes back to single precision.
     pub fn set_precision(&mut self, precision: Precision) -> Precision {
         let precision = precision.available();
         self.pairs.clear();
@@ -482,8 +486,8 @@ impl ShiftNet {
             .unwrap_or(0)
     }
 
-    /// Features of what is on the tape. With `keep` every layer's input is kept for the backward pass, else two
-    /// buffers take turns and stay in the cache.
+    /// Features of what is on the tape. With `keep` every layer's input is kept for the backward
+    /// pass, else two buffers take turns and stay in the cache.
     fn forward_trunk(&self, tape: &mut Tape, keep: bool) {
         let (n, depth) = (tape.coverage.len(), self.config.depth);
         let wide = Shape::line(self.config.width, n);
@@ -540,7 +544,8 @@ impl ShiftNet {
         cover(tape);
     }
 
-    /// As [`ShiftNet::forward_trunk`] with activations and weights in `bf16`; sums and the residual stream stay in `f32`.
+    /// As [`ShiftNet::forward_trunk`] with activations and weights in `bf16`; sums and the residual
+    /// stream stay in `f32`.
     #[cfg(target_arch = "x86_64")]
     fn forward_trunk_bf16(&self, pairs: &[Vec<u32>], tape: &mut Tape) {
         let (n, depth) = (tape.coverage.len(), self.config.depth);

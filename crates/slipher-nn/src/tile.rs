@@ -147,8 +147,8 @@ pub unsafe fn multiply<M: Mac, const B: usize, const T: usize>(
     }
 }
 
-/// The positions of a tile that covers `n` of them with the least excess, the larger if equal, for this
-/// number of outputs. The kernels are compiled for just these sizes.
+/// The positions of a tile that covers `n` of them with the least excess, the larger if equal, for
+/// this number of outputs. The kernels are compiled for just these sizes.
 pub fn size(isa: Isa, n: usize, outputs: usize) -> usize {
     let sizes: &[usize] = match (isa.level(), group(outputs)) {
         (Level::Avx512, 32) => &[1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 13, 14],

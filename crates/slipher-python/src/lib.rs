@@ -1,5 +1,6 @@
-//! The compiled half of the Python package `slipher`: Arrow in, Arrow out, the lock of the interpreter released while Rust works.
-//! What Python users see, and its documentation, is `python/slipher/`.
+//! The compiled half of the Python package `slipher`: Arrow in, Arrow out, the lock of the
+//! interpreter released while Rust works. What Python users see, and its documentation, is
+//! `python/slipher/`.
 
 mod predictor;
 mod spectra;

@@ -13,7 +13,8 @@ use slipher_systems::registry;
 
 use crate::value_error;
 
-/// A model in memory with its options. Python never pickles it: `slipher.Model` holds the path, the hash and the options.
+/// A model in memory with its options. Python never pickles it: `slipher.Model` holds the path, the
+/// hash and the options.
 #[pyclass(frozen, module = "slipher._slipher")]
 pub struct Predictor {
     system: &'static str,
@@ -22,8 +23,9 @@ pub struct Predictor {
 
 #[pymethods]
 impl Predictor {
-    /// `system` None is the one that the file was trained for, "redshift" without a file; `path` None is the model that comes with the package.
-    /// `options` are those of the system, as text; what it does not know is refused.
+    /// `system` None is the one that the file was trained for, "redshift" without a file; `path`
+    /// None is the model that comes with the package. `options` are those of the system, as text;
+    /// what it does not know is refused.
     #[new]
     #[pyo3(signature = (system, path, options))]
     fn new(
@@ -77,7 +79,8 @@ impl Predictor {
         }
     }
 
-    /// Rows out are rows in, in order; what cannot be answered is flagged. The batch is read where it lies.
+    /// Rows out are rows in, in order; what cannot be answered is flagged. The batch is read where
+    /// it lies.
     fn predict<'py>(&self, py: Python<'py>, batch: PyRecordBatch) -> PyResult<Bound<'py, PyAny>> {
         let batch = batch.into_inner();
         let found = py

@@ -13,8 +13,8 @@ use slipher_systems::redshift::table::{example_columns, spectrum_columns};
 
 use crate::{medium_of, value_error};
 
-/// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be used. Rows that cannot be read
-/// have empty lists, and the reason in `read_error`.
+/// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be
+/// used. Rows that cannot be read have empty lists, and the reason in `read_error`.
 #[pyfunction]
 #[pyo3(signature = (path, medium=None))]
 pub fn read(py: Python<'_>, path: PathBuf, medium: Option<String>) -> PyResult<Bound<'_, PyAny>> {

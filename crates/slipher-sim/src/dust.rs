@@ -5,12 +5,14 @@
 pub enum Law {
     /// Starbursts, Calzetti et al. (2000, ApJ 533, 682), equations 3–4.
     Calzetti,
-    /// Small Magellanic Cloud, A/E(B−V) = 1.39 λ_µm^−1.2 (Prevot et al. 1984; Richards et al. 2003).
+    /// Small Magellanic Cloud, A/E(B−V) = 1.39 λ_µm^−1.2 (Prevot et al. 1984; Richards et al.
+    /// 2003).
     Smc,
 }
 
 impl Law {
-    /// k(λ) = A(λ) / E(B−V) at a rest wavelength in Å; continued smoothly outside the measured range.
+    /// k(λ) = A(λ) / E(B−V) at a rest wavelength in Å; continued smoothly outside the measured
+    /// range.
     pub fn k(self, wave: f64) -> f64 {
         let um = wave * 1e-4;
         match self {

@@ -36,7 +36,8 @@ const PASCHEN: [(f64, f64); 5] = [
     (21_661.2, 0.028),
 ];
 
-/// Interstellar absorption of the ultraviolet: vacuum Å, relative depth (Shapley et al. 2003, table 1).
+/// Interstellar absorption of the ultraviolet: vacuum Å, relative depth (Shapley et al. 2003, table
+/// 1).
 const INTERSTELLAR: [(f64, f64); 18] = [
     (1260.42, 0.8),
     (1303.3, 1.0),
@@ -137,8 +138,8 @@ fn emit(sed: &mut Sed, wave: f64, flux: f64, sigma: f64) {
     });
 }
 
-/// Nebular lines: the star-forming sequence of the BPT diagram (Kewley et al. 2013, equation 1) with
-/// scatter, or an active nucleus or LINER.
+/// Nebular lines: the star-forming sequence of the BPT diagram (Kewley et al. 2013, equation 1)
+/// with scatter, or an active nucleus or LINER.
 fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let sigma = rng.log_uniform(35.0, 220.0);
     let width = if young {

@@ -15,7 +15,8 @@ pub struct Sightline {
     seed: u64,
 }
 
-/// Effective optical depth of Lyα, τ = 0.751 ((1+z)/4.5)^2.9 − 0.132 (Becker et al. 2013, MNRAS 430, 2067).
+/// Effective optical depth of Lyα, τ = 0.751 ((1+z)/4.5)^2.9 − 0.132 (Becker et al. 2013, MNRAS
+/// 430, 2067).
 pub fn effective_depth(z: f64) -> f64 {
     let tau = if z < 5.5 {
         0.751 * ((1.0 + z) / 4.5).powf(2.90) - 0.132
@@ -35,7 +36,8 @@ impl Sightline {
         }
     }
 
-    /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs = start + i·step.
+    /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs =
+    /// start + i·step.
     pub fn apply(&self, flux: &mut [f32], start: f64, step: f64, z: f64) {
         let rest0 = start - (1.0 + z).log10();
         let end = (((LYA.log10() - rest0) / step).ceil().max(0.0) as usize).min(flux.len());

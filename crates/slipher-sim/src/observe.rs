@@ -308,7 +308,8 @@ mod tests {
         }
     }
 
-    /// Claimed errors describe the scatter: χ² per pixel of a flat source near 1 (median, robust to defects).
+    /// Claimed errors describe the scatter: χ² per pixel of a flat source near 1 (median, robust to
+    /// defects).
     #[test]
     fn errors_describe_the_noise() {
         let mut i = Instrument::load("euclid-red").unwrap();

@@ -1,5 +1,5 @@
-//! Spectra that differ from what a survey's reduction should give: seen in training now and then, so that a network is not
-//! helpless before them, and in tests of what it claims.
+//! Spectra that differ from what a survey's reduction should give: seen in training now and then,
+//! so that a network is not helpless before them, and in tests of what it claims.
 
 use slipher_data::spectrum::{Spectrum, median};
 
@@ -26,7 +26,8 @@ pub fn level(s: &Spectrum) -> f32 {
     median(&mut f).max(1e-20)
 }
 
-/// P Cygni troughs and bumps of a type Ia near maximum, about as bright as the host (wavelengths after Filippenko 1997).
+/// P Cygni troughs and bumps of a type Ia near maximum, about as bright as the host (wavelengths
+/// after Filippenko 1997).
 pub fn supernova(s: &mut Spectrum, z: f64, rng: &mut Stream) {
     let bright = rng.uniform(0.6, 1.5) as f32 * level(s);
     let speed = rng.uniform(0.9, 1.1);
@@ -83,7 +84,8 @@ pub fn miscalibrate(s: &mut Spectrum, rng: &mut Stream) {
     }
 }
 
-/// Counts: the throughput of telescope and spectrograph, a bell of up to a factor of ten between middle and ends, was never divided out.
+/// Counts: the throughput of telescope and spectrograph, a bell of up to a factor of ten between
+/// middle and ends, was never divided out.
 pub fn uncalibrate(s: &mut Spectrum, rng: &mut Stream) {
     let (lo, hi) = (s.wave[0].ln(), s.wave[s.wave.len() - 1].ln());
     let (peak, width) = (rng.uniform(0.25, 0.75), rng.uniform(0.27, 0.8));
@@ -93,8 +95,8 @@ pub fn uncalibrate(s: &mut Spectrum, rng: &mut Stream) {
     }
 }
 
-/// Divided by its continuum, as high-resolution spectra often are published: a running mean over 3 to 10 % of the wavelength. Nothing
-/// is done where the continuum drowns in noise.
+/// Divided by its continuum, as high-resolution spectra often are published: a running mean over 3
+/// to 10 % of the wavelength. Nothing is done where the continuum drowns in noise.
 pub fn normalise(s: &mut Spectrum, rng: &mut Stream) {
     let half = 0.5 * rng.log_uniform(0.03, 0.1);
     let floor = 0.2 * level(s);
@@ -161,7 +163,8 @@ mod tests {
         .unwrap()
     }
 
-    /// S/N stays what it was wherever flux is multiplied; normalising leaves the continuum at 1 and the line above it.
+    /// S/N stays what it was wherever flux is multiplied; normalising leaves the continuum at 1 and
+    /// the line above it.
     #[test]
     fn gains_keep_the_signal_to_noise() {
         for row in 0..20 {

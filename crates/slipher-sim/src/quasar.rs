@@ -9,8 +9,8 @@ use crate::igm::Sightline;
 use crate::random::Stream;
 use crate::sed::{C_KMS, Gaussian, Sed, SpecType, Template};
 
-/// Broad lines: vacuum Å, equivalent width Å, mean shift km/s (Vanden Berk et al. 2001, table 2; shifts after
-/// Richards et al. 2002).
+/// Broad lines: vacuum Å, equivalent width Å, mean shift km/s (Vanden Berk et al. 2001, table 2;
+/// shifts after Richards et al. 2002).
 const BROAD: [(f64, f64, f64); 26] = [
     (1033.83, 9.0, -200.0),
     (1215.67, 75.0, 0.0),
@@ -58,7 +58,8 @@ const NARROW: [(f64, f64); 14] = [
     (9533.2, 4.0),
 ];
 
-/// Fe II: centre Å, σ Å, relative height (blends seen in Véron-Cetty et al. 2004; Vestergaard & Wilkes 2001).
+/// Fe II: centre Å, σ Å, relative height (blends seen in Véron-Cetty et al. 2004; Vestergaard &
+/// Wilkes 2001).
 const IRON: [(f64, f64, f64); 17] = [
     (2080.0, 40.0, 0.35),
     (2250.0, 50.0, 0.45),
@@ -115,7 +116,8 @@ pub fn builtin() -> Vec<Arc<Template>> {
     ]
 }
 
-/// Draws a quasar or broad-line galaxy at `z`. `mean` are composite spectra from a folder, possibly none.
+/// Draws a quasar or broad-line galaxy at `z`. `mean` are composite spectra from a folder, possibly
+/// none.
 pub fn draw(
     rng: &mut Stream,
     pseudo: &[Arc<Template>],
@@ -175,7 +177,8 @@ pub fn draw(
         } else {
             lines(rng, &mut sed, 1.0, z);
         }
-        // Weak-line quasars (Diamond-Stanic et al. 2009), and spectra divided by their continuum: only the forest is left.
+        // Weak-line quasars (Diamond-Stanic et al. 2009), and spectra divided by their continuum:
+        // only the forest is left.
         if z > 1.9 && rng.chance(0.05) {
             let keep = rng.uniform(0.0, 0.25);
             sed.emission.iter_mut().for_each(|l| l.strength *= keep);

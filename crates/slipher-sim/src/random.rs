@@ -1,4 +1,5 @@
-//! Counter-based random streams: one stream per row, so that any row can be made alone and on any thread.
+//! Counter-based random streams: one stream per row, so that any row can be made alone and on any
+//! thread.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;

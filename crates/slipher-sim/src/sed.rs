@@ -48,7 +48,8 @@ pub struct Template {
 pub const STEP: f64 = 1e-4;
 
 impl Template {
-    /// Resamples (λ Å ascending, f_λ) onto the log grid and scales it to a mean of 1 over its best-covered octave.
+    /// Resamples (λ Å ascending, f_λ) onto the log grid and scales it to a mean of 1 over its
+    /// best-covered octave.
     pub fn from_points(name: &str, wave: &[f64], flux: &[f64]) -> Option<Self> {
         let n = wave.len().min(flux.len());
         if n < 3 {
@@ -111,7 +112,8 @@ impl Template {
         )
     }
 
-    /// Adds weight × this template, seen at log₁₀ λ_rest = `rest0 + i·STEP`, to `out`; outside its range its end value.
+    /// Adds weight × this template, seen at log₁₀ λ_rest = `rest0 + i·STEP`, to `out`; outside its
+    /// range its end value.
     fn add(&self, weight: f32, rest0: f64, out: &mut [f32]) {
         let shift = (rest0 - self.start) / STEP;
         let whole = shift.floor();
@@ -153,7 +155,8 @@ pub struct Sed {
     pub class: SpecType,
     pub subtype: &'static str,
     pub continua: Vec<(Arc<Template>, f32)>,
-    /// Power laws: (amplitude at 3000 Å, spectral slope α in f_λ ∝ λ^α, break wavelength, slope beyond).
+    /// Power laws: (amplitude at 3000 Å, spectral slope α in f_λ ∝ λ^α, break wavelength, slope
+    /// beyond).
     pub power: Option<(f64, f64, f64, f64)>,
     pub dust: (Law, f64),
     /// Velocity dispersion of the continuum, km/s.
@@ -296,10 +299,12 @@ fn for_each_near(out: &mut [f32], centre: f64, reach: f64, mut f: impl FnMut(&mu
     }
 }
 
-/// Half-width (pixels) of the box whose three passes over pixels have standard deviation `sigma` (pixels).
+/// Half-width (pixels) of the box whose three passes over pixels have standard deviation `sigma`
+/// (pixels).
 ///
-/// A box of half-width h in k + ½ … k + 3/2 covers 2k + 1 pixels and a part h − k − ½ of one more at either
-/// side, so that 2hv = k(k+1)(2k+1)/3 + 2(k+1)²(h − k − ½) for the variance v of one pass.
+/// A box of half-width h in k + ½ … k + 3/2 covers 2k + 1 pixels and a part h − k − ½ of one more
+/// at either side, so that 2hv = k(k+1)(2k+1)/3 + 2(k+1)²(h − k − ½) for the variance v of one
+/// pass.
 fn half_width(sigma: f64) -> f64 {
     let v = sigma * sigma / 3.0;
     let k = (((1.0 + 12.0 * v).sqrt() - 1.0) / 2.0).floor();
@@ -325,7 +330,8 @@ pub fn smooth(flux: &mut [f32], sigma: impl Fn(usize) -> f64) {
     if half.iter().all(|h| *h < 0.53) {
         return;
     }
-    // The integral of the piecewise-constant flux, with its slope, and ends that stay: no test in the inner loop.
+    // The integral of the piecewise-constant flux, with its slope, and ends that stay: no test in
+    // the inner loop.
     let reach = half.iter().fold(0.5f64, |m, h| m.max(*h)).ceil() as usize + 1;
     let mut sum = vec![(0.0f64, 0.0f64); n + 2 * reach + 1];
     for _ in 0..3 {

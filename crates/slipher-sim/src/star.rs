@@ -7,7 +7,8 @@ use crate::random::Stream;
 use crate::sed::{Gaussian, Sed, SpecType, Template};
 use crate::stellar::{StarParams, star};
 
-/// The built-in stars, M to O and white dwarfs, with their effective temperature. `None`: a white dwarf.
+/// The built-in stars, M to O and white dwarfs, with their effective temperature. `None`: a white
+/// dwarf.
 pub fn builtin() -> Vec<(Option<f64>, Arc<Template>)> {
     let mut params = Vec::new();
     for i in 0..30 {

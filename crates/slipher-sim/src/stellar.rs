@@ -35,7 +35,8 @@ fn cool(teff: f64, teff0: f64, width: f64) -> f64 {
     1.0 / (1.0 + ((teff - teff0) / width).exp())
 }
 
-/// Strong metal lines: vacuum Å, equivalent width in Å at its strongest, peak temperature, log width.
+/// Strong metal lines: vacuum Å, equivalent width in Å at its strongest, peak temperature, log
+/// width.
 const METALS: [(f64, f64, f64, f64); 62] = [
     (2600.2, 4.0, 6500.0, 0.25),
     (2796.35, 5.0, 6000.0, 0.28),

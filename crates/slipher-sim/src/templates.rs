@@ -308,9 +308,10 @@ fn is_held_out(name: &str) -> bool {
 }
 
 impl Library {
-    /// The part of the library that training sees (`held_out` false) or the part kept for validation
-    /// and test: about one family in seven, so that copies of one template in several libraries and
-    /// neighbouring ages stay together. Of a kind with a single family both parts have it.
+    /// The part of the library that training sees (`held_out` false) or the part kept for
+    /// validation and test: about one family in seven, so that copies of one template in several
+    /// libraries and neighbouring ages stay together. Of a kind with a single family both parts
+    /// have it.
     pub fn part(&self, held_out: bool) -> Library {
         fn keep<T: Clone>(all: &[T], name: impl Fn(&T) -> String, held_out: bool) -> Vec<T> {
             let kept: Vec<T> = all

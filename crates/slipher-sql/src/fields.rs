@@ -1,4 +1,5 @@
-//! `redshift(flux, ivar, wave).z`: fields of what a function answers, which DataFusion's planner knows only as `redshift(…)['z']`.
+//! `redshift(flux, ivar, wave).z`: fields of what a function answers, which DataFusion's planner
+//! knows only as `redshift(…)['z']`.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +8,8 @@ use datafusion::sql::sqlparser::ast::{
     AccessExpr, Expr, Ident, Query, SelectItem, SetExpr, Value, VisitMut, VisitorMut,
 };
 
-/// Rewrites the fields of a query, and names columns after the field that they show, as PostgreSQL does.
+/// Rewrites the fields of a query, and names columns after the field that they show, as PostgreSQL
+/// does.
 pub fn named(mut statement: Statement) -> Statement {
     if let Statement::Statement(s) = &mut statement {
         let _ = s.visit(&mut Fields);
@@ -62,7 +64,8 @@ fn name_of(item: &SelectItem) -> Option<String> {
 fn name_columns(body: &mut SetExpr) {
     match body {
         SetExpr::Select(select) => {
-            // `select z, redshift(…).z`: the second keeps its long name, for two of one name are refused.
+            // `select z, redshift(…).z`: the second keeps its long name, for two of one name are
+            // refused.
             let mut taken: Vec<Option<String>> = select.projection.iter().map(name_of).collect();
             for item in &mut select.projection {
                 if let SelectItem::UnnamedExpr(expr @ Expr::CompoundFieldAccess { .. }) = item

@@ -20,9 +20,11 @@ const EXPECTED: &str = "redshift: expected redshift(flux, ivar, wave) of three l
 
 /// The function of a system.
 ///
-/// Of spectra `redshift(flux, ivar, wave)`, with an identifier for priors by object, or `redshift(spectrum)` of a struct, whose other fields (`mask`,
-/// `object_id`, `ivar_estimated` …) count, too. Units are those of the columns' metadata. Of images `radio(image)`, `transients("cutoutScience", …)`: the
-/// columns of a batch by their own names. Each row gives a struct of the catalogue's columns; bad rows are flagged in it.
+/// Of spectra `redshift(flux, ivar, wave)`, with an identifier for priors by object, or
+/// `redshift(spectrum)` of a struct, whose other fields (`mask`, `object_id`, `ivar_estimated` …)
+/// count, too. Units are those of the columns' metadata. Of images `radio(image)`,
+/// `transients("cutoutScience", …)`: the columns of a batch by their own names. Each row gives a
+/// struct of the catalogue's columns; bad rows are flagged in it.
 pub fn function(system: &str, input: Input, model: Arc<dyn Predict>) -> ScalarUDF {
     // SQL has no names with a hyphen.
     let name = system.replace('-', "_");
@@ -203,8 +205,8 @@ fn carried(arguments: &[Field]) -> usize {
         .count()
 }
 
-/// The catalogue's columns; what the contract carries stands before them, and the query has it already. Without metadata, which would make
-/// structs of two files differ.
+/// The catalogue's columns; what the contract carries stands before them, and the query has it
+/// already. Without metadata, which would make structs of two files differ.
 fn own(fields: &Fields, carried: usize) -> Fields {
     let plain = |f: &FieldRef| Field::new(f.name(), f.data_type().clone(), true);
     fields.iter().skip(carried).map(plain).collect()

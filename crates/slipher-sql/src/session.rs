@@ -20,8 +20,9 @@ const ROWS: usize = 1024;
 /// Rows that are printed; a file has them all.
 const PRINTED: usize = 100;
 
-/// Runs a query; tables are Parquet files, patterns and folders in quotes. The answer goes to a Parquet file, which appears whole or not at
-/// all, or the first hundred rows are printed. Returns the rows of the answer.
+/// Runs a query; tables are Parquet files, patterns and folders in quotes. The answer goes to a
+/// Parquet file, which appears whole or not at all, or the first hundred rows are printed. Returns
+/// the rows of the answer.
 ///
 /// # Errors
 /// A query that cannot be planned or fails; an output that cannot be written.

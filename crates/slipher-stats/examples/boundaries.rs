@@ -1,5 +1,5 @@
-//! The talk's opening figures: what a linear machine, one with a kernel, one tree and a forest make of the same two classes in two
-//! dimensions. Writes docs/figures/boundaries.svg; run with
+//! The talk's opening figures: what a linear machine, one with a kernel, one tree and a forest make
+//! of the same two classes in two dimensions. Writes docs/figures/boundaries.svg; run with
 //! `cargo run --release -p slipher-stats --example boundaries`.
 
 use std::fmt::Write;

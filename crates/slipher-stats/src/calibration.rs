@@ -1,11 +1,12 @@
-//! Calibration of probabilities: reliability, calibration error, purity against completeness, and thresholds of probability
-//! for a purity.
+//! Calibration of probabilities: reliability, calibration error, purity against completeness, and
+//! thresholds of probability for a purity.
 
 use serde::{Deserialize, Serialize};
 
 use crate::proportion::{Tally, wilson};
 
-/// Rows sorted by probability in 15 bins of equal number, fewer where bins would have fewer than 20 rows: (mean probability, share right, rows).
+/// Rows sorted by probability in 15 bins of equal number, fewer where bins would have fewer than 20
+/// rows: (mean probability, share right, rows).
 pub fn reliability(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64, usize)> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*a].total_cmp(&p[*b]).then(a.cmp(b)));
@@ -32,7 +33,8 @@ pub fn calibration_error(bins: &[(f64, f64, usize)]) -> f64 {
         .sum()
 }
 
-/// Purity (share right) of the most confident part of the rows, for growing parts: (completeness, purity).
+/// Purity (share right) of the most confident part of the rows, for growing parts: (completeness,
+/// purity).
 pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(a.cmp(b)));
@@ -47,9 +49,10 @@ pub fn purity(p: &[f32], right: &dyn Fn(usize) -> bool) -> Vec<(f64, f64)> {
     out
 }
 
-/// The least probability to accept so that rows above it have at least each purity, measured on rows whose answers are known:
-/// (purity, threshold, completeness: share of the right rows kept). Purity is that of all rows above, with the lower end of its 95 %
-/// interval (Wilson) at the wanted purity, so that chance does not lower the threshold.
+/// The least probability to accept so that rows above it have at least each purity, measured on
+/// rows whose answers are known: (purity, threshold, completeness: share of the right rows kept).
+/// Purity is that of all rows above, with the lower end of its 95 % interval (Wilson) at the wanted
+/// purity, so that chance does not lower the threshold.
 pub fn purity_thresholds(p: &[f64], right: &[bool], wanted: &[f64]) -> Vec<(f64, f64, f64)> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|a, b| p[*b].total_cmp(&p[*a]).then(a.cmp(b)));
@@ -161,8 +164,9 @@ impl CalibrationSummary {
     }
 }
 
-/// Kolmogorov's test that values are uniform between 0 and 1: the largest distance of the two distributions, and the probability of one as
-/// large by chance (asymptotic, with Stephens' 1970 correction for small n).
+/// Kolmogorov's test that values are uniform between 0 and 1: the largest distance of the two
+/// distributions, and the probability of one as large by chance (asymptotic, with Stephens' 1970
+/// correction for small n).
 pub fn uniform(values: &mut [f64]) -> (f64, f64) {
     values.sort_by(f64::total_cmp);
     let n = values.len() as f64;
@@ -184,7 +188,8 @@ pub fn uniform(values: &mut [f64]) -> (f64, f64) {
 mod tests {
     use super::*;
 
-    /// Uniform probabilities that hold: no calibration error but chance, and thresholds that give their purity.
+    /// Uniform probabilities that hold: no calibration error but chance, and thresholds that give
+    /// their purity.
     #[test]
     fn calibrated_probabilities_are_seen_as_such() {
         let n = 20_000;
@@ -215,7 +220,8 @@ mod tests {
             ),
             (Some(d[1].1), Some(d[1].1), None)
         );
-        // scipy.stats.kstest(np.linspace(0.005, 0.995, 100) ** 1.3, "uniform"): statistic 0.101241, p 0.240221.
+        // scipy.stats.kstest(np.linspace(0.005, 0.995, 100) ** 1.3, "uniform"): statistic 0.101241,
+        // p 0.240221.
         let mut v: Vec<f64> = (0..100)
             .map(|i| (0.005 + 0.01 * f64::from(i)).powf(1.3))
             .collect();

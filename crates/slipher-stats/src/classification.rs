@@ -73,7 +73,8 @@ const DRAWS: u64 = 200;
 /// Seed of the drawings, the same for all methods, so that they are compared on the same rows.
 const BOOTSTRAP: u64 = 1 ^ 0xB007u64.wrapping_mul(0x9E37_79B9_7F4A_7C15);
 
-/// Adds intervals to scores of rows of `widths` values (answers, truth), by drawing rows with replacement (percentiles; Efron 1979).
+/// Adds intervals to scores of rows of `widths` values (answers, truth), by drawing rows with
+/// replacement (percentiles; Efron 1979).
 #[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 pub fn bootstrap(
     rows: usize,
@@ -124,7 +125,8 @@ pub fn ranked(p: &[f32], positive: &[bool]) -> Vec<(f32, bool)> {
     out
 }
 
-/// Receiver operating characteristic: (false positive rate, true positive rate) after each distinct score.
+/// Receiver operating characteristic: (false positive rate, true positive rate) after each distinct
+/// score.
 pub fn roc(p: &[f32], positive: &[bool]) -> Vec<(f64, f64)> {
     let (all, mut tp, mut fp) = (positive.iter().filter(|y| **y).count(), 0usize, 0usize);
     let (np, nn) = (all.max(1) as f64, (positive.len() - all).max(1) as f64);
@@ -245,7 +247,8 @@ pub fn is(truth: &[f32], width: usize, k: usize) -> Vec<bool> {
 mod tests {
     use super::*;
 
-    /// Golden values of scikit-learn: roc_auc_score, log_loss, f1_score(average="macro"), by scripts/golden_images.py.
+    /// Golden values of scikit-learn: roc_auc_score, log_loss, f1_score(average="macro"), by
+    /// scripts/golden_images.py.
     #[test]
     fn agrees_with_scikit_learn() {
         let p: Vec<f32> = (0..200)

@@ -1,6 +1,7 @@
-//! Random forest (Breiman 2001): trees on bootstrap samples, the best of a random subset of features at each node
-//! by Gini's impurity, grown until leaves are pure or small. Features are cut into 255 quantiles, so that a node costs time
-//! proportional to its rows whatever the number of classes.
+//! Random forest (Breiman 2001): trees on bootstrap samples, the best of a random subset of
+//! features at each node by Gini's impurity, grown until leaves are pure or small. Features are cut
+//! into 255 quantiles, so that a node costs time proportional to its rows whatever the number of
+//! classes.
 
 use rand::seq::index::sample;
 use rand::{Rng, SeedableRng};
@@ -17,8 +18,9 @@ pub struct ForestParams {
     pub features: usize,
     /// Fewest rows of a leaf.
     pub leaf: usize,
-    /// Smallest share of a node's rows on either side of a split (Wager & Athey 2018): with many classes the purest splits cut off
-    /// a handful of rows at a time, and trees become hundreds of nodes deep. 0: Breiman's trees.
+    /// Smallest share of a node's rows on either side of a split (Wager & Athey 2018): with many
+    /// classes the purest splits cut off a handful of rows at a time, and trees become hundreds of
+    /// nodes deep. 0: Breiman's trees.
     pub balance: f64,
     pub seed: u64,
 }
@@ -280,8 +282,8 @@ mod tests {
     use super::*;
     use crate::tests::spiral;
 
-    /// Noisy points of a spiral of five classes; the accuracy that scikit-learn's forest of the same size reaches is
-    /// written by scripts/golden.py.
+    /// Noisy points of a spiral of five classes; the accuracy that scikit-learn's forest of the
+    /// same size reaches is written by scripts/golden.py.
     #[test]
     fn agrees_with_scikit_learn() {
         let (x, labels) = spiral(1500, 7);

@@ -1,5 +1,6 @@
-//! Statistics: figures of merit with their intervals, calibration of probabilities, and the classical methods that networks
-//! are compared with. Methods have one shape: parameters → `fit(data)` → `predict(data)`.
+//! Statistics: figures of merit with their intervals, calibration of probabilities, and the
+//! classical methods that networks are compared with. Methods have one shape: parameters →
+//! `fit(data)` → `predict(data)`.
 //!
 //! * [`proportion`]: shares of successes, Wilson's interval.
 //! * [`calibration`]: reliability, thresholds for a purity, pulls, uniformity.

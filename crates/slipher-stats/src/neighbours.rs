@@ -1,4 +1,5 @@
-//! k nearest neighbours (Cover & Hart 1967): exact Euclidean distances as products of matrices, votes by 1 / distance².
+//! k nearest neighbours (Cover & Hart 1967): exact Euclidean distances as products of matrices,
+//! votes by 1 / distance².
 
 use rayon::prelude::*;
 

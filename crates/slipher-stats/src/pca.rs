@@ -1,4 +1,5 @@
-//! Principal components by subspace iteration with a Rayleigh–Ritz step (Halko, Martinsson & Tropp 2011).
+//! Principal components by subspace iteration with a Rayleigh–Ritz step (Halko, Martinsson & Tropp
+//! 2011).
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -124,7 +125,8 @@ fn orthonormalise(basis: &mut [f32], n: usize) {
     }
 }
 
-/// Eigenvalues, falling, and eigenvectors `[vector][element]` of a symmetric matrix, by Jacobi's rotations.
+/// Eigenvalues, falling, and eigenvectors `[vector][element]` of a symmetric matrix, by Jacobi's
+/// rotations.
 pub fn symmetric_eigen(m: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let mut a = m.to_vec();
     let mut v = vec![0.0; n * n];

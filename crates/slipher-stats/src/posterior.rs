@@ -1,4 +1,5 @@
-//! Figures of merit of posteriors: bias, scatter, pulls, coverage, probability integral transform, CRPS.
+//! Figures of merit of posteriors: bias, scatter, pulls, coverage, probability integral transform,
+//! CRPS.
 
 use slipher_nn::heads::posterior::Posterior;
 
@@ -12,8 +13,9 @@ const TAILS: [(f64, &str); 3] = [
     (0.001_350, "coverage 99.7 %"),
 ];
 
-/// Of each parameter, figures of answers `[row][value]` (as [`slipher_nn::heads::posterior`] decodes them) against truths `[row][parameter]`; then the
-/// shares of truths in central intervals, over all parameters.
+/// Of each parameter, figures of answers `[row][value]` (as [`slipher_nn::heads::posterior`]
+/// decodes them) against truths `[row][parameter]`; then the shares of truths in central intervals,
+/// over all parameters.
 pub fn figures(answers: &[f32], truth: &[f32], names: &[&'static str]) -> Vec<Figure> {
     let d = names.len();
     let rows = truth.len() / d.max(1);
@@ -72,7 +74,8 @@ pub fn figures(answers: &[f32], truth: &[f32], names: &[&'static str]) -> Vec<Fi
 mod tests {
     use super::*;
 
-    /// Truths at the quantiles of their own posteriors: no bias, pulls of 1, uniform transforms, coverage as stated.
+    /// Truths at the quantiles of their own posteriors: no bias, pulls of 1, uniform transforms,
+    /// coverage as stated.
     #[test]
     fn posteriors_that_hold_are_seen_as_such() {
         let n = 4000;

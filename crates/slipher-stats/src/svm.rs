@@ -1,6 +1,7 @@
-//! Multi-class support-vector machine (Crammer & Singer 2001) in the primal: hinge loss and an L2 penalty, by stochastic
-//! gradients. A Gaussian kernel enters by its values at landmarks, rows of the training set (Nyström; Williams & Seeger
-//! 2001): the machine is then that of the kernel, restricted to the span of the landmarks.
+//! Multi-class support-vector machine (Crammer & Singer 2001) in the primal: hinge loss and an L2
+//! penalty, by stochastic gradients. A Gaussian kernel enters by its values at landmarks, rows of
+//! the training set (Nyström; Williams & Seeger 2001): the machine is then that of the kernel,
+//! restricted to the span of the landmarks.
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -20,7 +21,8 @@ use crate::product::with_transposed;
 pub struct SvmParams {
     /// Penalty λ of λ Σ w².
     pub l2: f32,
-    /// Gaussian kernel exp(−γ |x − y|²) with γ in units of 1 / the median squared distance; none: linear.
+    /// Gaussian kernel exp(−γ |x − y|²) with γ in units of 1 / the median squared distance; none:
+    /// linear.
     pub gamma: Option<f32>,
     /// Landmarks of the kernel.
     pub landmarks: usize,
@@ -220,7 +222,8 @@ mod tests {
         assert!(linear < 0.6 && kernel > 0.97, "{linear} {kernel}");
     }
 
-    /// On the spiral of the forest's test, which no lines part: scikit-learn's machine of the same penalty (C = 1, λ = 1 / 2nC) is as bad.
+    /// On the spiral of the forest's test, which no lines part: scikit-learn's machine of the same
+    /// penalty (C = 1, λ = 1 / 2nC) is as bad.
     #[test]
     fn agrees_with_scikit_learn() {
         let ((x, labels), (tx, tl)) =

@@ -1,6 +1,8 @@
-//! One run of the 800-class system, to try settings: prints the curves and the accuracy against S/N.
+//! One run of the 800-class system, to try settings: prints the curves and the accuracy against
+//! S/N.
 //!
-//! cargo run --release -p slipher-systems --example classes -- '{"network":"paper","depth":3,"dropout":0.5,"l2":0.0}' 40000 400000 1e-3 0.4,20
+//! cargo run --release -p slipher-systems --example classes --
+//! '{"network":"paper","depth":3,"dropout":0.5,"l2":0.0}' 40000 400000 1e-3 0.4,20
 
 use slipher_nn::loss::Loss;
 use slipher_nn::optimiser::Rule;

@@ -1,5 +1,6 @@
-//! Times the published networks of the image systems and the shipped ones: seconds of a prediction of 64 rows and of one. Arguments:
-//! threads, repetitions. Prints one JSON object a line, as `scripts/peers_images.py` does for PyTorch.
+//! Times the published networks of the image systems and the shipped ones: seconds of a prediction
+//! of 64 rows and of one. Arguments: threads, repetitions. Prints one JSON object a line, as
+//! `scripts/peers_images.py` does for PyTorch.
 use std::time::Instant;
 
 use slipher_nn::network::Network;

@@ -1,4 +1,5 @@
-//! Where the time of one training example goes, on one core: `cargo run --release -p slipher-systems --example speed`.
+//! Where the time of one training example goes, on one core: `cargo run --release -p
+//! slipher-systems --example speed`.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! Writes a model file of 0.1 as this version does: `upgrade SYSTEM OLD NEW`. Answers do not change.
+//! Writes a model file of 0.1 as this version does: `upgrade SYSTEM OLD NEW`. Answers do not
+//! change.
 use std::path::Path;
 
 use slipher_systems::{redshift, registry};

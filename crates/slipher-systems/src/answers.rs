@@ -1,5 +1,5 @@
-//! Observations to rows of a catalogue, for the systems of the shared engine: from Arrow batches, and from files in blocks, so that
-//! memory does not grow with their number.
+//! Observations to rows of a catalogue, for the systems of the shared engine: from Arrow batches,
+//! and from files in blocks, so that memory does not grow with their number.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -133,7 +133,8 @@ impl Answerer {
         }
     }
 
-    /// Answers all observations in the files, in order; `each` gets blocks of rows, and the number of files done. `keep` keeps what was encoded.
+    /// Answers all observations in the files, in order; `each` gets blocks of rows, and the number
+    /// of files done. `keep` keeps what was encoded.
     ///
     /// # Errors
     /// What `each` returns.
@@ -546,7 +547,8 @@ fn without_pixels(x: Observation) -> Observation {
     }
 }
 
-/// Columns of the catalogue that say where an observation was read: a batch carries its own instead.
+/// Columns of the catalogue that say where an observation was read: a batch carries its own
+/// instead.
 const OF_FILES: [&str; 5] = ["file", "row", "object_id", "ra", "dec"];
 
 impl Predict for Answerer {

@@ -15,12 +15,14 @@ pub enum InputViews {
     Whole,
     /// Turned by 0, 90, 180 and 270°.
     Turns,
-    /// The four corners of `side` pixels of the view, of its mirror image, and of both turned by 45°, turned so that the middle of the
-    /// galaxy lies in the same corner (Dieleman et al. 2015, section 5.3).
+    /// The four corners of `side` pixels of the view, of its mirror image, and of both turned by
+    /// 45°, turned so that the middle of the galaxy lies in the same corner (Dieleman et al. 2015,
+    /// section 5.3).
     Corners { side: usize },
     /// The middle of `side` pixels.
     Middle { side: usize },
-    /// One plane at two scales: the middle of `side` pixels, and of twice as many, seen half as large.
+    /// One plane at two scales: the middle of `side` pixels, and of twice as many, seen half as
+    /// large.
     Scales { side: usize },
 }
 
@@ -140,8 +142,9 @@ impl Architecture {
         Ok(net)
     }
 
-    /// Convolutions of 3 × 3 in stages that halve the maps, the means of the maps, two dense layers; of growing `width`. With the symmetry of the
-    /// square, answers do not change when the image turns by quarters or is mirrored, and 8 weights are one.
+    /// Convolutions of 3 × 3 in stages that halve the maps, the means of the maps, two dense
+    /// layers; of growing `width`. With the symmetry of the square, answers do not change when the
+    /// image turns by quarters or is mirrored, and 8 weights are one.
     pub fn square(
         input_views: InputViews,
         g: Geometry,
@@ -235,7 +238,8 @@ mod tests {
         );
     }
 
-    /// Answers of the tied network do not change under the eight turns, through the whole path of views and parts.
+    /// Answers of the tied network do not change under the eight turns, through the whole path of
+    /// views and parts.
     #[test]
     fn the_square_network_turns() {
         let g = Geometry::Image {

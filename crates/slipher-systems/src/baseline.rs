@@ -1,4 +1,5 @@
-//! The classical methods, for any system: a random forest and a support-vector machine on its features.
+//! The classical methods, for any system: a random forest and a support-vector machine on its
+//! features.
 
 use slipher_nn::heads::Kind;
 use slipher_nn::loss::softmax;
@@ -98,8 +99,9 @@ fn scaled(x: &[f32], scale: &[(f32, f32)]) -> Vec<f32> {
 }
 
 impl Baseline {
-    /// Fits on the features of `train`. Shares of votes become labels by lot. A machine's decision values become probabilities by a softmax whose
-    /// sharpness `validation` fits (Platt 1999, for several classes).
+    /// Fits on the features of `train`. Shares of votes become labels by lot. A machine's decision
+    /// values become probabilities by a softmax whose sharpness `validation` fits (Platt 1999, for
+    /// several classes).
     pub fn fit(
         system: &dyn System,
         method: Method,

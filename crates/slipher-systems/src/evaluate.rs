@@ -69,7 +69,8 @@ pub fn calibration(answers: &[f32], truth: &[f32], width: usize) -> f64 {
     calibration_error(&reliability(&p, &|i| right[i]))
 }
 
-/// How much answers change when images turn: root of the mean square over quarter turns and mirror images, and over turns by 15, 30, 45, 60 and 75°.
+/// How much answers change when images turn: root of the mean square over quarter turns and mirror
+/// images, and over turns by 15, 30, 45, 60 and 75°.
 pub fn turning(model: &Model, images: &[Vec<f32>]) -> (f64, f64) {
     let g = model.system.geometry();
     let base = model.predict(images);

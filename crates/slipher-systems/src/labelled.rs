@@ -81,8 +81,9 @@ fn hash(name: &str) -> u64 {
     }) >> 16
 }
 
-/// Folders named as the classes; folders `train`, `valid` and `test` split them, else 70, 10 and 20 % by the name of the source. A source that lies
-/// within 10″ of one in test or validation is left out of what is trained on.
+/// Folders named as the classes; folders `train`, `valid` and `test` split them, else 70, 10 and 20
+/// % by the name of the source. A source that lies within 10″ of one in test or validation is left
+/// out of what is trained on.
 ///
 /// # Errors
 /// No class found.
@@ -159,7 +160,8 @@ fn position(name: &str) -> Option<(f64, f64)> {
     ((0.0..360.0).contains(&ra) && dec.abs() <= 90.0).then_some((ra, dec))
 }
 
-/// Puts examples in their parts: test first, then validation, then training; a source that is there already is left out.
+/// Puts examples in their parts: test first, then validation, then training; a source that is there
+/// already is left out.
 pub fn separate(mut found: Vec<(usize, Example)>, out: &mut Collection) {
     found.sort_by_key(|f| std::cmp::Reverse(f.0));
     let cell = |ra: f64, dec: f64| {

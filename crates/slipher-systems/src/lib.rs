@@ -1,7 +1,9 @@
-//! One module per question put to the sky, behind the same interface: *simulate → encode → network → head → score*.
+//! One module per question put to the sky, behind the same interface: *simulate → encode → network
+//! → head → score*.
 //!
-//! [`system`] says what a system adds; [`registry`] lists all. Everything else is shared: [`train`](mod@train), [`model`],
-//! [`answers`], [`predict`] (the contract of the command line, Python, SQL and engines), [`shards`], [`evaluate`], [`study`].
+//! [`system`] says what a system adds; [`registry`] lists all. Everything else is shared:
+//! [`train`](mod@train), [`model`], [`answers`], [`predict`] (the contract of the command line,
+//! Python, SQL and engines), [`shards`], [`evaluate`], [`study`].
 
 #![allow(
     clippy::needless_range_loop,

@@ -1,6 +1,7 @@
-//! The one contract on which the command line, Python, SQL and engines build: `RecordBatch → RecordBatch`. Stateless: a row's answer
-//! never depends on other rows, batch size or shard; as many rows out as in, in order; what identifies a row is carried; bad rows are
-//! flagged; no rows are fine.
+//! The one contract on which the command line, Python, SQL and engines build: `RecordBatch →
+//! RecordBatch`. Stateless: a row's answer never depends on other rows, batch size or shard; as
+//! many rows out as in, in order; what identifies a row is carried; bad rows are flagged; no rows
+//! are fine.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -69,7 +70,8 @@ pub trait Predict: Send + Sync {
     /// # Errors
     /// No columns that the system can read; a bad row is no error.
     fn predict(&self, rows: &RecordBatch) -> Result<RecordBatch, PredictError>;
-    /// Answers of all rows of files, in order, in bounded memory; `sink` gets the number of files done and says whether to go on.
+    /// Answers of all rows of files, in order, in bounded memory; `sink` gets the number of files
+    /// done and says whether to go on.
     ///
     /// # Errors
     /// What `sink` returns; a file that cannot be read is a flagged row.
@@ -97,7 +99,8 @@ pub trait Predict: Send + Sync {
     }
 }
 
-/// Options of a prediction by name, as flags, Python keywords and SQL arguments give them. What a system does not know is refused.
+/// Options of a prediction by name, as flags, Python keywords and SQL arguments give them. What a
+/// system does not know is refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options(BTreeMap<String, String>);
 
@@ -161,7 +164,8 @@ pub fn caught<T>(f: impl FnOnce() -> T) -> Option<T> {
 /// What a row says on which the program failed.
 pub const FAILED: &str = "Slipher failed on this row; please report it";
 
-/// Answers of `n` rows; of rows on which `run` panics, found by halving, those of `failed`. The one place where a bug costs one row, not the night.
+/// Answers of `n` rows; of rows on which `run` panics, found by halving, those of `failed`. The one
+/// place where a bug costs one row, not the night.
 pub fn guarded<T>(
     n: usize,
     run: &dyn Fn(Range<usize>) -> Vec<T>,
@@ -190,8 +194,8 @@ pub fn guarded<T>(
     out
 }
 
-/// Columns of answers beside those of the batch that identify its rows: numbers, text and times; a name that the answers have too, as a true
-/// `z`, ends in `_in`.
+/// Columns of answers beside those of the batch that identify its rows: numbers, text and times; a
+/// name that the answers have too, as a true `z`, ends in `_in`.
 ///
 /// # Errors
 /// Columns of another length.

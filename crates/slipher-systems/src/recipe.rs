@@ -1,5 +1,5 @@
-//! One vocabulary of training recipes: `learning_rate`, `weight_decay`, `optimiser = { name = … }`, `examples_seen`, `curve_points`,
-//! `curve_rows`. The words of 0.1 are read for one release.
+//! One vocabulary of training recipes: `learning_rate`, `weight_decay`, `optimiser = { name = … }`,
+//! `examples_seen`, `curve_points`, `curve_rows`. The words of 0.1 are read for one release.
 
 use serde::de::DeserializeOwned;
 

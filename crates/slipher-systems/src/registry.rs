@@ -5,9 +5,8 @@ use std::sync::Arc;
 
 use slipher_nn::checkpoint::{CheckpointError, read};
 
-use crate::answers::Answerer;
-use crate::example::Input;
 use crate::model::Model;
+use crate::offered::DynSystem;
 use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
 use crate::{morphology, radio, redshift, star_galaxy, transients};
@@ -149,7 +148,8 @@ mod tests {
         }
     }
 
-    /// What a network sees lies in the very middle of what is stored; else a turned image would show it another part of the sky.
+    /// What a network sees lies in the very middle of what is stored; else a turned image would
+    /// show it another part of the sky.
     #[test]
     fn views_are_centred() {
         for s in all_shared() {

@@ -35,8 +35,8 @@ impl Split {
 }
 
 impl Set {
-    /// The first `n` rows of a split of a simulated sky, in parallel; row i of a seed is the same in a set of any size. Empty where the system
-    /// has no such sky.
+    /// The first `n` rows of a split of a simulated sky, in parallel; row i of a seed is the same
+    /// in a set of any size. Empty where the system has no such sky.
     pub fn simulated(
         system: &dyn System,
         sky: Sky,

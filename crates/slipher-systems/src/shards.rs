@@ -1,5 +1,5 @@
-//! Catalogues too large for one run: the input is cut into parts, each made whole or not at all, on any machine, in any order. Killed anywhere
-//! and run again, the result has the same bytes.
+//! Catalogues too large for one run: the input is cut into parts, each made whole or not at all, on
+//! any machine, in any order. Killed anywhere and run again, the result has the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,8 @@ pub struct Part {
     /// Below the folder of the catalogue.
     pub target: PathBuf,
     pub inputs: Vec<PathBuf>,
-    /// Of all inputs together, with the times (ns) of their last change added up: other files under the same names are noticed.
+    /// Of all inputs together, with the times (ns) of their last change added up: other files under
+    /// the same names are noticed.
     pub bytes: u64,
     pub modified: u64,
 }
@@ -116,8 +117,9 @@ impl Manifest {
         }
     }
 
-    /// Puts the manifest into the folder, or finds it there: then the names of all inputs are compared, and size and time of a shard's own, so that
-    /// a thousand shards do not ask the file system about everything.
+    /// Puts the manifest into the folder, or finds it there: then the names of all inputs are
+    /// compared, and size and time of a shard's own, so that a thousand shards do not ask the file
+    /// system about everything.
     ///
     /// # Errors
     /// The folder belongs to another catalogue; an input is missing.
@@ -279,10 +281,12 @@ pub struct PartSummary {
     pub failed: u64,
 }
 
-/// Makes one part: reading, predicting and writing go on at once, in memory for a few thousand rows.
+/// Makes one part: reading, predicting and writing go on at once, in memory for a few thousand
+/// rows.
 ///
 /// # Errors
-/// A Parquet file that cannot be read or has no columns for the system; a disk that is full. The part is then not there.
+/// A Parquet file that cannot be read or has no columns for the system; a disk that is full. The
+/// part is then not there.
 pub fn run_part(
     part: &Part,
     folder: &Path,
@@ -397,7 +401,7 @@ mod tests {
     use slipher_data::formats::ReadOptions;
 
     use crate::redshift::contract::Measurer;
-    use crate::redshift::measure::Wanted;
+    use crate::redshift::measure::PredictOptions;
     use crate::redshift::model::{Model, NetworkRecipe};
     use crate::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
     use crate::redshift::table::example_columns;
@@ -426,7 +430,7 @@ mod tests {
         };
         Measurer::new(
             Model::new(recipe, 1),
-            Wanted::default(),
+            PredictOptions::default(),
             ReadOptions::default(),
             BTreeMap::new(),
         )

@@ -16,7 +16,8 @@ pub struct Cell {
     pub recipe: Recipe,
 }
 
-/// The networks of a system's study. `share` shrinks sets and passes; labelled examples lie in `labelled`, else the sky is simulated alone.
+/// The networks of a system's study. `share` shrinks sets and passes; labelled examples lie in
+/// `labelled`, else the sky is simulated alone.
 ///
 /// # Errors
 /// A recipe that cannot be read.

@@ -1,9 +1,10 @@
-//! What one system adds: a question to an observation, with the sky that it learns from. Everything else (training, shards,
-//! resume, Python, SQL, reports) is shared.
+//! What one system adds: a question to an observation, with the sky that it learns from. Everything
+//! else (training, shards, resume, Python, SQL, reports) is shared.
 //!
-//! A system is a folder with the same files: `simulate` (the sky it learns from), `encode` (an observation to what a network
-//! sees), `network` (the published one), `features` (what classical methods see), `score` (the figures of its paper) and
-//! `recipes`, behind the trait [`System`], and one line of [`crate::registry::SYSTEMS`].
+//! A system is a folder with the same files: `simulate` (the sky it learns from), `encode` (an
+//! observation to what a network sees), `network` (the published one), `features` (what classical
+//! methods see), `score` (the figures of its paper) and `recipes`, behind the trait [`System`], and
+//! one line of [`crate::registry::SYSTEMS`].
 
 use std::path::Path;
 
@@ -109,7 +110,8 @@ pub trait System: Send + Sync {
     fn positive(&self) -> Option<usize> {
         (self.outputs().len() == 2).then_some(1)
     }
-    /// Labelled examples of a user's folder or archive; folders named as the outputs unless the system says otherwise.
+    /// Labelled examples of a user's folder or archive; folders named as the outputs unless the
+    /// system says otherwise.
     ///
     /// # Errors
     /// Nothing readable in it.
@@ -118,7 +120,8 @@ pub trait System: Send + Sync {
     }
     /// Recipes of its study.
     fn recipes(&self) -> &'static [NamedRecipe];
-    /// Columns of the catalogue beyond the answer, for these rows (none where a row could not be read).
+    /// Columns of the catalogue beyond the answer, for these rows (none where a row could not be
+    /// read).
     fn extra_columns(&self, _rows: &[Option<&Observation>]) -> Vec<Column> {
         vec![]
     }

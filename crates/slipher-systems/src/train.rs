@@ -113,7 +113,8 @@ impl Recipe {
         Recipe::read(text)?.checked(system)
     }
 
-    /// Reads TOML, to be completed and then [`checked`](Recipe::checked): recipes leave the place of labelled images to the command line.
+    /// Reads TOML, to be completed and then [`checked`](Recipe::checked): recipes leave the place
+    /// of labelled images to the command line.
     ///
     /// # Errors
     /// Names the field that is missing or unknown.
@@ -241,7 +242,8 @@ pub struct Data {
 }
 
 impl Data {
-    /// Simulates and reads. Validation is half of labelled, half of simulated examples where there are both.
+    /// Simulates and reads. Validation is half of labelled, half of simulated examples where there
+    /// are both.
     ///
     /// # Errors
     /// Nothing readable where labelled examples should be, or a sky that the system does not have.
@@ -347,7 +349,8 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// Rows of a batch, (labelled, row): each epoch shows a set in a new order, the labelled classes equally often.
+    /// Rows of a batch, (labelled, row): each epoch shows a set in a new order, the labelled
+    /// classes equally often.
     fn rows(&self, step: u64) -> Vec<(bool, usize)> {
         let b = self.recipe.batch;
         let real = match (self.data.simulated.rows(), self.data.labelled.rows()) {
@@ -411,8 +414,8 @@ impl Examples<Supervised> for Batches<'_> {
     }
 }
 
-/// Trains a recipe's networks (members of an ensemble in folders of their own, continuing what is there) and calibrates them; none if `watch`,
-/// which gets the number of the member, stopped it.
+/// Trains a recipe's networks (members of an ensemble in folders of their own, continuing what is
+/// there) and calibrates them; none if `watch`, which gets the number of the member, stopped it.
 ///
 /// # Errors
 /// A recipe that does not fit, divergence, a folder that cannot be written.

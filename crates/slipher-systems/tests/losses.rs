@@ -1,5 +1,6 @@
-//! The first losses of each shipped recipe, made smaller, bit for bit: what the one training loop must not change.
-//! `golden/losses.json` was recorded before there was one (commit 386a1e0); AVX-512 and AVX2 round alike, other sets do not.
+//! The first losses of each shipped recipe, made smaller, bit for bit: what the one training loop
+//! must not change. `golden/losses.json` was recorded before there was one (commit 386a1e0);
+//! AVX-512 and AVX2 round alike, other sets do not.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Rows do not depend on what was measured before them, beside them, or on which thread.
 
 use slipher_data::spectrum::Spectrum;
-use slipher_systems::redshift::measure::{Measurement, Wanted, Workspace, measure};
+use slipher_systems::redshift::measure::{Measurement, PredictOptions, Workspace, measure};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
 
@@ -29,13 +29,13 @@ fn a_row_depends_on_its_spectrum_alone() {
         .map(|row| simulator.draw(Split::Test, row).spectrum)
         .collect();
     let model = Model::shipped().unwrap();
-    let wanted = Wanted {
+    let opts = PredictOptions {
         pz: true,
-        ..Wanted::default()
+        ..PredictOptions::default()
     };
     let alone: Vec<Measurement> = spectra
         .iter()
-        .map(|s| measure(&model, &wanted, &[s], &mut Workspace::default()).remove(0))
+        .map(|s| measure(&model, &opts, &[s], &mut Workspace::default()).remove(0))
         .collect();
     // Many windows between, for what is kept from call to call.
     let narrow: Vec<Spectrum> = (0..40)
@@ -48,7 +48,7 @@ fn a_row_depends_on_its_spectrum_alone() {
         .collect();
     measure(
         &model,
-        &wanted,
+        &opts,
         &narrow.iter().collect::<Vec<_>>(),
         &mut Workspace::default(),
     );
@@ -59,10 +59,10 @@ fn a_row_depends_on_its_spectrum_alone() {
         (0..60).map(|i| i * 7 % 60).collect(),
     ] {
         let some: Vec<&Spectrum> = order.iter().map(|i| &spectra[*i]).collect();
-        let together = measure(&model, &wanted, &some, &mut w);
+        let together = measure(&model, &opts, &some, &mut w);
         measure(
             &model,
-            &wanted,
+            &opts,
             &narrow.iter().rev().take(order[0] + 3).collect::<Vec<_>>(),
             &mut w,
         );

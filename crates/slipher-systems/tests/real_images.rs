@@ -1,4 +1,5 @@
-//! The shipped models on real images of the data folder: fails without it where CI=true, else says so and skips.
+//! The shipped models on real images of the data folder: fails without it where CI=true, else says
+//! so and skips.
 
 use std::path::{Path, PathBuf};
 
@@ -83,7 +84,8 @@ fn alerts() {
             text(survey("rb")),
             text(survey("magpsf"))
         );
-        // ZTF's alerts of 2018 have no deep score yet (0.0); then its first score decides, where it is sure.
+        // ZTF's alerts of 2018 have no deep score yet (0.0); then its first score decides, where it
+        // is sure.
         let verdict = match deep.filter(|d| *d > 0.0) {
             Some(d) => (!(0.1..0.9).contains(&d)).then_some(d > 0.5),
             None => survey("rb")
@@ -105,7 +107,8 @@ fn alerts() {
     bar("alerts", &agreed, ALERTS_BAR);
 }
 
-/// The test part of the labelled FIRST sources; none of them, nor a neighbour within 10″, was trained on.
+/// The test part of the labelled FIRST sources; none of them, nor a neighbour within 10″, was
+/// trained on.
 #[test]
 fn radio() {
     let Some(data) = data() else { return };
@@ -140,7 +143,8 @@ fn radio() {
     bar("radio", &all, RADIO_BAR);
 }
 
-/// Pictures of Galaxy Zoo 2, whose votes are not in the folder: all are answered, and answers do not depend on how a picture lies.
+/// Pictures of Galaxy Zoo 2, whose votes are not in the folder: all are answered, and answers do
+/// not depend on how a picture lies.
 #[test]
 fn galaxies() {
     let Some(data) = data() else { return };

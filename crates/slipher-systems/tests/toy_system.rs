@@ -1,5 +1,6 @@
-//! The worked example of CONTRIBUTING: a system written as a newcomer would write it, in one file and without touching any other. How bright and
-//! how large is a blob? It trains, resumes, answers batches and files, works in shards, is evaluated with coverage, and refuses damaged models.
+//! The worked example of CONTRIBUTING: a system written as a newcomer would write it, in one file
+//! and without touching any other. How bright and how large is a blob? It trains, resumes, answers
+//! batches and files, works in shards, is evaluated with coverage, and refuses damaged models.
 
 use std::path::Path;
 

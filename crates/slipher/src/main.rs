@@ -10,7 +10,8 @@ use clap::{Parser, Subcommand};
 
 /// Calibrated redshifts from spectra of any spectrograph, and classifiers of images.
 ///
-/// `slipher redshift FILES… -o catalogue.parquet` measures spectra; `slipher demo` shows all of it without any data.
+/// `slipher redshift FILES… -o catalogue.parquet` measures spectra; `slipher demo` shows all of it
+/// without any data.
 #[derive(Parser)]
 #[command(version, max_term_width = 100)]
 struct Cli {
@@ -42,7 +43,8 @@ enum Verb {
     Report(commands::predict::ReportArgs),
     /// Run the study of the talk again and write one page about it
     Reproduce(commands::reproduce::Args),
-    /// Query Parquet files with the function redshift(flux, ivar, wave); in builds with the feature sql
+    /// Query Parquet files with the function redshift(flux, ivar, wave); in builds with the feature
+    /// sql
     Sql(commands::sql::Args),
     /// List the file formats that are recognised
     Formats,

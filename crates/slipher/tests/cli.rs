@@ -1,4 +1,5 @@
-//! The command line as people type it, in the manner of ripgrep's integration harness: a folder of its own for each test, the program as it is built.
+//! The command line as people type it, in the manner of ripgrep's integration harness: a folder of
+//! its own for each test, the program as it is built.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -107,7 +108,10 @@ fn options_without_effect_are_refused() {
         ("evaluate radio --snr 3", "--snr"),
         ("evaluate radio --instrument boss", "--instrument"),
         ("evaluate radio --calibration", "--calibration"),
-        ("evaluate radio --strangers", "--strangers"),
+        (
+            "evaluate radio --out-of-distribution",
+            "--out-of-distribution",
+        ),
         ("evaluate radio --euclid", "--euclid"),
         ("evaluate redshift --labelled x", "--labelled"),
         ("report radio x.fits --prior 0..1", "--prior"),
@@ -182,7 +186,8 @@ fn spectra_from_simulation_to_catalogue() {
     );
 }
 
-/// Parts, shards and resume are the same for spectra and for images; their rows are those of one file.
+/// Parts, shards and resume are the same for spectra and for images; their rows are those of one
+/// file.
 #[test]
 fn folders_of_parts_for_every_kind_of_system() {
     let d = Dir::new();

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant};
 use rayon::prelude::*;
 use slipher_data::fits::write::{Cells, TableWriter};
 use slipher_nn::predictor::Precision;
-use slipher_systems::redshift::measure::{Wanted, measure_all};
+use slipher_systems::redshift::measure::{PredictOptions, measure_all};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
 
 use super::{built, median, output};
 
-/// What Redrock does a second on one core, from its own repository (facts/systems.md: PR 253, issue 191).
+/// What Redrock does a second on one core, from its own repository (facts/systems.md: PR 253, issue
+/// 191).
 const REDROCK: f64 = 0.5;
 
 fn simulator(instrument: &str) -> Result<Simulator, String> {
@@ -174,9 +175,9 @@ fn arithmetic(mut model: Model) -> Result<String, String> {
     let spectra: Vec<_> = spectra.iter().collect();
     let single = measure_all(
         &model,
-        &Wanted {
+        &PredictOptions {
             lines: false,
-            ..Wanted::default()
+            ..PredictOptions::default()
         },
         &spectra,
     );
@@ -185,9 +186,9 @@ fn arithmetic(mut model: Model) -> Result<String, String> {
     }
     let half = measure_all(
         &model,
-        &Wanted {
+        &PredictOptions {
             lines: false,
-            ..Wanted::default()
+            ..PredictOptions::default()
         },
         &spectra,
     );

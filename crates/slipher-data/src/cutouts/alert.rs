@@ -1,4 +1,5 @@
-//! Alerts of ZTF, LSST, DECam and WINTER in Avro: a candidate with stamps of the new image, the template and their difference.
+//! Alerts of ZTF, LSST, DECam and WINTER in Avro: a candidate with stamps of the new image, the
+//! template and their difference.
 
 use apache_avro::types::Value;
 

@@ -1,4 +1,5 @@
-//! Arrow batches with image columns: encoded pictures or FITS stamps (`struct{bytes}`, `struct{stampData}`, binary), or nested lists of numbers.
+//! Arrow batches with image columns: encoded pictures or FITS stamps (`struct{bytes}`,
+//! `struct{stampData}`, binary), or nested lists of numbers.
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};

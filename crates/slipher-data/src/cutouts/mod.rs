@@ -1,7 +1,8 @@
-//! Files of images, recognised by content: FITS, NumPy, PNG and JPEG, alerts in Avro, Parquet, and zip archives of them.
+//! Files of images, recognised by content: FITS, NumPy, PNG and JPEG, alerts in Avro, Parquet, and
+//! zip archives of them.
 //!
-//! [`read`] calls back once a cutout, so that an archive of a million stamps needs the memory of one; a cutout that
-//! cannot be read comes as the reason.
+//! [`read`] calls back once a cutout, so that an archive of a million stamps needs the memory of
+//! one; a cutout that cannot be read comes as the reason.
 
 mod alert;
 pub mod batch;
@@ -45,7 +46,8 @@ const MAX_ENTRY: u64 = 1 << 30;
 /// Reads a file; false from `each` ends the reading.
 ///
 /// # Errors
-/// A file that cannot be opened or whose format is not known: what it begins with, and what would be read.
+/// A file that cannot be opened or whose format is not known: what it begins with, and what would
+/// be read.
 pub fn read(
     path: &Path,
     options: &CutoutOptions,

@@ -1,4 +1,5 @@
-//! NumPy's .npy (format versions 1 to 3): `[y][x]`, `[band][y][x]`, `[y][x][band]`, or an object axis before.
+//! NumPy's .npy (format versions 1 to 3): `[y][x]`, `[band][y][x]`, `[y][x][band]`, or an object
+//! axis before.
 
 use super::{CutoutOptions, Row, named};
 use crate::cutout::Cutout;

@@ -85,7 +85,8 @@ fn fill(out: &mut Vec<u8>, start: usize, with: u8) {
     out.resize(start + (out.len() - start).next_multiple_of(BLOCK), with);
 }
 
-/// Writes cutouts with their labels and answers to Parquet, atomically; readable by [`super::read`].
+/// Writes cutouts with their labels and answers to Parquet, atomically; readable by
+/// [`super::read`].
 ///
 /// # Errors
 /// The file cannot be written, or cutouts of different shapes.

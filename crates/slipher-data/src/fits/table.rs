@@ -43,7 +43,8 @@ pub struct Table<'a> {
 }
 
 impl Column {
-    /// Appends numbers that begin each of `cells`, scaled, TNULL as NaN; false if the column holds none.
+    /// Appends numbers that begin each of `cells`, scaled, TNULL as NaN; false if the column holds
+    /// none.
     fn decode<'a>(&self, cells: impl Iterator<Item = &'a [u8]>, out: &mut Vec<f64>) -> bool {
         let int = |v: i64| {
             if Some(v) == self.null {
@@ -195,7 +196,8 @@ impl<'a> Table<'a> {
         self.data.get(start..start + c.repeat * bytes)
     }
 
-    /// A numeric cell, scaled; TNULL becomes NaN. `None` if there is no such column or it is not numeric.
+    /// A numeric cell, scaled; TNULL becomes NaN. `None` if there is no such column or it is not
+    /// numeric.
     pub fn f64(&self, name: &str, row: usize) -> Option<Vec<f64>> {
         let mut out = Vec::new();
         self.extend(name, row, &mut out).then_some(out)
@@ -229,7 +231,8 @@ impl<'a> Table<'a> {
         (c.decode(cells, &mut out) && out.len() == self.rows).then_some(out)
     }
 
-    /// A scalar integer column over all rows, unscaled and without regard to TNULL; `None` if it is none.
+    /// A scalar integer column over all rows, unscaled and without regard to TNULL; `None` if it is
+    /// none.
     pub fn whole_bits(&self, name: &str) -> Option<Vec<i64>> {
         let c = self.column(name).filter(|c| c.repeat == 1)?;
         let cells = self
@@ -260,7 +263,8 @@ impl<'a> Table<'a> {
         self.f64(name, row)?.first().copied()
     }
 
-    /// An integer cell exactly (64-bit identifiers do not fit a float). Unsigned columns (TZERO 2⁶³) too.
+    /// An integer cell exactly (64-bit identifiers do not fit a float). Unsigned columns (TZERO
+    /// 2⁶³) too.
     pub fn integer(&self, name: &str, row: usize) -> Option<i128> {
         let c = self.column(name)?;
         let raw = self.cell(c, row)?;

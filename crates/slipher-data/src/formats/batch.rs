@@ -1,7 +1,9 @@
-//! Arrow batches with a spectrum in each row: lists of wavelength, flux and noise, as columns of their own (`wave, flux, ivar`; what `slipher simulate`
-//! writes), inside one struct (MultimodalUniverse: `spectrum.{lambda, flux, ivar, mask}`) or list of structs, or one for each arm (DESI on HATS: `spectra_b.{wavelength, …}`).
-//! Spectra on one grid may share it as a dictionary with one entry.
-//! Rows are taken from the batch one at a time: the batch itself is never copied.
+//! Arrow batches with a spectrum in each row: lists of wavelength, flux and noise, as columns of
+//! their own (`wave, flux, ivar`; what `slipher simulate` writes), inside one struct
+//! (MultimodalUniverse: `spectrum.{lambda, flux, ivar, mask}`) or list of structs, or one for each
+//! arm (DESI on HATS: `spectra_b.{wavelength, …}`). Spectra on one grid may share it as a
+//! dictionary with one entry. Rows are taken from the batch one at a time: the batch itself is
+//! never copied.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,7 +25,8 @@ use super::pixels::{
 };
 use crate::spectrum::{Spectrum, Truth};
 
-/// What Slipher writes of its own wavelengths: they were brought to vacuum, whatever a user says of the files they came from.
+/// What Slipher writes of its own wavelengths: they were brought to vacuum, whatever a user says of
+/// the files they came from.
 pub const VACUUM: &str = "vacuum wavelength";
 
 /// A batch whose columns hold spectra: rows are taken from it in any order, on any thread.
@@ -179,7 +182,8 @@ fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
     })
 }
 
-/// Arms of a batch, in the order of their columns: those that have wavelength and flux. Top-level lists are one arm.
+/// Arms of a batch, in the order of their columns: those that have wavelength and flux. Top-level
+/// lists are one arm.
 fn arms(batch: &RecordBatch) -> Result<Vec<Arm>, String> {
     let mut out = vec![Arm::new()];
     let add = |arm: usize,
@@ -443,7 +447,8 @@ mod tests {
             .unwrap()
     }
 
-    /// Arms in erg/s/cm²/Å, one a little above a power of ten and one below, are one spectrum without a step.
+    /// Arms in erg/s/cm²/Å, one a little above a power of ten and one below, are one spectrum
+    /// without a step.
     #[test]
     fn arms_share_one_scale() {
         let b = batch(vec![
@@ -461,7 +466,8 @@ mod tests {
         assert!((s.flux[0] * s.ivar[0].sqrt() - 10.0).abs() < 1e-2);
     }
 
-    /// A camera without pixels is left out; a null struct is no spectrum, whatever its children hold.
+    /// A camera without pixels is left out; a null struct is no spectrum, whatever its children
+    /// hold.
     #[test]
     fn missing_arms_and_null_structs() {
         let b = batch(vec![

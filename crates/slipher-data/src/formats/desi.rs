@@ -1,5 +1,5 @@
-//! DESI spectra and coadds: cameras B, R and Z as image HDUs, one row a target, and stacks (FLUX, IVAR, WAVE).
-//! Cameras are joined by inverse variance. Vacuum, heliocentric, 1e-17 erg/s/cm²/Å.
+//! DESI spectra and coadds: cameras B, R and Z as image HDUs, one row a target, and stacks (FLUX,
+//! IVAR, WAVE). Cameras are joined by inverse variance. Vacuum, heliocentric, 1e-17 erg/s/cm²/Å.
 //! Source: <https://desidatamodel.readthedocs.io>, coadd-SURVEY-PROGRAM-PIXNUM.
 
 use super::pixels::{Medium, Noise, Pixels};

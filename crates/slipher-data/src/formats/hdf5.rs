@@ -1,5 +1,6 @@
-//! HDF5 (feature `hdf5`): data sets of wavelength, flux and noise in the root or in groups, `[pixel]` for one spectrum or
-//! `[spectrum][pixel]` for many, wavelengths for each or for all; MultimodalUniverse names (`spectrum_flux`) among them.
+//! HDF5 (feature `hdf5`): data sets of wavelength, flux and noise in the root or in groups,
+//! `[pixel]` for one spectrum or `[spectrum][pixel]` for many, wavelengths for each or for all;
+//! MultimodalUniverse names (`spectrum_flux`) among them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

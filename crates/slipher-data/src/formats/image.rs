@@ -1,5 +1,5 @@
-//! 1-D images: flux in the primary HDU, wavelength in an HDU or in the header (linear or log), errors in an HDU, in a
-//! band of an IRAF cube, or in a companion file (`*F.fits` and `*E.fits`).
+//! 1-D images: flux in the primary HDU, wavelength in an HDU or in the header (linear or log),
+//! errors in an HDU, in a band of an IRAF cube, or in a companion file (`*F.fits` and `*E.fits`).
 
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, degrees, medium_of};
@@ -174,8 +174,8 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     }])
 }
 
-/// Wavelengths and their unit by CRVAL1, CDELT1 or CD1_1, CRPIX1; log₁₀ if DC-FLAG = 1, the unit says so, or CRVAL1 is
-/// between 2 and 10 without another unit (CTYPE1 = LINEAR is often wrong).
+/// Wavelengths and their unit by CRVAL1, CDELT1 or CD1_1, CRPIX1; log₁₀ if DC-FLAG = 1, the unit
+/// says so, or CRVAL1 is between 2 and 10 without another unit (CTYPE1 = LINEAR is often wrong).
 pub(super) fn header_wavelengths(h: &Header, n: usize) -> Result<(Vec<f64>, String), String> {
     let value = h.float("CRVAL1").ok_or("the header has no CRVAL1")?;
     let step = [h.float("CDELT1"), h.float("CD1_1")]

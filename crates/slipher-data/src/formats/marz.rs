@@ -1,6 +1,6 @@
-//! Marz input (OzDES, 2dF/AAOmega, GAMA): flux in the primary HDU, one row a fibre, `VARIANCE`, optionally
-//! `WAVELENGTH`, `SKY`, `FIBRES`. Without `VACUUM` wavelengths are in air. FIBRES holds RA and DEC in radians.
-//! Source: Hinton et al. 2016, Astronomy and Computing 15, 61; Marz README.
+//! Marz input (OzDES, 2dF/AAOmega, GAMA): flux in the primary HDU, one row a fibre, `VARIANCE`,
+//! optionally `WAVELENGTH`, `SKY`, `FIBRES`. Without `VACUUM` wavelengths are in air. FIBRES holds
+//! RA and DEC in radians. Source: Hinton et al. 2016, Astronomy and Computing 15, 61; Marz README.
 
 use super::image::header_wavelengths;
 use super::pixels::{Medium, Noise, Pixels};

@@ -93,7 +93,8 @@ pub struct FileSpectra {
 /// Reads every spectrum of a file; a row that cannot be read is an error in its place.
 ///
 /// # Errors
-/// If the file cannot be read, or is no format Slipher knows: the message says what was seen and expected.
+/// If the file cannot be read, or is no format Slipher knows: the message says what was seen and
+/// expected.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError> {
     let file = path.display().to_string();
     let bytes = read_bytes(path).map_err(|source| ReadError::Fits {

@@ -1,4 +1,5 @@
-//! What every format hands over: wavelengths, fluxes and some kind of noise, still in the file's units.
+//! What every format hands over: wavelengths, fluxes and some kind of noise, still in the file's
+//! units.
 
 use crate::airvac::air_to_vacuum;
 use crate::grid::exp10;
@@ -55,7 +56,8 @@ impl Pixels {
         self.into_spectrum_of(power, options)
     }
 
-    /// The same with fluxes brought near 1 by a power of ten that is known: arms of one spectrum share it.
+    /// The same with fluxes brought near 1 by a power of ten that is known: arms of one spectrum
+    /// share it.
     ///
     /// # Errors
     /// As [`Spectrum::new`].
@@ -263,7 +265,8 @@ pub const CLASS: &[&str] = &["spectype", "class"];
 pub const REDSHIFT: &[&str] = &["z", "z_true", "redshift"];
 pub const ZWARN: &[&str] = &["zwarn", "zwarning"];
 
-/// Role of a column by its name; names are compared in lower case without `_`, `-`, blanks or a unit in brackets.
+/// Role of a column by its name; names are compared in lower case without `_`, `-`, blanks or a
+/// unit in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Wave,

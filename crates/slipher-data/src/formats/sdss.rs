@@ -1,6 +1,7 @@
-//! SDSS, BOSS and eBOSS `spec-PLATE-MJD-FIBER.fits`, lite and full: HDU 1 holds flux, loglam, ivar; HDU 2 one row of
-//! the catalogue. Vacuum, heliocentric, 1e-17 erg/s/cm²/Å.
-//! Source: <https://data.sdss.org/datamodel/files/BOSS_SPECTRO_REDUX/RUN2D/spectra/PLATE4/spec.html>
+//! SDSS, BOSS and eBOSS `spec-PLATE-MJD-FIBER.fits`, lite and full: HDU 1 holds flux, loglam, ivar;
+//! HDU 2 one row of the catalogue. Vacuum, heliocentric, 1e-17 erg/s/cm²/Å.
+//! Source:
+//! <https://data.sdss.org/datamodel/files/BOSS_SPECTRO_REDUX/RUN2D/spectra/PLATE4/spec.html>
 
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
@@ -13,8 +14,9 @@ pub(super) const FORMAT: Format = Format {
     read,
 };
 
-/// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24, BADSKYCHI 27, REDMONSTER 28
-/// (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The others are remarks; ivar already accounts for them.
+/// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24,
+/// BADSKYCHI 27, REDMONSTER 28 (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The
+/// others are remarks; ivar already accounts for them.
 pub(super) const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
 
 fn recognise(content: &Content) -> Option<String> {

@@ -1,5 +1,5 @@
-//! Any binary table with a wavelength and a flux column: a pixel per row, or a spectrum per row in vector cells
-//! (ESO phase 3, Euclid, PFS, JWST x1d, many others).
+//! Any binary table with a wavelength and a flux column: a pixel per row, or a spectrum per row in
+//! vector cells (ESO phase 3, Euclid, PFS, JWST x1d, many others).
 
 use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row, degrees, medium_of};
@@ -61,7 +61,8 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         return Err("it is no FITS file".into());
     };
     let mut out = Vec::new();
-    // Files of many objects repeat one layout; files of one object add other tables (sky, single exposures) with another.
+    // Files of many objects repeat one layout; files of one object add other tables (sky, single
+    // exposures) with another.
     let all = tables(f);
     let layout = |i: usize| {
         f.table(i).ok().map(|t| {
@@ -118,7 +119,8 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
         Some((Role::Variance, col)) => Noise::Variance(get(col)?),
         Some((_, col)) => Noise::Sigma(get(col)?),
     };
-    // Euclid SIR: fluxes are in units of FSCALE; the scale alone changes nothing, and MASK is odd or ≥ 64 for bad pixels.
+    // Euclid SIR: fluxes are in units of FSCALE; the scale alone changes nothing, and MASK is odd
+    // or ≥ 64 for bad pixels.
     let euclid = h
         .float("FSCALE")
         .or(f.hdus[0].header.float("FSCALE"))
@@ -140,7 +142,8 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
             })
             .collect(),
     };
-    // A column of zero errors means that there are none; zero inverse variance means a dead spectrum.
+    // A column of zero errors means that there are none; zero inverse variance means a dead
+    // spectrum.
     let empty = |v: &[f64]| v.iter().all(|x| !x.is_finite() || *x == 0.0);
     if matches!(&noise, Noise::Sigma(v) | Noise::Variance(v) if empty(v)) {
         noise = Noise::Missing;

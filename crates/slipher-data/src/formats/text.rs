@@ -1,5 +1,6 @@
-//! Text: columns separated by blanks, tabs, commas or semicolons; names in a header line or, without one, wavelength,
-//! flux, error in this order. VANDELS ASCII (`wl flam flam_err`, air) is one of them.
+//! Text: columns separated by blanks, tabs, commas or semicolons; names in a header line or,
+//! without one, wavelength, flux, error in this order. VANDELS ASCII (`wl flam flam_err`, air) is
+//! one of them.
 
 use super::pixels::{Medium, Noise, Pixels, Role, role};
 use super::{Content, Context, Format, Row};

@@ -1,5 +1,5 @@
-//! One of several classes: softmax, cross-entropy, calibrated by one temperature and a bias for each class (vector scaling with
-//! one scale; Guo et al. 2017, section 4.2).
+//! One of several classes: softmax, cross-entropy, calibrated by one temperature and a bias for
+//! each class (vector scaling with one scale; Guo et al. 2017, section 4.2).
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -95,8 +95,8 @@ impl Calibration {
         }
     }
 
-    /// Of least cross-entropy on rows with known truth; `outputs` holds `[view][row · class]`, `truth` `[row · class]`.
-    /// At the minimum the probabilities of a class add up to its rows.
+    /// Of least cross-entropy on rows with known truth; `outputs` holds `[view][row · class]`,
+    /// `truth` `[row · class]`. At the minimum the probabilities of a class add up to its rows.
     pub fn fit(outputs: &[Vec<f32>], truth: &[f32], classes: usize) -> Self {
         let mut c = Calibration::none(classes);
         for _ in 0..ROUNDS {
@@ -187,7 +187,8 @@ mod tests {
         );
     }
 
-    /// Outputs three times too sure, of a network that saw classes equally often, on a sky where they are not.
+    /// Outputs three times too sure, of a network that saw classes equally often, on a sky where
+    /// they are not.
     #[test]
     fn finds_temperature_and_shares() {
         let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(3);
@@ -196,7 +197,8 @@ mod tests {
         for _ in 0..n {
             let u = rng.random::<f64>();
             let class = usize::from(u > shares[0]) + usize::from(u > shares[0] + shares[1]);
-            // Equal likelihoods up to a normal variable a class: logits 1.5 · N + 1.5² for the true one.
+            // Equal likelihoods up to a normal variable a class: logits 1.5 · N + 1.5² for the true
+            // one.
             outputs.extend((0..3).map(|k| {
                 (3.0 * (1.5 * normal(&mut rng) + if k == class { 2.25 } else { 0.0 })) as f32
             }));

@@ -103,7 +103,8 @@ mod tests {
             let h = Labels::new(4, loss);
             super::super::tests::check_gradient(&h, &[0.3, -1.0, 0.7, 0.1], &[2.0], 1e-3);
         }
-        // Outputs half as sure as they should be: log odds of 1 where 3 of 4 rows are of the class, log 3.
+        // Outputs half as sure as they should be: log odds of 1 where 3 of 4 rows are of the class,
+        // log 3.
         let mut h = Labels::new(2, Loss::CrossEntropy);
         let outputs = vec![[1.0f32, 0.0]; 400].concat();
         let targets: Vec<f32> = (0..400).map(|i| f32::from(u8::from(i % 4 == 0))).collect();

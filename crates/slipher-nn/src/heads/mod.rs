@@ -9,8 +9,8 @@
 //! | [`pixels`] | an image | the same |
 //! | [`prototypes`] | the number of the class | probabilities by distance to the means of few examples |
 //!
-//! A head knows no astronomy. What it learns from held-out rows (temperature, scale of errors, prototypes) is its
-//! [state](Head::state), which a model file keeps.
+//! A head knows no astronomy. What it learns from held-out rows (temperature, scale of errors,
+//! prototypes) is its [state](Head::state), which a model file keeps.
 
 pub mod classes;
 pub mod labels;
@@ -54,23 +54,24 @@ pub trait Head: Send + Sync {
     fn is_correct(&self, _outputs: &[f32], _target: &[f32]) -> Option<bool> {
         None
     }
-    /// Mean loss and share of correct answers (NaN if it has no meaning) of a batch; the gradient of the mean replaces the outputs.
+    /// Mean loss and share of correct answers (NaN if it has no meaning) of a batch; the gradient
+    /// of the mean replaces the outputs.
     fn batch_loss(&self, outputs: &mut [f32], targets: &[f32]) -> (f64, f64) {
         let rows = outputs.len() / self.units();
         let share = 1.0 / rows as f32;
-        let (mut loss, mut correct, mut judged) = (0.0, 0usize, 0usize);
+        let (mut loss, mut correct, mut counted) = (0.0, 0usize, 0usize);
         for (row, t) in outputs
             .chunks_exact_mut(self.units())
             .zip(targets.chunks_exact(self.targets()))
         {
             if let Some(c) = self.is_correct(row, t) {
                 correct += usize::from(c);
-                judged += 1;
+                counted += 1;
             }
             loss += self.loss(row, t);
             row.iter_mut().for_each(|v| *v *= share);
         }
-        let correct = if judged == 0 {
+        let correct = if counted == 0 {
             f64::NAN
         } else {
             correct as f64 * f64::from(share)
@@ -89,9 +90,11 @@ pub trait Head: Send + Sync {
                 .for_each(|(a, v)| *a += *w as f32 * v);
         }
     }
-    /// Probability (density) that the answer of one member gives to the target; weights of members follow it.
+    /// Probability (density) that the answer of one member gives to the target; weights of members
+    /// follow it.
     fn likelihood(&self, answer: &[f32], target: &[f32]) -> f64;
-    /// Fits what stands between outputs and answer on held-out rows; `outputs` holds `[member][row · unit]`.
+    /// Fits what stands between outputs and answer on held-out rows; `outputs` holds `[member][row
+    /// · unit]`.
     fn calibrate(&mut self, outputs: &[Vec<f32>], targets: &[f32]);
     /// What [`Head::calibrate`] found, for the model file.
     fn state(&self) -> Value;

@@ -1,4 +1,5 @@
-//! An image as answer: mean absolute or squared error of its pixels, with the scatter of held-out pixels as its error.
+//! An image as answer: mean absolute or squared error of its pixels, with the scatter of held-out
+//! pixels as its error.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,11 +1,12 @@
-//! `d` numbers with a joint posterior: a mixture of normal distributions with full covariances; one component is a Gaussian.
+//! `d` numbers with a joint posterior: a mixture of normal distributions with full covariances; one
+//! component is a Gaussian.
 //!
 //! With r = t − μ and the lower triangular L of the precision Λ = L Lᵀ, a component has
-//! log N = −½ |Lᵀ r|² + Σ log L_ii − d/2 log 2π (Dorta et al. 2018); the loss is −log Σ π_k N_k (Bishop 1994). Targets are
-//! learned in units of their prior: (t − centre) / width.
+//! log N = −½ |Lᵀ r|² + Σ log L_ii − d/2 log 2π (Dorta et al. 2018); the loss is −log Σ π_k N_k
+//! (Bishop 1994). Targets are learned in units of their prior: (t − centre) / width.
 //!
-//! An answer holds `[weight, mean (d), covariance (d(d+1)/2, row by row of the lower triangle)]` of each component, in the units of
-//! the targets; [`Posterior`] reads it.
+//! An answer holds `[weight, mean (d), covariance (d(d+1)/2, row by row of the lower triangle)]` of
+//! each component, in the units of the targets; [`Posterior`] reads it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -63,7 +64,8 @@ impl Mixture {
         self.units.len()
     }
 
-    /// Outputs of one component: its logit if there are others, means, triangle with the logarithm of its diagonal.
+    /// Outputs of one component: its logit if there are others, means, triangle with the logarithm
+    /// of its diagonal.
     fn stride(&self) -> usize {
         usize::from(self.components > 1) + self.d() + triangle(self.d())
     }
@@ -159,7 +161,8 @@ impl Head for Mixture {
                 o = &mut o[1..];
             }
             for i in 0..d {
-                // dμ = −L u; dL_ij = r_i u_j, and −1 / L_ii on the diagonal, whose logarithm is the output.
+                // dμ = −L u; dL_ij = r_i u_j, and −1 / L_ii on the diagonal, whose logarithm is the
+                // output.
                 o[i] = (-share * (0..=i).map(|j| l[at(i, j)] * u[j]).sum::<f64>()) as f32;
                 for j in 0..i {
                     o[d + at(i, j)] = (share * r[i] * u[j]) as f32;
@@ -336,7 +339,8 @@ impl<'a> Posterior<'a> {
         0.5 * (low + high)
     }
 
-    /// Continuous ranked probability score of target `j` at the truth `t`, in its units (Grimit et al. 2006, eq. 5).
+    /// Continuous ranked probability score of target `j` at the truth `t`, in its units (Grimit et
+    /// al. 2006, eq. 5).
     pub fn crps(&self, j: usize, t: f64) -> f64 {
         let parts = self.marginal(j);
         let a = |m: f64, s: f64| 2.0 * s * normal(m / s) + m * (2.0 * cumulative(m / s) - 1.0);
@@ -410,7 +414,8 @@ mod tests {
         }
     }
 
-    /// scipy.stats: norm.cdf, and the CRPS of a normal by properscoring: σ (x (2Φ(x) − 1) + 2φ(x) − π^(−1/2)).
+    /// scipy.stats: norm.cdf, and the CRPS of a normal by properscoring: σ (x (2Φ(x) − 1) + 2φ(x) −
+    /// π^(−1/2)).
     #[test]
     fn marginals_quantiles_and_crps() {
         let answer = [0.3f32, 1.0, 4.0, 0.7, 3.0, 0.25];

@@ -1,5 +1,5 @@
-//! Classes by the distance of an embedding to prototypes, the means of few examples (Snell, Swersky & Zemel 2017): the probability
-//! of a class is the softmax of −|x − prototype|² / temperature.
+//! Classes by the distance of an embedding to prototypes, the means of few examples (Snell, Swersky
+//! & Zemel 2017): the probability of a class is the softmax of −|x − prototype|² / temperature.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,7 +72,8 @@ impl Head for Prototypes {
     fn width(&self, _: usize) -> usize {
         self.means.len()
     }
-    /// Cross-entropy with the prototypes as they are; [`crate::train::episodic`] learns through them.
+    /// Cross-entropy with the prototypes as they are; [`crate::train::episodic`] learns through
+    /// them.
     fn loss(&self, outputs: &mut [f32], target: &[f32]) -> f64 {
         let (p, label) = (self.probabilities(outputs), self.label(target[0]));
         let x = outputs.to_vec();
@@ -96,7 +97,8 @@ impl Head for Prototypes {
     fn likelihood(&self, answer: &[f32], target: &[f32]) -> f64 {
         f64::from(answer[self.label(target[0])])
     }
-    /// Prototypes are the means of the rows given; the temperature is fitted with each row left out of its own prototype.
+    /// Prototypes are the means of the rows given; the temperature is fitted with each row left out
+    /// of its own prototype.
     fn calibrate(&mut self, outputs: &[Vec<f32>], targets: &[f32]) {
         let labels: Vec<usize> = targets.iter().map(|t| self.label(*t)).collect();
         let Some(rows) = outputs.first() else { return };

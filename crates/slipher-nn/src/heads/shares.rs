@@ -1,5 +1,6 @@
-//! Shares of votes over a tree of questions: rectified outputs, divided by their sum within each question, times the share of the
-//! answer that leads to the question (Dieleman, Willett & Dambre 2015, section 5.4).
+//! Shares of votes over a tree of questions: rectified outputs, divided by their sum within each
+//! question, times the share of the answer that leads to the question (Dieleman, Willett & Dambre
+//! 2015, section 5.4).
 
 use std::ops::Range;
 
@@ -16,9 +17,11 @@ pub struct Shares {
     pub leads: Vec<(usize, Range<usize>)>,
 }
 
-/// Added to each share before it is divided: where all outputs of a question are negative its answers are equally likely.
+/// Added to each share before it is divided: where all outputs of a question are negative its
+/// answers are equally likely.
 const TINY: f32 = 1e-6;
-/// Slope of the rectifier's gradient below zero, where the published one is 0: a question whose answers are all negative learns again.
+/// Slope of the rectifier's gradient below zero, where the published one is 0: a question whose
+/// answers are all negative learns again.
 const LEAK: f32 = 0.02;
 
 impl Shares {
@@ -35,7 +38,8 @@ impl Shares {
         }
     }
 
-    /// Outputs to shares within each question: what is negative is 0, the rest is divided by its sum.
+    /// Outputs to shares within each question: what is negative is 0, the rest is divided by its
+    /// sum.
     fn conditional(&self, row: &mut [f32]) {
         row.iter_mut().for_each(|v| *v = v.max(0.0) + TINY);
         for q in &self.questions {

@@ -12,12 +12,14 @@ use crate::maps::{Maps, Shape};
 use crate::norm::{self, Statistics};
 
 impl Network {
-    /// Writes to `grad` (as [`Network::weights`]) the gradient of Σ `dy`·output of the last forward pass.
+    /// Writes to `grad` (as [`Network::weights`]) the gradient of Σ `dy`·output of the last forward
+    /// pass.
     pub fn backward(&self, tape: &mut Tape, dy: &[f32], grad: &mut Vec<f32>) {
         self.back(tape, dy, grad, &mut []);
     }
 
-    /// The same, and the gradient with respect to the input, `[row][value]`: what a generator learns from.
+    /// The same, and the gradient with respect to the input, `[row][value]`: what a generator
+    /// learns from.
     ///
     /// # Panics
     /// If the first layer pads the input or makes channels of its pixels.
@@ -115,7 +117,8 @@ impl Network {
         } else {
             (nowhere.as_mut_slice(), 1)
         };
-        // Means over the batch of the gradient at the normalisation above, and of its product with x̂.
+        // Means over the batch of the gradient at the normalisation above, and of its product with
+        // x̂.
         let mut means = [Vec::new(), Vec::new()];
         let segments = self.segments();
         for segment in segments.iter().rev() {
@@ -372,7 +375,8 @@ struct Example<'a> {
     input: Option<&'a mut [f32]>,
 }
 
-/// Gradient of the input planes of a convolution: few channels, which the register tile does not take.
+/// Gradient of the input planes of a convolution: few channels, which the register tile does not
+/// take.
 fn input_gradient(conv: &Conv, weights: &[f32], dy: &Maps, input: Shape, to: &mut [f32]) {
     let (out, height, width) = (dy.shape(), input.height, input.width);
     to.fill(0.0);

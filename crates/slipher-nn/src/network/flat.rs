@@ -137,7 +137,8 @@ fn planes(s: Shape, channels: usize) -> impl Iterator<Item = usize> {
 }
 
 impl Flat {
-    /// Weights `[row][pixel]` of [`Flat::MaskedMean`], which sum to 1 (0 where all is masked), from `[row][channel][row][column]` of the input.
+    /// Weights `[row][pixel]` of [`Flat::MaskedMean`], which sum to 1 (0 where all is masked), from
+    /// `[row][channel][row][column]` of the input.
     pub(crate) fn weights(&self, input: &[f32], weights: &mut Vec<f32>) {
         let Flat::MaskedMean {
             shape,

@@ -24,7 +24,8 @@ pub struct Tape {
     pub(super) norms: Vec<Statistics>,
     /// Sums of each example for the next normalisation.
     pub(super) sums: Vec<Vec<f32>>,
-    /// Gradient of each example at the output of the normalisation that a backward pass has reached.
+    /// Gradient of each example at the output of the normalisation that a backward pass has
+    /// reached.
     pub(super) boundary: Vec<Maps>,
     /// Gradients that skip connections carry back, by example and maps.
     pub(super) skips: Vec<Vec<Maps>>,
@@ -39,7 +40,8 @@ pub(super) struct Chunk {
 }
 
 impl Network {
-    /// Parts of the local steps that examples pass alone; each but the first begins with a normalisation.
+    /// Parts of the local steps that examples pass alone; each but the first begins with a
+    /// normalisation.
     pub(super) fn segments(&self) -> Vec<std::ops::Range<usize>> {
         let mut cuts: Vec<usize> = (1..self.local)
             .filter(|i| matches!(self.steps[*i], Step::Norm { .. }))
@@ -49,8 +51,8 @@ impl Network {
         cuts.windows(2).map(|w| w[0]..w[1]).collect()
     }
 
-    /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`. With `training`, a seed, layers drop out and
-    /// normalise by the batch; without, by the running means.
+    /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`. With `training`, a
+    /// seed, layers drop out and normalise by the batch; without, by the running means.
     pub fn forward<'a>(&self, x: &[f32], tape: &'a mut Tape, training: Option<u64>) -> &'a [f32] {
         let n = self.input.len();
         assert!(

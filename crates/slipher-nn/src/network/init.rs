@@ -18,7 +18,8 @@ pub enum Init {
     Glorot,
     /// Normal of this σ.
     Normal(f32),
-    /// Rows (or columns, if they are shorter) orthogonal to each other, of this length (Saxe et al. 2014).
+    /// Rows (or columns, if they are shorter) orthogonal to each other, of this length (Saxe et al.
+    /// 2014).
     Orthogonal(f32),
 }
 
@@ -82,12 +83,14 @@ fn orthonormalise(rows: &mut [f32], n: usize) {
 }
 
 impl Network {
-    /// Draws all weights anew; biases are 0, scales of normalisations 1, running means 0 and variances 1.
+    /// Draws all weights anew; biases are 0, scales of normalisations 1, running means 0 and
+    /// variances 1.
     pub fn initialise(&mut self, init: Init, seed: u64) {
         self.initialise_each(seed, |_, _| (init, 0.0));
     }
 
-    /// Draws all weights anew: `of(index, layer)` gives the distribution and the bias of each layer of the list.
+    /// Draws all weights anew: `of(index, layer)` gives the distribution and the bias of each layer
+    /// of the list.
     pub fn initialise_each(&mut self, seed: u64, of: impl Fn(usize, &Layer) -> (Init, f32)) {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let tensors = self.tensors().into_iter().map(|t| {

@@ -3,8 +3,8 @@
 //! A [`Network`] is its list of [`Layer`]s and one vector of weights, so an optimiser makes one
 //! pass. Feature maps are computed example by example, to stay in the cache, dense layers for the
 //! batch at once. Sums over a batch are taken in a fixed order: the same seed gives the same
-//! weights on any number of threads. [`Layer::Join`] makes one row of several examples (views of one
-//! object), and [`Symmetry`] ties weights so that maps turn with the image.
+//! weights on any number of threads. [`Layer::Join`] makes one row of several examples (views of
+//! one object), and [`Symmetry`] ties weights so that maps turn with the image.
 
 use serde::{Deserialize, Serialize};
 
@@ -37,7 +37,8 @@ pub use tensors::Tensor;
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "lowercase")]
 pub enum Layer {
-    /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps. Of `groups` of filters, each sees its own group of channels.
+    /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps. Of `groups` of
+    /// filters, each sees its own group of channels.
     Conv {
         filters: usize,
         kernel: (usize, usize),
@@ -52,16 +53,18 @@ pub enum Layer {
         stride: usize,
         same: bool,
     },
-    /// Batch normalisation of maps ([`crate::norm`]); running means keep `momentum` of themselves at each step.
+    /// Batch normalisation of maps ([`crate::norm`]); running means keep `momentum` of themselves
+    /// at each step.
     BatchNorm { momentum: f32, eps: f32 },
-    /// Squares of `size × size` pixels become channels; at the start only. A convolution of stride `size` is one of stride 1 after it.
+    /// Squares of `size × size` pixels become channels; at the start only. A convolution of stride
+    /// `size` is one of stride 1 after it.
     SpaceToDepth { size: usize },
     /// Zeros around the maps; at the start only.
     Pad { border: usize },
     /// Local response normalisation across channels ([`crate::response`]).
     Response { size: usize, alpha: f32, beta: f32 },
-    /// Joins the maps of layer `from` of the list, added (a residual connection, `slope` that of a leaky ReLU after it) or as more channels
-    /// (`concat`, as in a U-Net).
+    /// Joins the maps of layer `from` of the list, added (a residual connection, `slope` that of a
+    /// leaky ReLU after it) or as more channels (`concat`, as in a U-Net).
     Skip {
         from: usize,
         concat: bool,
@@ -71,11 +74,14 @@ pub enum Layer {
     Upsample { factor: usize },
     /// Mean of each map.
     GlobalMean,
-    /// Mean of each map where the largest value of the input's channel `channel` around a pixel is positive: for series with gaps.
+    /// Mean of each map where the largest value of the input's channel `channel` around a pixel is
+    /// positive: for series with gaps.
     MaskedMean { channel: usize },
-    /// The first `channels` maps as an image `[channel][row][column]`: the end of a network whose output is one.
+    /// The first `channels` maps as an image `[channel][row][column]`: the end of a network whose
+    /// output is one.
     Planes { channels: usize },
-    /// What flows through here is the embedding ([`crate::predictor::Predictor::predict_with_embedding`]).
+    /// What flows through here is the embedding
+    /// ([`crate::predictor::Predictor::predict_with_embedding`]).
     Tap,
     /// The maps of `views` examples in a row become one row: one after the other, or their mean.
     Join { views: usize, mean: bool },
@@ -168,7 +174,8 @@ pub(crate) enum Step {
         factor: usize,
         out: Shape,
     },
-    /// γ, then β, of each channel lie at `at`; mean and variance at `running` of [`Network::running`].
+    /// γ, then β, of each channel lie at `at`; mean and variance at `running` of
+    /// [`Network::running`].
     Norm {
         out: Shape,
         eps: f32,
@@ -254,7 +261,8 @@ impl Network {
         join.unwrap_or(1)
     }
 
-    /// Takes the statistics of the last batch into the running means; the variance without bias, as its sample's.
+    /// Takes the statistics of the last batch into the running means; the variance without bias, as
+    /// its sample's.
     pub fn update_running(&mut self, tape: &Tape) {
         for (i, s) in self.steps.iter().enumerate() {
             let Step::Norm {
@@ -310,7 +318,8 @@ impl Network {
         self.steps.iter().rev().find_map(of).unwrap_or(0)
     }
 
-    /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up channels.
+    /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up
+    /// channels.
     pub fn flop(&self) -> usize {
         let cost = |s: &Step| match s {
             Step::Conv {

@@ -1,4 +1,5 @@
-//! From a list of layers to steps with sizes and places of weights, or the reason why they do not fit.
+//! From a list of layers to steps with sizes and places of weights, or the reason why they do not
+//! fit.
 
 use super::{BadNetwork, Flat, Layer, Step};
 use crate::conv::Conv;

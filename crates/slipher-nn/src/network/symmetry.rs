@@ -1,13 +1,16 @@
-//! Weights tied by a symmetry of the square, so that feature maps turn with the image (Cohen & Welling 2016).
+//! Weights tied by a symmetry of the square, so that feature maps turn with the image (Cohen &
+//! Welling 2016).
 //!
-//! Channels of hidden maps come in sets of G, one for each element h of the group; under a turn g of the image the
-//! channel h of a set becomes channel g·h, turned. A convolution commutes with that if
+//! Channels of hidden maps come in sets of G, one for each element h of the group; under a turn g
+//! of the image the channel h of a set becomes channel g·h, turned. A convolution commutes with
+//! that if
 //!
 //! w[(f, g·a)][(c, g·h)][g(p)] = w[(f, a)][(c, h)][p]
 //!
-//! for all g. The weights of one such orbit are equal: they start equal, and the gradient of each is the sum over the
-//! orbit. After [`Layer::GlobalMean`](super::Layer) the first dense layer has equal weights for the G channels of a
-//! set, and what comes out does not change when the image turns. Prediction needs no code of its own.
+//! for all g. The weights of one such orbit are equal: they start equal, and the gradient of each
+//! is the sum over the orbit. After [`Layer::GlobalMean`](super::Layer) the first dense layer has
+//! equal weights for the G channels of a set, and what comes out does not change when the image
+//! turns. Prediction needs no code of its own.
 
 use serde::{Deserialize, Serialize};
 
@@ -61,8 +64,8 @@ impl Network {
     /// Ties the weights by a symmetry.
     ///
     /// # Errors
-    /// Maps that are not square, filters that are not in sets, pooling that does not cover the maps evenly, even
-    /// kernels, or a dense layer that sees single pixels.
+    /// Maps that are not square, filters that are not in sets, pooling that does not cover the maps
+    /// evenly, even kernels, or a dense layer that sees single pixels.
     pub fn tie(&mut self, symmetry: Symmetry) -> Result<(), BadNetwork> {
         let g = symmetry.order();
         let mut orbits: Vec<u32> = Vec::new();

@@ -64,7 +64,8 @@ impl Network {
         out
     }
 
-    /// Means and variances of the batch normalisations, in the order of [`Network::running`], by PyTorch's names.
+    /// Means and variances of the batch normalisations, in the order of [`Network::running`], by
+    /// PyTorch's names.
     pub fn statistics(&self) -> Vec<Tensor> {
         let mut out = Vec::new();
         for (step, s) in self.steps.iter().enumerate() {

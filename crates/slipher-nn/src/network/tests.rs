@@ -91,7 +91,8 @@ const GRADS: [(f32, f32); 10] = [
     (-0.00000, -0.27230),
 ];
 
-/// The published network in little, with batch normalisation. Golden values of PyTorch by scripts/golden.py.
+/// The published network in little, with batch normalisation. Golden values of PyTorch by
+/// scripts/golden.py.
 #[test]
 fn batch_norm_agrees_with_pytorch() {
     let conv = Layer::conv(16, (1, 8), true, 0.0);
@@ -217,7 +218,8 @@ fn what_does_not_fit_is_named() {
     );
 }
 
-/// Golden values of PyTorch by scripts/golden.py. Grouped filters hold the zeros between groups, which PyTorch leaves out.
+/// Golden values of PyTorch by scripts/golden.py. Grouped filters hold the zeros between groups,
+/// which PyTorch leaves out.
 #[test]
 fn views_agree_with_pytorch() {
     let layers = [
@@ -363,7 +365,8 @@ fn padding_is_a_border() {
     assert_eq!(run(&padded), run(&same));
 }
 
-/// After steps of training on images that prefer a direction, nothing that comes out changes when the image turns.
+/// After steps of training on images that prefer a direction, nothing that comes out changes when
+/// the image turns.
 #[test]
 fn tied_weights_make_answers_that_do_not_turn() {
     for symmetry in [Symmetry::P4, Symmetry::P4m] {

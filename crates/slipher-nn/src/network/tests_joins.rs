@@ -1,4 +1,5 @@
-//! Skip connections, larger maps, masked means, images as output, embeddings: gradients, and the predictor beside the forward pass.
+//! Skip connections, larger maps, masked means, images as output, embeddings: gradients, and the
+//! predictor beside the forward pass.
 
 use super::*;
 use crate::predictor::{Precision, Predictor};
@@ -131,7 +132,8 @@ fn gradients_of_weights_and_input_agree_with_differences() {
             "the input's gradient changes those of the weights"
         );
         let tolerance = if *slope == 1.0 { 0.004 } else { 0.05 };
-        // Along a direction each, so that rounding does not matter; kinks of the activations average out.
+        // Along a direction each, so that rounding does not matter; kinks of the activations
+        // average out.
         let close = |name: &str, found: f64, want: f64| {
             assert!(
                 (found - want).abs() < tolerance * (1.0 + want.abs()),

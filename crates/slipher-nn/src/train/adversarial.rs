@@ -1,5 +1,6 @@
-//! A generator against a discriminator (Goodfellow et al. 2014), each with its own optimiser; the generator's loss does not saturate.
-//! With a condition and a pixel loss it is that of Isola et al. 2017.
+//! A generator against a discriminator (Goodfellow et al. 2014), each with its own optimiser; the
+//! generator's loss does not saturate. With a condition and a pixel loss it is that of Isola et al.
+//! 2017.
 
 use super::{Diverged, Learner, Metrics, StepReport};
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -139,7 +140,8 @@ impl Learner for Adversarial {
         })
     }
 
-    /// The mean absolute difference of generated and real rows if they are compared, else the generator's loss.
+    /// The mean absolute difference of generated and real rows if they are compared, else the
+    /// generator's loss.
     fn validate(&self, b: &Duel) -> Metrics {
         let fake = Predictor::new(&self.generator, Precision::F32).predict(&b.input);
         let l1 = fake

@@ -1,5 +1,5 @@
-//! An embedding that learns from episodes: a few examples of some classes make prototypes, others are told apart by them
-//! (prototypical networks; Snell, Swersky & Zemel 2017).
+//! An embedding that learns from episodes: a few examples of some classes make prototypes, others
+//! are told apart by them (prototypical networks; Snell, Swersky & Zemel 2017).
 
 use super::{Diverged, Learner, Metrics, StepReport};
 use crate::checkpoint::{Checkpoint, CheckpointError};
@@ -30,7 +30,8 @@ pub struct Episodic {
     grad: Vec<f32>,
 }
 
-/// Mean loss and share correct of the rows to be told apart; the gradient of the loss replaces the embeddings `[row][value]`.
+/// Mean loss and share correct of the rows to be told apart; the gradient of the loss replaces the
+/// embeddings `[row][value]`.
 fn loss(embeddings: &mut [f32], e: &Episode, dimension: usize) -> (f64, f64) {
     let mut p = Prototypes::new(dimension, e.classes);
     let at = e.support * dimension;
@@ -136,7 +137,8 @@ mod tests {
     use crate::maps::Shape;
     use crate::network::Layer;
 
-    /// Classes are places in four of 32 values, new ones in each episode; the other values are loud noise.
+    /// Classes are places in four of 32 values, new ones in each episode; the other values are loud
+    /// noise.
     struct Places([(&'static str, Episode); 1]);
 
     fn episode(seed: u64) -> Episode {

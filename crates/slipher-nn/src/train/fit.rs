@@ -1,5 +1,5 @@
-//! The one training loop: steps, validation, log, best weights, checkpoints. Killed at any time and resumed, a run ends with the
-//! same bytes, on any number of threads.
+//! The one training loop: steps, validation, log, best weights, checkpoints. Killed at any time and
+//! resumed, a run ends with the same bytes, on any number of threads.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -80,7 +80,8 @@ impl Validation {
     }
 }
 
-/// How a run ended. The learner holds the best weights if it went to an end and the schedule keeps them.
+/// How a run ended. The learner holds the best weights if it went to an end and the schedule keeps
+/// them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finished {
     /// False: `watch` stopped it; it can be resumed.
@@ -141,7 +142,8 @@ impl State {
 /// Trains to the end of the schedule, continuing what the run's folder holds.
 ///
 /// # Errors
-/// A loss that is not finite, a damaged checkpoint or one of another recipe, a folder that cannot be written.
+/// A loss that is not finite, a damaged checkpoint or one of another recipe, a folder that cannot
+/// be written.
 pub fn fit<L: Learner + ?Sized>(
     learner: &mut L,
     data: &dyn Examples<L::Batch>,
@@ -213,7 +215,8 @@ fn resume<L: Learner + ?Sized>(learner: &mut L, run: &Run<'_>) -> Result<State, 
     Ok(state)
 }
 
-/// Figures of all held-out sets; keeps the learner if it is the best so far. False if nothing is held out.
+/// Figures of all held-out sets; keeps the learner if it is the best so far. False if nothing is
+/// held out.
 fn validate<L: Learner + ?Sized>(
     learner: &L,
     data: &dyn Examples<L::Batch>,
@@ -430,7 +433,8 @@ mod tests {
         assert!(matches!(e, TrainError::OtherRecipe(_)), "{e}");
     }
 
-    /// A checkpoint that lacks a number is refused: it must not restart the schedule on trained weights.
+    /// A checkpoint that lacks a number is refused: it must not restart the schedule on trained
+    /// weights.
     #[test]
     fn damaged_state_is_refused() {
         let dir = tempfile::tempdir().unwrap();

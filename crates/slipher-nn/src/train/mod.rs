@@ -1,9 +1,12 @@
-//! Training: what learns ([`Learner`]), what it learns from ([`Examples`]), and the one loop ([`fit`]).
+//! Training: what learns ([`Learner`]), what it learns from ([`Examples`]), and the one loop
+//! ([`fit`]).
 //!
-//! * [`fit`]: steps, validation, log, best weights, checkpoints, resume; the same for every learner.
+//! * [`fit`]: steps, validation, log, best weights, checkpoints, resume; the same for every
+//!   learner.
 //! * [`schedule`]: learning rates and when to validate.
 //! * [`single`]: one network with a head. [`adversarial`]: a generator and a discriminator.
-//!   [`epochs`]: the order of examples. [`episodic`]: an embedding that learns from episodes of few examples.
+//!   [`epochs`]: the order of examples. [`episodic`]: an embedding that learns from episodes of few
+//!   examples.
 
 pub mod adversarial;
 pub mod episodic;
@@ -19,7 +22,8 @@ pub use schedule::Schedule;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
 
-/// Named figures of a step or of a held-out set, in order. The one named `loss` decides which weights are best.
+/// Named figures of a step or of a held-out set, in order. The one named `loss` decides which
+/// weights are best.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics(pub Vec<(String, f64)>);
 
@@ -50,7 +54,8 @@ pub struct StepReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Diverged;
 
-/// What learns. The loop does not know whether it is one network, two against each other, or episodes.
+/// What learns. The loop does not know whether it is one network, two against each other, or
+/// episodes.
 pub trait Learner: Send {
     /// What one step takes.
     type Batch: Send;

@@ -165,7 +165,8 @@ mod tests {
         }
     }
 
-    /// A Gaussian head recovers a known heteroscedastic noise, and its intervals cover what they say.
+    /// A Gaussian head recovers a known heteroscedastic noise, and its intervals cover what they
+    /// say.
     #[test]
     fn a_gaussian_head_recovers_known_noise() {
         let layers = [

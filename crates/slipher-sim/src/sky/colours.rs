@@ -9,7 +9,8 @@ pub struct Filter {
     pub edges: (f64, f64),
 }
 
-/// u, g, r, i, z of CFHT's MegaCam, edges at half of the peak (MegaPrime filter information, first generation).
+/// u, g, r, i, z of CFHT's MegaCam, edges at half of the peak (MegaPrime filter information, first
+/// generation).
 pub const MEGACAM: [Filter; 5] = [
     Filter {
         name: "u",

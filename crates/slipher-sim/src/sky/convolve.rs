@@ -32,7 +32,8 @@ fn transform(values: &mut [Complex<f32>], side: usize, direction: FftDirection) 
     }
 }
 
-/// Side of the transforms for planes of `inner` pixels and a point-spread function that is cut off at `reach`.
+/// Side of the transforms for planes of `inner` pixels and a point-spread function that is cut off
+/// at `reach`.
 fn room(inner: usize, reach: usize) -> usize {
     (inner + reach..)
         .find(|n| {
@@ -67,7 +68,8 @@ impl Transform {
         }
     }
 
-    /// Of a point-spread function at the origin, sampled at the centres of pixels and normalised; for planes of `inner` pixels.
+    /// Of a point-spread function at the origin, sampled at the centres of pixels and normalised;
+    /// for planes of `inner` pixels.
     pub fn of_psf(psf: &Psf, inner: usize) -> Transform {
         let side = room(inner, REACH);
         let mut values = vec![Complex::default(); side * side];

@@ -5,7 +5,8 @@ use rand_distr::{Distribution, Poisson};
 use super::Plane;
 use crate::random::Stream;
 
-/// Adds Poisson noise of source and sky, and read-out noise; the sky itself is subtracted again. `plane` is in electrons.
+/// Adds Poisson noise of source and sky, and read-out noise; the sky itself is subtracted again.
+/// `plane` is in electrons.
 pub fn expose(plane: &mut Plane, sky: f64, read_noise: f64, rng: &mut Stream) {
     for v in &mut plane.data {
         let mean = (f64::from(*v) + sky).max(0.0);
@@ -18,7 +19,8 @@ pub fn expose(plane: &mut Plane, sky: f64, read_noise: f64, rng: &mut Stream) {
     }
 }
 
-/// White noise whose neighbours have been averaged with weight `mix` (0 to 0.5), of standard deviation 1.
+/// White noise whose neighbours have been averaged with weight `mix` (0 to 0.5), of standard
+/// deviation 1.
 pub fn correlated(height: usize, width: usize, mix: f32, rng: &mut Stream) -> Plane {
     let mut p = Plane {
         height,

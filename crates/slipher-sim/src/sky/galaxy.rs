@@ -1,7 +1,8 @@
 //! The light of a galaxy before the telescope: bulge, disc with spiral arms, bar, ring, clumps.
 //!
-//! Arms follow logarithmic spirals: the disc is multiplied by 1 + A·w(cos(m θ + φ_r)), φ_r = a ln(2r/R) + φ, in the plane of the
-//! disc (the strong-lens challenge's galaxies, Metcalf et al. 2019), with arms sharpened by a power.
+//! Arms follow logarithmic spirals: the disc is multiplied by 1 + A·w(cos(m θ + φ_r)), φ_r = a
+//! ln(2r/R) + φ, in the plane of the disc (the strong-lens challenge's galaxies, Metcalf et al.
+//! 2019), with arms sharpened by a power.
 
 use super::Plane;
 use super::sersic::Sersic;
@@ -38,7 +39,8 @@ pub struct Galaxy {
 }
 
 impl Galaxy {
-    /// Light of old stars (spheroids) and of young ones (disc, clumps) on square planes of `side` pixels: they differ in colour.
+    /// Light of old stars (spheroids) and of young ones (disc, clumps) on square planes of `side`
+    /// pixels: they differ in colour.
     pub fn planes(&self, side: usize) -> [Plane; 2] {
         let (mut old, mut young) = (Plane::square(side), Plane::square(side));
         self.spheroids.iter().for_each(|s| s.add(&mut old));

@@ -8,8 +8,8 @@
 //! * [`subtraction`]: a template, a new image and their difference.
 //! * [`colours`]: magnitudes of SEDs through filters.
 //!
-//! Lengths are pixels, angles radians from the x axis towards y (columns towards rows), pixel (0, 0) has its centre
-//! at (0, 0).
+//! Lengths are pixels, angles radians from the x axis towards y (columns towards rows), pixel (0,
+//! 0) has its centre at (0, 0).
 
 pub mod colours;
 pub mod convolve;
@@ -63,7 +63,8 @@ impl Plane {
             .zip(&other.data)
             .for_each(|(a, b)| *a += factor * b);
     }
-    /// Sums of squares of `k × k` pixels. A profile much smaller than a pixel must be drawn finer than the pixels before it is convolved.
+    /// Sums of squares of `k × k` pixels. A profile much smaller than a pixel must be drawn finer
+    /// than the pixels before it is convolved.
     pub fn binned(&self, k: usize) -> Plane {
         let mut out = Plane::new(self.height / k, self.width / k);
         for (y, row) in self

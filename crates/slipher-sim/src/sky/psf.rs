@@ -10,7 +10,8 @@ pub enum Profile {
     Moffat {
         beta: f64,
     },
-    /// Measured, its middle at the middle of the plane; the full width at half maximum plays no part.
+    /// Measured, its middle at the middle of the plane; the full width at half maximum plays no
+    /// part.
     Image(Plane),
 }
 

@@ -1,5 +1,6 @@
-//! Radio galaxies through a beam: lobes and jets of types FR I (bright at the core), FR II (bright at the edges; Fanaroff & Riley 1974), bent tails
-//! and compact sources, with the correlated noise of an interferometer.
+//! Radio galaxies through a beam: lobes and jets of types FR I (bright at the core), FR II (bright
+//! at the edges; Fanaroff & Riley 1974), bent tails and compact sources, with the correlated noise
+//! of an interferometer.
 
 use super::Plane;
 use super::convolve::convolve;
@@ -152,7 +153,8 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
     p
 }
 
-/// A source as the survey sees it, peak over noise `snr`, in units of the noise; neighbours at random.
+/// A source as the survey sees it, peak over noise `snr`, in units of the noise; neighbours at
+/// random.
 pub fn observe(shape: Shape, side: usize, snr: f64, beam: Beam, rng: &mut Stream) -> Plane {
     let size = match shape {
         Shape::Compact => 0.0,
@@ -195,7 +197,8 @@ pub fn observe(shape: Shape, side: usize, snr: f64, beam: Beam, rng: &mut Stream
 mod tests {
     use super::*;
 
-    /// Fanaroff and Riley's own test: distance between the brightest points over the size, below and above one half.
+    /// Fanaroff and Riley's own test: distance between the brightest points over the size, below
+    /// and above one half.
     #[test]
     fn shapes_are_what_their_names_say() {
         let (mut wide, mut narrow) = (0, 0);

@@ -44,8 +44,8 @@ pub fn ln_gamma(x: f64) -> f64 {
     0.5 * (2.0 * std::f64::consts::PI).ln() + (x + 0.5) * t.ln() - t + sum.ln()
 }
 
-/// b of Sérsic's profile: Γ(2n) = 2 γ(2n, b). Expansion of Ciotti & Bertin (1999, equation 18) above n = 0.36, the
-/// fit of MacArthur et al. (2003) below.
+/// b of Sérsic's profile: Γ(2n) = 2 γ(2n, b). Expansion of Ciotti & Bertin (1999, equation 18)
+/// above n = 0.36, the fit of MacArthur et al. (2003) below.
 pub fn b(n: f64) -> f64 {
     if n > 0.36 {
         2.0 * n - 1.0 / 3.0
@@ -79,7 +79,8 @@ impl Light {
     fn density(&self, dx: f64, dy: f64) -> f64 {
         self.inner * (-self.b * (self.radius(dx, dy) / self.s.re).powf(1.0 / self.s.n)).exp()
     }
-    /// Integral over the square of side `h` around an offset: squares that are large beside their distance are divided.
+    /// Integral over the square of side `h` around an offset: squares that are large beside their
+    /// distance are divided.
     fn square(&self, dx: f64, dy: f64, h: f64, depth: u32) -> f64 {
         // The minor axis is where the profile is steepest.
         let scale = self.radius(dx, dy).min(2.0 * self.s.re) * self.s.q;
@@ -166,8 +167,9 @@ mod tests {
         }
     }
 
-    /// Golden values of GalSim 2.8, written by scripts/golden_sky.py: pixels of Sérsic profiles, bare and through a Moffat of
-    /// full width 3.3 and β 3.5, at their middle and 4 columns to the right.
+    /// Golden values of GalSim 2.8, written by scripts/golden_sky.py: pixels of Sérsic profiles,
+    /// bare and through a Moffat of full width 3.3 and β 3.5, at their middle and 4 columns to the
+    /// right.
     #[test]
     fn agrees_with_galsim() {
         use crate::sky::convolve::convolve;
@@ -207,7 +209,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(24))]
-        /// Half of the flux within the half-light ellipse; for profiles that end, all of it on a large plane.
+        /// Half of the flux within the half-light ellipse; for profiles that end, all of it on a
+        /// large plane.
         #[test]
         fn flux_and_half_light(n in 0.5f64..5.0, re in 0.15f64..6.0, q in 0.3f64..1.0, angle in 0.0f64..3.1, x in -0.5f64..0.5, y in -0.5f64..0.5) {
             let mut p = Plane::square(161);

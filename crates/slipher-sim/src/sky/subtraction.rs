@@ -1,4 +1,5 @@
-//! A template, a new image and their difference around a candidate: injected transients, and what deceives a subtraction.
+//! A template, a new image and their difference around a candidate: injected transients, and what
+//! deceives a subtraction.
 
 use super::Plane;
 use super::convolve::Transform;
@@ -78,19 +79,22 @@ const SIDE: usize = 45;
 pub struct Camera {
     /// Seeing, pixels: full width at half maximum, least and most.
     pub fwhm: (f64, f64),
-    /// Shares of the transients in the light of a galaxy, and of the others that are stars which vary.
+    /// Shares of the transients in the light of a galaxy, and of the others that are stars which
+    /// vary.
     pub hosts: f64,
     pub varying: f64,
 }
 
-/// From ZTF's pixels of 1″ to DECam's of 0.26″; what nature shows: supernovae, active nuclei, variable stars.
+/// From ZTF's pixels of 1″ to DECam's of 0.26″; what nature shows: supernovae, active nuclei,
+/// variable stars.
 pub const ANY: Camera = Camera {
     fwhm: (1.7, 5.5),
     hosts: 0.6,
     varying: 0.4,
 };
-/// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016). Its transients are stamps of stars, put at other places of the same
-/// image (Cabrera-Vives et al. 2017): nearly all on empty sky.
+/// HiTS: DECam, 0.26″ a pixel, seeing of 0.8 to 1.6″ (Förster et al. 2016). Its transients are
+/// stamps of stars, put at other places of the same image (Cabrera-Vives et al. 2017): nearly all
+/// on empty sky.
 pub const HITS: Camera = Camera {
     fwhm: (3.0, 6.0),
     hosts: 0.05,
@@ -122,7 +126,8 @@ fn conditions(camera: Camera, rng: &mut Stream) -> Conditions {
     }
 }
 
-/// Draws a transient or an artefact. Only what a survey would have detected comes back; conditions in which twenty attempts fail are drawn again.
+/// Draws a transient or an artefact. Only what a survey would have detected comes back; conditions
+/// in which twenty attempts fail are drawn again.
 pub fn draw(real: bool, camera: Camera, rng: &mut Stream) -> Triplet {
     loop {
         let c = conditions(camera, rng);
@@ -166,7 +171,8 @@ fn scene(cause: Cause, camera: Camera, c: &Conditions, rng: &mut Stream) -> Scen
         _ => false,
     };
     if host {
-        // A transient lies somewhere in the light of its host or, as active nuclei do, in its very middle; an artefact at its core or anywhere.
+        // A transient lies somewhere in the light of its host or, as active nuclei do, in its very
+        // middle; an artefact at its core or anywhere.
         let core = matches!(cause, Cause::Dipole | Cause::Residual);
         let spread = if core || (cause == Cause::Transient && rng.chance(0.35)) {
             0.3
@@ -409,7 +415,8 @@ fn deface(
             });
         }
         Cause::Template => {
-            // A hole, a hit or a moving star of the template: it comes out of the difference as light or as a hole.
+            // A hole, a hit or a moving star of the template: it comes out of the difference as
+            // light or as a hole.
             let flux = unit * rng.log_uniform(8.0, 60.0);
             let (x, y) = (near(rng, 0.5), near(rng, 0.5));
             if rng.chance(0.5) {
@@ -480,7 +487,8 @@ fn deface(
 /// S/N from which a survey takes a peak for a candidate; Deep-HiTS' begin near 6.
 const DETECTION: f32 = 6.0;
 
-/// Looks for the peak of the difference near the middle and centres the stamps on it; nothing below [`DETECTION`].
+/// Looks for the peak of the difference near the middle and centres the stamps on it; nothing below
+/// [`DETECTION`].
 fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<Triplet> {
     let mut kernel = Plane::square(15);
     c.psf.add(&mut kernel, 7.0, 7.0, 1.0);
@@ -504,7 +512,8 @@ fn detect(cause: Cause, c: &Conditions, t: Triplet, rng: &mut Stream) -> Option<
             }
         }
     }
-    // Peaks of pure noise are rare: the survey's millions of pixels are stood for by a lower bar, then stretched to it.
+    // Peaks of pure noise are rare: the survey's millions of pixels are stood for by a lower bar,
+    // then stretched to it.
     let bar = if cause == Cause::Noise {
         2.6
     } else {
@@ -578,7 +587,8 @@ pub const STAMP: usize = 25;
 mod tests {
     use super::*;
 
-    /// S/N as published for injected transients (median 12, few below 6); all candidates would have been detected.
+    /// S/N as published for injected transients (median 12, few below 6); all candidates would have
+    /// been detected.
     #[test]
     fn candidates_are_detections() {
         let mut snr: Vec<f64> = (0..300)

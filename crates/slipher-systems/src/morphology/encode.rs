@@ -4,13 +4,15 @@ use slipher_data::cutout::Cutout;
 use slipher_data::spectrum::median;
 use slipher_nn::augment::{Affine, view};
 
-/// Side of what is encoded: a square of 69 fits in at any angle, its middle on the middle. A pixel is three of the contest's 424.
+/// Side of what is encoded: a square of 69 fits in at any angle, its middle on the middle. A pixel
+/// is three of the contest's 424.
 pub const SIDE: usize = 99;
 /// Side of a whole picture on these pixels: 424 / 3.
 pub const FRAME: usize = 141;
 
-/// `[R, G, B][99][99]`, 0 to 1. Pictures (8 bits) are taken as they are; fluxes in three bands, reddest last, are stretched as SDSS's pictures are
-/// (Lupton et al. 2004); a single band is grey. A picture of another size is taken to show as much of its galaxy as the contest's do.
+/// `[R, G, B][99][99]`, 0 to 1. Pictures (8 bits) are taken as they are; fluxes in three bands,
+/// reddest last, are stretched as SDSS's pictures are (Lupton et al. 2004); a single band is grey.
+/// A picture of another size is taken to show as much of its galaxy as the contest's do.
 ///
 /// # Errors
 /// Two bands, or more than three that are not named.
@@ -65,7 +67,8 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     Ok(out)
 }
 
-/// Lupton's stretch: sky subtracted, asinh of the mean over the bands with Q = 8 and a stretch of eight times the noise; colours are kept.
+/// Lupton's stretch: sky subtracted, asinh of the mean over the bands with Q = 8 and a stretch of
+/// eight times the noise; colours are kept.
 pub fn stretch(x: &mut [f32], n: usize) {
     let mut noise = 0.0;
     for plane in x.chunks_exact_mut(n) {

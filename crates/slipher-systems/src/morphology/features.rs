@@ -1,4 +1,5 @@
-//! Classical morphology: concentration, asymmetry, smoothness, Gini, M20 (Conselice 2003; Lotz et al. 2004), colours, shape and light in rings.
+//! Classical morphology: concentration, asymmetry, smoothness, Gini, M20 (Conselice 2003; Lotz et
+//! al. 2004), colours, shape and light in rings.
 
 use crate::moments::Moments;
 

@@ -1,12 +1,14 @@
-//! The network of Dieleman, Willett & Dambre (2015, section 5): sixteen parts of each galaxy through the same filters.
+//! The network of Dieleman, Willett & Dambre (2015, section 5): sixteen parts of each galaxy
+//! through the same filters.
 
 use slipher_nn::network::{Init, Layer};
 
 use crate::architecture::{Architecture, InputViews};
 use crate::views::View;
 
-/// InputViews of 45 × 45; 32 6×6, pool, 64 5×5, pool, 128 3×3, 128 3×3, pool, joined, twice 4096 units in pairs of maxout, 37. Biases are one a filter, where the paper's
-/// first layers have one a pixel. `divisor` makes all layers narrower by that factor.
+/// InputViews of 45 × 45; 32 6×6, pool, 64 5×5, pool, 128 3×3, 128 3×3, pool, joined, twice 4096
+/// units in pairs of maxout, 37. Biases are one a filter, where the paper's first layers have one a
+/// pixel. `divisor` makes all layers narrower by that factor.
 pub fn published(divisor: usize) -> Architecture {
     let width = |n: usize| (n / divisor).next_multiple_of(16).max(16);
     let pool = Layer::MaxPool {
@@ -45,7 +47,8 @@ pub fn published(divisor: usize) -> Architecture {
             slope: 1.0,
         },
     ];
-    // The paper's normal weights of 0.01 and less start slowly in a narrow network: He's variance, the paper's biases.
+    // The paper's normal weights of 0.01 and less start slowly in a narrow network: He's variance,
+    // the paper's biases.
     let init = layers
         .iter()
         .enumerate()

@@ -7,8 +7,8 @@ use super::tree::QUESTIONS;
 /// Least share of the favourite answer where people agree.
 const AGREED: f32 = 0.8;
 
-/// Published beside: the best single network and the final ensemble of 17 networks and 60 views, on the contest's real galaxies; simulated votes are
-/// not comparable.
+/// Published beside: the best single network and the final ensemble of 17 networks and 60 views, on
+/// the contest's real galaxies; simulated votes are not comparable.
 pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {
     let n = truth.len().max(1) as f64;
     let square: f64 = answers

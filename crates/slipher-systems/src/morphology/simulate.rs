@@ -1,8 +1,9 @@
 //! Simulated galaxies with the votes that people would give.
 //!
-//! A galaxy is drawn with its parts (bulge, disc, arms, bar, ring, dust, companions), seen through an atmosphere and shown as SDSS shows its
-//! pictures. The share of each answer follows from what was drawn by the formulas of [`Truth`]: a structure is voted for by how strong it is times
-//! how well it is resolved. Then about 45 people vote.
+//! A galaxy is drawn with its parts (bulge, disc, arms, bar, ring, dust, companions), seen through
+//! an atmosphere and shown as SDSS shows its pictures. The share of each answer follows from what
+//! was drawn by the formulas of [`Truth`]: a structure is voted for by how strong it is times how
+//! well it is resolved. Then about 45 people vote.
 
 use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;

@@ -6,8 +6,9 @@ use std::path::Path;
 use crate::example::{Example, Observation};
 use crate::labelled::{Collection, walk};
 
-/// Reads a folder in which a CSV whose first column is GalaxyID and 37 more hold the votes stands beside (or above) the pictures. The
-/// last tenth by identifier is validation, as in the authors' code, the tenth before it test.
+/// Reads a folder in which a CSV whose first column is GalaxyID and 37 more hold the votes stands
+/// beside (or above) the pictures. The last tenth by identifier is validation, as in the authors'
+/// code, the tenth before it test.
 ///
 /// # Errors
 /// No such CSV, a row that is not 38 numbers, or no picture of any row.

@@ -1,5 +1,5 @@
-//! The decision tree of Galaxy Zoo 2 (Willett et al. 2013) as the Kaggle contest weighted it: each question's shares add up to the share of
-//! the answer that leads to it.
+//! The decision tree of Galaxy Zoo 2 (Willett et al. 2013) as the Kaggle contest weighted it: each
+//! question's shares add up to the share of the answer that leads to it.
 
 use std::ops::Range;
 
@@ -61,7 +61,8 @@ pub const QUESTIONS: [Range<usize>; 11] = [
     31..37,
 ];
 
-/// Which answer leads to which answers, in the order in which they are weighted; question 6 is not, as in the contest's data.
+/// Which answer leads to which answers, in the order in which they are weighted; question 6 is not,
+/// as in the contest's data.
 const LEADS: [(usize, Range<usize>); 6] = [
     (1, 3..5),
     (4, 5..13),

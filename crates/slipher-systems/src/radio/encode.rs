@@ -8,7 +8,8 @@ pub const SCALE: f64 = 1.8;
 /// Side of what is encoded, 6.4′: a square of 150 pixels fits in at any angle.
 pub const SIDE: usize = 212;
 
-/// Mean and standard deviation without what lies beyond 3σ, repeated (astropy's `sigma_clipped_stats`).
+/// Mean and standard deviation without what lies beyond 3σ, repeated (astropy's
+/// `sigma_clipped_stats`).
 fn clipped(v: &[f32]) -> (f32, f32) {
     let mut good: Vec<f32> = v.to_vec();
     for _ in 0..10 {
@@ -29,8 +30,9 @@ fn clipped(v: &[f32]) -> (f32, f32) {
     )
 }
 
-/// `[212][212]`: what has no data and what lies below 3σ is 0 (the paper, section 3.2), the rest over the largest value near the middle, through asinh.
-/// Maps of another pixel scale are resampled to 1.8″.
+/// `[212][212]`: what has no data and what lies below 3σ is 0 (the paper, section 3.2), the rest
+/// over the largest value near the middle, through asinh. Maps of another pixel scale are resampled
+/// to 1.8″.
 ///
 /// # Errors
 /// Several bands that differ, or nothing above the noise.
@@ -136,7 +138,8 @@ mod tests {
         );
     }
 
-    /// astropy.stats.sigma_clipped_stats(x, sigma=3), x = sin(0.7 i) for 1000 values, 50 of them with 20 more.
+    /// astropy.stats.sigma_clipped_stats(x, sigma=3), x = sin(0.7 i) for 1000 values, 50 of them
+    /// with 20 more.
     #[test]
     fn clips_as_astropy() {
         let x: Vec<f32> = (0..1000)

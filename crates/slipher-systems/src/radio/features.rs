@@ -1,4 +1,5 @@
-//! What a classical method sees of a radio source: sizes, number and places of its peaks, Fanaroff and Riley's ratio, and how far it bends.
+//! What a classical method sees of a radio source: sizes, number and places of its peaks, Fanaroff
+//! and Riley's ratio, and how far it bends.
 
 use slipher_nn::augment::{Affine, view};
 

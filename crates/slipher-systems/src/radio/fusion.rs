@@ -1,4 +1,5 @@
-//! How the paper makes one answer of three networks for pairs of classes (fusion-classify.py of its repository).
+//! How the paper makes one answer of three networks for pairs of classes (fusion-classify.py of its
+//! repository).
 
 use super::{CLASSES, PAIR_NAMES, PAIRS};
 use crate::system::StudyRows;
@@ -25,8 +26,9 @@ pub enum Fused {
 /// Probability above which a network is sure.
 const SURE: f32 = 0.9;
 
-/// Of the probabilities that the three networks of [`PAIRS`] give to the first and second class of their pair: the class with two votes; its probability is the mean
-/// of the two if either is above 0.9, else the lesser.
+/// Of the probabilities that the three networks of [`PAIRS`] give to the first and second class of
+/// their pair: the class with two votes; its probability is the mean of the two if either is above
+/// 0.9, else the lesser.
 pub fn fuse(pairs: [[f32; 2]; 3]) -> Fused {
     let votes: Vec<(usize, f32)> = PAIRS
         .iter()
@@ -107,7 +109,7 @@ pub fn lines(method: &str, said: &[Option<usize>], truth: &[usize]) -> Vec<Line>
 }
 
 /// The same of fused answers, and how many of them have a "?" or no class.
-pub fn judged(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
+pub fn fused_lines(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
     let mut out = lines(
         method,
         &answers.iter().map(Fused::class).collect::<Vec<_>>(),
@@ -124,8 +126,8 @@ pub fn judged(method: &str, answers: &[Fused], truth: &[usize]) -> Vec<Line> {
     out
 }
 
-/// The paper's fusion of three networks beside our answers to all classes, on the rows of the classes that the three know; none unless all three
-/// were trained.
+/// The paper's fusion of three networks beside our answers to all classes, on the rows of the
+/// classes that the three know; none unless all three were trained.
 pub fn tables(rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
     let labels: Vec<usize> = rows
         .truth
@@ -144,7 +146,7 @@ pub fn tables(rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
     let Some(given) = given else { return vec![] };
     let one = |i: usize| fuse([0, 1, 2].map(|k| [given[k][2 * i], given[k][2 * i + 1]]));
     let answers: Vec<Fused> = (0..known.len()).map(one).collect();
-    let mut out = judged("three AlexNets, fused", &answers, &truth);
+    let mut out = fused_lines("three AlexNets, fused", &answers, &truth);
     for (title, values) in rows.own {
         let likeliest = |r: &usize| {
             let row = &values[r * CLASSES.len()..(r + 1) * CLASSES.len()];

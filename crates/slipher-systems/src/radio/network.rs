@@ -5,8 +5,9 @@ use slipher_nn::network::{Init, Layer};
 use crate::architecture::{Architecture, InputViews};
 use crate::views::View;
 
-/// 96 11×11/4, norm, pool 3/2, 256 5×5 in two groups, norm, pool, 384 3×3, 384 3×3 and 256 3×3 in two groups, pool, 4096, 4096, `outputs`; of the
-/// middle 148 of 150 pixels. The first filters have 12 × 12 weights: four by four pixels become channels first.
+/// 96 11×11/4, norm, pool 3/2, 256 5×5 in two groups, norm, pool, 384 3×3, 384 3×3 and 256 3×3 in
+/// two groups, pool, 4096, 4096, `outputs`; of the middle 148 of 150 pixels. The first filters have
+/// 12 × 12 weights: four by four pixels become channels first.
 pub fn published(outputs: usize) -> Architecture {
     let pool = Layer::MaxPool {
         size: 3,
@@ -51,7 +52,8 @@ pub fn published(outputs: usize) -> Architecture {
             slope: 1.0,
         },
     ];
-    // AlexNet's normal weights of 0.01 need its 90 passes; these start where the signal keeps its size.
+    // AlexNet's normal weights of 0.01 need its 90 passes; these start where the signal keeps its
+    // size.
     let init = layers.iter().map(|_| (Init::He, 0.0)).collect();
     Architecture {
         input_views: InputViews::Middle { side: 148 },

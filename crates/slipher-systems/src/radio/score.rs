@@ -1,9 +1,10 @@
-//! The numbers of the paper: precision and recall of each class, beside later work on the same collection.
+//! The numbers of the paper: precision and recall of each class, beside later work on the same
+//! collection.
 
 use slipher_stats::classification::{Figure, accuracy, confusion, macro_f1};
 
-/// Names of precision and recall of each class, with what the paper printed for its networks (compact sources were not in it) and what
-/// Alhassan et al. (2018) reached with four classes.
+/// Names of precision and recall of each class, with what the paper printed for its networks
+/// (compact sources were not in it) and what Alhassan et al. (2018) reached with four classes.
 #[expect(clippy::type_complexity, reason = "used once, where it is clear")]
 const CLASSES: [(&str, Option<f64>, &str, Option<f64>, Option<f64>); 4] = [
     (

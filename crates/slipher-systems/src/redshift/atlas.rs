@@ -24,7 +24,8 @@ const ARTEFACTS: [(f64, f64, &str); 11] = [
     (11_400.0, 250.0, "atmospheric water"),
 ];
 
-/// Width of a bin in ln(1+z), bins that tell what is expected (without the nearest), and how rare a bin must be.
+/// Width of a bin in ln(1+z), bins that tell what is expected (without the nearest), and how rare a
+/// bin must be.
 const BIN: f64 = 0.002;
 const AROUND: usize = 40;
 const NEAREST: usize = 2;

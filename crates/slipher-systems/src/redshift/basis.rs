@@ -19,8 +19,9 @@ impl Resolution for FixedResolution {
     }
 }
 
-/// Principal components (not centred, so that the first is the mean) of drawn SEDs, on rest positions. Each component
-/// learns only from SEDs; a smooth calibration error is left to the first few.
+/// Principal components (not centred, so that the first is the mean) of drawn SEDs, on rest
+/// positions. Each component learns only from SEDs; a smooth calibration error is left to the first
+/// few.
 pub(super) fn components(
     library: &Library,
     class: SpecType,

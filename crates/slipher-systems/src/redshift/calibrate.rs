@@ -1,5 +1,6 @@
-//! What held-out simulations teach about a model's answers: that a redshift falls a little beside the lag it is at, and how
-//! often an answer is right that the network gives so much probability, in spectra of such S/N, class, redshift and coverage.
+//! What held-out simulations teach about a model's answers: that a redshift falls a little beside
+//! the lag it is at, and how often an answer is right that the network gives so much probability,
+//! in spectra of such S/N, class, redshift and coverage.
 
 use serde::{Deserialize, Serialize};
 use slipher_sim::sed::SpecType;
@@ -38,7 +39,7 @@ pub struct Calibration {
 
 /// An answer of the network to a spectrum of known class and redshift.
 #[derive(Clone, Copy, Debug)]
-pub struct Judged {
+pub struct CalibrationRow {
     pub class: SpecType,
     pub z: f64,
     /// As the network gives it.
@@ -77,8 +78,9 @@ impl Calibration {
         self.phase.0.iter().all(|v| v.is_finite()) && self.odds.iter().all(odds)
     }
 
-    /// Logistic regression for each class (Platt 2000, with more than one feature), by Newton's method, pulled towards no change.
-    pub fn fit(phase: Phase, rows: &[Judged]) -> Calibration {
+    /// Logistic regression for each class (Platt 2000, with more than one feature), by Newton's
+    /// method, pulled towards no change.
+    pub fn fit(phase: Phase, rows: &[CalibrationRow]) -> Calibration {
         let odds = SpecType::ALL.map(|class| {
             let own: Vec<([f64; FEATURES], f64)> = rows
                 .iter()
@@ -115,7 +117,8 @@ impl Calibration {
         sigmoid(rest + slope.max(0.05) * f[1])
     }
 
-    /// Moves probability between the best answer of a posterior `[class][lag]` and all others, so that it has what is right. The best stays the best.
+    /// Moves probability between the best answer of a posterior `[class][lag]` and all others, so
+    /// that it has what is right. The best stays the best.
     pub fn apply(&self, posterior: &mut [Vec<f64>], c: &Conditions) {
         if self.odds.iter().all(Vec::is_empty) {
             return;
@@ -135,10 +138,10 @@ impl Calibration {
             return;
         }
         let least = second / (others + second) * (1.0 + 1e-9) + 1e-12;
-        let wanted = self
+        let target = self
             .probability(class, redshift_of(peak as f64), p, c)
             .clamp(least.min(1.0 - 1e-9), 1.0 - 1e-9);
-        let (gain, loss) = (wanted / p, (1.0 - wanted) / others);
+        let (gain, loss) = (target / p, (1.0 - target) / others);
         for (k, row) in posterior.iter_mut().enumerate() {
             row.iter_mut().for_each(|v| *v *= loss);
             if k == class as usize {
@@ -226,7 +229,7 @@ mod tests {
             let class = SpecType::ALL[rng.below(3)];
             let (p, snr) = (rng.uniform(0.02, 0.98), rng.log_uniform(0.2, 30.0));
             let right = rng.chance(true_p(class, p, snr));
-            Judged {
+            CalibrationRow {
                 class,
                 z: rng.uniform(0.0, 2.0),
                 probability: p,
@@ -234,7 +237,7 @@ mod tests {
                 conditions: Conditions { snr, ..GOOD },
             }
         };
-        let rows: Vec<Judged> = (0..20_000).map(|_| draw()).collect();
+        let rows: Vec<CalibrationRow> = (0..20_000).map(|_| draw()).collect();
         let c = Calibration::fit(Phase::default(), &rows);
         for class in SpecType::ALL {
             for (p, snr) in [(0.3, 0.5), (0.8, 0.5), (0.5, 10.0), (0.9, 3.0)] {
@@ -252,7 +255,8 @@ mod tests {
         assert_eq!(back, c);
     }
 
-    /// The posterior keeps its sum and its best answer, and the best answer has the calibrated probability.
+    /// The posterior keeps its sum and its best answer, and the best answer has the calibrated
+    /// probability.
     #[test]
     fn the_posterior_stays_one() {
         let mut posterior = vec![vec![0.0; LAGS]; 3];

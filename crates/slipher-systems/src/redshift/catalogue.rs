@@ -287,7 +287,7 @@ pub fn columns(rows: &[Row], model: &Model, pz: bool) -> Vec<Column> {
             "",
             "stat.fit.goodness",
             "share of held-out simulations of this class and S/N that known spectra describe as badly or worse",
-            f64s(&|r| r.measurement.familiarity.fit.unwrap_or(f64::NAN)),
+            f64s(&|r| r.measurement.p_values.fit.unwrap_or(f64::NAN)),
         ),
         c(
             "noise_ratio",
@@ -296,7 +296,7 @@ pub fn columns(rows: &[Row], model: &Model, pz: bool) -> Vec<Column> {
             "scatter from pixel to pixel over what the errors say",
             f32s(&|r| {
                 r.measurement
-                    .familiarity
+                    .p_values
                     .noise_ratio
                     .map_or(f32::NAN, |v| v as f32)
             }),

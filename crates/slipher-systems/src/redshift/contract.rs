@@ -18,11 +18,11 @@ use slipher_nn::shiftnet::Backend;
 
 use super::catalogue::{Row, columns};
 use super::decode::lag_redshifts;
-use super::measure::{PURITY, Wanted, measure_all, zwarn};
+use super::measure::{PURITY, PredictOptions, zwarn};
 use super::model::{Model, ModelError};
 use super::pipeline::{self, measured};
 use super::prior::Prior;
-use crate::predict::{FAILED, Options, Predict, PredictError, beside, guarded, precision};
+use crate::predict::{FAILED, Options, Predict, PredictError, beside, precision};
 
 /// Rows whose spectra are unpacked at a time.
 const BATCH_ROWS: usize = 1024;
@@ -36,7 +36,7 @@ const OPTIONS: [&str; 5] = ["purity", "pz", "prior", "medium", "precision"];
 /// A redshift model with what is to be measured.
 pub struct Measurer {
     pub model: Model,
-    pub wanted: Wanted,
+    pub opts: PredictOptions,
     pub read: ReadOptions,
     /// Everything that changes rows, in words.
     settings: BTreeMap<String, String>,
@@ -46,13 +46,13 @@ impl Measurer {
     /// A model as it is, measuring what is wanted.
     pub fn new(
         model: Model,
-        wanted: Wanted,
+        opts: PredictOptions,
         read: ReadOptions,
         settings: BTreeMap<String, String>,
     ) -> Measurer {
         Measurer {
             model,
-            wanted,
+            opts,
             read,
             settings,
         }
@@ -87,7 +87,8 @@ impl Measurer {
         let used = model
             .net
             .set_precision(precision(arithmetic.as_deref().unwrap_or("f32"))?);
-        let wanted = Wanted::new(&model, purity, pz, prior.as_deref()).map_err(|e| bad(&e))?;
+        let opts =
+            PredictOptions::new(&model, purity, pz, prior.as_deref()).map_err(|e| bad(&e))?;
         let mut settings = BTreeMap::from([
             ("purity".to_owned(), purity.to_string()),
             ("pz".to_owned(), pz.to_string()),
@@ -105,7 +106,7 @@ impl Measurer {
         }
         Ok(Measurer {
             model,
-            wanted,
+            opts,
             read: ReadOptions { medium },
             settings,
         })
@@ -131,7 +132,7 @@ impl Predict for Measurer {
     /// Redshifts of the column `pz`.
     fn keys(&self) -> Vec<(&'static str, String)> {
         let grid = || serde_json::to_string(&lag_redshifts()).unwrap_or_default();
-        self.wanted
+        self.opts
             .pz
             .then(|| ("pz_grid", grid()))
             .into_iter()
@@ -146,7 +147,7 @@ impl Predict for Measurer {
                 .map(|row| found.row(row))
                 .collect();
             let good: Vec<&Spectrum> = some.iter().filter_map(|s| s.as_ref().ok()).collect();
-            let mut all = measured(&self.model, &self.wanted, &good).into_iter();
+            let mut all = measured(&self.model, &self.opts, &good).into_iter();
             rows.extend(some.iter().map(|s| {
                 match s {
                     Ok(_) => all
@@ -156,7 +157,7 @@ impl Predict for Measurer {
                 }
             }));
         }
-        let mut own = columns(&rows, &self.model, self.wanted.pz);
+        let mut own = columns(&rows, &self.model, self.opts.pz);
         own.retain(|c| !OF_FILES.contains(&c.name));
         beside(batch, &own)
     }
@@ -165,16 +166,12 @@ impl Predict for Measurer {
         files: &[PathBuf],
         sink: &mut dyn FnMut(usize, RecordBatch) -> Result<bool, PredictError>,
     ) -> Result<(), PredictError> {
-        pipeline::run(
-            &self.model,
-            &self.wanted,
-            files,
-            &self.read,
-            |done, rows| sink(done, record(&columns(&rows, &self.model, self.wanted.pz))?),
-        )
+        pipeline::run(&self.model, &self.opts, files, &self.read, |done, rows| {
+            sink(done, record(&columns(&rows, &self.model, self.opts.pz))?)
+        })
     }
     fn needs_identifiers(&self) -> bool {
-        matches!(self.wanted.prior, Some(Prior::Objects(_)))
+        matches!(self.opts.prior, Some(Prior::Objects(_)))
     }
     fn failed(&self, answers: &RecordBatch) -> u64 {
         let bits = answers
@@ -247,11 +244,11 @@ mod tests {
             },
             1,
         );
-        let wanted = Wanted {
+        let opts = PredictOptions {
             pz: true,
-            ..Wanted::default()
+            ..PredictOptions::default()
         };
-        let m = Measurer::new(model, wanted, ReadOptions::default(), BTreeMap::new());
+        let m = Measurer::new(model, opts, ReadOptions::default(), BTreeMap::new());
         let predict = |b: &RecordBatch| m.predict(b);
         let whole = predict(&batch(5)).unwrap();
         assert_eq!(whole.num_rows(), 5);

@@ -7,8 +7,8 @@ use super::encode::LAG;
 use super::lag::{LAGS, allowed, lag_of, redshift_of};
 use super::phase::Phase;
 
-/// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and stars, 0.01 for
-/// quasars, in ln(1+z).
+/// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and
+/// stars, 0.01 for quasars, in ln(1+z).
 pub fn tolerance(class: SpecType) -> f64 {
     if class == SpecType::Qso { 0.01 } else { 0.0033 }
 }
@@ -24,8 +24,9 @@ pub struct Solution {
     pub probability: f64,
 }
 
-/// A peak as a Gaussian in lags. Training splits a redshift between two lags in proportion, which spreads the posterior: the Gaussian has the width
-/// without that (as `z_err` has), and stands for the lags around it.
+/// A peak as a Gaussian in lags. Training splits a redshift between two lags in proportion, which
+/// spreads the posterior: the Gaussian has the width without that (as `z_err` has), and stands for
+/// the lags around it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Peak {
     class: SpecType,
@@ -42,18 +43,20 @@ pub struct Answer {
     pub solutions: Vec<Solution>,
     /// Probability of GALAXY, QSO, STAR.
     pub classes: [f64; 3],
-    /// Quantiles 0.16, 0.84, 0.025 and 0.975 of z, given the class of the best solution: all its peaks, not only the best.
+    /// Quantiles 0.16, 0.84, 0.025 and 0.975 of z, given the class of the best solution: all its
+    /// peaks, not only the best.
     pub quantiles: [f64; 4],
     /// Of the solutions.
     pub peaks: Vec<Peak>,
 }
 
-/// Training draws nearby quasars far more often than the sky shows them (one for six galaxies at z < 0.5, so that they
-/// are learned; SDSS finds about one for forty). The posterior takes part of that back: quasars below `NEARBY_QSO.0`
-/// weigh `NEARBY_QSO.1` of what the network says.
+/// Training draws nearby quasars far more often than the sky shows them (one for six galaxies at z
+/// < 0.5, so that they are learned; SDSS finds about one for forty). The posterior takes part of
+/// that back: quasars below `NEARBY_QSO.0` weigh `NEARBY_QSO.1` of what the network says.
 pub const NEARBY_QSO: (f64, f64) = (0.5, 0.3);
 
-/// Posterior `[class][lag]` = Σ over the class's patterns of softmax(sharpness · logits), over allowed lags.
+/// Posterior `[class][lag]` = Σ over the class's patterns of softmax(sharpness · logits), over
+/// allowed lags.
 pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Vec<f64>> {
     let mut top = f32::NEG_INFINITY;
     for (row, c) in logits.chunks_exact(LAGS).zip(classes) {
@@ -152,7 +155,8 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
             .map(|l| (l as f64 - mean).powi(2) * p[l])
             .sum::<f64>()
             / mass;
-        // Training splits a redshift between two lags in proportion: that spreads a perfect answer by t (1 − t).
+        // Training splits a redshift between two lags in proportion: that spreads a perfect answer
+        // by t (1 − t).
         let t = mean.fract();
         let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
         let mean = phase.correct(mean);
@@ -194,7 +198,8 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
     }
 }
 
-/// Distribution of the lag, given the class: Gaussians for the peaks, the posterior itself elsewhere.
+/// Distribution of the lag, given the class: Gaussians for the peaks, the posterior itself
+/// elsewhere.
 struct Distribution<'a> {
     /// Probability up to and with each lag, without the lags of the peaks.
     rest: Vec<f64>,
@@ -255,8 +260,9 @@ fn normal(x: f64) -> f64 {
     if x > 0.0 { 1.0 - tail } else { tail }
 }
 
-/// Where a true redshift falls in the distribution of its class: the probability integral transform, and the continuous ranked
-/// probability score ∫ (F − [z ≥ z_true])² dz (Gneiting & Raftery 2007); none if the class has no probability.
+/// Where a true redshift falls in the distribution of its class: the probability integral
+/// transform, and the continuous ranked probability score ∫ (F − [z ≥ z_true])² dz (Gneiting &
+/// Raftery 2007); none if the class has no probability.
 pub fn pit_crps(
     posterior: &[Vec<f64>],
     answer: &Answer,
@@ -275,7 +281,8 @@ pub fn pit_crps(
     Some((d.below(at), (0..LAGS).map(part).sum()))
 }
 
-/// Probability density of z on the lags, as the network gives it (138 km/s a lag), all classes together: per unit of z, of the redshifts of [`lag_redshifts`].
+/// Probability density of z on the lags, as the network gives it (138 km/s a lag), all classes
+/// together: per unit of z, of the redshifts of [`lag_redshifts`].
 pub fn density(posterior: &[Vec<f64>]) -> Vec<f32> {
     let z = lag_redshifts();
     (0..LAGS)
@@ -288,7 +295,8 @@ pub fn lag_redshifts() -> Vec<f64> {
     (0..LAGS).map(|l| redshift_of(l as f64)).collect()
 }
 
-/// Highest probability within ± tolerance, and the lag of the peak inside that window; none if all is 0.
+/// Highest probability within ± tolerance, and the lag of the peak inside that window; none if all
+/// is 0.
 fn class_window(row: &[f64], class: SpecType) -> Option<(f64, usize)> {
     let half = (tolerance(class) / LAG).round() as usize;
     let mut before = Vec::with_capacity(row.len() + 1);

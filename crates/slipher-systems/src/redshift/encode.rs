@@ -1,4 +1,5 @@
-//! A spectrum as input of the network: eight channels on the log λ grid, two fine pixels per position.
+//! A spectrum as input of the network: eight channels on the log λ grid, two fine pixels per
+//! position.
 //!
 //! Channels per fine pixel (x = flux / median |flux|, c = running weighted mean over ±151 pixels,
 //! C = the same over ±900, s = √ivar in units of x):
@@ -153,7 +154,8 @@ impl Encoder {
         );
         out.offset = r.first / 2;
         out.native_width = r.native_width;
-        // Two fine pixels to one; coarse native pixels were repeated on the fine grid: each may count once only.
+        // Two fine pixels to one; coarse native pixels were repeated on the fine grid: each may
+        // count once only.
         let repeat = r.native_width.max(1.0);
         let pair = |(x, s): (&[f32], &[f32])| {
             let (a, b) = (s[0] * s[0], s[1] * s[1]);

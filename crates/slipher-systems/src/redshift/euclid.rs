@@ -1,6 +1,7 @@
-//! Euclid's requirement for redshifts of slitless spectra, as a test: galaxies whose Hα has at least 2·10⁻¹⁶ erg/s/cm² at 0.9 < z < 1.8,
-//! where such a line has S/N 3.5 at 1.6 µm in an object of 0.5″ (R-GC.2.1-1). Of them a redshift must be measured for more than 45 % (goal
-//! 65 %), and of the measured more than 80 % must be right within 0.001 (1+z) (R-GC.2.1-2; NISP's MPDR).
+//! Euclid's requirement for redshifts of slitless spectra, as a test: galaxies whose Hα has at
+//! least 2·10⁻¹⁶ erg/s/cm² at 0.9 < z < 1.8, where such a line has S/N 3.5 at 1.6 µm in an object
+//! of 0.5″ (R-GC.2.1-1). Of them a redshift must be measured for more than 45 % (goal 65 %), and of
+//! the measured more than 80 % must be right within 0.001 (1+z) (R-GC.2.1-2; NISP's MPDR).
 
 use slipher_data::spectrum::{Spectrum, median};
 use slipher_sim::instrument::{Instrument, interpolate};
@@ -17,10 +18,12 @@ pub const LINE_SNR: f64 = 3.5;
 pub const TOLERANCE: f64 = 0.001;
 const REFERENCE: f64 = 16_000.0;
 const HALPHA: f64 = 6564.61;
-/// N(>F) ∝ F^−2 near the limit (Pozzetti et al. 2016, models 1 and 3, fall by four to five from 1 to 2·10⁻¹⁶ and further).
+/// N(>F) ∝ F^−2 near the limit (Pozzetti et al. 2016, models 1 and 3, fall by four to five from 1
+/// to 2·10⁻¹⁶ and further).
 const COUNTS: f64 = 2.0;
 
-/// Galaxy `row`: spectrum and redshift. `above`: fluxes as the counts have them beyond the limit, otherwise at the limit.
+/// Galaxy `row`: spectrum and redshift. `above`: fluxes as the counts have them beyond the limit,
+/// otherwise at the limit.
 pub fn draw(
     library: &Library,
     instrument: &Instrument,
@@ -58,9 +61,11 @@ fn line_flux(sed: &Sed, wave: f64, z: f64) -> f64 {
         .sum()
 }
 
-/// Median S/N per pixel of the whole spectrum at which a line of flux `limit` has [`LINE_SNR`] at [`REFERENCE`].
+/// Median S/N per pixel of the whole spectrum at which a line of flux `limit` has [`LINE_SNR`] at
+/// [`REFERENCE`].
 ///
-/// A Gaussian of σ pixels fitted to white noise s per pixel has σ_F = s Δλ (2 √π σ)^½ (Lenz & Ayres 1992).
+/// A Gaussian of σ pixels fitted to white noise s per pixel has σ_F = s Δλ (2 √π σ)^½ (Lenz & Ayres
+/// 1992).
 fn continuum_snr(sed: &Sed, z: f64, instrument: &Instrument, limit: f64) -> f64 {
     let (wave, flux) = noiseless(sed, z, instrument);
     let step = interpolate(&instrument.step, REFERENCE);
@@ -79,7 +84,8 @@ fn continuum_snr(sed: &Sed, z: f64, instrument: &Instrument, limit: f64) -> f64 
 mod tests {
     use super::*;
 
-    /// The line at the limit has the S/N of the requirement: measured on the pixels with a matched filter, the SED known.
+    /// The line at the limit has the S/N of the requirement: measured on the pixels with a matched
+    /// filter, the SED known.
     #[test]
     fn the_line_has_the_asked_signal_to_noise() {
         let mut instrument = Instrument::load("euclid-red").unwrap();
@@ -97,7 +103,8 @@ mod tests {
             }
             let snr = continuum_snr(&sed, z, &instrument, flux);
             let s = observe(&sed, z, snr, &instrument, &mut rng).spectrum;
-            // Error of the flux of a Gaussian of the instrument's width, from the errors given and from what was put in.
+            // Error of the flux of a Gaussian of the instrument's width, from the errors given and
+            // from what was put in.
             let (_, clean) = noiseless(&sed, z, &instrument);
             let sum = |x: &dyn Fn(usize) -> f32| {
                 (0..clean.len())
@@ -123,7 +130,8 @@ mod tests {
             }
         }
         let got = median(&mut found);
-        // Object photons, errors that are off by a few per cent, and noise in the median make it inexact.
+        // Object photons, errors that are off by a few per cent, and noise in the median make it
+        // inexact.
         assert!(
             found.len() > 10 && (f64::from(got) / LINE_SNR - 1.0).abs() < 0.15,
             "{got} of {found:?}"

@@ -1,14 +1,15 @@
-//! From weights to a model that knows how good it is: everything that held-out simulations teach is measured here.
+//! From weights to a model that knows how good it is: everything that held-out simulations teach is
+//! measured here.
 
 use rayon::prelude::*;
 use slipher_data::spectrum::{Spectrum, estimate_ivar};
 use slipher_nn::train::{Examples, Learner, Metrics};
 
-use super::calibrate::{Calibration, Judged};
+use super::calibrate::{Calibration, CalibrationRow};
 use super::encode::encode;
-use super::familiar::{Familiar, Fit};
+use super::goodness::{Fit, GoodnessOfFit};
 use super::lag::lag_of;
-use super::measure::{Measurement, Wanted, conditions, measure_all};
+use super::measure::{Measurement, PredictOptions, conditions, measure_all};
 use super::model::Model;
 use super::phase::Phase;
 use super::score::success;
@@ -56,12 +57,12 @@ pub fn export(
 
 /// Fits phase, probabilities, familiarity and dial of a model on `n` rows of the validation stream.
 fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
-    (model.calibration, model.familiar) = (Calibration::default(), Familiar::default());
+    (model.calibration, model.goodness) = (Calibration::default(), GoodnessOfFit::default());
     let raw = answers(model, simulator, n, |d, m| {
         let (b, e) = (m.best()?, encode(&d.spectrum)?);
         // Blank sky has no right answer.
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
-        let judged = Judged {
+        let row = CalibrationRow {
             class: b.class,
             z: b.z,
             probability: b.probability,
@@ -69,7 +70,7 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
             conditions: conditions(&d.spectrum, m, &e),
         };
         Some((
-            judged,
+            row,
             d.truth
                 .filter(|_| right && b.probability > 0.99)
                 .map(|t| (lag_of(b.z), lag_of(t.1))),
@@ -77,8 +78,9 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
     });
     let phase = Phase::fit(&raw.iter().filter_map(|r| r.1).collect::<Vec<_>>());
     model.calibration = Calibration::fit(phase, &raw.iter().map(|r| r.0).collect::<Vec<_>>());
-    // The basis comes from the SEDs of training, so that held-out ones fit as badly as new ones will.
-    let mut familiar = Familiar::new(simulator.library(Split::Train), simulator.seed());
+    // The basis comes from the SEDs of training, so that held-out ones fit as badly as new ones
+    // will.
+    let mut goodness = GoodnessOfFit::new(simulator.library(Split::Train), simulator.seed());
     let second = answers(model, simulator, n, |d, m| {
         let b = m.best()?;
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
@@ -87,16 +89,16 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
             && !d.spectrum.ivar_estimated
             && simulator.names[d.instrument] != "any")
             .then(|| {
-                encode(&d.spectrum).map(|e| (b.class, familiar.fit(&d.spectrum, &e, b.class, b.z)))
+                encode(&d.spectrum).map(|e| (b.class, goodness.fit(&d.spectrum, &e, b.class, b.z)))
             })
             .flatten();
         Some((b.probability, right, fit))
     });
     let fits: Vec<(slipher_sim::sed::SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();
-    familiar.learn(&fits);
-    model.familiar = familiar;
+    goodness.learn(&fits);
+    model.goodness = goodness;
     let (p, right): (Vec<f64>, Vec<bool>) = second.iter().map(|s| (s.0, s.1)).unzip();
-    model.dial = PurityThresholds::of(&p, &right);
+    model.thresholds = PurityThresholds::of(&p, &right);
 }
 
 /// As a file without errors would be read.
@@ -110,12 +112,12 @@ fn forget_errors(s: &mut Spectrum) {
     s.ivar_estimated = true;
 }
 
-/// What `judge` says of rows of the validation stream and their measurements, in order.
+/// `value` of rows of the validation stream and their measurements, in order.
 fn answers<T: Send>(
     model: &Model,
     simulator: &Simulator,
     n: u64,
-    judge: impl Fn(&Example, &Measurement) -> Option<T> + Sync,
+    value: impl Fn(&Example, &Measurement) -> Option<T> + Sync,
 ) -> Vec<T> {
     let rows: Vec<u64> = (0..n).collect();
     let some = |rows: &[u64]| {
@@ -131,16 +133,16 @@ fn answers<T: Send>(
             .collect();
         let measured = measure_all(
             model,
-            &Wanted {
+            &PredictOptions {
                 lines: false,
-                ..Wanted::default()
+                ..PredictOptions::default()
             },
             &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
         );
         drawn
             .iter()
             .zip(&measured)
-            .filter_map(|(d, m)| judge(d, m))
+            .filter_map(|(d, m)| value(d, m))
             .collect::<Vec<T>>()
     };
     rows.par_chunks(64)

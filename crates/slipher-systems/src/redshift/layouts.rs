@@ -9,7 +9,8 @@
 //! | marz | `.mz` | Samreay/Marz, `js/classes.js` |
 //! | prospect | visual-inspection CSV | desihub/prospect, `utilities.py` |
 //!
-//! Where a peer has a number that Slipher lacks: CHI2 is −2 ln p of the best solution, DELTACHI2 2 ln (p₁/p₂) to the next one, coefficients are 0.
+//! Where a peer has a number that Slipher lacks: CHI2 is −2 ln p of the best solution, DELTACHI2 2
+//! ln (p₁/p₂) to the next one, coefficients are 0.
 
 use std::fmt::Write;
 
@@ -205,7 +206,7 @@ fn sdss(rows: &[Row]) -> Vec<u8> {
 }
 
 /// Rows × solutions of a class (or of all), with the rank within them from 0.
-fn candidates(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, i32, &Solution)> {
+fn candidates(rows: &[Row], class: Option<SpecType>) -> Vec<(&Row, i32, &Solution)> {
     let of = |r| {
         let r: &Row = r;
         let all = r
@@ -214,7 +215,7 @@ fn candidates(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, i32, &Soluti
             .as_ref()
             .map_or(&[][..], |a| &a.solutions);
         all.iter()
-            .filter(move |s| wanted.is_none_or(|w| s.class == w))
+            .filter(move |s| class.is_none_or(|w| s.class == w))
             .enumerate()
             .map(move |(i, s)| (r, i as i32, s))
     };
@@ -228,10 +229,10 @@ fn probability(r: &Row, class: SpecType) -> f64 {
         .map_or(f64::NAN, |a| a.classes[class as usize])
 }
 
-fn lines(rows: &[Row], wanted: Option<SpecType>) -> Vec<(&Row, &LineFit)> {
+fn lines(rows: &[Row], class: Option<SpecType>) -> Vec<(&Row, &LineFit)> {
     let of = |r| {
         let r: &Row = r;
-        let right = wanted.is_none_or(|w| best(r).is_some_and(|b| b.class == w));
+        let right = class.is_none_or(|w| best(r).is_some_and(|b| b.class == w));
         r.measurement
             .lines
             .iter()
@@ -384,7 +385,8 @@ fn plain(text: &str) -> String {
 }
 
 fn marz(rows: &[Row]) -> String {
-    // Marz takes the name in [[ ]] for the file that the results belong to, and the last line with # for the names.
+    // Marz takes the name in [[ ]] for the file that the results belong to, and the last line with
+    // # for the names.
     let file = rows.first().map_or(String::new(), |r| {
         std::path::Path::new(&r.origin.file)
             .file_stem()
@@ -501,7 +503,7 @@ mod tests {
             pz: Some(vec![0.5; LAGS]),
             pit_crps: None,
             error: None,
-            familiarity: Default::default(),
+            p_values: Default::default(),
             zwarn: 0,
             snr_median: 3.0,
             good_pixels: 900,

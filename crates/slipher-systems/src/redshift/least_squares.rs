@@ -57,7 +57,8 @@ pub fn times(matrix: &[f64], x: &[f64]) -> Vec<f64> {
         .collect()
 }
 
-/// Inverse of a positive definite matrix, of which the lower triangle is given (Cholesky); none if it is not.
+/// Inverse of a positive definite matrix, of which the lower triangle is given (Cholesky); none if
+/// it is not.
 pub fn invert(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = vec![0.0; n * n];
     for i in 0..n {

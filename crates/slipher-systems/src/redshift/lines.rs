@@ -1,8 +1,10 @@
-//! Emission and absorption lines at a redshift: flux, equivalent width, S/N, and which solution takes a feature for which line.
+//! Emission and absorption lines at a redshift: flux, equivalent width, S/N, and which solution
+//! takes a feature for which line.
 //!
-//! Lines closer than a few thousand km/s are fitted together: a straight continuum and a Gaussian for each, by weighted linear least squares at widths
-//! tried in turn; errors from the covariance. One width for all lines of a galaxy or star; for a quasar one for the permitted lines of
-//! each group, forbidden lines narrow.
+//! Lines closer than a few thousand km/s are fitted together: a straight continuum and a Gaussian
+//! for each, by weighted linear least squares at widths tried in turn; errors from the covariance.
+//! One width for all lines of a galaxy or star; for a quasar one for the permitted lines of each
+//! group, forbidden lines narrow.
 
 use slipher_data::spectrum::Spectrum;
 use slipher_sim::lines::{LINES, Line, Look};
@@ -39,7 +41,8 @@ impl LineFit {
     }
 }
 
-/// Name in ASCII, with the wavelength where an ion has more than one line: `Halpha`, `[O III] 5008`.
+/// Name in ASCII, with the wavelength where an ion has more than one line: `Halpha`, `[O III]
+/// 5008`.
 pub fn label(line: &Line) -> String {
     let mut name = line.name.to_owned();
     for (greek, latin) in [
@@ -62,7 +65,8 @@ const NARROW: [f64; 5] = [80.0, 140.0, 250.0, 450.0, 800.0];
 const BROAD: [f64; 4] = [500.0, 1000.0, 1800.0, 3000.0];
 /// Forbidden lines of quasars.
 const FORBIDDEN: f64 = 250.0;
-/// The window of a group reaches so far beyond its lines, km/s, whatever the width tried: fits are compared on the same pixels.
+/// The window of a group reaches so far beyond its lines, km/s, whatever the width tried: fits are
+/// compared on the same pixels.
 const BESIDE: f64 = 4500.0;
 const BESIDE_BROAD: f64 = 10_000.0;
 
@@ -99,7 +103,8 @@ pub fn measure_lines(s: &Spectrum, class: SpecType, z: f64) -> Vec<LineFit> {
         }),
         _ => fit(s, g, z, BESIDE, &|_| width),
     };
-    // Widths are tried where there is something to see; the others take the middle one, or that of their galaxy.
+    // Widths are tried where there is something to see; the others take the middle one, or that of
+    // their galaxy.
     let widths: &[f64] = if class == SpecType::Qso {
         &BROAD
     } else {
@@ -289,7 +294,8 @@ pub fn strongest(lines: &[LineFit]) -> Option<&LineFit> {
         .max_by(|a, b| a.snr().abs().total_cmp(&b.snr().abs()))
 }
 
-/// The strongest line of the first solution, and what the second takes it for; none if it explains other features.
+/// The strongest line of the first solution, and what the second takes it for; none if it explains
+/// other features.
 pub fn same_feature(
     first: &Solution,
     second: &Solution,
@@ -350,7 +356,8 @@ mod tests {
         Spectrum::new(wave, flux, vec![(1.0 / (sigma * sigma)) as f32; n], &[]).unwrap()
     }
 
-    /// Fluxes and equivalent widths come back without bias, and their errors are the scatter: blended lines too.
+    /// Fluxes and equivalent widths come back without bias, and their errors are the scatter:
+    /// blended lines too.
     #[test]
     fn fluxes_come_back_with_honest_errors() {
         let z: f64 = 0.1;
@@ -414,7 +421,8 @@ mod tests {
         assert!(lines.iter().filter(|l| l.secure()).count() == 1);
     }
 
-    /// Broad lines of quasars are measured with their width; a spectrum without weight has no lines.
+    /// Broad lines of quasars are measured with their width; a spectrum without weight has no
+    /// lines.
     #[test]
     fn broad_lines_and_nothing() {
         let z = 2.0;

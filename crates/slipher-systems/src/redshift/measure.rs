@@ -2,14 +2,14 @@
 
 use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
+use slipher_nn::object_pool::ObjectPool;
 use slipher_nn::shiftnet::{Input, Prediction};
-use slipher_nn::spare::Spare;
 use slipher_sim::sed::SpecType;
 
 use super::calibrate::Conditions;
 use super::decode::{Answer, Solution, decode, density, pit_crps, posterior};
 use super::encode::{Encoded, Encoder, FINE};
-use super::familiar::Familiarity;
+use super::goodness::FitPValues;
 use super::lag::{allowed, lag_of};
 use super::lines::{LineFit, measure_lines};
 use super::model::Model;
@@ -35,7 +35,8 @@ pub mod zwarn {
     pub const PRIOR_DECIDED: i64 = 1 << 20;
     /// The prior contradicts the spectrum and was not used.
     pub const PRIOR_CONFLICT: i64 = 1 << 21;
-    /// Nothing that was simulated looks like it: of a thousand simulations with a right redshift fewer than five are described as badly.
+    /// Nothing that was simulated looks like it: of a thousand simulations with a right redshift
+    /// fewer than five are described as badly.
     pub const UNFAMILIAR: i64 = 1 << 22;
     /// The scatter from pixel to pixel is far from what the errors say.
     pub const ERRORS_UNLIKELY: i64 = 1 << 23;
@@ -101,7 +102,7 @@ pub const SOLUTIONS: usize = 5;
 
 /// What to measure beyond class and redshift.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct PredictOptions {
     /// Emission and absorption lines at the best redshift.
     pub lines: bool,
     /// The density of z.
@@ -118,15 +119,16 @@ pub const PURITY: f64 = 0.98;
 
 /// A wish that a model cannot fulfil.
 #[derive(Debug, thiserror::Error)]
-pub enum BadWish {
+pub enum OptionsError {
     #[error("purity {asked}: this model knows thresholds for purities above 0 and up to {known}")]
     Purity { asked: f64, known: String },
     #[error(transparent)]
     Prior(#[from] super::prior::PriorError),
 }
 
-impl Wanted {
-    /// Catalogue rows with lines; `purity` of the accepted redshifts by the model's dial, the density of z if `pz`, `prior` as [`Prior::parse`] takes it.
+impl PredictOptions {
+    /// Catalogue rows with lines; `purity` of the accepted redshifts by the model's dial, the
+    /// density of z if `pz`, `prior` as [`Prior::parse`] takes it.
     ///
     /// # Errors
     /// A purity that the dial does not know, a prior that cannot be read.
@@ -135,10 +137,10 @@ impl Wanted {
         purity: f64,
         pz: bool,
         prior: Option<&str>,
-    ) -> Result<Wanted, BadWish> {
+    ) -> Result<PredictOptions, OptionsError> {
         let known = || {
             model
-                .dial
+                .thresholds
                 .0
                 .iter()
                 .map(|d| d.0.to_string())
@@ -146,14 +148,14 @@ impl Wanted {
                 .join(", ")
         };
         let accept = model
-            .dial
+            .thresholds
             .threshold(purity)
             .filter(|_| purity > 0.0)
-            .ok_or_else(|| BadWish::Purity {
+            .ok_or_else(|| OptionsError::Purity {
                 asked: purity,
                 known: known(),
             })?;
-        Ok(Wanted {
+        Ok(PredictOptions {
             lines: true,
             pz,
             prior: prior.map(Prior::parse).transpose()?,
@@ -163,9 +165,9 @@ impl Wanted {
     }
 }
 
-impl Default for Wanted {
+impl Default for PredictOptions {
     fn default() -> Self {
-        Wanted {
+        PredictOptions {
             lines: true,
             pz: false,
             prior: None,
@@ -183,12 +185,13 @@ pub struct Measurement {
     pub lines: Vec<LineFit>,
     /// As [`density`], if wanted.
     pub pz: Option<Vec<f32>>,
-    /// Of the redshift that the file itself carries, as [`pit_crps`], if asked for; never used to predict.
+    /// Of the redshift that the file itself carries, as [`pit_crps`], if asked for; never used to
+    /// predict.
     pub pit_crps: Option<(f64, f64)>,
     /// The device has not answered: there is no redshift.
     pub error: Option<String>,
     /// Compared with what was simulated.
-    pub familiarity: Familiarity,
+    pub p_values: FitPValues,
     pub zwarn: i64,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
@@ -218,23 +221,27 @@ pub struct Workspace {
 /// Measures spectra, best in batches of [`Model::batch_size`].
 pub fn measure(
     model: &Model,
-    wanted: &Wanted,
+    opts: &PredictOptions,
     spectra: &[&Spectrum],
     w: &mut Workspace,
 ) -> Vec<Measurement> {
     spectra
         .chunks(model.batch_size())
-        .flat_map(|s| measure_together(model, wanted, s, w))
+        .flat_map(|s| measure_together(model, opts, s, w))
         .map(|m| m.0)
         .collect()
 }
 
 /// Measures spectra on all threads, in order.
-pub fn measure_all(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Measurement> {
-    let spare = Spare::<Workspace>::default();
+pub fn measure_all(
+    model: &Model,
+    opts: &PredictOptions,
+    spectra: &[&Spectrum],
+) -> Vec<Measurement> {
+    let pool = ObjectPool::<Workspace>::default();
     spectra
         .par_chunks(model.batch_size())
-        .map(|some| measure(model, wanted, some, &mut spare.lend()))
+        .map(|some| measure(model, opts, some, &mut pool.get()))
         .collect::<Vec<_>>()
         .into_iter()
         .flatten()
@@ -244,18 +251,18 @@ pub fn measure_all(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec
 /// Measures one spectrum, with its posterior `[class][lag]`.
 pub fn measure_with_posterior(
     model: &Model,
-    wanted: &Wanted,
+    opts: &PredictOptions,
     s: &Spectrum,
     w: &mut Workspace,
 ) -> (Measurement, Option<Vec<Vec<f64>>>) {
-    measure_together(model, wanted, &[s], w)
+    measure_together(model, opts, &[s], w)
         .pop()
         .expect("one in, one out")
 }
 
 fn measure_together(
     model: &Model,
-    wanted: &Wanted,
+    opts: &PredictOptions,
     spectra: &[&Spectrum],
     w: &mut Workspace,
 ) -> Vec<(Measurement, Option<Vec<Vec<f64>>>)> {
@@ -297,7 +304,7 @@ fn measure_together(
             }
             let weights = p
                 .as_ref()
-                .and_then(|_| wanted.prior.as_ref()?.weights(&s.object_id));
+                .and_then(|_| opts.prior.as_ref()?.weights(&s.object_id));
             if let (Some(p), Some(weights)) = (&mut p, weights) {
                 let before = decode(p, 1, phase).solutions.first().copied();
                 if !Prior::apply(&weights, p) {
@@ -316,23 +323,23 @@ fn measure_together(
                 .as_ref()
                 .map(|p| decode(p, SOLUTIONS, phase))
                 .filter(|a| !a.solutions.is_empty());
-            after(&mut m, answer, wanted.accept);
+            after(&mut m, answer, opts.accept);
             let p = m.answer.as_ref().and(p);
             if let Some(best) = m.best().copied() {
-                m.familiarity = model
-                    .familiar
-                    .judge(best.class, &model.familiar.fit(s, e, best.class, best.z));
+                m.p_values = model
+                    .goodness
+                    .p_values(best.class, &model.goodness.fit(s, e, best.class, best.z));
                 let flag = |set: bool, bit: i64| if set { bit } else { 0 };
-                m.zwarn |= flag(m.familiarity.unfamiliar(), zwarn::UNFAMILIAR)
-                    | flag(m.familiarity.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
+                m.zwarn |= flag(m.p_values.is_poor(), zwarn::UNFAMILIAR)
+                    | flag(m.p_values.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
             }
-            if let (true, Some(best)) = (wanted.lines, m.best().copied()) {
+            if let (true, Some(best)) = (opts.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
             }
-            if wanted.evaluate {
+            if opts.evaluate {
                 m.pit_crps = evaluated(s, p.as_deref(), m.answer.as_ref());
             }
-            m.pz = p.as_ref().filter(|_| wanted.pz).map(|p| density(p));
+            m.pz = p.as_ref().filter(|_| opts.pz).map(|p| density(p));
             (m, p)
         })
         .collect()
@@ -408,7 +415,7 @@ fn at_limit(s: &Solution) -> bool {
 mod tests {
     use super::*;
 
-    use crate::redshift::familiar::Fit;
+    use crate::redshift::goodness::Fit;
     use crate::redshift::lag::{LAGS, SUPPORT, redshift_of};
     use crate::redshift::model::NetworkRecipe;
     use slipher_nn::shiftnet::ShiftNet;
@@ -444,12 +451,12 @@ mod tests {
         let s = Spectrum::new(wave, flux, vec![100.0; 3000], &[]).unwrap();
         let mut w = Workspace::default();
         assert!(
-            measure(&model, &Wanted::default(), &[&s], &mut w)[0]
+            measure(&model, &PredictOptions::default(), &[&s], &mut w)[0]
                 .best()
                 .is_some()
         );
         model.backend = Some(std::sync::Arc::new(Broken));
-        let m = &measure(&model, &Wanted::default(), &[&s, &s, &s], &mut w)[2];
+        let m = &measure(&model, &PredictOptions::default(), &[&s, &s, &s], &mut w)[2];
         assert!(m.best().is_none() && m.zwarn & zwarn::NODATA != 0);
         assert!(m.error.as_ref().is_some_and(|e| e.contains("no answer")));
     }
@@ -479,12 +486,11 @@ mod tests {
         let mut s = make(1000.0, 6000, 100.0); // far beyond the blue end
         s.ivar_estimated = true;
         // Untrained: every answer is improbable.
-        let wanted = Wanted::default();
-        let together = measure(&model, &wanted, &[&short, &dead, &s], &mut w);
+        let opts = PredictOptions::default();
+        let together = measure(&model, &opts, &[&short, &dead, &s], &mut w);
         let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
         assert!(
-            together[1].answer.is_none()
-                && together[2] == measure(&model, &wanted, &[&s], &mut w)[0]
+            together[1].answer.is_none() && together[2] == measure(&model, &opts, &[&s], &mut w)[0]
         );
         let edge = Solution {
             class: SpecType::Galaxy,
@@ -533,9 +539,9 @@ mod tests {
         };
         let decided = &measure(
             &model,
-            &Wanted {
+            &PredictOptions {
                 prior: Some(elsewhere),
-                ..wanted
+                ..opts
             },
             &[&s],
             &mut w,
@@ -561,9 +567,9 @@ mod tests {
         let unmoved = |prior| {
             measure(
                 &sure,
-                &Wanted {
+                &PredictOptions {
                     prior,
-                    ..Wanted::default()
+                    ..PredictOptions::default()
                 },
                 &[&s],
                 &mut Workspace::default(),
@@ -585,7 +591,7 @@ mod tests {
         all |= kept.zwarn;
         // What fits everything that is flat knows no zigzag.
         let mut flat = model.clone();
-        flat.familiar.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
+        flat.goodness.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
         let fit = |i: i32| Fit {
             ln_chi2: 0.01 * f64::from(i % 17),
             ln_snr: 0.01 * f64::from(i % 700),
@@ -594,7 +600,7 @@ mod tests {
             z: 0.0,
             noise_ratio: 1.0 + 0.01 * f64::from(i % 11),
         };
-        flat.familiar.learn(
+        flat.goodness.learn(
             &(0..9000)
                 .map(|i| (SpecType::ALL[i as usize % 3], fit(i)))
                 .collect::<Vec<_>>(),
@@ -605,12 +611,11 @@ mod tests {
             .iter_mut()
             .enumerate()
             .for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
-        let strange = &measure(&flat, &Wanted::default(), &[&zigzag], &mut w)[0];
+        let strange = &measure(&flat, &PredictOptions::default(), &[&zigzag], &mut w)[0];
         assert!(
-            strange.familiarity.fit.unwrap() < 0.005
-                && strange.familiarity.noise_ratio.unwrap() > 5.0,
+            strange.p_values.fit.unwrap() < 0.005 && strange.p_values.noise_ratio.unwrap() > 5.0,
             "{:?}",
-            strange.familiarity
+            strange.p_values
         );
         all |= strange.zwarn;
         // UNREADABLE is set by the pipeline for rows without a spectrum.

@@ -17,7 +17,7 @@
 //! * [`atlas`]: where redshifts go wrong.
 //! * [`template_fit`]: the classical method, for comparison.
 //! * [`euclid`]: the requirement of Euclid's slitless spectra, as a test.
-//! * [`strangers`]: spectra unlike those that a model learned from.
+//! * [`outliers`]: spectra unlike those that a model learned from.
 //! * [`score`]: what counts as success.
 
 pub mod atlas;
@@ -29,19 +29,19 @@ pub mod decode;
 pub mod encode;
 pub mod euclid;
 pub mod export;
-pub mod familiar;
+pub mod goodness;
 pub mod lag;
 pub mod layouts;
 mod least_squares;
 pub mod lines;
 pub mod measure;
 pub mod model;
+pub mod outliers;
 pub mod phase;
 pub mod pipeline;
 pub mod prior;
 pub mod score;
 pub mod simulate;
-pub mod strangers;
 pub mod table;
 pub mod template_fit;
 pub mod train;
@@ -49,11 +49,12 @@ pub mod train;
 use std::sync::Arc;
 
 use crate::example::Input;
-use crate::predict::{Options, Predict, PredictError};
 use crate::offered::DynSystem;
+use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
 
-/// The system: an engine of its own, since windows and shared pattern spectra need not be forced into the shared one.
+/// The system: an engine of its own, since windows and shared pattern spectra need not be forced
+/// into the shared one.
 pub struct Redshift;
 
 impl DynSystem for Redshift {

@@ -11,7 +11,7 @@ use slipher_sim::sed::SpecType;
 
 use super::calibrate::Calibration;
 use super::encode::{CHANNELS, POSITIONS};
-use super::familiar::Familiar;
+use super::goodness::GoodnessOfFit;
 use super::lag::{LAGS, MIN_LAG, NFFT, SUPPORT};
 use slipher_stats::calibration::PurityThresholds;
 
@@ -70,7 +70,8 @@ impl NetworkRecipe {
     }
 }
 
-/// For models that are not exported yet: measured for the first shipped one with `slipher evaluate redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
+/// For models that are not exported yet: measured for the first shipped one with `slipher evaluate
+/// redshift --calibration -n 5000` (docs/EXPERIMENTS.md).
 fn default_thresholds() -> PurityThresholds {
     PurityThresholds(vec![
         (0.9, 0.1539),
@@ -94,9 +95,9 @@ pub struct Model {
     /// From the network's probabilities to calibrated ones.
     pub calibration: Calibration,
     /// What simulated spectra look like.
-    pub familiar: Familiar,
+    pub goodness: GoodnessOfFit,
     /// p_correct to accept for a purity, measured on held-out simulations.
-    pub dial: PurityThresholds,
+    pub thresholds: PurityThresholds,
     /// Name and SHA-256 of the file.
     pub id: String,
     pub sha256: String,
@@ -117,15 +118,15 @@ impl Model {
     /// A new, untrained model.
     pub fn new(recipe: NetworkRecipe, seed: u64) -> Self {
         let net = ShiftNet::new(recipe.config(), seed);
-        let (calibration, familiar) = (Calibration::default(), Familiar::default());
+        let (calibration, goodness) = (Calibration::default(), GoodnessOfFit::default());
         Model {
             recipe,
             net,
             backend: None,
             sharpness: 1.0,
             calibration,
-            familiar,
-            dial: default_thresholds(),
+            goodness,
+            thresholds: default_thresholds(),
             id: "untrained".into(),
             sha256: String::new(),
             card: "{}".into(),
@@ -166,13 +167,13 @@ impl Model {
             ]
         };
         let sharpness: f64 = c.get(temperature)?;
-        let dial: PurityThresholds = c.get(thresholds)?;
+        let thresholds: PurityThresholds = c.get(thresholds)?;
         let calibration: Calibration = c.get("calibration")?;
-        let shares = dial
+        let shares = thresholds
             .0
             .iter()
             .all(|d| (0.0..=1.0).contains(&d.0) && (0.0..=1.0).contains(&d.1));
-        if !(sharpness > 0.0 && sharpness.is_finite()) || dial.0.is_empty() || !shares {
+        if !(sharpness > 0.0 && sharpness.is_finite()) || thresholds.0.is_empty() || !shares {
             return Err(bad(
                 "expected a positive temperature, and purities with their thresholds",
             ));
@@ -183,7 +184,7 @@ impl Model {
             ));
         }
         let basis = if old { old_basis(&c)? } else { read_basis(&c)? };
-        let familiar = Familiar {
+        let goodness = GoodnessOfFit {
             basis,
             known: c.get(known)?,
         };
@@ -192,8 +193,8 @@ impl Model {
             backend: None,
             sharpness,
             calibration,
-            familiar,
-            dial,
+            goodness,
+            thresholds,
             id: c.get("id")?,
             sha256: sha256(bytes),
             card: c.get::<serde_json::Value>("card")?.to_string(),
@@ -245,7 +246,7 @@ impl Model {
             "patterns.bias".into(),
             Array::flat(self.net.pattern_bias().to_vec()),
         );
-        for (class, basis) in SpecType::ALL.iter().zip(&self.familiar.basis) {
+        for (class, basis) in SpecType::ALL.iter().zip(&self.goodness.basis) {
             let values = basis.iter().flatten().copied().collect();
             c.tensors.insert(
                 basis_name(*class),
@@ -261,9 +262,9 @@ impl Model {
         c.set("system", &"redshift")?;
         c.set("network", &self.recipe)?;
         c.set("inverse_temperature", &self.sharpness)?;
-        c.set("purity_thresholds", &self.dial)?;
+        c.set("purity_thresholds", &self.thresholds)?;
         c.set("calibration", &self.calibration)?;
-        c.set("goodness_of_fit", &self.familiar.known)?;
+        c.set("goodness_of_fit", &self.goodness.known)?;
         c.set("id", &self.id)?;
         c.set("card", &card)?;
         Ok(c)
@@ -402,9 +403,9 @@ mod tests {
             patterns: [1, 1, 1],
         };
         let mut m = Model::new(recipe, 1);
-        m.dial = PurityThresholds(vec![(0.9, 0.3)]);
+        m.thresholds = PurityThresholds(vec![(0.9, 0.3)]);
         m.calibration.phase.0 = [0.1, 0.2, 0.3];
-        m.familiar.basis = [
+        m.goodness.basis = [
             vec![vec![0.5; SUPPORT]; 2],
             vec![],
             vec![vec![2.0; SUPPORT]],
@@ -424,8 +425,8 @@ mod tests {
             (m.net.trunk(), m.net.patterns())
         );
         assert_eq!(
-            (back.dial, back.calibration, back.familiar),
-            (m.dial, m.calibration, m.familiar)
+            (back.thresholds, back.calibration, back.goodness),
+            (m.thresholds, m.calibration, m.goodness)
         );
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::least_squares::Normal;
 
-/// The mean of a peak against the true lag: `error = a + b sin 2πx + c cos 2πx` for a mean x, as positions of stars against the phase of their pixel
-/// (Anderson & King 2000): a network that is surer of the nearer lag than linear interpolation would be draws redshifts towards it.
+/// The mean of a peak against the true lag: `error = a + b sin 2πx + c cos 2πx` for a mean x, as
+/// positions of stars against the phase of their pixel (Anderson & King 2000): a network that is
+/// surer of the nearer lag than linear interpolation would be draws redshifts towards it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Phase(pub [f64; 3]);
 
@@ -16,7 +17,8 @@ impl Phase {
         lag - self.0[0] - self.0[1] * sin - self.0[2] * cos
     }
 
-    /// From (mean of the peak, true lag) of correct answers; least squares, without what lies beyond a lag.
+    /// From (mean of the peak, true lag) of correct answers; least squares, without what lies
+    /// beyond a lag.
     pub fn fit(pairs: &[(f64, f64)]) -> Phase {
         let near: Vec<_> = pairs.iter().filter(|p| (p.0 - p.1).abs() < 1.0).collect();
         if near.len() < 100 {

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use rayon::prelude::*;
 use slipher_data::formats::{ReadOptions, read};
 use slipher_data::spectrum::{Origin, Spectrum};
-use slipher_nn::spare::Spare;
+use slipher_nn::object_pool::ObjectPool;
 
 use super::catalogue::Row;
-use super::measure::{Wanted, Workspace, measure, measure_all, measure_with_posterior};
+use super::measure::{PredictOptions, Workspace, measure, measure_all, measure_with_posterior};
 use super::model::Model;
 use crate::predict::{FAILED, caught, guarded};
 
@@ -20,10 +20,10 @@ pub struct Kept {
 }
 
 /// Measurements of spectra in memory, in order; one that makes the program fail is flagged.
-pub(super) fn measured(model: &Model, wanted: &Wanted, spectra: &[&Spectrum]) -> Vec<Row> {
+pub(super) fn measured(model: &Model, opts: &PredictOptions, spectra: &[&Spectrum]) -> Vec<Row> {
     let run = |some: std::ops::Range<usize>| {
         let own = &spectra[some];
-        measure_all(model, wanted, own)
+        measure_all(model, opts, own)
             .into_iter()
             .zip(own)
             .map(|(m, s)| Row::new(s, m))
@@ -48,11 +48,12 @@ const AHEAD: usize = 2;
 /// Rows of one file from which on it is worth all threads.
 const LARGE: usize = 64;
 
-/// Measures every spectrum of `files`; `sink` gets rows in order, a batch of files at a time, and says whether to go on.
-/// The sink (which writes) works while the next batches are read and measured.
+/// Measures every spectrum of `files`; `sink` gets rows in order, a batch of files at a time, and
+/// says whether to go on. The sink (which writes) works while the next batches are read and
+/// measured.
 pub fn run<E>(
     model: &Model,
-    wanted: &Wanted,
+    opts: &PredictOptions,
     files: &[PathBuf],
     options: &ReadOptions,
     mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>,
@@ -61,11 +62,11 @@ pub fn run<E>(
     std::thread::scope(|scope| {
         scope.spawn(move || {
             let mut done = 0;
-            let spare = Spare::<Workspace>::default();
+            let pool = ObjectPool::<Workspace>::default();
             for batch in files.chunks(BATCH) {
                 let rows = batch
                     .par_chunks(model.batch_size())
-                    .map(|some| rows_of(model, wanted, some, options, &spare));
+                    .map(|some| rows_of(model, opts, some, options, &pool));
                 let rows: Vec<Vec<Row>> = rows.collect();
                 done += batch.len();
                 // Nobody listens any more: stop.
@@ -89,10 +90,10 @@ pub fn run<E>(
 /// Rows of a few files, measured together.
 fn rows_of(
     model: &Model,
-    wanted: &Wanted,
+    opts: &PredictOptions,
     files: &[PathBuf],
     options: &ReadOptions,
-    spare: &Spare<Workspace>,
+    pool: &ObjectPool<Workspace>,
 ) -> Vec<Row> {
     let found: Vec<Result<Spectrum, Box<Row>>> =
         files.iter().flat_map(|f| spectra_of(f, options)).collect();
@@ -100,7 +101,7 @@ fn rows_of(
     let rows = if good.len() < LARGE {
         let run = |some: std::ops::Range<usize>| {
             let own = &good[some];
-            let all = measure(model, wanted, own, &mut spare.lend());
+            let all = measure(model, opts, own, &mut pool.get());
             all.into_iter()
                 .zip(own)
                 .map(|(m, s)| Row::new(s, m))
@@ -109,7 +110,7 @@ fn rows_of(
         let lost = |i: usize| Row::unreadable(good[i].origin.clone(), failed(&good[i].origin.file));
         guarded(good.len(), &run, &lost)
     } else {
-        measured(model, wanted, &good)
+        measured(model, opts, &good)
     };
     let mut rows = rows.into_iter();
     let row = |r: Result<Spectrum, Box<Row>>| match r {
@@ -157,8 +158,8 @@ fn failed(file: &str) -> String {
 }
 
 /// Measures spectra in memory, in order.
-pub fn rows_of_spectra(model: &Model, wanted: &Wanted, spectra: &[Spectrum]) -> Vec<Row> {
-    measure_all(model, wanted, &spectra.iter().collect::<Vec<_>>())
+pub fn rows_of_spectra(model: &Model, opts: &PredictOptions, spectra: &[Spectrum]) -> Vec<Row> {
+    measure_all(model, opts, &spectra.iter().collect::<Vec<_>>())
         .into_iter()
         .zip(spectra)
         .map(|(m, s)| Row::new(s, m))
@@ -166,19 +167,23 @@ pub fn rows_of_spectra(model: &Model, wanted: &Wanted, spectra: &[Spectrum]) -> 
 }
 
 /// Reads one row again for the report's gallery.
-pub fn keep(model: &Model, wanted: &Wanted, row: &Row, options: &ReadOptions) -> Option<Kept> {
+pub fn keep(
+    model: &Model,
+    opts: &PredictOptions,
+    row: &Row,
+    options: &ReadOptions,
+) -> Option<Kept> {
     let found = read(Path::new(&row.origin.file), options).ok()?;
     let r = found
         .rows
         .into_iter()
         .find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
-    keep_spectrum(model, wanted, r.spectrum.ok()?)
+    keep_spectrum(model, opts, r.spectrum.ok()?)
 }
 
 /// A spectrum with its measurement and posterior.
-pub fn keep_spectrum(model: &Model, wanted: &Wanted, spectrum: Spectrum) -> Option<Kept> {
-    let (m, posterior) =
-        measure_with_posterior(model, wanted, &spectrum, &mut Workspace::default());
+pub fn keep_spectrum(model: &Model, opts: &PredictOptions, spectrum: Spectrum) -> Option<Kept> {
+    let (m, posterior) = measure_with_posterior(model, opts, &spectrum, &mut Workspace::default());
     Some(Kept {
         row: Row::new(&spectrum, m),
         spectrum,

@@ -1,7 +1,9 @@
-//! What is known of a redshift beforehand, multiplied into the posterior: a range, an N(z), or a photometric redshift for each object.
+//! What is known of a redshift beforehand, multiplied into the posterior: a range, an N(z), or a
+//! photometric redshift for each object.
 //!
-//! A prior speaks of galaxies and quasars; stars keep their weight. It is scaled to a mean of 1 over ln(1+z), the measure in which the network's
-//! likelihood is flat, so that it moves probability between redshifts and, on the whole, not between stars and the rest.
+//! A prior speaks of galaxies and quasars; stars keep their weight. It is scaled to a mean of 1
+//! over ln(1+z), the measure in which the network's likelihood is flat, so that it moves
+//! probability between redshifts and, on the whole, not between stars and the rest.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -121,8 +123,9 @@ impl Prior {
         Some(w)
     }
 
-    /// Multiplies into a posterior `[class][lag]`; true if it could be: where the prior leaves less than [`CONFLICT`] of the
-    /// probability it contradicts the spectrum, and the posterior stays as it is.
+    /// Multiplies into a posterior `[class][lag]`; true if it could be: where the prior leaves less
+    /// than [`CONFLICT`] of the probability it contradicts the spectrum, and the posterior stays as
+    /// it is.
     pub fn apply(weights: &[f64], posterior: &mut [Vec<f64>]) -> bool {
         let star = SpecType::Star as usize;
         let kept = |(c, p): (usize, &Vec<f64>)| {
@@ -266,7 +269,8 @@ mod tests {
     use super::super::lag::lag_of;
     use super::*;
 
-    /// Two equal peaks: the prior decides; a range cuts; a prior that excludes everything changes nothing.
+    /// Two equal peaks: the prior decides; a range cuts; a prior that excludes everything changes
+    /// nothing.
     #[test]
     fn priors_choose_between_peaks() {
         let mut p = vec![vec![0.0; LAGS]; 3];

@@ -31,7 +31,8 @@ pub struct SimulationRecipe {
     /// Share of spectra without any object.
     #[serde(default)]
     pub blank_sky: f64,
-    /// Share of peculiar spectra: supernovae on hosts, broken or missing flux calibration, continua divided out, blazars.
+    /// Share of peculiar spectra: supernovae on hosts, broken or missing flux calibration, continua
+    /// divided out, blazars.
     #[serde(default)]
     pub peculiar: f64,
 }
@@ -242,8 +243,8 @@ impl Simulator {
     }
 }
 
-/// Features that galaxies and quasars are recognised by, rest Å, with weights: redshifts are drawn so
-/// that one of them falls into the window, evenly in log λ.
+/// Features that galaxies and quasars are recognised by, rest Å, with weights: redshifts are drawn
+/// so that one of them falls into the window, evenly in log λ.
 const GALAXY_ANCHORS: [(f64, f64); 11] = [
     (6564.6, 1.2),
     (5008.2, 1.2),

@@ -1,5 +1,6 @@
-//! Spectra as columns, one row each, with lists of wavelength, flux and inverse variance: what `slipher simulate` writes and the Python package hands out.
-//! [`super::contract`] reads them back as they were.
+//! Spectra as columns, one row each, with lists of wavelength, flux and inverse variance: what
+//! `slipher simulate` writes and the Python package hands out. [`super::contract`] reads them back
+//! as they were.
 
 use slipher_data::catalogue::{Column, Values};
 use slipher_data::formats::Row;
@@ -64,8 +65,9 @@ fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> [Column; 3]
     ]
 }
 
-/// Spectra of one file, in its order. What could not be read has empty lists and says why in `read_error`. Class and redshift that the file gives
-/// are `z`, `spectype` and `zwarn`: for comparison, never for prediction.
+/// Spectra of one file, in its order. What could not be read has empty lists and says why in
+/// `read_error`. Class and redshift that the file gives are `z`, `spectype` and `zwarn`: for
+/// comparison, never for prediction.
 pub fn spectrum_columns(file: &str, rows: &[Row]) -> Vec<Column> {
     let spectra: Vec<Option<&Spectrum>> = rows.iter().map(|r| r.spectrum.as_ref().ok()).collect();
     let texts = |f: &dyn Fn(&Spectrum) -> String| {

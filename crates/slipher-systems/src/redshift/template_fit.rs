@@ -1,8 +1,10 @@
-//! The classical method: χ² of templates against redshift, in the manner of Redrock (linear combinations of basis
-//! spectra, Bailey et al. in prep.; Bolton et al. 2012) with the scan over lags done by FFT as in AUTOZ (Baldry et al. 2014).
+//! The classical method: χ² of templates against redshift, in the manner of Redrock (linear
+//! combinations of basis spectra, Bailey et al. in prep.; Bolton et al. 2012) with the scan over
+//! lags done by FFT as in AUTOZ (Baldry et al. 2014).
 //!
-//! For every lag ℓ: χ²(ℓ) = Σ w d² − bᵀ A⁻¹ b, A_jk(ℓ) = Σ_i w_i T_j(i−ℓ) T_k(i−ℓ), b_j(ℓ) = Σ_i w_i d_i T_j(i−ℓ).
-//! The exact least squares of Redrock at every lag; A and b are correlations, so FFTs give all lags at once.
+//! For every lag ℓ: χ²(ℓ) = Σ w d² − bᵀ A⁻¹ b, A_jk(ℓ) = Σ_i w_i T_j(i−ℓ) T_k(i−ℓ), b_j(ℓ) = Σ_i
+//! w_i d_i T_j(i−ℓ). The exact least squares of Redrock at every lag; A and b are correlations, so
+//! FFTs give all lags at once.
 
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use slipher_sim::templates::Library;
 use super::basis::components;
 use super::lag::{LAGS, MIN_LAG, NFFT, SUPPORT, allowed, redshift_of};
 
-/// Basis spectra per class: Redrock uses 10 for galaxies, 4 (two ranges) for quasars, 5–6 for each stellar type.
+/// Basis spectra per class: Redrock uses 10 for galaxies, 4 (two ranges) for quasars, 5–6 for each
+/// stellar type.
 const BASIS: [usize; 3] = [10, 6, 6];
 
 /// Basis spectra of each class with what the scan precomputes from them.
@@ -148,7 +151,8 @@ impl TemplateFit {
         })
     }
 
-    /// The same scan as Redrock does it, one redshift after another; for timing. Returns the best (gain, class, z).
+    /// The same scan as Redrock does it, one redshift after another; for timing. Returns the best
+    /// (gain, class, z).
     pub fn fit_direct(&self, r: &Resampled) -> Option<TemplateAnswer> {
         let (offset, d, w) = halve(r)?;
         let mut best = (f64::NEG_INFINITY, SpecType::Galaxy, 0);
@@ -197,7 +201,8 @@ impl TemplateFit {
     }
 }
 
-/// bᵀ A⁻¹ b by Cholesky, with a ridge of 10⁻⁶ of the diagonal so that uncovered vectors stay harmless.
+/// bᵀ A⁻¹ b by Cholesky, with a ridge of 10⁻⁶ of the diagonal so that uncovered vectors stay
+/// harmless.
 fn gain_at(lag: usize, n: usize, a: &[Vec<f64>], b: &[Vec<f64>]) -> f64 {
     let mut m = [[0.0f64; 12]; 12];
     let mut at = 0;
@@ -276,7 +281,8 @@ mod tests {
     use crate::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
     use slipher_data::grid::resample;
 
-    /// At S/N 20 the scan finds galaxies made of its own library, and both ways of computing it agree.
+    /// At S/N 20 the scan finds galaxies made of its own library, and both ways of computing it
+    /// agree.
     #[test]
     fn finds_its_own_galaxies() {
         let recipe = SimulationRecipe {

@@ -1,12 +1,13 @@
-//! Training of the redshift network: examples are simulated as they are used, by the loop of [`slipher_nn::train`].
+//! Training of the redshift network: examples are simulated as they are used, by the loop of
+//! [`slipher_nn::train`].
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Checkpoint, CheckpointError};
 use slipher_nn::correlation::TOGETHER;
+use slipher_nn::object_pool::ObjectPool;
 use slipher_nn::optimiser::{Optimiser, Rule};
 use slipher_nn::shiftnet::{Prediction, ShiftNet, Tape};
-use slipher_nn::spare::Spare;
 use slipher_nn::train::{Diverged, Examples, Learner, Metrics, Schedule, StepReport};
 use slipher_sim::sed::SpecType;
 use slipher_stats::proportion::Tally;
@@ -184,8 +185,8 @@ pub struct ShiftLearner {
     classes: Vec<SpecType>,
     adam_trunk: Optimiser,
     adam_patterns: Optimiser,
-    tapes: Spare<Vec<Tape>>,
-    predictions: Spare<Prediction>,
+    tapes: ObjectPool<Vec<Tape>>,
+    predictions: ObjectPool<Prediction>,
 }
 
 struct Sample {
@@ -207,7 +208,8 @@ const RULE: Rule = Rule::AdamW {
     eps: 1e-8,
 };
 
-/// Examples whose gradients are summed in one piece; fixes the order of summation on any number of threads.
+/// Examples whose gradients are summed in one piece; fixes the order of summation on any number of
+/// threads.
 const CHUNK: usize = 4;
 
 impl ShiftLearner {
@@ -219,14 +221,14 @@ impl ShiftLearner {
             adam_patterns: Optimiser::new(RULE, weight_decay, net.patterns().len()),
             classes: model.classes(),
             net,
-            tapes: Spare::default(),
-            predictions: Spare::default(),
+            tapes: ObjectPool::default(),
+            predictions: ObjectPool::default(),
         }
     }
 
     fn chunk(&self, rows: &[Option<(Encoded, Truth)>], batch: f32) -> Chunk {
         let drawn: Vec<&(Encoded, Truth)> = rows.iter().flatten().collect();
-        let mut tapes = self.tapes.lend();
+        let mut tapes = self.tapes.get();
         if tapes.len() < drawn.len() {
             tapes.resize_with(drawn.len(), Tape::default);
         }
@@ -292,7 +294,8 @@ impl Learner for ShiftLearner {
         })
     }
 
-    /// Loss at the best temperature of the softmax, success of all and of each class, that temperature's inverse, and n.
+    /// Loss at the best temperature of the softmax, success of all and of each class, that
+    /// temperature's inverse, and n.
     fn validate(&self, held_out: &Batch) -> Metrics {
         let rows: Vec<(&Encoded, (SpecType, f64))> = held_out
             .iter()
@@ -312,7 +315,7 @@ impl Learner for ShiftLearner {
             (losses, truth.0, correct)
         };
         let parts = rows.par_chunks(TOGETHER).map(|some| {
-            let mut p = self.predictions.lend();
+            let mut p = self.predictions.get();
             self.net.predict(
                 &some.iter().map(|s| s.0.input()).collect::<Vec<_>>(),
                 &mut p,
@@ -374,7 +377,8 @@ impl Learner for ShiftLearner {
 /// Candidates for the inverse temperature of the softmax.
 const TEMPERATURES: [f64; 7] = [0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.15];
 
-/// Cross-entropy of the (class, lag) truth and its gradient; blank sky (`None`) wants all answers alike.
+/// Cross-entropy of the (class, lag) truth and its gradient; blank sky (`None`) wants all answers
+/// alike.
 pub fn cross_entropy(
     logits: &[f32],
     classes: &[SpecType],
@@ -521,7 +525,8 @@ mod tests {
         }
     }
 
-    /// Killed after two steps and resumed, the run ends with the same bytes, on one thread or three.
+    /// Killed after two steps and resumed, the run ends with the same bytes, on one thread or
+    /// three.
     #[test]
     fn resume_is_exact_on_any_number_of_threads() {
         let dir = tempfile::tempdir().unwrap();

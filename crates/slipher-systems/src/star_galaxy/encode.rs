@@ -6,7 +6,8 @@ use slipher_data::spectrum::median;
 /// Bands that are asked for.
 pub const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
 const SIDE: usize = 48;
-/// Softening in units of the noise of a pixel, as that of SDSS's asinh magnitudes (Lupton et al. 1999).
+/// Softening in units of the noise of a pixel, as that of SDSS's asinh magnitudes (Lupton et al.
+/// 1999).
 const SOFT: f32 = 2.0;
 
 /// Place of a band whose name ends in this letter: `r`, `sdss_r`, `CFHT MegaCam r`.
@@ -41,7 +42,8 @@ pub fn sky(v: &[f32]) -> (f32, f32) {
     (sky, 1.4826 * median(&mut below))
 }
 
-/// `[u, g, r, i, z][48][48]`: sky subtracted, asinh of the flux over twice the noise, so that bright pixels are magnitudes and faint ones S/N.
+/// `[u, g, r, i, z][48][48]`: sky subtracted, asinh of the flux over twice the noise, so that
+/// bright pixels are magnitudes and faint ones S/N.
 ///
 /// # Errors
 /// Other than five bands u, g, r, i, z, or a band without data.

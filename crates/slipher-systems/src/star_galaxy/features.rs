@@ -1,10 +1,12 @@
-//! Magnitudes, colours and morphology, measured as a survey's catalogue measures them: what the paper's random forest (TPC) sees.
+//! Magnitudes, colours and morphology, measured as a survey's catalogue measures them: what the
+//! paper's random forest (TPC) sees.
 
 use slipher_data::cutout::Cutout;
 
 use super::encode::{BANDS, place, sky};
 
-/// 5 magnitudes, 4 colours; concentration of each band; FLUX_RADIUS, A_WORLD and B_WORLD and the peak in r and i.
+/// 5 magnitudes, 4 colours; concentration of each band; FLUX_RADIUS, A_WORLD and B_WORLD and the
+/// peak in r and i.
 pub fn names() -> Vec<String> {
     let mut out: Vec<String> = BANDS.iter().map(|b| format!("mag_{b}")).collect();
     out.extend(BANDS.windows(2).map(|w| format!("{}_{}", w[0], w[1])));
@@ -19,7 +21,8 @@ pub fn names() -> Vec<String> {
     out
 }
 
-/// Light of a band within a radius of (x, y), sky subtracted; pixels at the edge count by their share.
+/// Light of a band within a radius of (x, y), sky subtracted; pixels at the edge count by their
+/// share.
 fn aperture(v: &[f32], side: usize, (x, y): (f32, f32), radius: f32) -> f32 {
     let mut sum = 0.0;
     for (i, v) in v.iter().enumerate() {
@@ -79,7 +82,8 @@ struct Shape {
     peak: f32,
 }
 
-/// Centroid, half-light radius within 9 pixels, and axes by second moments under a Gaussian of σ = 3 pixels, once re-centred.
+/// Centroid, half-light radius within 9 pixels, and axes by second moments under a Gaussian of σ =
+/// 3 pixels, once re-centred.
 fn shape(v: &[f32], side: usize) -> Shape {
     let mid = 0.5 * (side as f32 - 1.0);
     let mut at = (mid, mid);

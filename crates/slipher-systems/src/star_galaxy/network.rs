@@ -7,8 +7,9 @@ use crate::views::View;
 
 const SLOPE: f32 = 0.01;
 
-/// 5 × 44 × 44; 32 5×5, 32 3×3, pool, 3 × 64 3×3, pool, 3 × 128 3×3, pool, 2048, 2048, 2. Orthogonal weights of gain √(2 / (1 + 0.01²)), biases 0.1 and
-/// 0.01; 64 views: four turns by four shifts along either axis.
+/// 5 × 44 × 44; 32 5×5, 32 3×3, pool, 3 × 64 3×3, pool, 3 × 128 3×3, pool, 2048, 2048, 2.
+/// Orthogonal weights of gain √(2 / (1 + 0.01²)), biases 0.1 and 0.01; 64 views: four turns by four
+/// shifts along either axis.
 pub fn published() -> Architecture {
     let conv = |filters| Layer::conv(filters, (3, 3), true, SLOPE);
     let pool = Layer::MaxPool {

@@ -51,7 +51,8 @@ pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {
     ]
 }
 
-/// Mean over windows of objects sorted by probability of |mean probability − share of galaxies| (Caruana & Niculescu-Mizil 2004).
+/// Mean over windows of objects sorted by probability of |mean probability − share of galaxies|
+/// (Caruana & Niculescu-Mizil 2004).
 fn calibration(p: &[f32], galaxy: &[bool]) -> f64 {
     let mut rows: Vec<(f32, bool)> = p.iter().copied().zip(galaxy.iter().copied()).collect();
     rows.sort_by(|a, b| a.0.total_cmp(&b.0));

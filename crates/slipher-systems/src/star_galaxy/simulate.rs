@@ -1,8 +1,10 @@
-//! A sample like the paper's of CFHTLenS: 13.9 < r < 25.6, 13 % stars, five bands of MegaCam at 0.187″ a pixel.
+//! A sample like the paper's of CFHTLenS: 13.9 < r < 25.6, 13 % stars, five bands of MegaCam at
+//! 0.187″ a pixel.
 //!
-//! Exposures, zero points and skies of g, r, i as in LensPop's description of the CFHT (Collett 2015), u and z by the survey's depths
-//! (Erben et al. 2013). Half-light radii follow the magnitude as in the survey, down to an eighth of an arcsecond: faint galaxies are smaller
-//! than the seeing, and their colours must tell.
+//! Exposures, zero points and skies of g, r, i as in LensPop's description of the CFHT (Collett
+//! 2015), u and z by the survey's depths (Erben et al. 2013). Half-light radii follow the magnitude
+//! as in the survey, down to an eighth of an arcsecond: faint galaxies are smaller than the seeing,
+//! and their colours must tell.
 
 use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
@@ -23,7 +25,8 @@ const SIDE: usize = 48;
 /// Light is drawn on pixels so many times finer.
 const FINE: usize = 2;
 
-/// A band: zero point (magnitude of one electron a second), sky (mag/arcsec²), seconds, median seeing.
+/// A band: zero point (magnitude of one electron a second), sky (mag/arcsec²), seconds, median
+/// seeing.
 struct Band {
     zero: f64,
     sky: f64,
@@ -134,7 +137,8 @@ impl Sky {
                 total[k] - 2.5 * share.max(1e-6).log10() + sign * tilt * (2.0 - k as f64)
             })
         };
-        // Half-light radius in arcseconds: 1.2″ at r = 19, a factor of 1.26 less for each magnitude, 0.17 dex of scatter.
+        // Half-light radius in arcseconds: 1.2″ at r = 19, a factor of 1.26 less for each
+        // magnitude, 0.17 dex of scatter.
         let re =
             (10f64.powf(0.08 - 0.1 * (r - 19.0) + rng.normal(0.0, 0.17))).clamp(0.12, 6.0) / SCALE;
         let (angle, q) = (
@@ -177,7 +181,8 @@ impl Sky {
         let is_star = rng.chance(0.13);
         let mid = 0.5 * (SIDE as f64 - 1.0);
         let r = loop {
-            // Spectroscopic samples: bright stars of the SDSS, faint galaxies of DEEP2, VVDS and VIPERS.
+            // Spectroscopic samples: bright stars of the SDSS, faint galaxies of DEEP2, VVDS and
+            // VIPERS.
             let r = if is_star {
                 rng.normal(20.3, 2.0)
             } else {
@@ -320,7 +325,8 @@ mod tests {
                 .all(|v| v.is_finite())
                 && (13.9..25.6).contains(&e.depth)
         }));
-        // A star's width is the seeing, whatever its brightness; the light adds up to its magnitude.
+        // A star's width is the seeing, whatever its brightness; the light adds up to its
+        // magnitude.
         let star = rows
             .iter()
             .find(|e| e.truth[0] == 1.0 && (19.5..21.0).contains(&e.depth))

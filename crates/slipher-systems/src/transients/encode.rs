@@ -25,10 +25,12 @@ fn middle(cut: &[f32]) -> f32 {
     near.iter().sum::<f32>() / near.len().max(1) as f32
 }
 
-/// `[template, science, difference, difference / noise][25][25]`: sky subtracted, over the scatter of each stamp and through asinh; the difference over its
-/// own largest value, so that its shape stands beside its strength. Where there are no data, zeros. Of what has become fainter the template
-/// is taken for the new image: where the middle of the difference is negative it is turned over, where the survey has done that already
-/// (ZTF's `isdiffpos` = f: reference minus science) it is not.
+/// `[template, science, difference, difference / noise][25][25]`: sky subtracted, over the scatter
+/// of each stamp and through asinh; the difference over its own largest value, so that its shape
+/// stands beside its strength. Where there are no data, zeros. Of what has become fainter the
+/// template is taken for the new image: where the middle of the difference is negative it is turned
+/// over, where the survey has done that already (ZTF's `isdiffpos` = f: reference minus science) it
+/// is not.
 ///
 /// # Errors
 /// A stamp that is missing or empty.

@@ -1,11 +1,12 @@
-//! What a random forest sees of a candidate: strengths, shapes and symmetries of the stamps, in the manner of the HiTS pipeline
-//! (Förster et al. 2016), which the paper's forest used.
+//! What a random forest sees of a candidate: strengths, shapes and symmetries of the stamps, in the
+//! manner of the HiTS pipeline (Förster et al. 2016), which the paper's forest used.
 
 use crate::moments::Moments;
 
 const PLANES: [&str; 4] = ["template", "science", "difference", "snr"];
 
-/// Of each stamp: strength, shape, symmetry; of the difference also negative pixels and neighbours; correlations between stamps.
+/// Of each stamp: strength, shape, symmetry; of the difference also negative pixels and neighbours;
+/// correlations between stamps.
 pub fn names() -> Vec<String> {
     let each = [
         "peak",

@@ -1,4 +1,5 @@
-//! Real or bogus: is what a difference of two images shows on the sky? (Deep-HiTS; Cabrera-Vives et al. 2017.)
+//! Real or bogus: is what a difference of two images shows on the sky? (Deep-HiTS; Cabrera-Vives et
+//! al. 2017.)
 
 mod encode;
 mod features;

@@ -1,4 +1,5 @@
-//! The network of Deep-HiTS (arch7 of its repository): four turns of the stamps through the same filters, joined before the dense layers.
+//! The network of Deep-HiTS (arch7 of its repository): four turns of the stamps through the same
+//! filters, joined before the dense layers.
 
 use slipher_nn::network::{Init, Layer};
 

@@ -1,8 +1,10 @@
-//! The numbers of the paper: accuracy, rates of errors, and missed transients at fixed rates of false alarms.
+//! The numbers of the paper: accuracy, rates of errors, and missed transients at fixed rates of
+//! false alarms.
 
 use slipher_stats::classification::{Figure, accuracy, auc, column, is, missed_at};
 
-/// Published beside: arch7 and the random forest, recomputed from the predictions in the Deep-HiTS repository.
+/// Published beside: arch7 and the random forest, recomputed from the predictions in the Deep-HiTS
+/// repository.
 pub fn figures(answers: &[f32], truth: &[f32]) -> Vec<Figure> {
     let (p, real) = (column(answers, 2, 1), is(truth, 2, 1));
     let count = |f: &dyn Fn(bool, bool) -> bool| {

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::catalogue::columns;
-use slipher_systems::redshift::measure::Wanted;
+use slipher_systems::redshift::measure::PredictOptions;
 use slipher_systems::redshift::pipeline::{keep_spectrum, rows_of_spectra};
 use slipher_systems::redshift::score::success;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
@@ -57,7 +57,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let spectra: Vec<_> = examples.iter().map(|e| e.spectrum.clone()).collect();
     say("Measuring…".into());
     let start = std::time::Instant::now();
-    let rows = rows_of_spectra(&model, &Wanted::default(), &spectra);
+    let rows = rows_of_spectra(&model, &PredictOptions::default(), &spectra);
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
     let catalogue = a.output.join("catalogue.parquet");
@@ -90,7 +90,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     let gallery = chosen
         .into_iter()
-        .filter_map(|e| keep_spectrum(&model, &Wanted::default(), e.spectrum.clone()))
+        .filter_map(|e| keep_spectrum(&model, &PredictOptions::default(), e.spectrum.clone()))
         .collect();
     let simulated = Simulated {
         snr: examples.iter().map(|e| e.snr).collect(),

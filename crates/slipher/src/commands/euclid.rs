@@ -8,7 +8,7 @@ use slipher_sim::instrument::Instrument;
 use slipher_sim::random::Stream;
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::euclid::{REDSHIFTS, TOLERANCE, draw};
-use slipher_systems::redshift::measure::{Wanted, measure_all};
+use slipher_systems::redshift::measure::{PredictOptions, measure_all};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::prior::{Prior, Shape};
 use slipher_systems::redshift::simulate::{Simulator, Split};
@@ -53,10 +53,10 @@ pub fn run(model: &Model, simulator: &Simulator, n: u64) -> Result<Outcome> {
         ] {
             let answers = measure_all(
                 model,
-                &Wanted {
+                &PredictOptions {
                     lines: false,
                     prior,
-                    ..Wanted::default()
+                    ..PredictOptions::default()
                 },
                 &spectra,
             );

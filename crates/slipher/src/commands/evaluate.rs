@@ -1,4 +1,5 @@
-//! `slipher evaluate redshift`: a model on held-out simulations, beside the classical method on the same rows.
+//! `slipher evaluate redshift`: a model on held-out simulations, beside the classical method on the
+//! same rows.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -10,11 +11,11 @@ use slipher_data::grid::resample;
 use slipher_sim::sed::SpecType;
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::encode::FINE;
-use slipher_systems::redshift::measure::{Wanted, measure_all, zwarn};
+use slipher_systems::redshift::measure::{PredictOptions, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
+use slipher_systems::redshift::outliers::OutlierKind;
 use slipher_systems::redshift::score::success;
 use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
-use slipher_systems::redshift::strangers::Stranger;
 use slipher_systems::redshift::template_fit::TemplateFit;
 use slipher_systems::registry;
 
@@ -45,17 +46,18 @@ pub struct Args {
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
     templates: Vec<PathBuf>,
-    /// Also fit templates by χ² (slow), with principal components of the test set's own library as basis
+    /// Also fit templates by χ² (slow), with principal components of the test set's own library as
+    /// basis
     #[arg(long)]
     classical: bool,
     /// Instead: what the model claims of spectra unlike those that it learned from
-    #[arg(long)]
-    strangers: bool,
-    /// Instead: are the probabilities and errors honest, and what must be asked for a purity
-    #[arg(long, conflicts_with = "strangers")]
+    #[arg(long, alias = "strangers")]
+    out_of_distribution: bool,
+    /// Instead: calibration of probabilities and errors, and the purity thresholds
+    #[arg(long, conflicts_with = "out_of_distribution")]
     calibration: bool,
     /// Instead: Euclid's requirement, completeness and purity at its line-flux limit
-    #[arg(long, conflicts_with_all = ["strangers", "calibration"])]
+    #[arg(long, conflicts_with_all = ["out_of_distribution", "calibration"])]
     euclid: bool,
     /// Of image systems: folder or archive of labelled examples
     #[arg(long, value_name = "PATH")]
@@ -76,7 +78,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         ("--z-max", a.z_max.is_some()),
         ("--templates", !a.templates.is_empty()),
         ("--classical", a.classical),
-        ("--strangers", a.strangers),
+        ("--out-of-distribution", a.out_of_distribution),
         ("--calibration", a.calibration),
         ("--euclid", a.euclid),
     ];
@@ -129,8 +131,8 @@ fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
         ..SimulationRecipe::default()
     };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
-    if a.strangers {
-        return Ok(strangers(a, &model, &simulator));
+    if a.out_of_distribution {
+        return Ok(out_of_distribution(a, &model, &simulator));
     }
     if a.euclid {
         return super::euclid::run(&model, &simulator, a.n);
@@ -169,9 +171,9 @@ fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
                 let start = Instant::now();
                 let answers = measure_all(
                     &model,
-                    &Wanted {
+                    &PredictOptions {
                         lines: false,
-                        ..Wanted::default()
+                        ..PredictOptions::default()
                     },
                     &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>(),
                 );
@@ -232,8 +234,8 @@ fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
-/// Redshifts claimed (p_correct ≥ 0.9) of each set of strangers, right and wrong.
-fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
+/// Redshifts claimed (p_correct ≥ 0.9) of each out-of-distribution set, right and wrong.
+fn out_of_distribution(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     println!(
         "Instruments {}, {} spectra a cell; claimed: p_correct ≥ 0.9\n",
         a.instrument.join(", "),
@@ -242,9 +244,9 @@ fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     println!(
         "| spectra | S/N per pixel | claimed and wrong | the same, not flagged UNFAMILIAR | claimed and right | UNFAMILIAR | flagged at all |\n| --- | --- | --- | --- | --- | --- | --- |"
     );
-    for kind in Stranger::ALL {
+    for kind in OutlierKind::ALL {
         // Blank sky and noise have no S/N.
-        let ladder = if matches!(kind, Stranger::BlankSky | Stranger::Noise) {
+        let ladder = if matches!(kind, OutlierKind::BlankSky | OutlierKind::Noise) {
             &a.snr[..1]
         } else {
             &a.snr[..]
@@ -256,9 +258,9 @@ fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
                 .collect();
             let answers = measure_all(
                 model,
-                &Wanted {
+                &PredictOptions {
                     lines: false,
-                    ..Wanted::default()
+                    ..PredictOptions::default()
                 },
                 &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
             );
@@ -289,7 +291,7 @@ fn strangers(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
 }
 
 /// A held-out simulated spectrum and what was answered.
-struct Judged {
+struct EvaluatedRow {
     instrument: usize,
     class: SpecType,
     snr: f64,
@@ -299,7 +301,8 @@ struct Judged {
     pull: f64,
 }
 
-/// Reliability of p_correct and of z_err on `n` held-out spectra of each instrument, S/N as in training.
+/// Reliability of p_correct and of z_err on `n` held-out spectra of each instrument, S/N as in
+/// training.
 fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
     let mut rows = Vec::new();
     for instrument in 0..a.instrument.len() {
@@ -314,16 +317,16 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
             .collect();
         let answers = measure_all(
             model,
-            &Wanted {
+            &PredictOptions {
                 lines: false,
-                ..Wanted::default()
+                ..PredictOptions::default()
             },
             &drawn.iter().map(|d| &d.spectrum).collect::<Vec<_>>(),
         );
         rows.extend(drawn.iter().zip(&answers).filter_map(|(d, m)| {
             let (truth, b) = (d.truth?, m.best()?);
             let pull = (b.z - truth.1) / b.z_err;
-            Some(Judged {
+            Some(EvaluatedRow {
                 instrument,
                 class: b.class,
                 snr: f64::from(m.snr_median),
@@ -341,7 +344,7 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
         "| rows | n | right | mean p_correct | calibration error | width and median of the pulls of z where p_correct > 0.99 (n, beyond 5) |"
     );
     println!("| --- | --- | --- | --- | --- | --- |");
-    let line = |name: &str, some: &dyn Fn(&Judged) -> bool| {
+    let line = |name: &str, some: &dyn Fn(&EvaluatedRow) -> bool| {
         let own: Vec<(f64, bool, f64)> = rows
             .iter()
             .filter(|r| some(r))
@@ -386,9 +389,9 @@ fn calibration(a: &Args, model: &Model, simulator: &Simulator) -> Outcome {
         });
     }
     println!(
-        "\n| the model's dial: purity asked for | accepts p_correct from | purity of these rows | completeness: accepted, of the right |\n| --- | --- | --- | --- |"
+        "\n| purity thresholds: purity asked for | accepts p_correct from | purity of these rows | completeness: accepted, of the right |\n| --- | --- | --- | --- |"
     );
-    for (purity, threshold) in &model.dial.0 {
+    for (purity, threshold) in &model.thresholds.0 {
         let (mut pure, mut complete) = (Tally::default(), Tally::default());
         rows.iter()
             .filter(|r| r.p >= *threshold)

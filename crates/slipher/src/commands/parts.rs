@@ -29,7 +29,8 @@ pub struct ShardJob<'a> {
     pub quiet: bool,
 }
 
-/// Whether an output is a folder of parts: a name without an ending, or with that of HATS, or a folder that is there.
+/// Whether an output is a folder of parts: a name without an ending, or with that of HATS, or a
+/// folder that is there.
 pub fn wants_folder(output: &Path) -> bool {
     output
         .extension()
@@ -38,7 +39,8 @@ pub fn wants_folder(output: &Path) -> bool {
 }
 
 impl ShardJob<'_> {
-    /// Makes this shard's parts that are not there yet; ends the catalogue if no part is missing. What earlier shards wrote is no input.
+    /// Makes this shard's parts that are not there yet; ends the catalogue if no part is missing.
+    /// What earlier shards wrote is no input.
     pub fn run(self, inputs: &[String]) -> Result<Outcome> {
         let manifest = match inputs.iter().map(Path::new).find(|p| is_catalogue(p)) {
             Some(_) if inputs.len() > 1 => {

@@ -20,7 +20,8 @@ pub struct Args {
     system: Target,
     #[command(flatten)]
     common: shared::PredictArgs,
-    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts; without it rows are printed
+    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts; without it rows are
+    /// printed
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML page to write

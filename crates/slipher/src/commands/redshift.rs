@@ -33,19 +33,22 @@ pub struct Args {
     /// Files, folders, patterns, or @FILE with one path a line
     #[arg(required = true)]
     files: Vec<String>,
-    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts (of HATS a HATS catalogue); without it rows are printed
+    /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts (of HATS a HATS
+    /// catalogue); without it rows are printed
     #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML report to write
     #[arg(long)]
     report: Option<PathBuf>,
-    /// Write the catalogue as another program would: columns and HDUs that its users' scripts expect
+    /// Write the catalogue as another program would: columns and HDUs that its users' scripts
+    /// expect
     #[arg(long, value_enum, requires = "output")]
     layout: Option<LayoutName>,
     /// Table of emission and absorption lines to write: .parquet, .fits or .csv
     #[arg(long, value_name = "FILE")]
     lines: Option<PathBuf>,
-    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, or layout euclid)
+    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, or layout
+    /// euclid)
     #[arg(long)]
     pz: bool,
     #[command(flatten)]
@@ -107,16 +110,19 @@ struct Common {
     model: Option<PathBuf>,
     #[command(flatten)]
     medium: super::MediumArgs,
-    /// Where the network runs; auto takes a graphics processor if this build knows one (features wgpu, cuda)
+    /// Where the network runs; auto takes a graphics processor if this build knows one (features
+    /// wgpu, cuda)
     #[arg(long, value_enum)]
     device: Option<Device>,
     /// Arithmetic of the network on the processor; bf16 where the processor has avx512_bf16
     #[arg(long, default_value = "f32", value_parser = ["f32", "bf16"])]
     precision: String,
-    /// What is known beforehand: a range LOW..HIGH, a file of z and n (an N(z)), or of object_id, z and sigma (photometric redshifts)
+    /// What is known beforehand: a range LOW..HIGH, a file of z and n (an N(z)), or of object_id, z
+    /// and sigma (photometric redshifts)
     #[arg(long, value_name = "RANGE|FILE")]
     prior: Option<String>,
-    /// Share of the accepted redshifts that must be right; the others are "no redshift", with a best guess [default: 0.98]
+    /// Share of the accepted redshifts that must be right; the others are "no redshift", with a
+    /// best guess [default: 0.98]
     #[arg(long, value_name = "SHARE")]
     purity: Option<f64>,
     /// Only part I of N of the files (1-based), for job arrays
@@ -303,9 +309,10 @@ impl Common {
             }
             m.on_device(&name, backend);
         }
-        // Nobody sees the lines of rows that are only printed; only a page compares with known redshifts.
-        m.wanted.lines = outputs.files().next().is_some();
-        m.wanted.evaluate = outputs.page.is_some();
+        // Nobody sees the lines of rows that are only printed; only a page compares with known
+        // redshifts.
+        m.opts.lines = outputs.files().next().is_some();
+        m.opts.evaluate = outputs.page.is_some();
         Ok(m)
     }
 }
@@ -359,7 +366,7 @@ fn write(
     outputs: &Outputs,
     quiet: bool,
 ) -> Result<Outcome> {
-    let (model, wanted, options) = (&measurer.model, &measurer.wanted, &measurer.read);
+    let (model, opts, options) = (&measurer.model, &measurer.opts, &measurer.read);
     let create = |p: &Path, pz: bool| {
         let mut keys = super::parts::keys(measurer);
         keys.extend(measurer.keys().into_iter().filter(|_| pz));
@@ -375,35 +382,28 @@ fn write(
     let start = Instant::now();
     let mut count = Counts::default();
     let mut kept: Vec<Row> = Vec::new();
-    pipeline::run(
-        model,
-        wanted,
-        files,
-        options,
-        |done, rows| -> Result<bool> {
-            bar.set_position(done as u64);
-            for r in &rows {
-                count.add(r);
-                if let Some(why) = &r.error {
-                    bar.suspend(|| eprintln!("slipher: {why}"));
-                }
+    pipeline::run(model, opts, files, options, |done, rows| -> Result<bool> {
+        bar.set_position(done as u64);
+        for r in &rows {
+            count.add(r);
+            if let Some(why) = &r.error {
+                bar.suspend(|| eprintln!("slipher: {why}"));
             }
-            if let Some(w) = &mut writer {
-                w.write(columns(&rows, model, wanted.pz))
-                    .into_diagnostic()?;
-            } else if outputs.files().next().is_none() && !print_rows(&rows) {
-                return Ok(false);
-            }
-            if let Some(w) = &mut line_writer {
-                w.write(line_columns(&rows)).into_diagnostic()?;
-            }
-            // Other programs' layouts are several tables: written at the end.
-            if outputs.layout.is_some() || (outputs.page.is_some() && kept.len() < REPORT_ROWS) {
-                kept.extend(rows);
-            }
-            Ok(true)
-        },
-    )?;
+        }
+        if let Some(w) = &mut writer {
+            w.write(columns(&rows, model, opts.pz)).into_diagnostic()?;
+        } else if outputs.files().next().is_none() && !print_rows(&rows) {
+            return Ok(false);
+        }
+        if let Some(w) = &mut line_writer {
+            w.write(line_columns(&rows)).into_diagnostic()?;
+        }
+        // Other programs' layouts are several tables: written at the end.
+        if outputs.layout.is_some() || (outputs.page.is_some() && kept.len() < REPORT_ROWS) {
+            kept.extend(rows);
+        }
+        Ok(true)
+    })?;
     bar.finish_and_clear();
     for w in [writer, line_writer].into_iter().flatten() {
         w.finish().into_diagnostic()?;
@@ -414,7 +414,7 @@ fn write(
     if let Some(path) = outputs.page {
         let gallery = choose(&kept)
             .into_iter()
-            .filter_map(|r| pipeline::keep(model, wanted, r, options))
+            .filter_map(|r| pipeline::keep(model, opts, r, options))
             .collect();
         report::write(
             path,

@@ -52,10 +52,11 @@ pub struct Args {
     /// Sizes of the training sets
     #[arg(long, value_enum, default_value = "small")]
     scale: ScaleName,
-    /// Folder for runs, numbers and page; a run that was stopped continues there. Default: the study's name
+    /// Folder for runs, numbers and page; a run that was stopped continues there. Default: the
+    /// study's name
     #[arg(short, long)]
     output: Option<PathBuf>,
-    /// Of image systems: folder or archive of labelled examples to learn from and be judged on
+    /// Of image systems: folder or archive of labelled examples to learn from and be evaluated on
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
     /// Folder of SED templates to test on that no method learned from (LePhare, EAZY, …)

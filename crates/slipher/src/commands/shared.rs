@@ -210,7 +210,8 @@ pub fn simulate(
 /// What `predict` and `report` share.
 #[derive(clap::Args)]
 pub struct PredictArgs {
-    /// Files, folders, patterns, or @FILE with one path a line: FITS, .npy, PNG, JPEG, Avro alerts, Parquet, zip; or a HATS catalogue
+    /// Files, folders, patterns, or @FILE with one path a line: FITS, .npy, PNG, JPEG, Avro alerts,
+    /// Parquet, zip; or a HATS catalogue
     #[arg(required = true)]
     pub files: Vec<String>,
     /// Model file; default: the one that comes with the program

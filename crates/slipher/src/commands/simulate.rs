@@ -22,8 +22,8 @@ pub struct Args {
     /// Number of spectra or images
     #[arg(short, default_value_t = 1000, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
-    /// Instruments, shipped names (sdss, boss, desi, vimos, euclid-red, euclid-blue, nirspec-prism, nirspec-medium, nirspec-high, any) or TOML files
-    /// [default: sdss]
+    /// Instruments, shipped names (sdss, boss, desi, vimos, euclid-red, euclid-blue, nirspec-prism,
+    /// nirspec-medium, nirspec-high, any) or TOML files [default: sdss]
     #[arg(short, long, value_delimiter = ',')]
     instrument: Vec<String>,
     /// Folders of SED templates, added to the built-in SEDs
@@ -35,7 +35,8 @@ pub struct Args {
     /// The same seed gives the same spectra on any number of threads
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
-    /// Spread over the sky as a HATS catalogue with one partition for each HEALPix pixel of this order (--output is its folder)
+    /// Spread over the sky as a HATS catalogue with one partition for each HEALPix pixel of this
+    /// order (--output is its folder)
     #[arg(long, value_name = "ORDER", value_parser = clap::value_parser!(u8).range(0..=8))]
     hats: Option<u8>,
     /// Parquet file to write; for images also .fits

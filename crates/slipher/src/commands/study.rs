@@ -1,5 +1,5 @@
-//! `slipher reproduce` and `slipher evaluate` for systems of the shared engine: networks and classical methods on the same rows, and one page
-//! about them.
+//! `slipher reproduce` and `slipher evaluate` for systems of the shared engine: networks and
+//! classical methods on the same rows, and one page about them.
 
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ use slipher_systems::system::{StudyRows, System};
 use super::ctrl_c_flag;
 use super::shared::fit;
 use crate::Outcome;
-use crate::report::shared::{Judged, judged, markdown, page, table as html_table};
+use crate::report::shared::{Evaluation, evaluation, markdown, page, table as html_table};
 
 /// A study of one system.
 pub struct Study<'a> {
@@ -31,10 +31,11 @@ pub struct Study<'a> {
 
 /// Simulated test rows of a whole study.
 const TEST: f64 = 10_000.0;
-/// Rows on which the parameters of classical methods are chosen, and from which machines learn; the forest learns from [`System::classical_rows`].
+/// Rows on which the parameters of classical methods are chosen, and from which machines learn; the
+/// forest learns from [`System::classical_rows`].
 const CLASSICAL: f64 = 20_000.0;
 
-/// The sets that methods learn from and are judged on.
+/// The sets that methods learn from and are evaluated on.
 struct Sets {
     train: Set,
     validation: Set,
@@ -47,7 +48,7 @@ struct Sets {
 const PUBLISHED: &str = "Simulated sky of the paper's survey";
 
 impl Study<'_> {
-    /// Trains what is not trained yet, judges all, writes `index.html` and `numbers.json`.
+    /// Trains what is not trained yet, compares all, writes `index.html` and `numbers.json`.
     pub fn run(&self, quiet: bool) -> Result<Outcome> {
         let stop = ctrl_c_flag()?;
         let mut models = Vec::new();
@@ -71,12 +72,12 @@ impl Study<'_> {
             let model = Model::read(cell.system, &path).into_diagnostic()?;
             models.push((cell, model));
         }
-        self.judge(&models, quiet)
+        self.compare(&models, quiet)
     }
 
     fn sets(&self) -> Result<Sets> {
         let n = |most: f64| ((most * self.share) as usize).max(400);
-        // More rows to be judged on are no more rows to learn from.
+        // More rows to be evaluated on are no more rows to learn from.
         let learn = |most: f64| ((most * self.share.min(1.0)) as usize).max(400);
         let s = self.system;
         let many = learn(s.classical_rows() as f64);
@@ -122,7 +123,7 @@ impl Study<'_> {
         })
     }
 
-    fn judge(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
+    fn compare(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
         let s = self.system;
         let sets = self.sets()?;
         let say = |text: &str| {
@@ -145,7 +146,8 @@ impl Study<'_> {
             forest.into_iter().chain(machine).collect()
         };
         let usual = fitted(&sets.train, &sets.validation);
-        // On the sky of the paper's survey they learn from that sky, as the paper's did: how hard it is shows in them.
+        // On the sky of the paper's survey they learn from that sky, as the paper's did: how hard
+        // it is shows in them.
         let theirs = sets
             .published
             .as_ref()
@@ -155,7 +157,7 @@ impl Study<'_> {
             .filter(|m| m.1.system.name() == s.name())
             .collect();
         let mut body = format!(
-            "<p>{}. All methods are judged on the same rows.</p>",
+            "<p>{}. All methods are evaluated on the same rows.</p>",
             s.title()
         );
         let mut numbers = serde_json::Map::new();
@@ -220,7 +222,7 @@ impl Study<'_> {
                     l.method, l.figure, l.value, l.low, l.high, l.n
                 ))
             });
-            body.push_str(&judged(&Judged {
+            body.push_str(&evaluation(&Evaluation {
                 title,
                 system: s,
                 set,
@@ -328,5 +330,5 @@ pub fn evaluate(
         .into_iter()
         .next();
     let cell = cell.ok_or_else(|| miette::miette!("{} has no study", system.name()))?;
-    study.judge(&[(cell, model)], quiet)
+    study.compare(&[(cell, model)], quiet)
 }

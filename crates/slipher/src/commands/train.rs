@@ -36,7 +36,8 @@ pub struct Args {
     /// Name of the model; default: the system's
     #[arg(long)]
     id: Option<String>,
-    /// Of image systems: folder or archive of labelled examples, with a folder for each class (morphology: the Kaggle contest's files)
+    /// Of image systems: folder or archive of labelled examples, with a folder for each class
+    /// (morphology: the Kaggle contest's files)
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
 }

@@ -120,15 +120,15 @@ fn by(title: &str, pairs: &[Pair], bins: &[(f64, f64)], key: impl Fn(&Pair) -> f
 
 /// Histogram of the probability integral transform, with Kolmogorov's test, and the mean CRPS.
 pub fn pit(pairs: &[Pair]) -> String {
-    let judged: Vec<(f64, f64)> = pairs
+    let pit_crps: Vec<(f64, f64)> = pairs
         .iter()
         .filter_map(|p| p.row.measurement.pit_crps)
         .collect();
-    if judged.len() < 30 {
+    if pit_crps.len() < 30 {
         return String::new();
     }
     let mut counts = [0usize; 20];
-    judged
+    pit_crps
         .iter()
         .for_each(|j| counts[((j.0 * 20.0) as usize).min(19)] += 1);
     let high = counts.iter().copied().max().unwrap_or(1) as f64;
@@ -147,15 +147,15 @@ pub fn pit(pairs: &[Pair]) -> String {
             COLOURS[0],
         );
     }
-    let level = judged.len() as f64 / 20.0;
+    let level = pit_crps.len() as f64 / 20.0;
     f.line(&[(0.0, level), (1.0, level)], GREY, 1.0, "4 3");
-    let mut values: Vec<f64> = judged.iter().map(|j| j.0).collect();
+    let mut values: Vec<f64> = pit_crps.iter().map(|j| j.0).collect();
     let (d, p) = uniform(&mut values);
-    let crps = judged.iter().map(|j| j.1).sum::<f64>() / judged.len() as f64;
+    let crps = pit_crps.iter().map(|j| j.1).sum::<f64>() / pit_crps.len() as f64;
     format!(
-        "<figure>{}<figcaption>Flat if p(z) is honest; high ends: too narrow. Kolmogorov D = {d:.3}, p = {p:.2e}, n = {}; mean CRPS {crps:.2e}.</figcaption></figure>",
+        "<figure>{}<figcaption>Flat if p(z) is calibrated; high ends: too narrow. Kolmogorov D = {d:.3}, p = {p:.2e}, n = {}; mean CRPS {crps:.2e}.</figcaption></figure>",
         f.svg("probability integral transform"),
-        judged.len()
+        pit_crps.len()
     )
 }
 

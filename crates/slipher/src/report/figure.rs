@@ -2,7 +2,8 @@
 
 use std::fmt::Write;
 
-/// Colours of GALAXY, QSO, STAR and of accents; distinguishable by colour-blind readers (Okabe & Ito).
+/// Colours of GALAXY, QSO, STAR and of accents; distinguishable by colour-blind readers (Okabe &
+/// Ito).
 pub const COLOURS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
 pub const GREY: &str = "#8a8f98";
 

@@ -83,7 +83,8 @@ pub fn entry(k: &Kept) -> String {
     )
 }
 
-/// Marks the lines of the list that fall into the window, a few words high so that labels do not collide.
+/// Marks the lines of the list that fall into the window, a few words high so that labels do not
+/// collide.
 fn marks(f: &mut Figure, class: SpecType, z: f64, line: &[(f64, f64)], (first, last): (f64, f64)) {
     let mut flux: Vec<f32> = line
         .iter()

@@ -74,7 +74,7 @@ fn page(s: &Subject) -> String {
         h.push_str(&table(&pairs));
         // Shares of a handful say nothing.
         if pairs.len() >= 30 {
-            h.push_str("<h2>Is p_correct honest?</h2><div class=\"pair\">");
+            h.push_str("<h2>Calibration of p_correct</h2><div class=\"pair\">");
             h.push_str(&reliability(&pairs));
             h.push_str(&completeness(&pairs));
             h.push_str("</div>");

@@ -1,4 +1,5 @@
-//! Pages about image systems: a study of methods on the same rows, or the answers to a user's files.
+//! Pages about image systems: a study of methods on the same rows, or the answers to a user's
+//! files.
 
 use std::fmt::Write;
 
@@ -20,7 +21,7 @@ use slipher_systems::system::System;
 use super::figure::{Axis, COLOURS, Figure, GREY, escape};
 
 /// Rows and what each method says of them.
-pub struct Judged<'a> {
+pub struct Evaluation<'a> {
     pub title: &'a str,
     pub system: &'a dyn System,
     pub set: &'a Set,
@@ -48,7 +49,7 @@ pub fn page(title: &str, body: &str) -> String {
 }
 
 /// The sections about one set.
-pub fn judged(j: &Judged) -> String {
+pub fn evaluation(j: &Evaluation) -> String {
     let mut h = format!("<h2>{}</h2><p>n = {}.</p>", escape(j.title), j.set.rows());
     h.push_str(&table(&j.lines));
     for (title, lines) in &j.parts {
@@ -67,7 +68,7 @@ pub fn judged(j: &Judged) -> String {
 }
 
 /// Figures of a classifier and its most confident mistakes.
-fn classes(j: &Judged, first: &Answers) -> String {
+fn classes(j: &Evaluation, first: &Answers) -> String {
     let mut h = String::new();
     {
         let _ = write!(
@@ -104,7 +105,8 @@ fn classes(j: &Judged, first: &Answers) -> String {
     h
 }
 
-/// What a table shows: its methods, and each figure with a cell a method (value, interval, best of the row) and what was published.
+/// What a table shows: its methods, and each figure with a cell a method (value, interval, best of
+/// the row) and what was published.
 type Rows<'a> = (
     Vec<&'a str>,
     Vec<(&'a str, Vec<Option<(String, bool)>>, [String; 2])>,
@@ -219,7 +221,7 @@ pub fn markdown(lines: &[Line]) -> String {
     h
 }
 
-fn confusion_figure(j: &Judged, a: &Answers) -> String {
+fn confusion_figure(j: &Evaluation, a: &Answers) -> String {
     let names = j.system.outputs();
     let c = confusion(&a.values, &j.set.truth, names.len());
     let mut h = String::from("<figure><table><tr><th>is \\ says</th>");
@@ -253,7 +255,7 @@ fn confusion_figure(j: &Judged, a: &Answers) -> String {
 }
 
 /// For each method, or for each class of the first method where there are more than two.
-fn curves(j: &Judged) -> Vec<(String, Vec<f32>, Vec<bool>)> {
+fn curves(j: &Evaluation) -> Vec<(String, Vec<f32>, Vec<bool>)> {
     let n = j.system.outputs().len();
     match j.system.positive() {
         Some(k) => j
@@ -293,7 +295,7 @@ fn legend(f: &mut Figure, names: &[String], at: (f64, f64), down: f64) {
     }
 }
 
-fn roc_figure(j: &Judged) -> String {
+fn roc_figure(j: &Evaluation) -> String {
     let mut f = Figure::new(
         500.0,
         380.0,
@@ -316,7 +318,7 @@ fn roc_figure(j: &Judged) -> String {
     )
 }
 
-fn purity_figure(j: &Judged) -> String {
+fn purity_figure(j: &Evaluation) -> String {
     let mut f = Figure::new(
         500.0,
         380.0,
@@ -354,7 +356,7 @@ fn purity_figure(j: &Judged) -> String {
     )
 }
 
-fn reliability_figure(j: &Judged, a: &Answers) -> String {
+fn reliability_figure(j: &Evaluation, a: &Answers) -> String {
     let n = j.system.outputs().len();
     let (p, right) = chosen(&a.values, &j.set.truth, n);
     let low = 1.0 / n as f64;
@@ -383,7 +385,7 @@ fn reliability_figure(j: &Judged, a: &Answers) -> String {
 const PANELS: usize = 12;
 
 /// Answers against the truth, a panel for each of some outputs.
-fn panels(j: &Judged, names: &[usize], value: &dyn Fn(usize, usize) -> f64) -> String {
+fn panels(j: &Evaluation, names: &[usize], value: &dyn Fn(usize, usize) -> f64) -> String {
     let n = j.system.head().targets();
     let mut h = String::from("<div class=\"pair\">");
     let step = (j.set.rows() / 600).max(1);
@@ -420,7 +422,7 @@ fn panels(j: &Judged, names: &[usize], value: &dyn Fn(usize, usize) -> f64) -> S
 }
 
 /// Posterior means against truths, and how the probability integral transform is distributed.
-fn posterior(j: &Judged, a: &Answers) -> String {
+fn posterior(j: &Evaluation, a: &Answers) -> String {
     let d = j.system.outputs().len();
     let width = a.values.len() / j.set.rows().max(1);
     let row = |r: usize| Posterior::of(&a.values[r * width..(r + 1) * width], d);
@@ -459,7 +461,7 @@ fn posterior(j: &Judged, a: &Answers) -> String {
 }
 
 /// Shares of votes given against those of people, and the largest errors.
-fn votes(j: &Judged, a: &Answers) -> String {
+fn votes(j: &Evaluation, a: &Answers) -> String {
     let n = j.system.outputs().len();
     let firsts: Vec<usize> = j
         .system

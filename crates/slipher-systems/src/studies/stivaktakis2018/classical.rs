@@ -1,5 +1,5 @@
-//! The classical methods on the same rows as the networks. Each is searched over a few settings on the validation set;
-//! the chosen one learns from all its examples.
+//! The classical methods on the same rows as the networks. Each is searched over a few settings on
+//! the validation set; the chosen one learns from all its examples.
 
 use std::time::Instant;
 
@@ -276,7 +276,8 @@ fn fit_filter(task: &Task, say: &mut dyn FnMut(String)) -> Fitted {
         ..task.sample
     };
     let n = task.validation.min(1000);
-    // Sharp kernels serve where noise blurs the spectra anyway: a choice for each third of the noise.
+    // Sharp kernels serve where noise blurs the spectra anyway: a choice for each third of the
+    // noise.
     let mut search = Vec::new();
     let mut best = [(0.0, 1.0); 3];
     let sigma: Vec<f64> = (0..n)

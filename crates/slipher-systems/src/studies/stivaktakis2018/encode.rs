@@ -1,8 +1,9 @@
-//! A spectrum on a linear grid as input of the shift-equivariant network: sixteen channels at positions
-//! uniform in ln λ.
+//! A spectrum on a linear grid as input of the shift-equivariant network: sixteen channels at
+//! positions uniform in ln λ.
 //!
-//! With x the flux interpolated (cubic), r that of the nearest bin, c and C running means over ±1.2 % and ±6 % in
-//! wavelength, s = 1/σ̂ and σ̂ the noise estimated from the spectrum itself (differences of third order, median):
+//! With x the flux interpolated (cubic), r that of the nearest bin, c and C running means over ±1.2
+//! % and ±6 % in wavelength, s = 1/σ̂ and σ̂ the noise estimated from the spectrum itself
+//! (differences of third order, median):
 //!
 //! | 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 |
 //! |---|---|---|---|---|---|---|---|---|---|
@@ -120,8 +121,8 @@ impl Encoder {
     }
 }
 
-/// σ of the noise of a bin of relative noise 1 (`quiet` is its inverse, for each bin), from third differences, whose variance is 20 σ²
-/// and which a smooth continuum does not reach; at least 0.01.
+/// σ of the noise of a bin of relative noise 1 (`quiet` is its inverse, for each bin), from third
+/// differences, whose variance is 20 σ² and which a smooth continuum does not reach; at least 0.01.
 pub fn noise(flux: &[f32], quiet: &[f32]) -> f32 {
     let y: Vec<f32> = flux.iter().zip(quiet).map(|(f, q)| f * q).collect();
     let mut d: Vec<f32> = y

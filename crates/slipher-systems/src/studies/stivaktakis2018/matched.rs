@@ -1,13 +1,16 @@
-//! The matched filter. On white noise and with templates that are known it is the ceiling of what any method can reach.
+//! The matched filter. On white noise and with templates that are known it is the ceiling of what
+//! any method can reach.
 //!
-//! Two of them. [`Filter`] knows the library and the noise. At each redshift it holds the SEDs of the library as coefficients c_t of
-//! principal components B (variances Λ, mean μ), and takes a spectrum for one of them, blurred a little, plus noise:
+//! Two of them. [`Filter`] knows the library and the noise. At each redshift it holds the SEDs of
+//! the library as coefficients c_t of principal components B (variances Λ, mean μ), and takes a
+//! spectrum for one of them, blurred a little, plus noise:
 //!
 //! p(y | z) = 1/T Σ_t N(y; μ + B √(1−h²) c_t, h² B Λ Bᵀ + (σ² + ρ) I)
 //!
-//! ρ is what the components leave; h the bandwidth of the kernel density, whose shrunk centres keep the covariance Λ (West 1993).
-//! h = 1 is one Gaussian (Tipping & Bishop 1999), h → 0 the scan over templates. Amplitudes are those of the mean flux.
-//! [`own_template`] knows more than anybody can: the very SED of each row.
+//! ρ is what the components leave; h the bandwidth of the kernel density, whose shrunk centres keep
+//! the covariance Λ (West 1993). h = 1 is one Gaussian (Tipping & Bishop 1999), h → 0 the scan over
+//! templates. Amplitudes are those of the mean flux. [`own_template`] knows more than anybody can:
+//! the very SED of each row.
 
 use rayon::prelude::*;
 use slipher_stats::pca::{Pca, PcaParams};
@@ -214,7 +217,8 @@ impl Model {
         }
     }
 
-    /// b = Bᵀ(y − μ) of each row, and what a model outside the components says: −½ (|y − μ|² − |b|²)/(σ² + ρ) and its norm.
+    /// b = Bᵀ(y − μ) of each row, and what a model outside the components says: −½ (|y − μ|² −
+    /// |b|²)/(σ² + ρ) and its norm.
     fn project(&self, x: &[f32], rows: &[Row]) -> (Vec<f64>, Vec<f64>) {
         let k = self.variance.len();
         let bins = self.basis.len() / (k + 1);
@@ -267,7 +271,8 @@ impl Model {
             .collect();
         let rows: Vec<Row> = some.iter().map(|r| rows[*r]).collect();
         let (b, outside) = self.project(&own, &rows);
-        // −½ Σ (b − s c)²/v = −½ Σ b²/v + Σ (s b/v) c − Σ (s²/2v) c²: the last two are a product of matrices.
+        // −½ Σ (b − s c)²/v = −½ Σ b²/v + Σ (s b/v) c − Σ (s²/2v) c²: the last two are a product of
+        // matrices.
         let mut factors = vec![0.0f32; some.len() * 2 * k];
         let mut fixed = outside;
         for (((b, f), row), fixed) in b
@@ -402,7 +407,8 @@ mod tests {
     use super::*;
     use slipher_stats::pca::symmetric_eigen;
 
-    /// Both likelihoods are the densities that the formula says, also with the norms: compared with the whole covariance.
+    /// Both likelihoods are the densities that the formula says, also with the norms: compared with
+    /// the whole covariance.
     #[test]
     fn likelihoods_are_densities() {
         let (bins, k, h, noise) = (7, 2, 0.6, 0.3);

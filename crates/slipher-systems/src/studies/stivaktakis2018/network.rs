@@ -1,4 +1,5 @@
-//! The networks: the authors', the shift-equivariant one, and a linear machine; all learn by one interface.
+//! The networks: the authors', the shift-equivariant one, and a linear machine; all learn by one
+//! interface.
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use slipher_nn::heads::labels::Labels;
 use slipher_nn::loss::Loss;
 use slipher_nn::maps::Shape;
 use slipher_nn::network::{Init, Layer, Network};
+use slipher_nn::object_pool::ObjectPool;
 use slipher_nn::optimiser::{Optimiser, Rule};
 use slipher_nn::shiftnet::{Prediction, ShiftNet, ShiftNetConfig, Tape};
-use slipher_nn::spare::Spare;
 use slipher_nn::train::single::{Single, Supervised};
 use slipher_nn::train::{Diverged, Learner, Metrics, StepReport};
 
@@ -24,8 +25,9 @@ use super::simulate::{CLASSES, DZ, Pool, Z_MIN, centre};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "network", rename_all = "kebab-case")]
 pub enum NetworkRecipe {
-    /// Of the authors' released notebook: `depth` × (16 filters of 8, ReLU, pooling 3/2, batch normalisation), dropout, 512 linear
-    /// units, dropout, 800 classes. `l2` is Keras' penalty on the 512 units.
+    /// Of the authors' released notebook: `depth` × (16 filters of 8, ReLU, pooling 3/2, batch
+    /// normalisation), dropout, 512 linear units, dropout, 800 classes. `l2` is Keras' penalty on
+    /// the 512 units.
     Paper { depth: usize, dropout: f32, l2: f32 },
     /// Dilated convolutions and correlation with learned rest-frame patterns at every lag.
     Shift {
@@ -172,8 +174,8 @@ impl NetworkRecipe {
     }
 }
 
-/// From logits over (pattern, lag) to scores of classes: the cubic through the four lags around the middle of the
-/// class, then log Σ exp over the patterns.
+/// From logits over (pattern, lag) to scores of classes: the cubic through the four lags around the
+/// middle of the class, then log Σ exp over the patterns.
 #[derive(Clone, Debug)]
 pub struct Head {
     lags: usize,
@@ -250,11 +252,12 @@ pub struct Shift {
     patterns: Optimiser,
     loss: Loss,
     bins: usize,
-    tapes: Spare<Vec<Tape>>,
-    predictions: Spare<Prediction>,
+    tapes: ObjectPool<Vec<Tape>>,
+    predictions: ObjectPool<Prediction>,
 }
 
-/// Examples whose gradients are summed in one piece; fixes the order of summation on any number of threads.
+/// Examples whose gradients are summed in one piece; fixes the order of summation on any number of
+/// threads.
 const CHUNK: usize = 4;
 
 struct Part {
@@ -302,13 +305,13 @@ impl Shift {
             patterns: own,
             loss,
             bins: pool.bins(),
-            tapes: Spare::default(),
-            predictions: Spare::default(),
+            tapes: ObjectPool::default(),
+            predictions: ObjectPool::default(),
         }
     }
 
     fn part(&self, x: &[f32], labels: &[usize], batch: usize) -> Part {
-        let mut tapes = self.tapes.lend();
+        let mut tapes = self.tapes.get();
         let most = labels.len().max(tapes.len());
         tapes.resize_with(most, Tape::default);
         let mut channels = Vec::new();
@@ -437,7 +440,7 @@ impl Classifier for Shift {
                     })
                     .collect();
                 let inputs: Vec<_> = encoded.iter().map(|c| self.encoder.input(c)).collect();
-                let mut p = self.predictions.lend();
+                let mut p = self.predictions.get();
                 self.net.predict(&inputs, &mut p);
                 for (l, o) in p.logits.iter().zip(out.chunks_exact_mut(CLASSES)) {
                     self.head.forward(l, o);
@@ -471,8 +474,8 @@ mod tests {
         .unwrap()
     }
 
-    /// The published network has the 2,242,192 weights that the authors' notebook prints; without the 96 running
-    /// values of its three normalisations that Keras counts too.
+    /// The published network has the 2,242,192 weights that the authors' notebook prints; without
+    /// the 96 running values of its three normalisations that Keras counts too.
     #[test]
     fn the_published_network_has_its_size() {
         let pool = Pool::new(
@@ -539,7 +542,8 @@ mod tests {
         }
     }
 
-    /// Every network learns a handful of spectra by heart with every loss, and continues bit for bit.
+    /// Every network learns a handful of spectra by heart with every loss, and continues bit for
+    /// bit.
     #[test]
     fn networks_learn_and_resume() {
         let pool = pool();
@@ -585,7 +589,8 @@ mod tests {
                 Loss::Squared,
             ] {
                 let mut net = recipe.build(&pool, loss, adamw, 3).unwrap();
-                // Every weight of a pattern moves every lag: squared errors of all 800 outputs ask for small steps.
+                // Every weight of a pattern moves every lag: squared errors of all 800 outputs ask
+                // for small steps.
                 let rate = if loss == Loss::Squared { 1e-4 } else { 3e-3 };
                 let first = net.step(&b, rate, 0).unwrap().loss;
                 let mut last = first;

@@ -1,5 +1,5 @@
-//! What is counted: exact class, neighbours, redshift errors, calibration; with intervals that know that copies
-//! of one SED are not independent.
+//! What is counted: exact class, neighbours, redshift errors, calibration; with intervals that know
+//! that copies of one SED are not independent.
 
 use serde::{Deserialize, Serialize};
 
@@ -74,8 +74,9 @@ pub struct Share {
 }
 
 impl Share {
-    /// Of rows that are `right`; rows of one `cluster` are not independent. Wilson's interval (1927) for the effective number
-    /// n / D, D the design effect (Kish 1965): variance between clusters over the binomial one, at least 1.
+    /// Of rows that are `right`; rows of one `cluster` are not independent. Wilson's interval
+    /// (1927) for the effective number n / D, D the design effect (Kish 1965): variance between
+    /// clusters over the binomial one, at least 1.
     pub fn of(right: &[bool], cluster: &[usize]) -> Share {
         let n = right.len();
         if n == 0 {
@@ -137,7 +138,8 @@ pub struct Metrics {
     pub nmad: f64,
     pub bias: f64,
     pub bias_error: f64,
-    /// Expected calibration errors, of 15 bins with equal numbers: of the exact class, and of being within 0.0033.
+    /// Expected calibration errors, of 15 bins with equal numbers: of the exact class, and of being
+    /// within 0.0033.
     pub ece: f64,
     pub ece_close: f64,
 }
@@ -177,7 +179,8 @@ fn middle(v: &mut [f64]) -> f64 {
     *v.select_nth_unstable_by(k, f64::total_cmp).1
 }
 
-/// Sharpness of the softmax against the noise that a spectrum shows: interpolated in ln σ̂ between knots.
+/// Sharpness of the softmax against the noise that a spectrum shows: interpolated in ln σ̂ between
+/// knots.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// (ln σ̂, sharpness), ascending.
@@ -227,7 +230,8 @@ impl Calibration {
     }
 }
 
-/// Sharpness of the softmax that fits validation scores best, by golden-section search of the mean −log p.
+/// Sharpness of the softmax that fits validation scores best, by golden-section search of the mean
+/// −log p.
 pub fn fit_sharpness(scores: &[f32], labels: &[usize]) -> f64 {
     let loss = |log_s: f64| {
         let s = log_s.exp();

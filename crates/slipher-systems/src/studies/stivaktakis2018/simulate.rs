@@ -1,6 +1,7 @@
 //! Redshifted copies of rest-frame SEDs, clean or with noise.
 //!
-//! log λ_obs = log λ_emit + log(1+z), z ∈ [1, 1.8), 800 classes of Δz = 0.001, flux-conserving. Two settings:
+//! log λ_obs = log λ_emit + log(1+z), z ∈ [1, 1.8), 800 classes of Δz = 0.001, flux-conserving. Two
+//! settings:
 //!
 //! | | window | bins | resolution | noise |
 //! |---|---|---|---|---|
@@ -131,8 +132,8 @@ impl Resolution for Sharp {
     }
 }
 
-/// Integrates pixels of a grid that starts at `start` into bins `widths` wide: mean f_λ of each. The grid is seen
-/// through (log₁₀(1+z), 1+z).
+/// Integrates pixels of a grid that starts at `start` into bins `widths` wide: mean f_λ of each.
+/// The grid is seen through (log₁₀(1+z), 1+z).
 fn rebin(
     pixels: &[f32],
     start: f64,
@@ -311,7 +312,8 @@ impl Pool {
             }
         }
         let mean = e.flux.iter().map(|f| f64::from(*f)).sum::<f64>() / e.flux.len() as f64;
-        // At the lowest S/N the mean of the noise could come near zero; the scale of the noise bounds it.
+        // At the lowest S/N the mean of the noise could come near zero; the scale of the noise
+        // bounds it.
         let scale = 1.0 / (mean as f32).abs().max(0.1 * sigma).max(1e-20);
         e.flux.iter_mut().for_each(|f| *f *= scale);
         e.sigma = sigma * scale;
@@ -461,8 +463,8 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(20))]
-        /// Redshifting and rebinning conserve flux: bins × widths = the integral between the outer edges; and a line
-        /// lands where log λ_obs = log λ_emit + log(1+z) says.
+        /// Redshifting and rebinning conserve flux: bins × widths = the integral between the outer
+        /// edges; and a line lands where log λ_obs = log λ_emit + log(1+z) says.
         #[test]
         fn redshifting_conserves_flux(z in 1.0f64..1.8, at in 1500usize..2500) {
             let mut pixels = vec![0.0f32; LEN];

@@ -1,5 +1,5 @@
-//! The talk's experiments as a list of cells. Each cell is trained and tested once, its numbers kept on disk, and
-//! resumed where it was stopped.
+//! The talk's experiments as a list of cells. Each cell is trained and tested once, its numbers
+//! kept on disk, and resumed where it was stopped.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,7 +43,8 @@ pub struct Sizes {
     pub few: u64,
     pub many: u64,
     pub most: u64,
-    /// Training sets of the curve of accuracy against their size: for the authors' network, for ours.
+    /// Training sets of the curve of accuracy against their size: for the authors' network, for
+    /// ours.
     pub curve_paper: &'static [u64],
     pub curve_shift: &'static [u64],
     /// Rows that classical methods learn from, and SEDs that the matched filter knows.
@@ -96,8 +97,8 @@ impl Scale {
         }
     }
 
-    /// Examples shown in all to the authors' network from a training set of `n`: long enough to converge (clean spectra need half as many), the largest
-    /// set once.
+    /// Examples shown in all to the authors' network from a training set of `n`: long enough to
+    /// converge (clean spectra need half as many), the largest set once.
     fn shown_paper(self, n: u64, noisy: bool) -> u64 {
         match self {
             Scale::Paper if !noisy => n.clamp(200_000, 400_000),
@@ -124,8 +125,8 @@ pub const LADDER: [f64; 9] = [0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0];
 /// S/N at which the other library is tested.
 pub const OTHER: [f64; 3] = [0.5, 1.0, 5.0];
 
-/// Other losses with Adam, and other optimisers with cross-entropy; learning rates by hand, the best of three or more
-/// a factor of three apart (docs/EXPERIMENTS.md).
+/// Other losses with Adam, and other optimisers with cross-entropy; learning rates by hand, the
+/// best of three or more a factor of three apart (docs/EXPERIMENTS.md).
 const VARIANTS: [(&str, &str, Loss, Rule, f64); 6] = [
     (
         "logistic",
@@ -565,7 +566,8 @@ impl Study {
         serde_json::from_str(&text).ok()
     }
 
-    /// True redshift, class answered and probability of being close, of each row of a test of a finished cell.
+    /// True redshift, class answered and probability of being close, of each row of a test of a
+    /// finished cell.
     pub fn predictions(&self, cell: &Cell, key: &str) -> Option<Vec<[f32; 3]>> {
         let c = Checkpoint::read(&self.home(cell).join("predictions.safetensors")).ok()?;
         let part = |what: &str| {
@@ -583,7 +585,8 @@ impl Study {
         )
     }
 
-    /// Runs a cell unless it is finished. `tell` hears of progress and says whether to go on; false if it was stopped.
+    /// Runs a cell unless it is finished. `tell` hears of progress and says whether to go on; false
+    /// if it was stopped.
     ///
     /// # Errors
     /// What cannot be built, trained or written.
@@ -831,8 +834,8 @@ pub fn short(n: u64) -> String {
 mod tests {
     use super::*;
 
-    /// A study stopped in the middle of a cell continues there, finishes, and is not done again; another study is kept out of
-    /// its folder.
+    /// A study stopped in the middle of a cell continues there, finishes, and is not done again;
+    /// another study is kept out of its folder.
     #[test]
     fn a_study_is_resumed() {
         let dir = tempfile::tempdir().unwrap();

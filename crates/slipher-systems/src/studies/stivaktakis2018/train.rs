@@ -1,5 +1,5 @@
-//! Training of the study's networks: a fixed number of examples, shown again and again in a new order, with curves of training and
-//! validation, by the loop of [`slipher_nn::train`].
+//! Training of the study's networks: a fixed number of examples, shown again and again in a new
+//! order, with curves of training and validation, by the loop of [`slipher_nn::train`].
 
 use std::path::Path;
 
@@ -47,7 +47,8 @@ pub struct Plan {
     pub curve_points: u64,
     /// Rows of training and validation that each point is measured on.
     pub curve_rows: u64,
-    /// Half of the spectra, each time they are shown, get white noise added, of a σ up to so many times their own.
+    /// Half of the spectra, each time they are shown, get white noise added, of a σ up to so many
+    /// times their own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub added_noise: f32,
 }
@@ -285,8 +286,8 @@ impl<'a> Run<'a> {
         Ok(self.net.load(c).map_err(TrainError::from)?)
     }
 
-    /// Runs to the end, continuing what the folder holds, with a checkpoint at each point of the curves; `watch` sees every step and says whether
-    /// to go on. False if it was stopped.
+    /// Runs to the end, continuing what the folder holds, with a checkpoint at each point of the
+    /// curves; `watch` sees every step and says whether to go on. False if it was stopped.
     ///
     /// # Errors
     /// Divergence, a checkpoint of another plan, or a folder that cannot be written.
@@ -420,7 +421,8 @@ mod tests {
         }
     }
 
-    /// Killed after three steps and resumed, a run ends with the same bytes, on one thread or three.
+    /// Killed after three steps and resumed, a run ends with the same bytes, on one thread or
+    /// three.
     #[test]
     fn resume_is_exact_on_any_number_of_threads() {
         let dir = tempfile::tempdir().unwrap();

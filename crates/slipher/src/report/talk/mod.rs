@@ -167,7 +167,7 @@ fn beyond(p: &Page) -> String {
     h.push_str(&figures::ladder(p, true));
     h.push_str(&figures::ladder(p, false));
     h.push_str("</div>");
-    h.push_str("<h2>Are the probabilities honest?</h2><div class=\"pair\">");
+    h.push_str("<h2>Calibration of the probabilities</h2><div class=\"pair\">");
     h.push_str(&figures::reliability(p));
     h.push_str(&figures::purity(p));
     h.push_str("</div>");

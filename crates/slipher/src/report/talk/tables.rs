@@ -25,7 +25,8 @@ fn share(f: &Finished, key: &str, of: impl Fn(&Metrics) -> Share) -> String {
     tested(f, key).map_or("–".into(), |t| of(&t.metrics).to_string())
 }
 
-/// S/N at which the authors' network, trained on most, names 80 % of the classes; by interpolation in log S/N.
+/// S/N at which the authors' network, trained on most, names 80 % of the classes; by interpolation
+/// in log S/N.
 fn eighty(p: &Page) -> Option<(f64, f64)> {
     let s = p.study.scale.sizes();
     let r = p.get(&p.name("paper3-noisy", s.most))?;
@@ -414,18 +415,18 @@ pub fn other(p: &Page) -> String {
 pub fn leak(p: &Page) -> String {
     let mut rows = Vec::new();
     for f in on(p, Setting::Published) {
-        for (honest, leaky, label) in [
+        for (unseen, leaky, label) in [
             ("clean", "leak-clean", "clean"),
             ("snr-1", "leak-1", "S/N 1"),
         ] {
             if tested(f, leaky).is_some()
-                && tested(f, honest).is_some()
+                && tested(f, unseen).is_some()
                 && (label == "clean") == f.name.contains("clean")
             {
                 rows.push(vec![
                     escape(&f.title),
                     label.into(),
-                    share(f, honest, |m| m.exact),
+                    share(f, unseen, |m| m.exact),
                     share(f, leaky, |m| m.exact),
                 ]);
             }
@@ -435,7 +436,7 @@ pub fn leak(p: &Page) -> String {
         &[
             "method",
             "test",
-            "unseen SEDs (honest)",
+            "unseen SEDs",
             "new copies of training SEDs (leak)",
         ],
         &rows,

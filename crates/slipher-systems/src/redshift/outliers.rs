@@ -11,7 +11,7 @@ use super::simulate::{Example, Fixed, Simulator, Split};
 
 /// A kind of strangeness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stranger {
+pub enum OutlierKind {
     BlankSky,
     Noise,
     Blazar,
@@ -31,18 +31,18 @@ pub struct Strange {
     pub truths: Vec<(SpecType, f64)>,
 }
 
-impl Stranger {
-    pub const ALL: [Stranger; 10] = [
-        Stranger::BlankSky,
-        Stranger::Noise,
-        Stranger::Blazar,
-        Stranger::Blend,
-        Stranger::Supernova,
-        Stranger::Calibration,
-        Stranger::DeadCamera,
-        Stranger::WrongUnit,
-        Stranger::Air,
-        Stranger::BroadAbsorption,
+impl OutlierKind {
+    pub const ALL: [OutlierKind; 10] = [
+        OutlierKind::BlankSky,
+        OutlierKind::Noise,
+        OutlierKind::Blazar,
+        OutlierKind::Blend,
+        OutlierKind::Supernova,
+        OutlierKind::Calibration,
+        OutlierKind::DeadCamera,
+        OutlierKind::WrongUnit,
+        OutlierKind::Air,
+        OutlierKind::BroadAbsorption,
     ];
 
     pub fn title(self) -> &'static str {
@@ -73,11 +73,11 @@ impl Stranger {
         let mut s = e.spectrum;
         let mut truths: Vec<(SpecType, f64)> = e.truth.into_iter().collect();
         match self {
-            Stranger::BlankSky | Stranger::Blazar => {
+            OutlierKind::BlankSky | OutlierKind::Blazar => {
                 truths.clear();
                 let instrument = simulator.instrument(index, &mut rng);
                 s = match self {
-                    Stranger::BlankSky => blank_sky(&instrument, &mut rng),
+                    OutlierKind::BlankSky => blank_sky(&instrument, &mut rng),
                     _ => {
                         observe(
                             &power_law(rng.uniform(-2.5, 0.5)),
@@ -90,7 +90,7 @@ impl Stranger {
                     }
                 };
             }
-            Stranger::BroadAbsorption => {
+            OutlierKind::BroadAbsorption => {
                 // One quasar in eight has them; C IV must be in the window to show.
                 let quasar = Fixed {
                     class: Some(SpecType::Qso),
@@ -107,7 +107,7 @@ impl Stranger {
                     (s, truths) = (e.spectrum, e.truth.into_iter().collect());
                 }
             }
-            Stranger::Noise => {
+            OutlierKind::Noise => {
                 truths.clear();
                 s.flux
                     .iter_mut()
@@ -115,14 +115,16 @@ impl Stranger {
                     .filter(|p| *p.1 > 0.0)
                     .for_each(|(f, v)| *f = rng.normal_f32() / v.sqrt());
             }
-            Stranger::Blend => {
+            OutlierKind::Blend => {
                 let other = simulator.draw_fixed(Split::Test, row + (1 << 40), fixed);
                 add(&mut s, &other.spectrum, rng.uniform(0.33, 1.0));
                 truths.extend(other.truth);
             }
-            Stranger::Supernova => supernova(&mut s, truths.first().map_or(0.0, |t| t.1), &mut rng),
-            Stranger::Calibration => miscalibrate(&mut s, &mut rng),
-            Stranger::DeadCamera => {
+            OutlierKind::Supernova => {
+                supernova(&mut s, truths.first().map_or(0.0, |t| t.1), &mut rng)
+            }
+            OutlierKind::Calibration => miscalibrate(&mut s, &mut rng),
+            OutlierKind::DeadCamera => {
                 let n = s.wave.len();
                 let from = [0, n / 3, 2 * n / 3][rng.below(3)];
                 s.flux[from..(from + n / 3).min(n)].fill(0.0);
@@ -134,8 +136,8 @@ impl Stranger {
                     s = read;
                 }
             }
-            Stranger::WrongUnit => s.wave.iter_mut().for_each(|w| *w *= 0.1),
-            Stranger::Air => s.wave.iter_mut().for_each(|w| *w = vacuum_to_air(*w)),
+            OutlierKind::WrongUnit => s.wave.iter_mut().for_each(|w| *w *= 0.1),
+            OutlierKind::Air => s.wave.iter_mut().for_each(|w| *w = vacuum_to_air(*w)),
         }
         Strange {
             spectrum: s,
@@ -176,7 +178,7 @@ mod tests {
             ..SimulationRecipe::default()
         };
         let simulator = Simulator::new(&recipe, 3).unwrap();
-        for kind in Stranger::ALL {
+        for kind in OutlierKind::ALL {
             for row in 0..6 {
                 let (a, b) = (
                     kind.draw(&simulator, row, 5.0),
@@ -192,14 +194,14 @@ mod tests {
                     "{kind:?}"
                 );
                 let want = match kind {
-                    Stranger::BlankSky | Stranger::Noise | Stranger::Blazar => 0,
-                    Stranger::Blend => 2,
+                    OutlierKind::BlankSky | OutlierKind::Noise | OutlierKind::Blazar => 0,
+                    OutlierKind::Blend => 2,
                     _ => 1,
                 };
                 assert_eq!(a.truths.len(), want, "{kind:?}");
             }
         }
-        let unit = Stranger::WrongUnit.draw(&simulator, 0, 5.0).spectrum;
+        let unit = OutlierKind::WrongUnit.draw(&simulator, 0, 5.0).spectrum;
         assert!(unit.wave.last().unwrap() < &1100.0);
     }
 }

@@ -1,8 +1,10 @@
-//! "I have not seen this": how well spectra like the simulated ones can describe a spectrum at its best redshift, and whether its
-//! scatter is as large as its errors say; both against held-out simulations of the same class and S/N whose redshift was right.
+//! "I have not seen this": how well spectra like the simulated ones can describe a spectrum at its
+//! best redshift, and whether its scatter is as large as its errors say; both against held-out
+//! simulations of the same class and S/N whose redshift was right.
 //!
-//! The description is a least-squares fit of principal components of the training SEDs, with Chebyshev polynomials for the flux calibration,
-//! to means over [`BLOCK`] positions (1520 km/s), which the resolution of the instrument hardly changes.
+//! The description is a least-squares fit of principal components of the training SEDs, with
+//! Chebyshev polynomials for the flux calibration, to means over [`BLOCK`] positions (1520 km/s),
+//! which the resolution of the instrument hardly changes.
 
 use serde::{Deserialize, Serialize};
 use slipher_data::spectrum::Spectrum;
@@ -20,8 +22,8 @@ const BLOCK: usize = 11;
 const FLOOR: f32 = 0.02;
 /// Squared residuals count up to this: one wild block must not decide.
 const CLIP: f64 = 9.0;
-/// A familiarity below this sets the flag UNFAMILIAR.
-pub const UNFAMILIAR: f64 = 0.005;
+/// A p-value below this sets the flag UNFAMILIAR.
+pub const POOR_FIT: f64 = 0.005;
 /// Components of each class.
 const BASIS: [usize; 3] = [16, 12, 10];
 /// What the fit of a spectrum is expected to depend on.
@@ -31,7 +33,7 @@ pub const ERROR_FACTOR: f64 = 1.6;
 
 /// What is known of the simulated.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Familiar {
+pub struct GoodnessOfFit {
     /// `[class][component][rest position]`.
     pub basis: [Vec<Vec<f32>>; 3],
     pub known: Known,
@@ -44,13 +46,14 @@ pub struct Known {
     fit: [Expected; 3],
     /// ln of scatter over errors, likewise.
     noise: [Expected; 3],
-    /// Ascending (score, share of simulations beyond it).
+    /// Ascending (score, share of simulations with a larger one).
     fit_tail: Vec<(f64, f64)>,
     /// More scatter than the errors say, and less (correlated noise).
     noise_tails: [Vec<(f64, f64)>; 2],
 }
 
-/// A number's mean, linear in the features of a spectrum, and its mean deviation, a parabola in ln S/N.
+/// A number's mean, linear in the features of a spectrum, and its mean deviation, a parabola in ln
+/// S/N.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Expected {
     mean: Vec<f64>,
@@ -60,7 +63,8 @@ struct Expected {
 /// Of one spectrum at its best redshift.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Fit {
-    /// ln of the mean squared residual in units of error and [`FLOOR`] together; NaN if there is too little to fit.
+    /// ln of the mean squared residual in units of error and [`FLOOR`] together; NaN if there is
+    /// too little to fit.
     pub ln_chi2: f64,
     /// ln of the median S/N of a block.
     pub ln_snr: f64,
@@ -74,29 +78,30 @@ pub struct Fit {
 
 /// Compared with the simulated; what is unknown is none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Familiarity {
+pub struct FitPValues {
     /// Share of held-out simulations that are described as badly or worse.
     pub fit: Option<f64>,
-    /// Scatter over errors, and the share of simulations that differ as much, of those that differ in the same direction.
+    /// Scatter over errors, and the share of simulations that differ as much, of those that differ
+    /// in the same direction.
     pub noise_ratio: Option<f64>,
     pub noise: Option<f64>,
 }
 
-impl Familiarity {
+impl FitPValues {
     /// Nothing that was simulated looks like it.
-    pub fn unfamiliar(&self) -> bool {
-        self.fit.is_some_and(|p| p < UNFAMILIAR)
+    pub fn is_poor(&self) -> bool {
+        self.fit.is_some_and(|p| p < POOR_FIT)
     }
     /// Errors are far from the scatter.
     pub fn errors_unlikely(&self) -> bool {
-        self.noise.is_some_and(|p| p < UNFAMILIAR)
+        self.noise.is_some_and(|p| p < POOR_FIT)
             && self
                 .noise_ratio
                 .is_some_and(|r| r.ln().abs() > ERROR_FACTOR.ln())
     }
 }
 
-impl Familiar {
+impl GoodnessOfFit {
     /// Components of a library's SEDs; what is [`Known`] must be filled in.
     pub fn new(library: &Library, seed: u64) -> Self {
         let basis = SpecType::ALL.map(|c| {
@@ -105,7 +110,7 @@ impl Familiar {
                 .map(|v| v.iter().map(|x| *x as f32).collect())
                 .collect()
         });
-        Familiar {
+        GoodnessOfFit {
             basis,
             known: Known::default(),
         }
@@ -135,7 +140,8 @@ impl Familiar {
         let Some(first) = residuals(&rows, n, &all) else {
             return Fit { ln_snr, ..nothing };
         };
-        // Once more without what sticks out: a line or a cosmic ray that no component knows must not bend the rest.
+        // Once more without what sticks out: a line or a cosmic ray that no component knows must
+        // not bend the rest.
         let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
         let left = kept.iter().filter(|k| **k).count();
         let last = if left < rows.len() && left > 2 * n {
@@ -152,15 +158,15 @@ impl Familiar {
     }
 
     /// How unusual a fit is.
-    pub fn judge(&self, class: SpecType, f: &Fit) -> Familiarity {
+    pub fn p_values(&self, class: SpecType, f: &Fit) -> FitPValues {
         let k = &self.known;
         let fit = k.fit[class as usize]
             .score(f, f.ln_chi2)
-            .and_then(|s| beyond(&k.fit_tail, s));
+            .and_then(|s| survival(&k.fit_tail, s));
         let noise = k.noise[class as usize]
             .score(f, f.noise_ratio.ln())
-            .and_then(|s| beyond(&k.noise_tails[usize::from(s < 0.0)], s.abs()));
-        Familiarity {
+            .and_then(|s| survival(&k.noise_tails[usize::from(s < 0.0)], s.abs()));
+        FitPValues {
             fit,
             noise_ratio: Some(f.noise_ratio).filter(|r| r.is_finite()),
             noise,
@@ -274,7 +280,8 @@ fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
     Some(rows.iter().map(|r| r.flux - dot(&r.terms, &c)).collect())
 }
 
-/// Scatter over errors: median |second difference| of neighbouring good pixels in units of its error, over that of a Gaussian.
+/// Scatter over errors: median |second difference| of neighbouring good pixels in units of its
+/// error, over that of a Gaussian.
 fn noise_ratio(s: &Spectrum) -> f64 {
     let good = |i: usize| s.ivar[i] > 0.0;
     let mut x: Vec<f32> = (1..s.wave.len().saturating_sub(1))
@@ -368,8 +375,9 @@ fn tail(mut scores: Vec<f64>) -> Vec<(f64, f64)> {
         .collect()
 }
 
-/// Share beyond a score, linear between; beyond the last half of its share; none without a table.
-fn beyond(tail: &[(f64, f64)], score: f64) -> Option<f64> {
+/// Survival function: the share above a score, linear between entries; above the last one half its
+/// share; none without a table.
+fn survival(tail: &[(f64, f64)], score: f64) -> Option<f64> {
     let i = tail.partition_point(|t| t.0 < score);
     let last = tail.last()?;
     Some(match i {
@@ -390,8 +398,9 @@ mod tests {
     use slipher_sim::peculiar::supernova;
     use slipher_sim::random::Stream;
 
-    /// Simulated galaxies look familiar, whatever their S/N; with a supernova on them, with waves in the calibration or at another
-    /// redshift they do not; errors three times too small are seen.
+    /// Simulated galaxies look familiar, whatever their S/N; with a supernova on them, with waves
+    /// in the calibration or at another redshift they do not; errors three times too small are
+    /// seen.
     #[test]
     fn the_strange_is_told_from_the_familiar() {
         let recipe = SimulationRecipe {
@@ -399,7 +408,7 @@ mod tests {
             ..SimulationRecipe::default()
         };
         let simulator = Simulator::new(&recipe, 3).unwrap();
-        let mut familiar = Familiar::new(simulator.library(Split::Train), 1);
+        let mut goodness = GoodnessOfFit::new(simulator.library(Split::Train), 1);
         let draw = |row, snr| {
             let e = simulator.draw_fixed(
                 Split::Test,
@@ -413,49 +422,51 @@ mod tests {
             );
             (e.spectrum, e.truth.unwrap().1)
         };
-        let fit =
-            |f: &Familiar, s: &Spectrum, z: f64| f.fit(s, &encode(s).unwrap(), SpecType::Galaxy, z);
+        let fit = |f: &GoodnessOfFit, s: &Spectrum, z: f64| {
+            f.fit(s, &encode(s).unwrap(), SpecType::Galaxy, z)
+        };
         let rows: Vec<_> = (0..400)
             .map(|r| (r, [1.0, 3.0, 10.0, 30.0][r as usize % 4]))
             .map(|(r, snr)| draw(r, snr))
             .collect();
-        familiar.learn(
+        goodness.learn(
             &rows
                 .iter()
-                .map(|(s, z)| (SpecType::Galaxy, fit(&familiar, s, *z)))
+                .map(|(s, z)| (SpecType::Galaxy, fit(&goodness, s, *z)))
                 .collect::<Vec<_>>(),
         );
-        let judge = |s: &Spectrum, z: f64| familiar.judge(SpecType::Galaxy, &fit(&familiar, s, z));
+        let p_values =
+            |s: &Spectrum, z: f64| goodness.p_values(SpecType::Galaxy, &fit(&goodness, s, z));
         let (mut plain, mut strange, mut errors) = (0, 0, 0);
         for row in 1000..1040u64 {
             let (mut s, z) = draw(row, 15.0);
-            plain += u32::from(judge(&s, z).fit.unwrap() < 0.02);
+            plain += u32::from(p_values(&s, z).fit.unwrap() < 0.02);
             let mut small = s.clone();
             small.ivar.iter_mut().for_each(|v| *v *= 9.0);
-            let f = judge(&small, z);
+            let f = p_values(&small, z);
             errors += u32::from(f.noise_ratio.unwrap() > 2.0 && f.noise.unwrap() < 0.02);
             supernova(&mut s, z, &mut Stream::new(1, 2, row));
-            strange += u32::from(judge(&s, z).fit.unwrap() < 0.02);
+            strange += u32::from(p_values(&s, z).fit.unwrap() < 0.02);
         }
         assert!(
             plain <= 4 && strange >= 32 && errors >= 36,
             "{plain} {strange} {errors}"
         );
         // Without a basis nothing is known.
-        let nothing = Familiar::default();
-        let f = nothing.judge(SpecType::Galaxy, &fit(&nothing, &rows[0].0, 0.5));
-        assert!(f.fit.is_none() && !f.unfamiliar() && !f.errors_unlikely());
+        let nothing = GoodnessOfFit::default();
+        let f = nothing.p_values(SpecType::Galaxy, &fit(&nothing, &rows[0].0, 0.5));
+        assert!(f.fit.is_none() && !f.is_poor() && !f.errors_unlikely());
     }
 
     #[test]
     fn shares_beyond_a_score() {
         let t = tail((0..10_000).map(f64::from).collect());
         assert!(
-            (beyond(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3
-                && (beyond(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3
+            (survival(&t, 9000.0).unwrap() - 0.1).abs() < 1e-3
+                && (survival(&t, 2500.0).unwrap() - 0.75).abs() < 1e-3
         );
-        assert_eq!((beyond(&t, -1.0), beyond(&[], 1.0)), (Some(1.0), None));
-        assert!(beyond(&t, 1e9).unwrap() < 0.0005);
+        assert_eq!((survival(&t, -1.0), survival(&[], 1.0)), (Some(1.0), None));
+        assert!(survival(&t, 1e9).unwrap() < 0.0005);
         let fit = |i: i32| Fit {
             ln_snr: 0.1 * f64::from(i % 60),
             width: 1.0,
