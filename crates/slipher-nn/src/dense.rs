@@ -12,8 +12,11 @@
 //! Weights lie in *panels*, `[group of 32 or 16 outputs][input][output of group]`
 //! ([`crate::tile::group`]): each product reads or writes them in the order of memory.
 
+mod packed;
+
 use rayon::prelude::*;
 
+pub use self::packed::Packed;
 use crate::lanes::{Isa, Lanes, Level, WIDTH};
 use crate::tile::{Mac, Single, group, multiply, size};
 
@@ -532,166 +535,5 @@ pub fn grad_data(
     run_single(isa, &p);
 }
 
-/// Weights of a dense layer ready for prediction.
-#[derive(Clone, Debug)]
-pub struct Packed {
-    inputs: usize,
-    bias: Vec<f32>,
-    single: Vec<f32>,
-    half: Vec<u32>,
-}
-
-impl Packed {
-    /// From weights in panels; in `bf16` if `half`.
-    pub fn new(w: &[f32], bias: &[f32], half: bool) -> Self {
-        let (n, g) = (bias.len(), group(bias.len()));
-        let inputs = w.len() / n.next_multiple_of(WIDTH);
-        assert_eq!(w.len(), panels_len(inputs, n));
-        if !half {
-            return Packed {
-                inputs,
-                bias: bias.to_vec(),
-                single: w.to_vec(),
-                half: vec![],
-            };
-        }
-        // Pairs of inputs: an odd last one is paired with zeros.
-        let pairs = w.chunks_exact(inputs * g).flat_map(|panel| {
-            let mut panel = panel.to_vec();
-            panel.resize(inputs.next_multiple_of(2) * g, 0.0);
-            crate::conv::pairs(&panel, g)
-        });
-        Packed {
-            inputs,
-            bias: bias.to_vec(),
-            half: pairs.collect(),
-            single: vec![],
-        }
-    }
-
-    pub fn inputs(&self) -> usize {
-        self.inputs
-    }
-    pub fn outputs(&self) -> usize {
-        self.bias.len()
-    }
-
-    /// y[rows × outputs] = leaky ReLU of x[rows × inputs] · w + bias (slope 1: linear).
-    pub fn forward(&self, isa: Isa, x: &[f32], slope: f32, y: &mut [f32], buffers: &mut Buffers) {
-        if self.half.is_empty() {
-            return forward(isa, x, &self.single, &self.bias, slope, y);
-        }
-        #[cfg(target_arch = "x86_64")]
-        {
-            let (n, inputs) = (self.outputs(), self.inputs);
-            let m = y.len() / n;
-            assert_eq!((x.len(), y.len()), (m * inputs, m * n));
-            if m == 0 {
-                return;
-            }
-            let (tile, k) = (size(isa, m, n), inputs.div_ceil(2));
-            let at = |r: usize, j: usize| {
-                if j < inputs {
-                    u32::from(crate::tile::to_bf16(x[r * inputs + j]))
-                } else {
-                    0
-                }
-            };
-            pack_rows(m, k, tile, &mut buffers.half, |r, j| {
-                at(r, 2 * j) | at(r, 2 * j + 1) << 16
-            });
-            let a = Left::Tiles(buffers.half.as_slice());
-            run_bf16(&Product {
-                m,
-                n,
-                k,
-                a,
-                p: &self.half,
-                c: y.as_mut_ptr(),
-                c_steps: (group(n), n, 1),
-                bias: Some(&self.bias),
-                slope,
-                tile,
-            });
-        }
-    }
-}
-
-/// Rows of A cut into tiles, `[tile][word][row of tile]`, the last filled up with zeros.
-fn pack_rows<W: Copy + Default + Send + Sync>(
-    rows: usize,
-    words: usize,
-    tile: usize,
-    out: &mut Vec<W>,
-    at: impl Fn(usize, usize) -> W + Sync,
-) {
-    out.resize(rows.div_ceil(tile) * tile * words, W::default());
-    // Pieces of words, so that one row is shared by the threads too.
-    const PIECE: usize = 1024;
-    out.par_chunks_mut(words * tile)
-        .enumerate()
-        .for_each(|(i, part)| {
-            let whole = tile.min(rows - i * tile);
-            part.par_chunks_mut(PIECE * tile)
-                .enumerate()
-                .for_each(|(p, piece)| {
-                    for (j, to) in piece.chunks_exact_mut(tile).enumerate() {
-                        for (t, o) in to.iter_mut().enumerate() {
-                            *o = if t < whole {
-                                at(i * tile + t, p * PIECE + j)
-                            } else {
-                                W::default()
-                            };
-                        }
-                    }
-                });
-        });
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use rand::{Rng, SeedableRng};
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(40))]
-        /// Both paths are the definition; both gradients are the adjoints of the forward map.
-        #[test]
-        fn agrees_with_definition(rows in 1usize..70, inputs in 1usize..1100, outputs in 1usize..90, seed in any::<u64>()) {
-            let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
-            let mut noise = |n: usize| (0..n).map(|_| rng.random::<f32>() - 0.5).collect::<Vec<_>>();
-            let (x, w, bias, g) = (noise(rows * inputs), noise(inputs * outputs), noise(outputs), noise(rows * outputs));
-            let want: Vec<f32> = (0..rows * outputs).map(|i| {
-                let (r, o) = (i / outputs, i % outputs);
-                let sum: f64 = (0..inputs).map(|j| f64::from(x[r * inputs + j]) * f64::from(w[j * outputs + o])).sum();
-                (sum + f64::from(bias[o])) as f32
-            }).collect();
-            let mut panels = vec![0.0; panels_len(inputs, outputs)];
-            (0..inputs * outputs).for_each(|i| panels[index(inputs, outputs, i / outputs, i % outputs)] = w[i]);
-            let mut buffers = Buffers::default();
-            let mut y = vec![0.0; rows * outputs];
-            forward(Isa::best(), &x, &panels, &bias, 1.0, &mut y);
-            prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - b).abs() < 1e-4));
-            let leaky = |v: f32| if v > 0.0 { v } else { 0.3 * v };
-            for isa in Isa::available() {
-                Packed::new(&panels, &bias, false).forward(isa, &x, 0.3, &mut y, &mut buffers);
-                prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - leaky(*b)).abs() < 1e-4), "{isa:?}");
-            }
-            if crate::tile::has_bf16() {
-                Packed::new(&panels, &bias, true).forward(Isa::AVX512, &x, 0.3, &mut y, &mut buffers);
-                prop_assert!(y.iter().zip(&want).all(|(a, b)| (a - leaky(*b)).abs() < 0.01 * (inputs as f32).sqrt()));
-            }
-            for isa in Isa::available() {
-                let (mut dw, mut db, mut dx) = (vec![9.0; panels.len()], vec![9.0; outputs], vec![9.0; x.len()]);
-                grad_weights(isa, &x, &g, &mut dw, &mut db, &mut buffers);
-                grad_data(isa, &g, &panels, outputs, &mut dx, &mut buffers);
-                let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
-                let linear: f64 = want.iter().zip(&g).enumerate().map(|(i, (y, g))| f64::from((y - bias[i % outputs]) * g)).sum();
-                prop_assert!((linear - dot(&panels, &dw)).abs() < 1e-3 * (1.0 + linear.abs()));
-                prop_assert!((linear - dot(&x, &dx)).abs() < 1e-3 * (1.0 + linear.abs()));
-                prop_assert!((db[0] - g.iter().step_by(outputs).sum::<f32>()).abs() < 1e-3);
-            }
-        }
-    }
-}
+mod tests;
