@@ -8,7 +8,7 @@ pub enum Geometry {
     /// Squares.
     Image {
         channels: usize,
-        /// Side of the square that [`System::encode`] gives.
+        /// Side of the square that [`crate::system::System::encode`] gives.
         stored: usize,
         /// Side of the square that a network sees of it.
         side: usize,
@@ -38,7 +38,7 @@ impl Geometry {
             Geometry::Series { length, .. } => length,
         }
     }
-    /// Values that [`System::encode`] gives.
+    /// Values that [`crate::system::System::encode`] gives.
     pub fn encoded(self) -> usize {
         match self {
             Geometry::Image {

@@ -108,7 +108,7 @@ pub struct PredictOptions {
     /// The density of z.
     pub pz: bool,
     pub prior: Option<Prior>,
-    /// p_correct from which a redshift is accepted; see [`Model::dial`].
+    /// p_correct from which a redshift is accepted; see [`Model::thresholds`].
     pub accept: f64,
     /// PIT and CRPS where a file carries a redshift: for pages, not for catalogues.
     pub evaluate: bool,

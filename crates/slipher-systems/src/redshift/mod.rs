@@ -7,7 +7,7 @@
 //! * [`decode`]: logits over (class, z) to solutions.
 //! * [`calibrate`]: from the network's probabilities to calibrated ones; [`phase`]: sub-lag bias.
 //! * [`lag`]: the grid of redshifts.
-//! * [`familiar`]: goodness of fit.
+//! * [`goodness`]: goodness of fit.
 //! * [`layouts`]: the catalogue as other programs write theirs.
 //! * [`lines`]: emission and absorption lines at a redshift.
 //! * [`prior`]: what is known of a redshift beforehand.
