@@ -20,6 +20,7 @@
 pub mod airvac;
 pub mod atomic;
 pub mod catalogue;
+pub mod columns;
 pub mod cutout;
 pub mod cutouts;
 pub mod fits;

@@ -319,22 +319,6 @@ impl Answerer {
     }
 }
 
-fn column(
-    name: &'static str,
-    unit: &'static str,
-    ucd: &'static str,
-    description: &'static str,
-    values: Values,
-) -> Column {
-    Column {
-        name,
-        unit,
-        ucd,
-        description,
-        values,
-    }
-}
-
 /// A name of a column for as long as the program runs; each is kept once.
 fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());

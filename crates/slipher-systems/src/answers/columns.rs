@@ -1,79 +1,55 @@
 //! Answers to columns of the catalogue.
 
+use slipher_data::columns::Columns;
+
 use super::*;
 
 impl Answerer {
     /// Columns of the catalogue.
     pub fn columns(&self, rows: &[Answer]) -> Vec<Column> {
-        let text = |f: &dyn Fn(&Answer) -> String| Values::Text(rows.iter().map(f).collect());
-        let number = |f: &dyn Fn(&Answer) -> f64| Values::F64(rows.iter().map(f).collect());
-        let mut out = vec![
-            column(
+        let mut t = Columns::of(rows);
+        t.text(
+            [
                 "object_id",
                 "",
                 "meta.id;meta.main",
                 "name in the file, or of the file",
-                text(&|r| r.object_id.clone()),
-            ),
-            column(
-                "ra",
-                "deg",
-                "pos.eq.ra",
-                "right ascension of the middle",
-                number(&|r| r.ra),
-            ),
-            column(
-                "dec",
-                "deg",
-                "pos.eq.dec",
-                "declination of the middle",
-                number(&|r| r.dec),
-            ),
-        ];
-        out.extend(self.answer_columns(rows));
-        let flags = Values::I32(rows.iter().map(|r| r.flags).collect());
-        out.push(column(
-            "flags",
-            "",
-            "meta.code.qual",
-            "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed",
-            flags,
-        ));
+            ],
+            |r| r.object_id.clone(),
+        );
+        t.f64(
+            ["ra", "deg", "pos.eq.ra", "right ascension of the middle"],
+            |r| r.ra,
+        );
+        t.f64(
+            ["dec", "deg", "pos.eq.dec", "declination of the middle"],
+            |r| r.dec,
+        );
+        t.extend(self.answer_columns(rows));
+        let bits = "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed";
+        t.i32(["flags", "", "meta.code.qual", bits], |r| r.flags);
         let inputs: Vec<Option<&Observation>> = rows.iter().map(|r| r.input.as_ref()).collect();
-        out.extend(self.model.system.extra_columns(&inputs));
-        out.push(column(
-            "error",
-            "",
-            "meta.note",
-            "why there is no answer",
-            text(&|r| r.error.clone()),
-        ));
-        out.push(column(
-            "file",
-            "",
-            "meta.file",
-            "where the image was read",
-            text(&|r| r.source.clone()),
-        ));
-        let place = Values::I64(rows.iter().map(|r| r.row as i64).collect());
-        out.push(column(
-            "row",
-            "",
-            "meta.number",
-            "HDU, plane or row in it",
-            place,
-        ));
-        out
+        t.extend(self.model.system.extra_columns(&inputs));
+        t.text(["error", "", "meta.note", "why there is no answer"], |r| {
+            r.error.clone()
+        });
+        t.text(["file", "", "meta.file", "where the image was read"], |r| {
+            r.source.clone()
+        });
+        t.i64(["row", "", "meta.number", "HDU, plane or row in it"], |r| {
+            r.row as i64
+        });
+        t.done()
     }
 
     fn answer_columns(&self, rows: &[Answer]) -> Vec<Column> {
         let names = self.model.system.outputs();
-        let value = |k: usize| Values::F32(rows.iter().map(|r| r.values[k]).collect());
         let each = |what: &'static str| {
-            let one = |(k, name): (usize, &&'static str)| {
-                column(name, "", "stat.probability", what, value(k))
-            };
-            names.iter().enumerate().map(one).collect::<Vec<_>>()
+            let mut t = Columns::of(rows);
+            for (k, name) in names.iter().copied().enumerate() {
+                t.f32([name, "", "stat.probability", what], |r| r.values[k]);
+            }
+            t.done()
         };
         match self.model.head.kind() {
             Kind::Classes => {
@@ -91,38 +67,26 @@ impl Answerer {
                         f32::NAN
                     }
                 };
-                let classes = Values::Text(rows.iter().map(class).collect());
-                let most = Values::F32(rows.iter().map(p).collect());
-                let mut out = vec![
-                    column(
-                        "class",
-                        "",
-                        "meta.code.class",
-                        "the likeliest answer",
-                        classes,
-                    ),
-                    column(
-                        "p_class",
-                        "",
-                        "stat.probability",
-                        "probability of the likeliest answer",
-                        most,
-                    ),
-                ];
-                out.extend(each("probability of this answer"));
-                out
+                let mut t = Columns::of(rows);
+                t.text(
+                    ["class", "", "meta.code.class", "the likeliest answer"],
+                    class,
+                );
+                let meaning = "probability of the likeliest answer";
+                t.f32(["p_class", "", "stat.probability", meaning], p);
+                t.extend(each("probability of this answer"));
+                t.done()
             }
             Kind::Shares => each("share of the votes"),
             Kind::Posterior => self.posterior_columns(rows),
             Kind::Pixels => {
                 let images = Values::F32Lists(rows.iter().map(|r| r.values.clone()).collect());
-                vec![column(
-                    "image",
-                    "",
-                    "phys",
-                    "the image, [channel][row][column]",
+                let mut t = Columns::of(rows);
+                t.put(
+                    ["image", "", "phys", "the image, [channel][row][column]"],
                     images,
-                )]
+                );
+                t.done()
             }
         }
     }
@@ -141,33 +105,20 @@ impl Answerer {
             };
             Values::F64(rows.par_iter().map(one).collect())
         };
-        let mut out = Vec::new();
+        let mut t = Columns::of(rows);
         for (j, name) in names.iter().copied().enumerate() {
             let unit = units.get(j).copied().unwrap_or_default();
-            let error = interned(format!("{name}_err"));
-            out.push(column(
-                name,
-                unit,
-                "stat.mean",
-                "mean of the posterior",
+            t.put(
+                [name, unit, "stat.mean", "mean of the posterior"],
                 of(&|p| p.mean(j)),
-            ));
-            out.push(column(
-                error,
-                unit,
-                "stat.error",
-                "standard deviation of the posterior",
-                of(&|p| p.sigma(j)),
-            ));
+            );
+            let error = interned(format!("{name}_err"));
+            let meaning = "standard deviation of the posterior";
+            t.put([error, unit, "stat.error", meaning], of(&|p| p.sigma(j)));
             for (q, what) in QUANTILES {
                 let name = interned(format!("{name}_{what}"));
-                out.push(column(
-                    name,
-                    unit,
-                    "stat",
-                    "quantile of the posterior, per cent in the name",
-                    of(&|p| p.quantile(j, q)),
-                ));
+                let meaning = "quantile of the posterior, per cent in the name";
+                t.put([name, unit, "stat", meaning], of(&|p| p.quantile(j, q)));
             }
         }
         let covariance = |r: &Answer| -> Vec<f64> {
@@ -181,13 +132,8 @@ impl Answerer {
                 .collect()
         };
         let all = Values::F64Lists(rows.par_iter().map(covariance).collect());
-        out.push(column(
-            "covariance",
-            "",
-            "stat.covariance",
-            "of the parameters, the lower triangle row by row",
-            all,
-        ));
-        out
+        let meaning = "of the parameters, the lower triangle row by row";
+        t.put(["covariance", "", "stat.covariance", meaning], all);
+        t.done()
     }
 }

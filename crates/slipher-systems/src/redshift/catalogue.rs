@@ -1,6 +1,7 @@
 //! Rows of the redshift catalogue (columns of facts/ecosystem.md section 4, as far as they exist).
 
 use slipher_data::catalogue::{Column, SolutionCell, Values};
+use slipher_data::columns::Columns;
 use slipher_data::spectrum::{Origin, Spectrum, Truth};
 
 use super::decode::Solution;
@@ -114,254 +115,192 @@ impl Row {
 
 /// Columns of a batch of rows; `pz` with the density of z.
 pub fn columns(rows: &[Row], model: &Model, pz: bool) -> Vec<Column> {
-    let best = |r: &Row| r.measurement.best().copied();
-    let f64s = |f: &dyn Fn(&Row) -> f64| Values::F64(rows.iter().map(f).collect());
-    let f32s = |f: &dyn Fn(&Row) -> f32| Values::F32(rows.iter().map(f).collect());
-    let texts = |f: &dyn Fn(&Row) -> String| Values::Text(rows.iter().map(f).collect());
-    let class = |i: usize| {
-        f32s(&move |r: &Row| {
-            r.measurement
-                .answer
-                .as_ref()
-                .map_or(f32::NAN, |a| a.classes[i] as f32)
-        })
-    };
-    let c = |name, unit, ucd, description, values| Column {
-        name,
-        unit,
-        ucd,
-        description,
-        values,
-    };
-    let quantile = |name, description, i: usize| {
-        c(
-            name,
-            "",
-            "stat.quantile;src.redshift",
-            description,
-            f64s(&|r| {
-                r.measurement
-                    .answer
-                    .as_ref()
-                    .map_or(f64::NAN, |a| a.quantiles[i])
-            }),
-        )
-    };
-    let mut out = vec![
-        c(
-            "file",
-            "",
-            "meta.file",
-            "file the spectrum was read from",
-            texts(&|r| r.origin.file.clone()),
-        ),
-        c(
-            "hdu",
-            "",
-            "meta.id.part",
-            "HDU of the flux, 0 = primary",
-            Values::I32(rows.iter().map(|r| r.origin.hdu as i32).collect()),
-        ),
-        c(
-            "row",
-            "",
-            "meta.record",
-            "row within the HDU, from 0",
-            Values::I64(rows.iter().map(|r| r.origin.row as i64).collect()),
-        ),
-        c(
+    let mut t = Columns::of(rows);
+    place_columns(&mut t);
+    answer_columns(&mut t);
+    quality_columns(&mut t);
+    t.text(["model_id", "", "meta.id", "model"], |_| model.id.clone());
+    let sha = [
+        "model_sha256",
+        "",
+        "meta.checksum",
+        "SHA-256 of the model file",
+    ];
+    t.text(sha, |_| model.sha256.clone());
+    let version = [
+        "slipher_version",
+        "",
+        "meta.version",
+        "version of the program",
+    ];
+    t.text(version, |_| env!("CARGO_PKG_VERSION").into());
+    if pz {
+        let density = |r: &Row| r.measurement.pz.clone().unwrap_or_else(|| vec![0.0; LAGS]);
+        let meaning = "density of z, all classes; redshifts in the key pz_grid of the file";
+        t.put(
+            ["pz", "", "stat.probability;src.redshift", meaning],
+            Values::F32Lists(rows.iter().map(density).collect()),
+        );
+    }
+    t.done()
+}
+
+/// Where the spectrum is from.
+fn place_columns(t: &mut Columns<Row>) {
+    t.text(
+        ["file", "", "meta.file", "file the spectrum was read from"],
+        |r| r.origin.file.clone(),
+    );
+    t.i32(
+        ["hdu", "", "meta.id.part", "HDU of the flux, 0 = primary"],
+        |r| r.origin.hdu as i32,
+    );
+    t.i64(
+        ["row", "", "meta.record", "row within the HDU, from 0"],
+        |r| r.origin.row as i64,
+    );
+    t.text(
+        [
             "object_id",
             "",
             "meta.id;meta.main",
             "identifier from the file",
-            texts(&|r| r.object_id.clone()),
-        ),
-        c(
-            "ra",
-            "deg",
-            "pos.eq.ra;meta.main",
-            "right ascension, ICRS",
-            f64s(&|r| r.ra),
-        ),
-        c(
-            "dec",
-            "deg",
-            "pos.eq.dec;meta.main",
-            "declination, ICRS",
-            f64s(&|r| r.dec),
-        ),
-        c(
+        ],
+        |r| r.object_id.clone(),
+    );
+    t.f64(
+        ["ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"],
+        |r| r.ra,
+    );
+    t.f64(
+        ["dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS"],
+        |r| r.dec,
+    );
+}
+
+/// Redshift and class, with their probabilities.
+fn answer_columns(t: &mut Columns<Row>) {
+    let best = |r: &Row| r.measurement.best().copied();
+    t.f64(
+        [
             "z",
             "",
             "src.redshift",
             "best redshift, heliocentric as the spectrum is",
-            f64s(&|r| best(r).map_or(f64::NAN, |b| b.z)),
-        ),
-        c(
+        ],
+        |r| best(r).map_or(f64::NAN, |b| b.z),
+    );
+    t.f64(
+        [
             "z_err",
             "",
             "stat.error;src.redshift",
             "standard deviation of z within the best peak",
-            f64s(&|r| best(r).map_or(f64::NAN, |b| b.z_err)),
-        ),
-        quantile("z_l68", "z of the best class: 16 % lie below", 0),
-        quantile("z_u68", "z of the best class: 16 % lie above", 1),
-        quantile("z_l95", "z of the best class: 2.5 % lie below", 2),
-        quantile("z_u95", "z of the best class: 2.5 % lie above", 3),
-        c(
-            "spectype",
-            "",
-            "src.spType",
-            "GALAXY, QSO or STAR",
-            texts(&|r| best(r).map_or(String::new(), |b| b.class.name().into())),
-        ),
-        c(
+        ],
+        |r| best(r).map_or(f64::NAN, |b| b.z_err),
+    );
+    for (i, (name, meaning)) in [
+        ("z_l68", "z of the best class: 16 % lie below"),
+        ("z_u68", "z of the best class: 16 % lie above"),
+        ("z_l95", "z of the best class: 2.5 % lie below"),
+        ("z_u95", "z of the best class: 2.5 % lie above"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        t.f64([name, "", "stat.quantile;src.redshift", meaning], |r| {
+            let answer = r.measurement.answer.as_ref();
+            answer.map_or(f64::NAN, |a| a.quantiles[i])
+        });
+    }
+    t.text(["spectype", "", "src.spType", "GALAXY, QSO or STAR"], |r| {
+        best(r).map_or(String::new(), |b| b.class.name().into())
+    });
+    t.f64(
+        [
             "p_correct",
             "",
             "stat.probability",
             "probability that class and redshift are right, within 0.0033(1+z), QSO 0.01(1+z)",
-            f64s(&|r| r.p_correct().unwrap_or(f64::NAN)),
-        ),
-        c(
-            "accepted",
-            "",
-            "meta.code.qual",
-            "1: the redshift is as probable as the purity wanted asks for; 0: no redshift, z is the best guess",
-            Values::I32(
-                rows.iter()
-                    .map(|r| i32::from(r.measurement.accepted()))
-                    .collect(),
-            ),
-        ),
-        c(
-            "p_galaxy",
-            "",
-            "stat.probability",
-            "probability of GALAXY at any redshift",
-            class(0),
-        ),
-        c(
-            "p_qso",
-            "",
-            "stat.probability",
-            "probability of QSO at any redshift",
-            class(1),
-        ),
-        c(
-            "p_star",
-            "",
-            "stat.probability",
-            "probability of STAR",
-            class(2),
-        ),
-        c(
+        ],
+        |r| r.p_correct().unwrap_or(f64::NAN),
+    );
+    t.i32(["accepted", "", "meta.code.qual", "1: the redshift is as probable as the purity wanted asks for; 0: no redshift, z is the best guess"], |r| i32::from(r.measurement.accepted()));
+    for (i, (name, meaning)) in [
+        ("p_galaxy", "probability of GALAXY at any redshift"),
+        ("p_qso", "probability of QSO at any redshift"),
+        ("p_star", "probability of STAR"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        t.f32([name, "", "stat.probability", meaning], |r| {
+            let answer = r.measurement.answer.as_ref();
+            answer.map_or(f32::NAN, |a| a.classes[i] as f32)
+        });
+    }
+}
+
+/// Warnings, alternatives, and the state of the spectrum.
+fn quality_columns(t: &mut Columns<Row>) {
+    t.i64(
+        [
             "zwarn",
             "",
             "meta.code.qual",
             "warning bits: 0-15 as Redrock, 16-23 Slipher",
-            Values::I64(rows.iter().map(|r| r.measurement.zwarn).collect()),
-        ),
-        c(
-            "solutions",
-            "",
-            "",
-            "alternatives, best first",
-            Values::Solutions(rows.iter().map(Row::solutions).collect()),
-        ),
-        c(
+        ],
+        |r| r.measurement.zwarn,
+    );
+    let all = t.rows().iter().map(Row::solutions).collect();
+    t.put(
+        ["solutions", "", "", "alternatives, best first"],
+        Values::Solutions(all),
+    );
+    t.text(
+        [
             "other_reading",
             "",
             "meta.note",
             "the strongest line read differently by a solution above 1 %",
-            texts(&|r| r.other_reading().unwrap_or_default()),
-        ),
-        c(
+        ],
+        |r| r.other_reading().unwrap_or_default(),
+    );
+    t.text(
+        [
             "lines",
             "",
             "meta.note",
             "lines of S/N beyond 5 at the best redshift, strongest first, with S/N",
-            texts(&Row::secure_lines),
-        ),
-        c(
-            "familiarity",
-            "",
-            "stat.fit.goodness",
-            "share of held-out simulations of this class and S/N that known spectra describe as badly or worse",
-            f64s(&|r| r.measurement.p_values.fit.unwrap_or(f64::NAN)),
-        ),
-        c(
+        ],
+        Row::secure_lines,
+    );
+    t.f64(["familiarity", "", "stat.fit.goodness", "share of held-out simulations of this class and S/N that known spectra describe as badly or worse"], |r| r.measurement.p_values.fit.unwrap_or(f64::NAN));
+    t.f32(
+        [
             "noise_ratio",
             "",
             "stat.error",
             "scatter from pixel to pixel over what the errors say",
-            f32s(&|r| {
-                r.measurement
-                    .p_values
-                    .noise_ratio
-                    .map_or(f32::NAN, |v| v as f32)
-            }),
-        ),
-        c(
-            "snr_med",
-            "",
-            "stat.snr",
-            "median S/N per good pixel",
-            f32s(&|r| r.measurement.snr_median),
-        ),
-        c(
-            "n_good_pix",
-            "",
-            "meta.number",
-            "good pixels",
-            Values::I32(
-                rows.iter()
-                    .map(|r| r.measurement.good_pixels as i32)
-                    .collect(),
-            ),
-        ),
-        c(
-            "error",
-            "",
-            "meta.note",
-            "why there is no spectrum",
-            texts(&|r| r.error.clone().unwrap_or_default()),
-        ),
-        c(
-            "model_id",
-            "",
-            "meta.id",
-            "model",
-            texts(&|_| model.id.clone()),
-        ),
-        c(
-            "model_sha256",
-            "",
-            "meta.checksum",
-            "SHA-256 of the model file",
-            texts(&|_| model.sha256.clone()),
-        ),
-        c(
-            "slipher_version",
-            "",
-            "meta.version",
-            "version of the program",
-            texts(&|_| env!("CARGO_PKG_VERSION").into()),
-        ),
-    ];
-    if pz {
-        let pz = rows
-            .iter()
-            .map(|r| r.measurement.pz.clone().unwrap_or_else(|| vec![0.0; LAGS]))
-            .collect();
-        out.push(c(
-            "pz",
-            "",
-            "stat.probability;src.redshift",
-            "density of z, all classes; redshifts in the key pz_grid of the file",
-            Values::F32Lists(pz),
-        ));
-    }
-    out
+        ],
+        |r| {
+            r.measurement
+                .p_values
+                .noise_ratio
+                .map_or(f32::NAN, |v| v as f32)
+        },
+    );
+    t.f32(
+        ["snr_med", "", "stat.snr", "median S/N per good pixel"],
+        |r| r.measurement.snr_median,
+    );
+    t.i32(["n_good_pix", "", "meta.number", "good pixels"], |r| {
+        r.measurement.good_pixels as i32
+    });
+    t.text(
+        ["error", "", "meta.note", "why there is no spectrum"],
+        |r| r.error.clone().unwrap_or_default(),
+    );
 }
 
 /// One row for each line measured.
@@ -370,104 +309,92 @@ pub fn line_columns(rows: &[Row]) -> Vec<Column> {
         .iter()
         .flat_map(|r| r.measurement.lines.iter().map(move |l| (r, l)))
         .collect();
-    let f64s = |f: &dyn Fn(&LineFit) -> f64| Values::F64(all.iter().map(|l| f(l.1)).collect());
-    let texts = |f: &dyn Fn(&(&Row, &LineFit)) -> String| Values::Text(all.iter().map(f).collect());
-    let c = |name, unit, ucd, description, values| Column {
-        name,
-        unit,
-        ucd,
-        description,
-        values,
-    };
-    vec![
-        c(
-            "file",
-            "",
-            "meta.file",
-            "file the spectrum was read from",
-            texts(&|l| l.0.origin.file.clone()),
-        ),
-        c(
-            "hdu",
-            "",
-            "meta.id.part",
-            "HDU of the flux, 0 = primary",
-            Values::I32(all.iter().map(|l| l.0.origin.hdu as i32).collect()),
-        ),
-        c(
-            "row",
-            "",
-            "meta.record",
-            "row within the HDU, from 0",
-            Values::I64(all.iter().map(|l| l.0.origin.row as i64).collect()),
-        ),
-        c(
+    let mut t = Columns::of(&all);
+    t.text(
+        ["file", "", "meta.file", "file the spectrum was read from"],
+        |l| l.0.origin.file.clone(),
+    );
+    t.i32(
+        ["hdu", "", "meta.id.part", "HDU of the flux, 0 = primary"],
+        |l| l.0.origin.hdu as i32,
+    );
+    t.i64(
+        ["row", "", "meta.record", "row within the HDU, from 0"],
+        |l| l.0.origin.row as i64,
+    );
+    t.text(
+        [
             "object_id",
             "",
             "meta.id;meta.main",
             "identifier from the file",
-            texts(&|l| l.0.object_id.clone()),
-        ),
-        c(
+        ],
+        |l| l.0.object_id.clone(),
+    );
+    t.f64(
+        [
             "z",
             "",
             "src.redshift",
             "redshift the lines are measured at",
-            Values::F64(
-                all.iter()
-                    .map(|l| l.0.measurement.best().map_or(f64::NAN, |b| b.z))
-                    .collect(),
-            ),
-        ),
-        c("line", "", "meta.id", "line", texts(&|l| l.1.label.clone())),
-        c(
+        ],
+        |l| l.0.measurement.best().map_or(f64::NAN, |b| b.z),
+    );
+    t.text(["line", "", "meta.id", "line"], |l| l.1.label.clone());
+    t.f64(
+        [
             "rest_wave",
             "Angstrom",
             "em.wl;meta.main",
             "vacuum wavelength at rest",
-            f64s(&|l| l.rest),
-        ),
-        c(
+        ],
+        |l| l.1.rest,
+    );
+    t.f64(
+        [
             "flux",
             "",
             "phot.flux",
             "flux, in the unit of the spectrum times Angstrom; emission positive",
-            f64s(&|l| l.flux),
-        ),
-        c(
+        ],
+        |l| l.1.flux,
+    );
+    t.f64(
+        [
             "flux_err",
             "",
             "stat.error;phot.flux",
             "standard error of flux",
-            f64s(&|l| l.flux_err),
-        ),
-        c(
+        ],
+        |l| l.1.flux_err,
+    );
+    t.f64(
+        [
             "ew",
             "Angstrom",
             "spect.line.eqWidth",
             "rest-frame equivalent width, emission positive",
-            f64s(&|l| l.ew),
-        ),
-        c(
+        ],
+        |l| l.1.ew,
+    );
+    t.f64(
+        [
             "ew_err",
             "Angstrom",
             "stat.error;spect.line.eqWidth",
             "standard error of ew",
-            f64s(&|l| l.ew_err),
-        ),
-        c(
-            "snr",
-            "",
-            "stat.snr",
-            "flux / flux_err",
-            f64s(&LineFit::snr),
-        ),
-        c(
+        ],
+        |l| l.1.ew_err,
+    );
+    t.f64(["snr", "", "stat.snr", "flux / flux_err"], |l| l.1.snr());
+    t.f64(
+        [
             "sigma",
             "km/s",
             "spect.line.width",
             "Gaussian standard deviation fitted, instrument included",
-            f64s(&|l| l.sigma_kms),
-        ),
-    ]
+        ],
+        |l| l.1.sigma_kms,
+    );
+    t.done()
 }

@@ -3,30 +3,15 @@
 //! as they were.
 
 use slipher_data::catalogue::{Column, Values};
+use slipher_data::columns::Columns;
 use slipher_data::formats::Row;
 use slipher_data::formats::batch::VACUUM;
-use slipher_data::spectrum::Spectrum;
+use slipher_data::spectrum::{Spectrum, Truth};
 
 use super::simulate::Example;
 
-fn column(
-    name: &'static str,
-    unit: &'static str,
-    ucd: &'static str,
-    description: &'static str,
-    values: Values,
-) -> Column {
-    Column {
-        name,
-        unit,
-        ucd,
-        description,
-        values,
-    }
-}
-
 /// Wavelength, flux, inverse variance; empty lists where there is no spectrum.
-fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> [Column; 3] {
+fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> Vec<Column> {
     let lists = |f: &dyn Fn(&Spectrum) -> &[f32]| {
         Values::F32Lists(
             spectra
@@ -46,23 +31,14 @@ fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> [Column; 3]
     } else {
         "1e34 s2.cm4.Angstrom2/erg2"
     };
-    [
-        column("wave", "Angstrom", "em.wl", VACUUM, wave),
-        column(
-            "flux",
-            flux_unit,
-            "phot.flux.density;em.wl",
-            "flux density",
-            lists(&|s| &s.flux),
-        ),
-        column(
-            "ivar",
-            ivar_unit,
-            "stat.weight;phot.flux.density",
-            "inverse variance, 0 = bad",
-            lists(&|s| &s.ivar),
-        ),
-    ]
+    let mut t = Columns::of(spectra);
+    t.put(["wave", "Angstrom", "em.wl", VACUUM], wave);
+    let flux = ["flux", flux_unit, "phot.flux.density;em.wl", "flux density"];
+    t.put(flux, lists(&|s| &s.flux));
+    let weight = "stat.weight;phot.flux.density";
+    let ivar = ["ivar", ivar_unit, weight, "inverse variance, 0 = bad"];
+    t.put(ivar, lists(&|s| &s.ivar));
+    t.done()
 }
 
 /// Spectra of one file, in its order. What could not be read has empty lists and says why in
@@ -70,171 +46,110 @@ fn pixels(spectra: &[Option<&Spectrum>], flux_unit: &'static str) -> [Column; 3]
 /// comparison, never for prediction.
 pub fn spectrum_columns(file: &str, rows: &[Row]) -> Vec<Column> {
     let spectra: Vec<Option<&Spectrum>> = rows.iter().map(|r| r.spectrum.as_ref().ok()).collect();
-    let texts = |f: &dyn Fn(&Spectrum) -> String| {
-        Values::Text(spectra.iter().map(|s| s.map_or(String::new(), f)).collect())
-    };
-    let f64s = |f: &dyn Fn(&Spectrum) -> f64| {
-        Values::F64(spectra.iter().map(|s| s.map_or(f64::NAN, f)).collect())
-    };
-    let mut out = vec![
-        column(
+    fn of(r: &Row) -> Option<&Spectrum> {
+        r.spectrum.as_ref().ok()
+    }
+    fn truth(r: &Row) -> Option<&Truth> {
+        of(r)?.truth.as_ref()
+    }
+    let mut t = Columns::of(rows);
+    t.text(
+        [
             "object_id",
             "",
             "meta.id;meta.main",
             "identifier from the file",
-            texts(&|s| s.object_id.clone()),
-        ),
-        column(
-            "ra",
-            "deg",
-            "pos.eq.ra;meta.main",
-            "right ascension, ICRS",
-            f64s(&|s| s.ra),
-        ),
-        column(
-            "dec",
-            "deg",
-            "pos.eq.dec;meta.main",
-            "declination, ICRS",
-            f64s(&|s| s.dec),
-        ),
-    ];
-    out.extend(pixels(&spectra, ""));
-    let i32s = |f: &dyn Fn(&Spectrum) -> i32| {
-        Values::I32(spectra.iter().map(|s| s.map_or(0, f)).collect())
-    };
-    let file = Values::Text(vec![file.to_owned(); rows.len()]);
-    out.extend([
-        column(
-            "ivar_estimated",
-            "",
-            "meta.code",
-            "1: the file has no errors, they were estimated from the scatter",
-            i32s(&|s| i32::from(s.ivar_estimated)),
-        ),
-        column(
-            "z",
-            "",
-            "src.redshift",
-            "redshift that the file gives",
-            f64s(&|s| s.truth.as_ref().map_or(f64::NAN, |t| t.z)),
-        ),
-        column(
-            "spectype",
-            "",
-            "src.spType",
-            "class that the file gives",
-            texts(&|s| {
-                s.truth
-                    .as_ref()
-                    .map_or(String::new(), |t| t.spectype.clone())
-            }),
-        ),
-        column(
+        ],
+        |r| of(r).map_or(String::new(), |s| s.object_id.clone()),
+    );
+    t.f64(
+        ["ra", "deg", "pos.eq.ra;meta.main", "right ascension, ICRS"],
+        |r| of(r).map_or(f64::NAN, |s| s.ra),
+    );
+    t.f64(
+        ["dec", "deg", "pos.eq.dec;meta.main", "declination, ICRS"],
+        |r| of(r).map_or(f64::NAN, |s| s.dec),
+    );
+    t.extend(pixels(&spectra, ""));
+    let estimated = "1: the file has no errors, they were estimated from the scatter";
+    t.i32(["ivar_estimated", "", "meta.code", estimated], |r| {
+        of(r).map_or(0, |s| i32::from(s.ivar_estimated))
+    });
+    t.f64(
+        ["z", "", "src.redshift", "redshift that the file gives"],
+        |r| truth(r).map_or(f64::NAN, |t| t.z),
+    );
+    t.text(
+        ["spectype", "", "src.spType", "class that the file gives"],
+        |r| truth(r).map_or(String::new(), |t| t.spectype.clone()),
+    );
+    t.i32(
+        [
             "zwarn",
             "",
             "meta.code.qual",
             "warning bits that the file gives",
-            i32s(&|s| s.truth.as_ref().map_or(0, |t| t.zwarn as i32)),
-        ),
-        column(
+        ],
+        |r| truth(r).map_or(0, |t| t.zwarn as i32),
+    );
+    t.text(
+        [
             "provenance",
             "",
             "meta.note",
             "each conversion made on the way in",
-            texts(&|s| s.provenance.join("; ")),
-        ),
-        column(
-            "file",
-            "",
-            "meta.file",
-            "file the spectrum was read from",
-            file,
-        ),
-        column(
-            "hdu",
-            "",
-            "meta.id.part",
-            "HDU of the flux, 0 = primary",
-            Values::I32(rows.iter().map(|r| r.hdu as i32).collect()),
-        ),
-        column(
-            "row",
-            "",
-            "meta.record",
-            "row within the HDU, from 0",
-            Values::I64(rows.iter().map(|r| r.row as i64).collect()),
-        ),
-        column(
-            "read_error",
-            "",
-            "meta.note",
-            "why there is no spectrum",
-            Values::Text(
-                rows.iter()
-                    .map(|r| r.spectrum.as_ref().err().cloned().unwrap_or_default())
-                    .collect(),
-            ),
-        ),
-    ]);
-    out
+        ],
+        |r| of(r).map_or(String::new(), |s| s.provenance.join("; ")),
+    );
+    t.text(
+        ["file", "", "meta.file", "file the spectrum was read from"],
+        |_| file.to_owned(),
+    );
+    t.i32(
+        ["hdu", "", "meta.id.part", "HDU of the flux, 0 = primary"],
+        |r| r.hdu as i32,
+    );
+    t.i64(
+        ["row", "", "meta.record", "row within the HDU, from 0"],
+        |r| r.row as i64,
+    );
+    t.text(
+        ["read_error", "", "meta.note", "why there is no spectrum"],
+        |r| r.spectrum.as_ref().err().cloned().unwrap_or_default(),
+    );
+    t.done()
 }
 
 /// Simulated spectra with what was put in; `names` are those of the instruments.
 pub fn example_columns(batch: &[Example], names: &[String]) -> Vec<Column> {
-    let text = |f: &dyn Fn(&Example) -> String| Values::Text(batch.iter().map(f).collect());
     let spectra: Vec<Option<&Spectrum>> = batch.iter().map(|e| Some(&e.spectrum)).collect();
-    let mut out = vec![
-        column(
+    let mut t = Columns::of(batch);
+    t.text(
+        [
             "object_id",
             "",
             "meta.id;meta.main",
             "split and row of the stream",
-            text(&|e| e.spectrum.object_id.clone()),
-        ),
-        column(
-            "instrument",
-            "",
-            "instr",
-            "instrument",
-            text(&|e| names[e.instrument].clone()),
-        ),
-    ];
-    out.extend(pixels(&spectra, "1e-17 erg/s/cm2/Angstrom"));
-    out.extend([
-        column(
-            "z",
-            "",
-            "src.redshift",
-            "true redshift",
-            Values::F64(
-                batch
-                    .iter()
-                    .map(|e| e.truth.map_or(f64::NAN, |t| t.1))
-                    .collect(),
-            ),
-        ),
-        column(
-            "spectype",
-            "",
-            "src.spType",
-            "true class",
-            text(&|e| e.truth.map_or(String::new(), |t| t.0.name().into())),
-        ),
-        column(
-            "subtype",
-            "",
-            "src.spType",
-            "kind within the class",
-            text(&|e| e.subtype.to_owned()),
-        ),
-        column(
-            "snr",
-            "",
-            "stat.snr",
-            "median S/N per pixel asked for",
-            Values::F64(batch.iter().map(|e| e.snr).collect()),
-        ),
-    ]);
-    out
+        ],
+        |e| e.spectrum.object_id.clone(),
+    );
+    t.text(["instrument", "", "instr", "instrument"], |e| {
+        names[e.instrument].clone()
+    });
+    t.extend(pixels(&spectra, "1e-17 erg/s/cm2/Angstrom"));
+    t.f64(["z", "", "src.redshift", "true redshift"], |e| {
+        e.truth.map_or(f64::NAN, |t| t.1)
+    });
+    t.text(["spectype", "", "src.spType", "true class"], |e| {
+        e.truth.map_or(String::new(), |t| t.0.name().into())
+    });
+    t.text(
+        ["subtype", "", "src.spType", "kind within the class"],
+        |e| e.subtype.to_owned(),
+    );
+    t.f64(
+        ["snr", "", "stat.snr", "median S/N per pixel asked for"],
+        |e| e.snr,
+    );
+    t.done()
 }
