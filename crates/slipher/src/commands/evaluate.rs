@@ -15,7 +15,7 @@ use slipher_systems::redshift::measure::{PredictOptions, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::outliers::OutlierKind;
 use slipher_systems::redshift::score::success;
-use slipher_systems::redshift::simulate::{Fixed, SimulationRecipe, Simulator, Split};
+use slipher_systems::redshift::simulate::{Example, Fixed, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::template_fit::TemplateFit;
 use slipher_systems::registry;
 
@@ -164,44 +164,12 @@ fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
                     snr: Some(*snr),
                     z_max: a.z_max,
                 };
-                let examples: Vec<_> = (0..a.n)
-                    .into_par_iter()
-                    .map(|r| simulator.draw_fixed(Split::Test, r, fixed))
-                    .collect();
-                let start = Instant::now();
-                let answers = measure_all(
-                    &model,
-                    &PredictOptions {
-                        lines: false,
-                        ..PredictOptions::default()
-                    },
-                    &examples.iter().map(|e| &e.spectrum).collect::<Vec<_>>(),
-                );
-                fast += start.elapsed().as_secs_f64();
-                let start = Instant::now();
-                let classical: Option<Vec<_>> = fit.as_ref().map(|f| {
-                    examples
-                        .par_iter()
-                        .map(|e| f.fit(&resample(&e.spectrum, &FINE, 2)))
-                        .collect()
-                });
-                slow += start.elapsed().as_secs_f64();
-                rows += a.n;
-                let mut ours = Tally::default();
-                let mut theirs = Tally::default();
-                for (k, e) in examples.iter().enumerate() {
-                    let Some(truth) = e.truth else { continue };
-                    let best = answers[k].best();
-                    ours.add(best.is_some_and(|b| success(truth, b.class, b.z)));
-                    if let Some(c) = &classical {
-                        theirs.add(c[k].is_some_and(|b| success(truth, b.class, b.z)));
-                    }
-                }
-                let theirs = if classical.is_some() {
-                    theirs.to_string()
-                } else {
-                    "not run (--classical)".into()
-                };
+                let cell = measure_cell(&model, &simulator, fit.as_ref(), fixed, a.n);
+                (fast, slow, rows) = (fast + cell.seconds.0, slow + cell.seconds.1, rows + a.n);
+                let theirs = cell
+                    .classical
+                    .map_or("not run (--classical)".into(), |t| t.to_string());
+                let ours = cell.network;
                 bar.suspend(|| {
                     println!("| {name} | {} | {snr} | {ours} | {theirs} |", class.name())
                 });
@@ -232,6 +200,55 @@ fn spectra(a: &Args, quiet: bool) -> Result<Outcome> {
         );
     }
     Ok(Outcome::Good)
+}
+
+/// Correct answers of both methods on the same rows, and their times.
+struct MeasuredCell {
+    network: Tally,
+    classical: Option<Tally>,
+    seconds: (f64, f64),
+}
+
+fn measure_cell(
+    model: &Model,
+    simulator: &Simulator,
+    fit: Option<&TemplateFit>,
+    fixed: Fixed,
+    n: u64,
+) -> MeasuredCell {
+    let examples: Vec<_> = (0..n)
+        .into_par_iter()
+        .map(|r| simulator.draw_fixed(Split::Test, r, fixed))
+        .collect();
+    let start = Instant::now();
+    let options = PredictOptions {
+        lines: false,
+        ..PredictOptions::default()
+    };
+    let spectra: Vec<_> = examples.iter().map(|e| &e.spectrum).collect();
+    let answers = measure_all(model, &options, &spectra);
+    let fast = start.elapsed().as_secs_f64();
+    let start = Instant::now();
+    let best: Option<Vec<_>> = fit.map(|f| {
+        let one = |e: &Example| f.fit(&resample(&e.spectrum, &FINE, 2));
+        examples.par_iter().map(one).collect()
+    });
+    let slow = start.elapsed().as_secs_f64();
+    let mut network = Tally::default();
+    let mut classical = best.as_ref().map(|_| Tally::default());
+    for (k, e) in examples.iter().enumerate() {
+        let Some(truth) = e.truth else { continue };
+        let own = answers[k].best();
+        network.add(own.is_some_and(|b| success(truth, b.class, b.z)));
+        if let (Some(t), Some(b)) = (&mut classical, &best) {
+            t.add(b[k].is_some_and(|b| success(truth, b.class, b.z)));
+        }
+    }
+    MeasuredCell {
+        network,
+        classical,
+        seconds: (fast, slow),
+    }
 }
 
 /// Redshifts claimed (p_correct ≥ 0.9) of each out-of-distribution set, right and wrong.

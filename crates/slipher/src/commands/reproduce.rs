@@ -7,7 +7,9 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args as ClapArgs, ValueEnum};
 use miette::{IntoDiagnostic, Result};
 use slipher_systems::registry;
-use slipher_systems::studies::stivaktakis2018::study::{Scale, Study as TalkStudy, StudyPools};
+use slipher_systems::studies::stivaktakis2018::study::{
+    Cell, Scale, Study as TalkStudy, StudyPools,
+};
 use slipher_systems::system::System;
 
 use crate::{Outcome, progress, report};
@@ -80,33 +82,38 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         )),
         None => Ok(()),
     };
-    if let Study::Of(system) = a.study {
-        let talk = [
-            ("--other-library", a.other_library.is_some()),
-            ("--only", !a.only.is_empty()),
-            ("--list", a.list),
-        ];
-        refuse(system.name(), &talk)?;
-        let share = if matches!(a.scale, ScaleName::Small) {
-            SMALL
-        } else {
-            1.0
-        };
-        let folder = a
-            .output
-            .clone()
-            .unwrap_or_else(|| PathBuf::from(system.name()));
-        let labelled = a.labelled.as_deref();
-        return super::study::Study {
-            system,
-            share,
-            seed: a.seed,
-            labelled,
-            folder,
-        }
-        .run(quiet);
+    let Study::Of(system) = a.study else {
+        refuse(TALK, &[("--labelled", a.labelled.is_some())])?;
+        return talk(a, quiet);
+    };
+    let talk = [
+        ("--other-library", a.other_library.is_some()),
+        ("--only", !a.only.is_empty()),
+        ("--list", a.list),
+    ];
+    refuse(system.name(), &talk)?;
+    let share = if matches!(a.scale, ScaleName::Small) {
+        SMALL
+    } else {
+        1.0
+    };
+    let folder = a
+        .output
+        .clone()
+        .unwrap_or_else(|| PathBuf::from(system.name()));
+    let labelled = a.labelled.as_deref();
+    super::study::Study {
+        system,
+        share,
+        seed: a.seed,
+        labelled,
+        folder,
     }
-    refuse(TALK, &[("--labelled", a.labelled.is_some())])?;
+    .run(quiet)
+}
+
+/// The talk's own study.
+fn talk(a: &Args, quiet: bool) -> Result<Outcome> {
     let output = a.output.clone().unwrap_or_else(|| PathBuf::from(TALK));
     let scale = match a.scale {
         ScaleName::Small => Scale::Small,
@@ -129,6 +136,26 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         return Ok(Outcome::Good);
     }
     study.claim().into_diagnostic()?;
+    let Some(open) = run_cells(a, &study, &cells, quiet)? else {
+        return Ok(Outcome::SomeFailed);
+    };
+    let page = output.join("index.html");
+    report::talk::write(&study, &page).into_diagnostic()?;
+    eprintln!(
+        "Wrote {} and {}{}",
+        page.display(),
+        output.join("numbers.json").display(),
+        if open > 0 {
+            format!("; {open} cells are still open")
+        } else {
+            String::new()
+        }
+    );
+    Ok(Outcome::Good)
+}
+
+/// Runs the cells that are asked for and not finished: how many stay open; none if it was stopped.
+fn run_cells(a: &Args, study: &TalkStudy, cells: &[Cell], quiet: bool) -> Result<Option<usize>> {
     let stop = super::ctrl_c_flag()?;
     let mut pools = StudyPools::default();
     let mut open = 0;
@@ -151,7 +178,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         bar.finish_and_clear();
         if !done.into_diagnostic()? {
             eprintln!("Stopped in {}; the same command continues there", cell.name);
-            return Ok(Outcome::SomeFailed);
+            return Ok(None);
         }
         if let (Some(f), false) = (study.finished(cell), quiet) {
             let best = f
@@ -174,17 +201,5 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             );
         }
     }
-    let page = output.join("index.html");
-    report::talk::write(&study, &page).into_diagnostic()?;
-    eprintln!(
-        "Wrote {} and {}{}",
-        page.display(),
-        output.join("numbers.json").display(),
-        if open > 0 {
-            format!("; {open} cells are still open")
-        } else {
-            String::new()
-        }
-    );
-    Ok(Outcome::Good)
+    Ok(Some(open))
 }

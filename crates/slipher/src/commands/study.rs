@@ -126,47 +126,22 @@ impl Study<'_> {
     fn compare(&self, models: &[(Cell, Model)], quiet: bool) -> Result<Outcome> {
         let s = self.system;
         let sets = self.sets()?;
-        let say = |text: &str| {
-            if !quiet {
-                eprintln!("{text}")
-            }
-        };
-        say("classical methods");
-        let fitted = |train: &Set, validation: &Set| -> Vec<Baseline> {
-            let some = train.first(CLASSICAL as usize);
-            let [forest, machine] = [&FORESTS, &MACHINES]
-                .map(|grid| Baseline::search(s, grid, &some, validation, self.seed));
-            let forest = forest.map(|f| {
-                if train.rows() > some.rows() {
-                    Baseline::fit(s, f.method, train, validation, self.seed)
-                } else {
-                    f
-                }
-            });
-            forest.into_iter().chain(machine).collect()
-        };
-        let usual = fitted(&sets.train, &sets.validation);
+        let mut report = Report::new(s, quiet);
+        report.say("classical methods");
+        let usual = self.baselines(&sets.train, &sets.validation);
         // On the sky of the paper's survey they learn from that sky, as the paper's did: how hard
         // it is shows in them.
-        let theirs = sets
-            .published
-            .as_ref()
-            .map(|(train, validation)| fitted(train, validation));
+        let published = sets.published.as_ref();
+        let theirs = published.map(|(train, validation)| self.baselines(train, validation));
         let own: Vec<&(Cell, Model)> = models
             .iter()
             .filter(|m| m.1.system.name() == s.name())
             .collect();
-        let mut body = format!(
-            "<p>{}. All methods are evaluated on the same rows.</p>",
-            s.title()
-        );
-        let mut numbers = serde_json::Map::new();
-        let mut tables = String::new();
         for (title, set) in &sets.tests {
-            let classical = theirs
-                .as_ref()
-                .filter(|_| title == PUBLISHED)
-                .unwrap_or(&usual);
+            let classical = match &theirs {
+                Some(t) if title == PUBLISHED => t,
+                _ => &usual,
+            };
             let mut answers: Vec<Answers> = own
                 .iter()
                 .map(|(c, m)| Answers {
@@ -178,109 +153,170 @@ impl Study<'_> {
                 method: b.method.name().into(),
                 values: b.predict(s, set),
             }));
-            let n = s.outputs().len();
-            let part = |rows: &[usize]| -> Vec<Line> {
-                let part = Set {
-                    images: vec![vec![]; rows.len()],
-                    truth: rows_of(&set.truth, n, rows),
-                    ..Set::default()
-                };
-                table(
-                    s,
-                    &part,
-                    &answers
-                        .iter()
-                        .map(|a| Answers {
-                            method: a.method.clone(),
-                            values: rows_of(&a.values, n, rows),
-                        })
-                        .collect::<Vec<_>>(),
-                )
-            };
-            let parts: Vec<(String, Vec<Line>)> = by_depth(s, set)
-                .into_iter()
-                .map(|(lo, hi, rows)| {
-                    (
-                        format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len()),
-                        part(&rows),
-                    )
-                })
-                .collect();
-            let lines = table(s, set, &answers);
-            numbers.insert(
-                title.clone(),
-                serde_json::json!({ "all": lines, "parts": parts }),
-            );
-            tables.push_str(&format!(
-                "{title}, n = {}\n\n{}\n",
-                set.rows(),
-                markdown(&lines)
-            ));
-            lines.iter().for_each(|l| {
-                say(&format!(
-                    "{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}",
-                    l.method, l.figure, l.value, l.low, l.high, l.n
-                ))
-            });
-            body.push_str(&evaluation(&Evaluation {
-                title,
-                system: s,
-                set,
-                answers: &answers,
-                lines,
-                parts,
-            }));
+            report.add_set(title, set, &answers);
             for (heading, lines) in more(s, models, set, &answers[..own.len()]) {
-                body.push_str(&format!("<h3>{heading}</h3>{}", html_table(&lines)));
-                lines.iter().for_each(|l| {
-                    say(&format!(
-                        "{title}: {}: {} {:.4}, n = {}",
-                        l.method, l.figure, l.value, l.n
-                    ))
-                });
-                tables.push_str(&format!("{title}: {heading}\n\n{}\n", markdown(&lines)));
-                numbers.insert(format!("{title}: {heading}"), serde_json::json!(lines));
+                report.add_table(title, &heading, &lines);
             }
         }
-        body.push_str("<h2>Turning the image</h2><p>Root mean square of the change of the answers, n = 200.</p><table><tr><th></th><th>weights learned</th><th>by quarters and mirrored</th><th>by 15 to 75°</th></tr>");
-        let some = &sets
+        let some = sets
             .tests
             .last()
             .map(|t| &t.1.images[..t.1.images.len().min(200)])
-            .unwrap_or(&[]);
-        for (c, m) in &own {
-            let (quarter, any) = turning(m, some);
-            body.push_str(&format!(
-                "<tr><td>{}</td><td>{}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>",
-                c.named.title,
-                m.parameters()
-            ));
-            say(&format!(
-                "turning: {}: {} weights, quarters {quarter:.6}, 15 to 75° {any:.6}",
-                c.named.title,
-                m.parameters()
-            ));
-            numbers.insert(
-                format!("turning: {}", c.named.title),
-                serde_json::json!([quarter, any]),
-            );
+            .unwrap_or_default();
+        report.add_turning(&own, some);
+        report.write(&self.folder)
+    }
+
+    /// The classical methods, each with the parameters that validation prefers.
+    fn baselines(&self, train: &Set, validation: &Set) -> Vec<Baseline> {
+        let s = self.system;
+        let some = train.first(CLASSICAL as usize);
+        let [forest, machine] = [&FORESTS, &MACHINES]
+            .map(|grid| Baseline::search(s, grid, &some, validation, self.seed));
+        let forest = forest.map(|f| {
+            if train.rows() > some.rows() {
+                Baseline::fit(s, f.method, train, validation, self.seed)
+            } else {
+                f
+            }
+        });
+        forest.into_iter().chain(machine).collect()
+    }
+}
+
+/// The page, the tables and the numbers of a comparison.
+struct Report {
+    system: &'static dyn System,
+    quiet: bool,
+    body: String,
+    tables: String,
+    numbers: serde_json::Map<String, serde_json::Value>,
+}
+
+impl Report {
+    fn new(system: &'static dyn System, quiet: bool) -> Report {
+        let body = format!(
+            "<p>{}. All methods are evaluated on the same rows.</p>",
+            system.title()
+        );
+        Report {
+            system,
+            quiet,
+            body,
+            tables: String::new(),
+            numbers: serde_json::Map::new(),
         }
-        body.push_str("</table>");
-        std::fs::create_dir_all(&self.folder).into_diagnostic()?;
-        let html = self.folder.join("index.html");
-        atomic_write(&html, page(s.title(), &body)).into_diagnostic()?;
-        atomic_write(
-            &self.folder.join("numbers.json"),
-            serde_json::to_string_pretty(&numbers).into_diagnostic()?,
-        )
-        .into_diagnostic()?;
-        atomic_write(&self.folder.join("tables.md"), tables).into_diagnostic()?;
+    }
+
+    fn say(&self, text: &str) {
+        if !self.quiet {
+            eprintln!("{text}")
+        }
+    }
+
+    /// All figures of all methods on a test set, and by depth.
+    fn add_set(&mut self, title: &str, set: &Set, answers: &[Answers]) {
+        let s = self.system;
+        let parts: Vec<(String, Vec<Line>)> = by_depth(s, set)
+            .into_iter()
+            .map(|(lo, hi, rows)| {
+                let name = format!("{} {lo} to {hi}, n = {}", s.depth().0, rows.len());
+                (name, table_of_rows(s, set, answers, &rows))
+            })
+            .collect();
+        let lines = table(s, set, answers);
+        let all = serde_json::json!({ "all": lines, "parts": parts });
+        self.numbers.insert(title.to_owned(), all);
+        self.tables.push_str(&format!(
+            "{title}, n = {}\n\n{}\n",
+            set.rows(),
+            markdown(&lines)
+        ));
+        for l in &lines {
+            self.say(&format!(
+                "{title}: {}: {} {:.4} ({:.4}–{:.4}), n = {}",
+                l.method, l.figure, l.value, l.low, l.high, l.n
+            ));
+        }
+        self.body.push_str(&evaluation(&Evaluation {
+            title,
+            system: s,
+            set,
+            answers,
+            lines,
+            parts,
+        }));
+    }
+
+    /// A table that only this system has.
+    fn add_table(&mut self, title: &str, heading: &str, lines: &[Line]) {
+        self.body
+            .push_str(&format!("<h3>{heading}</h3>{}", html_table(lines)));
+        for l in lines {
+            self.say(&format!(
+                "{title}: {}: {} {:.4}, n = {}",
+                l.method, l.figure, l.value, l.n
+            ));
+        }
+        self.tables
+            .push_str(&format!("{title}: {heading}\n\n{}\n", markdown(lines)));
+        let name = format!("{title}: {heading}");
+        self.numbers.insert(name, serde_json::json!(lines));
+    }
+
+    /// How far answers change when images are turned.
+    fn add_turning(&mut self, models: &[&(Cell, Model)], images: &[Vec<f32>]) {
+        self.body.push_str(
+            "<h2>Turning the image</h2><p>Root mean square of the change of the answers, \
+             n = 200.</p><table><tr><th></th><th>weights learned</th>\
+             <th>by quarters and mirrored</th><th>by 15 to 75°</th></tr>",
+        );
+        for (c, m) in models {
+            let (quarter, any) = turning(m, images);
+            let (name, weights) = (c.named.title, m.parameters());
+            self.body.push_str(&format!(
+                "<tr><td>{name}</td><td>{weights}</td><td>{quarter:.6}</td><td>{any:.6}</td></tr>"
+            ));
+            self.say(&format!(
+                "turning: {name}: {weights} weights, quarters {quarter:.6}, 15 to 75° {any:.6}"
+            ));
+            let both = serde_json::json!([quarter, any]);
+            self.numbers.insert(format!("turning: {name}"), both);
+        }
+        self.body.push_str("</table>");
+    }
+
+    fn write(self, folder: &Path) -> Result<Outcome> {
+        std::fs::create_dir_all(folder).into_diagnostic()?;
+        let html = folder.join("index.html");
+        atomic_write(&html, page(self.system.title(), &self.body)).into_diagnostic()?;
+        let numbers = serde_json::to_string_pretty(&self.numbers).into_diagnostic()?;
+        atomic_write(&folder.join("numbers.json"), numbers).into_diagnostic()?;
+        atomic_write(&folder.join("tables.md"), self.tables).into_diagnostic()?;
         eprintln!(
             "Wrote {}, and beside it numbers.json and tables.md",
             html.display()
         );
         Ok(Outcome::Good)
     }
+}
+
+/// The figures on some rows of a set.
+fn table_of_rows(system: &dyn System, set: &Set, answers: &[Answers], rows: &[usize]) -> Vec<Line> {
+    let n = system.outputs().len();
+    let part = Set {
+        images: vec![vec![]; rows.len()],
+        truth: rows_of(&set.truth, n, rows),
+        ..Set::default()
+    };
+    let answers: Vec<Answers> = answers
+        .iter()
+        .map(|a| Answers {
+            method: a.method.clone(),
+            values: rows_of(&a.values, n, rows),
+        })
+        .collect();
+    table(system, &part, &answers)
 }
 
 /// Tables that only this system has, from the networks of its parts, too.
