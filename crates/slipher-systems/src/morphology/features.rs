@@ -32,7 +32,7 @@ pub fn names() -> Vec<String> {
     out
 }
 
-/// Of `[R, G, B][98][98]`.
+/// Of `[R, G, B][99][99]`.
 pub fn of(x: &[f32]) -> Vec<f32> {
     let n = SIDE * SIDE;
     let grey: Vec<f32> = (0..n)

@@ -1,7 +1,7 @@
 //! Galaxy Zoo: the 37 shares of votes of its decision tree (Dieleman, Willett & Dambre 2015).
 
 mod encode;
-mod features;
+pub mod features;
 mod network;
 mod score;
 mod simulate;

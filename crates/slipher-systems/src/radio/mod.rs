@@ -1,7 +1,7 @@
 //! Radio galaxies: FR I, FR II, compact or bent (Aniyan & Thorat 2017).
 
 mod encode;
-mod features;
+pub mod features;
 pub mod fusion;
 mod network;
 mod score;

@@ -1,7 +1,7 @@
 //! Star or galaxy, from images in u, g, r, i, z (Kim & Brunner 2017).
 
 mod encode;
-mod features;
+pub mod features;
 mod network;
 mod score;
 mod simulate;

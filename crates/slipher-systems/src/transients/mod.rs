@@ -2,7 +2,7 @@
 //! al. 2017.)
 
 mod encode;
-mod features;
+pub mod features;
 mod network;
 mod score;
 mod simulate;
