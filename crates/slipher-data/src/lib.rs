@@ -8,7 +8,7 @@
 //! * [`fits`]: a small bounded reader and writer of FITS.
 //! * [`formats`]: survey files, recognised by content.
 //! * [`hats`]: skies in Parquet files by HEALPix pixel.
-//! * [`whole`]: files that appear whole or not at all.
+//! * [`atomic`]: files that appear whole or not at all.
 //! * [`input`]: files, folders and globs into a list of files.
 //! * [`catalogue`]: rows to Parquet, FITS and CSV.
 

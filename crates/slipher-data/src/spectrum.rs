@@ -178,7 +178,7 @@ pub fn median(v: &mut [f32]) -> f32 {
 }
 
 /// Inverse variance from the scatter of a spectrum without errors: running median of
-/// |f[i] − (f[i−1] + f[i+1])/2| / 0.826, in windows of 201 pixels (σ of that difference is
+/// `|f[i] − (f[i−1] + f[i+1])/2| / 0.826`, in windows of 201 pixels (σ of that difference is
 /// σ·√1.5, its median absolute value 0.674 of that).
 pub fn estimate_ivar(flux: &[f32]) -> Vec<f32> {
     let n = flux.len();

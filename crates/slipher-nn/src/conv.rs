@@ -1,8 +1,10 @@
 //! Convolution of feature maps in one or two dimensions: forward, gradient of the data, gradient
 //! of the weights, with bias, leaky ReLU and residual sums fused into the store.
 //!
-//! y[o][i][j] = b[o] + Σ_c Σ_ky Σ_kx x[c][i + ky − before₀][j + kx·dilation − before₁] ·
-//! w[o][c][ky][kx]
+//! ```text
+//! y[o][i][j] = b[o] + Σ_c Σ_ky Σ_kx x[c][i + ky − before₀][j + kx·dilation − before₁]
+//!                                   · w[o][c][ky][kx]
+//! ```
 //!
 //! (a cross-correlation, as in PyTorch's `conv1d` and `conv2d`). Positions times output channels
 //! form the register tile of [`crate::tile`]; nothing is unfolded (no im2col).

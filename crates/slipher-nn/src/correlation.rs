@@ -1,6 +1,6 @@
 //! Correlation of feature maps with learned patterns at every lag, by FFT.
 //!
-//! c[p][ℓ] = Σ_k Σ_i f[i][k] · w[p][k][i − ℓ]
+//! `c[p][ℓ] = Σ_k Σ_i f[i][k] · w[p][k][i − ℓ]`
 //!
 //! `i` is the position on the absolute (observed) grid, `j = i − ℓ` on the pattern's (rest)
 //! grid, kept modulo the transform length; the length exceeds grid + lags, so nothing wraps
@@ -265,7 +265,7 @@ impl Correlation {
         }
     }
 
-    /// Gradient of the feature maps, df[i][k] = Σ_p Σ_ℓ g[p][ℓ] w[p][k][i − ℓ].
+    /// Gradient of the feature maps, `df[i][k] = Σ_p Σ_ℓ g[p][ℓ] w[p][k][i − ℓ]`.
     pub fn grad_rows(
         &self,
         isa: Isa,

@@ -84,7 +84,7 @@ fn squared(row: &mut [f32], label: usize) -> f64 {
     0.5 * row.iter().map(|v| f64::from(v * v)).sum::<f64>()
 }
 
-/// Mean over the rows of −log softmax(row)[label]; the gradient replaces the logits.
+/// Mean over the rows of `−log softmax(row)[label]`; the gradient replaces the logits.
 ///
 /// `logits` is `[row][class]`. Returns the loss and the number of rows whose largest logit is the
 /// label's.
