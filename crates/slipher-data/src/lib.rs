@@ -10,7 +10,29 @@
 //! * [`hats`]: skies in Parquet files by HEALPix pixel.
 //! * [`atomic`]: files that appear whole or not at all.
 //! * [`input`]: files, folders and globs into a list of files.
-//! * [`catalogue`]: rows to Parquet, FITS and CSV.
+//! * [`catalogue`]: rows to Parquet, FITS and CSV; [`columns`]: columns from rows.
+//!
+//! Reading a file, whatever survey wrote it:
+//!
+//! ```
+//! use slipher_data::formats::{ReadOptions, read};
+//!
+//! let path = std::env::temp_dir().join(format!("slipher-doc-{}.txt", std::process::id()));
+//! let line = |i: u32| format!("{} 1.0 0.1\n", 4000.0 + 2.0 * f64::from(i));
+//! let text = "# wavelength flux error\n".to_owned() + &(0..500).map(line).collect::<String>();
+//! std::fs::write(&path, text)?;
+//! let file = read(&path, &ReadOptions::default())?;
+//! println!("{}: {}", file.format, file.because);
+//! for row in &file.rows {
+//!     match &row.spectrum {
+//!         Ok(s) => println!("{} pixels, S/N {:.1}", s.good_pixels(), s.median_snr()),
+//!         Err(why) => println!("row {}: {why}", row.row),
+//!     }
+//! }
+//! assert_eq!(file.rows[0].spectrum.as_ref().unwrap().good_pixels(), 500);
+//! # std::fs::remove_file(&path)?;
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![allow(
     clippy::needless_range_loop,

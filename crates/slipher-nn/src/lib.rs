@@ -12,6 +12,51 @@
 //! * [`augment`], [`ensemble`]: views of images and the combination of what networks say about
 //!   them.
 //! * [`checkpoint`]: weights on disk (safetensors), written atomically.
+//!
+//! Training a small network, whose answer is a mean with its error:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use slipher_nn::heads::Head;
+//! use slipher_nn::heads::posterior::{Mixture, Posterior};
+//! use slipher_nn::maps::Shape;
+//! use slipher_nn::network::{Layer, Network};
+//! use slipher_nn::optimiser::Rule;
+//! use slipher_nn::train::single::{Single, Supervised};
+//! use slipher_nn::train::{Examples, Run, Schedule, fit};
+//!
+//! /// y = 2 x, on 32 values of x a step.
+//! struct Line;
+//! impl Examples<Supervised> for Line {
+//!     fn batch(&self, step: u64) -> Supervised {
+//!         let x: Vec<f32> = (0..32).map(|i| ((step * 32 + i) as f32 * 0.618).fract()).collect();
+//!         let targets = x.iter().map(|x| 2.0 * x).collect();
+//!         Supervised { x, targets }
+//!     }
+//! }
+//!
+//! let dense = |units, slope| Layer::Dense { units, slope };
+//! let net = Network::new(Shape::line(1, 1), &[dense(16, 0.1), dense(2, 1.0)], 1)?;
+//! let head = Mixture::gaussian(vec![(1.0, 0.6)]);
+//! let mut learner = Single::new(net, Arc::new(head.clone()), Rule::adam(), 0.0, 1);
+//! let schedule = Schedule {
+//!     steps: 1500,
+//!     learning_rate: 5e-3,
+//!     warmup: 20,
+//!     constant: false,
+//!     every: 1500,
+//!     patience: 0,
+//!     keep_best: false,
+//! };
+//! fit(&mut learner, &Line, &schedule, &mut Run::in_memory())?;
+//! let mut answer = vec![0.0; head.width(1)];
+//! head.decode(&learner.outputs(&[0.5]), &mut answer);
+//! let posterior = Posterior::of(&answer, 1);
+//! println!("{:.2} ± {:.2}", posterior.mean(0), posterior.sigma(0));
+//! assert!((posterior.mean(0) - 1.0).abs() < 0.2);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 #![allow(
     clippy::needless_range_loop,
