@@ -44,6 +44,9 @@ const FILES: usize = 64;
 /// Files that are small enough for that, bytes.
 const SMALL: u64 = 4 << 20;
 /// Values of a posterior of which the catalogue has quantiles.
+/// Why a row has no answer whose numbers overflow.
+const NOT_FINITE: &str = "the answer is not a finite number: the pixels are far outside what \
+    images hold (fill values? give them as NaN or in a mask)";
 const QUANTILES: [(f64, &str); 5] = [
     (0.025, "p2_5"),
     (0.16, "p16"),
@@ -164,9 +167,13 @@ impl Answerer {
                 let read: Vec<Vec<Read>> = group.par_iter().map(|f| self.all(f)).collect();
                 done += group.len();
                 let mut rows = read.into_iter().flatten().peekable();
-                while rows.peek().is_some() {
+                // Once at least: a catalogue of no rows has its columns, too.
+                loop {
                     if !give(rows.by_ref().take(BLOCK).collect(), done)? {
                         return Ok(tally);
+                    }
+                    if rows.peek().is_none() {
+                        break;
                     }
                 }
                 continue;
@@ -286,6 +293,8 @@ impl Answerer {
     ) -> Answer {
         let input = read.input.ok();
         let (image, error) = match encoded {
+            // A class of numbers that are none would be the first.
+            Ok(_) if values.iter().any(|v| !v.is_finite()) => (None, NOT_FINITE.to_owned()),
             Ok(x) => (Some(x).filter(|_| keep), String::new()),
             Err(why) => (None, why),
         };

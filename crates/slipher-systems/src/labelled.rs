@@ -91,9 +91,11 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
     let names: Vec<String> = classes.iter().map(|c| plain(c)).collect();
     let mut found: Vec<(Option<usize>, Example)> = Vec::new();
     let mut out = Collection::default();
+    // Folders above the collection say nothing about it.
+    let root = path.display().to_string();
     walk(path, &mut |row| {
-        let label = row
-            .source
+        let inside = row.source.strip_prefix(&root).unwrap_or(&row.source);
+        let label = inside
             .split(['/', '\\'])
             .rev()
             .skip(1)
@@ -118,7 +120,7 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
                         truth,
                         depth: f32::NAN,
                     };
-                    found.push((part(&row.source), example));
+                    found.push((part(inside), example));
                 }
             }
         }
@@ -164,23 +166,19 @@ fn position(name: &str) -> Option<(f64, f64)> {
 /// already is left out.
 pub fn separate(mut found: Vec<(usize, Example)>, out: &mut Collection) {
     found.sort_by_key(|f| std::cmp::Reverse(f.0));
-    let cell = |ra: f64, dec: f64| {
-        (
-            (ra * 3600.0 / SAME_ARCSEC * dec.to_radians().cos()).round() as i64,
-            (dec * 3600.0 / SAME_ARCSEC).round() as i64,
-        )
-    };
-    let mut seen: HashMap<(i64, i64), Vec<(f64, f64)>> = HashMap::new();
+    // By rows of declination: right ascensions shrink with it, and begin again at 360°.
+    let row = |dec: f64| (dec * 3600.0 / SAME_ARCSEC).floor() as i64;
+    let mut seen: HashMap<i64, Vec<(f64, f64)>> = HashMap::new();
     for (split, e) in found {
         let (ra, dec) = e.input.position();
-        if ra.is_finite() {
-            let (x, y) = cell(ra, dec);
+        if ra.is_finite() && dec.is_finite() {
             let near = |p: &(f64, f64)| {
-                ((p.0 - ra) * dec.to_radians().cos()).hypot(p.1 - dec) * 3600.0 < SAME_ARCSEC
+                let away = (p.0 - ra + 180.0).rem_euclid(360.0) - 180.0;
+                (away * dec.to_radians().cos()).hypot(p.1 - dec) * 3600.0 < SAME_ARCSEC
             };
             let twice = (-1..=1)
-                .flat_map(|i| (-1..=1).map(move |j| (x + i, y + j)))
-                .any(|c| seen.get(&c).is_some_and(|v| v.iter().any(near)));
+                .filter_map(|j| seen.get(&(row(dec) + j)))
+                .any(|v| v.iter().any(near));
             if twice {
                 out.skipped.push(format!(
                     "{}: the same source as another",
@@ -188,7 +186,7 @@ pub fn separate(mut found: Vec<(usize, Example)>, out: &mut Collection) {
                 ));
                 continue;
             }
-            seen.entry((x, y)).or_default().push((ra, dec));
+            seen.entry(row(dec)).or_default().push((ra, dec));
         }
         [&mut out.train, &mut out.validation, &mut out.test][split].push(e);
     }
@@ -240,5 +238,31 @@ mod tests {
             (part("a/train/FRI/x.png"), part("a/b.png")),
             (Some(0), None)
         );
+    }
+
+    /// Five arcseconds apart in declination, and across the meridian, are one source.
+    #[test]
+    fn neighbours_in_declination_and_at_zero() {
+        let e = |ra: f64, dec: f64| Example {
+            input: Observation::Cutout(Cutout {
+                ra,
+                dec,
+                ..Cutout::new(&["r"], 1, 1, vec![0.0]).unwrap()
+            }),
+            truth: vec![1.0],
+            depth: 0.0,
+        };
+        let second = 5.0 / 3600.0;
+        let mut out = Collection::default();
+        let all = [
+            (2, e(300.0, 60.0)),
+            (0, e(300.0, 60.0 + second)),
+            (2, e(0.0001, 10.0)),
+            (0, e(359.9999, 10.0)),
+            (0, e(300.0, 61.0)),
+        ];
+        separate(all.into(), &mut out);
+        let n = (out.test.len(), out.train.len(), out.skipped.len());
+        assert_eq!(n, (2, 1, 2), "{:?}", out.skipped);
     }
 }

@@ -34,10 +34,10 @@ pub(super) fn read(
     apache_avro::util::max_allocation_bytes(1 << 28);
     let reader = apache_avro::Reader::new(bytes).map_err(|e| format!("damaged Avro: {e}"))?;
     for (row, value) in reader.enumerate() {
+        let damaged = value.is_err();
         let cutout = value
-            .map_err(|e| format!("damaged Avro: {e}"))
+            .map_err(|e| format!("damaged Avro: {e}; what follows in the file cannot be read"))
             .and_then(|v| alert(&v));
-        let failed = cutout.is_err();
         if !each(Row {
             source: source.to_owned(),
             row,
@@ -46,7 +46,7 @@ pub(super) fn read(
             return Ok(false);
         }
         // After a damaged record the reader does not find the next.
-        if failed && row > 0 {
+        if damaged {
             break;
         }
     }

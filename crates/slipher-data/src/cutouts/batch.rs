@@ -3,10 +3,11 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
-use arrow_schema::{DataType, Schema};
+use arrow_schema::{DataType, Field, Schema};
 
-use super::{CutoutOptions, alert, content};
+use super::{CutoutOptions, alert, content, with_bands};
 use crate::cutout::Cutout;
+use crate::formats;
 
 /// A column of images and the band that it holds.
 fn band_of(name: &str) -> Option<&'static str> {
@@ -25,14 +26,24 @@ pub struct Cutouts<'a> {
     options: &'a CutoutOptions,
 }
 
+/// Whether a column can hold images: a number or a text of that name is something else.
+fn holds_images(t: &DataType) -> bool {
+    t.is_nested()
+        || matches!(
+            t,
+            DataType::Binary | DataType::LargeBinary | DataType::BinaryView
+        )
+}
+
 /// Whether a schema has images, or what is missing.
 pub(super) fn check(schema: &Schema) -> Result<(), String> {
     let columns: Vec<&str> = schema.fields().iter().map(|f| f.name().as_str()).collect();
-    if columns.iter().any(|c| band_of(c).is_some()) {
+    let image = |f: &Field| band_of(f.name()).is_some() && holds_images(f.data_type());
+    if schema.fields().iter().any(|f| image(f)) {
         return Ok(());
     }
     Err(format!(
-        "no column of images: expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}",
+        "no column of images (lists of numbers, or bytes): expected 'image', or 'cutoutScience', 'cutoutTemplate' and 'cutoutDifference'; there are {}",
         columns.join(", ")
     ))
 }
@@ -52,18 +63,15 @@ impl<'a> Cutouts<'a> {
     /// # Errors
     /// It is null, or no image.
     pub fn row(&self, i: usize) -> Result<Cutout, String> {
-        let mut c = one(self.batch, i)?;
-        if self.options.bands.len() == c.bands.len() {
-            c.bands.clone_from(&self.options.bands);
-        }
-        Ok(c)
+        with_bands(one(self.batch, i)?, self.options)
     }
 }
 
 fn one(batch: &RecordBatch, i: usize) -> Result<Cutout, String> {
     let mut stamps = Vec::new();
     for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
-        let Some(band) = band_of(field.name()).filter(|_| !column.is_null(i)) else {
+        let image = !column.is_null(i) && holds_images(field.data_type());
+        let Some(band) = band_of(field.name()).filter(|_| image) else {
             continue;
         };
         let said = |e: String| format!("column {}: {e}", field.name());
@@ -145,43 +153,36 @@ fn numbers(column: &ArrayRef, i: usize) -> Result<(Vec<f32>, Vec<usize>), String
             }
             _ => break,
         };
-        sizes.push(inner.len() / values.len().max(1));
+        let each = inner.len() / values.len().max(1);
+        if lengths(&values).any(|n| n != Some(each)) {
+            return Err("rows of different lengths, or null: expected a rectangle".into());
+        }
+        sizes.push(each);
         values = inner;
     }
-    use arrow_array::types::{Float32Type, Float64Type, Int16Type, Int32Type, UInt8Type};
-    let out = match values.data_type() {
-        DataType::Float32 => values.as_primitive::<Float32Type>().values().to_vec(),
-        DataType::Float64 => values
-            .as_primitive::<Float64Type>()
-            .values()
-            .iter()
-            .map(|v| *v as f32)
-            .collect(),
-        DataType::Int16 => values
-            .as_primitive::<Int16Type>()
-            .values()
-            .iter()
-            .map(|v| f32::from(*v))
-            .collect(),
-        DataType::Int32 => values
-            .as_primitive::<Int32Type>()
-            .values()
-            .iter()
-            .map(|v| *v as f32)
-            .collect(),
-        DataType::UInt8 => values
-            .as_primitive::<UInt8Type>()
-            .values()
-            .iter()
-            .map(|v| f32::from(*v))
-            .collect(),
-        other => {
-            return Err(format!(
-                "holds {other}, expected bytes of an image or lists of numbers"
-            ));
-        }
-    };
+    // Null pixels are NaN.
+    let out = formats::batch::numbers(&values).ok_or_else(|| {
+        format!(
+            "holds {}, expected bytes of an image or lists of numbers",
+            values.data_type()
+        )
+    })?;
+    let out = out.into_iter().map(|v| v as f32).collect();
     Ok((out, sizes))
+}
+
+/// Length of each list; none where it is null.
+fn lengths(lists: &ArrayRef) -> impl Iterator<Item = Option<usize>> + '_ {
+    (0..lists.len()).map(|k| {
+        if lists.is_null(k) {
+            return None;
+        }
+        Some(match lists.data_type() {
+            DataType::List(_) => lists.as_list::<i32>().value_length(k) as usize,
+            DataType::LargeList(_) => lists.as_list::<i64>().value_length(k) as usize,
+            _ => lists.as_fixed_size_list().value_length() as usize,
+        })
+    })
 }
 
 /// Bands, height, width: from nested lists, a column `shape`, or a square.

@@ -163,7 +163,7 @@ fn give(
     for (i, pixels) in b.pixels.chunks_exact(n.max(1)).take(objects).enumerate() {
         let row = if objects > 1 { i } else { b.hdu };
         let names: Vec<&str> = bands.iter().map(String::as_str).collect();
-        let cutout = Cutout::new(&names, h, w, pixels.to_vec()).map(|mut c| {
+        let cutout = Cutout::new(&names, h, w, pixels.to_vec()).and_then(|mut c| {
             let range = i * n..(i + 1) * n;
             for (role, beside) in besides {
                 let part = beside
@@ -206,13 +206,13 @@ fn give(
                     0
                 },
                 options,
-            );
+            )?;
             if c.bands.iter().any(String::is_empty) && c.bands.len() > 1 {
                 c.notes.push(
                     "bands are not named in the file: taken in the order of the planes".into(),
                 );
             }
-            c
+            Ok(c)
         });
         if !each(Row {
             source: source.to_owned(),

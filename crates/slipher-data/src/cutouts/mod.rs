@@ -84,7 +84,7 @@ fn content(
         () if bytes.starts_with(b"\x93NUMPY") => npy::read(source, &bytes, options, each),
         () if bytes.starts_with(b"Obj\x01") => alert::read(source, &bytes, each),
         () if picture::is(&bytes) => {
-            let cutout = picture::decode(&bytes).map(|c| named(c, source, 0, options));
+            let cutout = picture::decode(&bytes).and_then(|c| named(c, source, 0, options));
             Ok(each(Row { source: source.to_owned(), row: 0, cutout }))
         }
         () if bytes.first() == Some(&0) && source.ends_with(".avro") => {
@@ -100,7 +100,12 @@ fn content(
 }
 
 /// Gives names that the file does not.
-fn named(mut c: Cutout, source: &str, row: usize, options: &CutoutOptions) -> Cutout {
+fn named(
+    mut c: Cutout,
+    source: &str,
+    row: usize,
+    options: &CutoutOptions,
+) -> Result<Cutout, String> {
     if c.object_id.is_empty() {
         let stem = Path::new(source)
             .file_name()
@@ -117,10 +122,28 @@ fn named(mut c: Cutout, source: &str, row: usize, options: &CutoutOptions) -> Cu
             stem
         };
     }
-    if options.bands.len() == c.bands.len() {
-        c.bands.clone_from(&options.bands);
+    with_bands(c, options)
+}
+
+/// Names of bands from the options where the image has none.
+///
+/// # Errors
+/// Another number of names than of planes.
+fn with_bands(mut c: Cutout, options: &CutoutOptions) -> Result<Cutout, String> {
+    let nameless = c.bands.iter().all(String::is_empty);
+    if options.bands.is_empty() || !nameless {
+        return Ok(c);
     }
-    c
+    if options.bands.len() != c.bands.len() {
+        return Err(format!(
+            "{} planes without names, but bands names {}: {}",
+            c.bands.len(),
+            options.bands.len(),
+            options.bands.join(", ")
+        ));
+    }
+    c.bands.clone_from(&options.bands);
+    Ok(c)
 }
 
 fn archive(

@@ -162,14 +162,14 @@ pub(super) fn read(
                 .map(|k| pixels[k % (h * w) * bands + k / (h * w)])
                 .collect();
         }
-        let cutout = Cutout::new(&names, h, w, pixels).map(|c| {
-            let mut c = named(c, source, i, options);
+        let cutout = Cutout::new(&names, h, w, pixels).and_then(|c| {
+            let mut c = named(c, source, i, options)?;
             if known == 0 && bands > 1 {
                 c.notes.push(
                     "an array has no names of bands: taken in the order of the planes".into(),
                 );
             }
-            c
+            Ok(c)
         });
         if !each(Row {
             source: source.to_owned(),

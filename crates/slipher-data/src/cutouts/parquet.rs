@@ -29,7 +29,7 @@ pub(super) fn read(
         let batch = batch.map_err(|e| format!("row {row}: damaged Parquet: {e}"))?;
         let found = Cutouts::of(&batch, options)?;
         for i in 0..batch.num_rows() {
-            let cutout = found.row(i).map(|c| named(c, &source, row, options));
+            let cutout = found.row(i).and_then(|c| named(c, &source, row, options));
             if !each(Row {
                 source: source.clone(),
                 row,

@@ -67,6 +67,11 @@ impl<'a> Spectra<'a> {
         self.batch.num_rows()
     }
 
+    /// Whether a column has names of the objects.
+    pub fn has_identifiers(&self) -> bool {
+        column(self.batch, ID).is_some()
+    }
+
     /// The spectrum of a row.
     ///
     /// # Errors
@@ -154,7 +159,7 @@ fn item(list: &DataType) -> Option<&DataType> {
 }
 
 /// Numbers of an array, NaN where it is null; none if it holds none.
-fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
+pub(crate) fn numbers(a: &ArrayRef) -> Option<Vec<f64>> {
     fn of<T: ArrowPrimitiveType>(a: &ArrayRef, f: impl Fn(T::Native) -> f64) -> Vec<f64> {
         a.as_primitive::<T>()
             .iter()

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Head, Kind, json, largest, parse};
+use super::{Head, Kind, json, largest, log_loss, parse};
 use crate::loss::{golden_section, softmax};
 
 /// Probabilities of classes.
@@ -36,9 +36,7 @@ impl Head for Classes {
     fn loss(&self, row: &mut [f32], target: &[f32]) -> f64 {
         softmax(row, row.len());
         let each = row.iter().zip(target);
-        let loss = each
-            .map(|(p, t)| -f64::from(*t) * f64::from(p.max(1e-12)).ln())
-            .sum();
+        let loss = each.map(|(p, t)| f64::from(*t) * log_loss(*p)).sum();
         row.iter_mut().zip(target).for_each(|(p, t)| *p -= t);
         loss
     }

@@ -105,6 +105,12 @@ pub trait Head: Send + Sync {
     fn restore(&mut self, state: &Value) -> Result<(), String>;
 }
 
+/// −ln p with a floor; a NaN stays one, so that divergence is seen.
+pub(crate) fn log_loss(p: f32) -> f64 {
+    let p = if p < 1e-12 { 1e-12 } else { p };
+    -f64::from(p).ln()
+}
+
 /// Place of the largest value, the first of equals.
 pub fn largest(row: &[f32]) -> usize {
     let better =

@@ -171,7 +171,7 @@ impl Head for Mixture {
                 // At the limit only what leads back.
                 let edge = f64::from(MOST).exp();
                 let held = (l[at(i, i)] >= edge && slope < 0.0)
-                    || (l[at(i, i)] * edge <= 1.0 && slope > 0.0);
+                    || (l[at(i, i)] * edge <= 1.0 + 1e-12 && slope > 0.0);
                 o[d + at(i, i)] = if held { 0.0 } else { slope as f32 };
             }
         }

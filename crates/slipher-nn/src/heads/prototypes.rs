@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Head, Kind, json, largest, parse};
+use super::{Head, Kind, json, largest, log_loss, parse};
 use crate::loss::{golden_section, softmax};
 
 /// Prototypes of classes in an embedding.
@@ -86,7 +86,7 @@ impl Head for Prototypes {
                 .zip(x.iter().zip(m).map(slope))
                 .for_each(|(o, s)| *o += s);
         }
-        -f64::from(p[label].max(1e-12)).ln()
+        log_loss(p[label])
     }
     fn is_correct(&self, outputs: &[f32], target: &[f32]) -> Option<bool> {
         Some(largest(&self.probabilities(outputs)) == self.label(target[0]))
@@ -127,7 +127,10 @@ impl Head for Prototypes {
             }
             sum
         };
-        self.temperature = golden_section(-6.0, 6.0, cost).exp() as f32;
+        // With one example a class nothing is left to fit the temperature on.
+        if labels.iter().any(|k| counts[*k] >= 2.0) {
+            self.temperature = golden_section(-6.0, 6.0, cost).exp() as f32;
+        }
     }
     fn state(&self) -> Value {
         json(self)
@@ -137,8 +140,13 @@ impl Head for Prototypes {
         if p.dimension != self.dimension
             || p.means.iter().any(|m| m.len() != p.dimension)
             || p.means.is_empty()
+            || !(p.temperature > 0.0 && p.temperature.is_finite())
+            || p.means.iter().flatten().any(|v| !v.is_finite())
         {
-            return Err(format!("expected prototypes of {} values", self.dimension));
+            return Err(format!(
+                "expected prototypes of {} finite values, and a positive temperature",
+                self.dimension
+            ));
         }
         *self = p;
         Ok(())

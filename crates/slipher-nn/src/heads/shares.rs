@@ -41,7 +41,9 @@ impl Shares {
     /// Outputs to shares within each question: what is negative is 0, the rest is divided by its
     /// sum.
     fn conditional(&self, row: &mut [f32]) {
-        row.iter_mut().for_each(|v| *v = v.max(0.0) + TINY);
+        // A NaN stays one.
+        let positive = |v: f32| if v < 0.0 { 0.0 } else { v };
+        row.iter_mut().for_each(|v| *v = positive(*v) + TINY);
         for q in &self.questions {
             let sum = row[q.clone()].iter().sum::<f32>();
             row[q.clone()].iter_mut().for_each(|v| *v /= sum);

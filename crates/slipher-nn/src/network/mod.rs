@@ -208,6 +208,8 @@ pub struct Network {
     /// Number of leading steps that work on maps.
     pub(crate) local: usize,
     pub(crate) isa: Isa,
+    /// Values that come out for a row.
+    outputs: usize,
     /// Indices of weights that are equal, in sets of `tied.0`; and of weights that stay zero.
     tied: (usize, Vec<u32>),
     zero: Vec<u32>,
@@ -223,13 +225,15 @@ impl Network {
     /// # Errors
     /// Layers that do not fit together.
     pub fn new(input: Shape, layers: &[Layer], seed: u64) -> Result<Self, BadNetwork> {
+        let plan = Plan::new(input, layers)?;
+        let outputs = plan.values();
         let Plan {
             steps,
             local,
             weights: n,
             running,
             ..
-        } = Plan::new(input, layers)?;
+        } = plan;
         let isa = Isa::best();
         let (weights, running, layers) = (vec![0.0; n], vec![0.0; running], layers.to_vec());
         let mut net = Network {
@@ -240,6 +244,7 @@ impl Network {
             steps,
             local,
             isa,
+            outputs,
             tied: (1, vec![]),
             zero: vec![],
             symmetry: None,
@@ -308,14 +313,7 @@ impl Network {
 
     /// Number of classes or values that come out.
     pub fn outputs(&self) -> usize {
-        let of = |s: &Step| match s {
-            Step::Dense { units, .. } => Some(*units),
-            Step::Flat(Flat::Planes { shape, channels }) => {
-                Some(channels * shape.height * shape.width)
-            }
-            _ => None,
-        };
-        self.steps.iter().rev().find_map(of).unwrap_or(0)
+        self.outputs
     }
 
     /// Multiply-adds × 2 of the forward pass of one row (all its views), without filled-up

@@ -11,6 +11,8 @@ use crate::response::Response;
 
 /// Most channels of a map.
 pub(super) const MOST: usize = 4096;
+/// Most weights, and most values of a map.
+const LARGEST: usize = 1 << 30;
 
 /// Steps and what they need.
 pub(super) struct Plan {
@@ -108,11 +110,20 @@ impl Plan {
         if matches!(layer, Layer::Tap) {
             self.flat = Some(self.values());
         }
+        // A damaged file must not ask for all memory.
+        let s = self.shape;
+        let maps = s
+            .height
+            .saturating_mul(s.width)
+            .saturating_mul(s.channels.next_multiple_of(WIDTH));
+        if maps.max(self.values()).max(self.weights) > LARGEST {
+            return Err("more than 2³⁰ values or weights");
+        }
         Ok(())
     }
 
     /// Values of a row as the dense part sees them.
-    fn values(&self) -> usize {
+    pub(crate) fn values(&self) -> usize {
         self.flat.unwrap_or_else(|| self.shape.stored())
     }
 
@@ -142,14 +153,12 @@ impl Plan {
         }
         let most = shape.channels.max(filters);
         if filters == 0
-            || kernel.0 == 0
-            || kernel.1 == 0
+            || !(1..=MOST).contains(&kernel.0)
+            || !(1..=MOST).contains(&kernel.1)
             || !filters.is_multiple_of(WIDTH)
             || most > MOST
         {
-            return Err(
-                "expected filters in sixteens, at most 4096, and a kernel of at least 1 × 1",
-            );
+            return Err("expected filters in sixteens, at most 4096, and a kernel of 1 to 4096");
         }
         let conv = if same {
             Conv::same(shape.channels, filters, kernel)
@@ -212,7 +221,7 @@ impl Plan {
 
     fn unfold(&mut self, size: usize) -> Result<(), &'static str> {
         let s = self.shape;
-        let channels = s.channels * size * size;
+        let channels = s.channels.saturating_mul(size).saturating_mul(size);
         let fits = size > 0 && s.height.is_multiple_of(size) && s.width.is_multiple_of(size);
         if !self.steps.is_empty() || !fits || channels > MOST {
             return Err("expected the first layer, and a size that divides height and width");
@@ -351,10 +360,10 @@ impl Plan {
     }
 
     fn dense(&mut self, units: usize, slope: f32) -> Result<(), &'static str> {
-        if units == 0 {
-            return Err("expected at least one unit");
-        }
         let inputs = self.values();
+        if units == 0 || units.saturating_mul(inputs.max(1)) > LARGEST {
+            return Err("expected at least one unit, and at most 2³⁰ weights");
+        }
         self.steps.push(Step::Dense {
             inputs,
             units,

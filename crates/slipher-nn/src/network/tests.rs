@@ -460,3 +460,69 @@ fn tied_weights_make_answers_that_do_not_turn() {
             .contains("odd size")
     );
 }
+
+/// Values that come out are known whatever the last layer is.
+#[test]
+fn outputs_of_embeddings() {
+    let dense = Layer::Dense {
+        units: 8,
+        slope: 1.0,
+    };
+    for (layers, want) in [
+        (
+            vec![
+                Layer::conv(16, (3, 3), true, 0.1),
+                Layer::GlobalMean,
+                Layer::Tap,
+            ],
+            16,
+        ),
+        (vec![dense, Layer::Maxout { pieces: 2 }, Layer::Tap], 4),
+    ] {
+        let net = Network::new(Shape::new(1, 8, 8), &layers, 1).unwrap();
+        let mut tape = Tape::default();
+        assert_eq!(
+            (
+                net.outputs(),
+                net.forward(&wave(64, 0.0), &mut tape, None).len()
+            ),
+            (want, want)
+        );
+    }
+}
+
+/// A first layer that moves pixels has nothing to learn before it.
+#[test]
+fn gradients_end_at_the_first_layer() {
+    let dense = Layer::Dense {
+        units: 2,
+        slope: 1.0,
+    };
+    for first in [Layer::SpaceToDepth { size: 4 }, Layer::Pad { border: 1 }] {
+        let net = Network::new(Shape::new(1, 8, 8), &[first, dense], 1).unwrap();
+        let (mut tape, mut grad) = (Tape::default(), vec![]);
+        net.forward(&wave(64, 0.0), &mut tape, None);
+        net.backward(&mut tape, &[1.0, -1.0], &mut grad);
+        assert!(grad.iter().any(|g| *g != 0.0));
+    }
+}
+
+/// What a damaged file may ask for is refused before memory is.
+#[test]
+fn absurd_sizes_are_refused() {
+    let huge = usize::MAX / 2;
+    for layer in [
+        Layer::Dense {
+            units: 1_000_000_000_000,
+            slope: 1.0,
+        },
+        Layer::conv(16, (1 << 32, 1 << 32), true, 0.1),
+        Layer::SpaceToDepth { size: huge },
+    ] {
+        let dense = Layer::Dense {
+            units: 2,
+            slope: 1.0,
+        };
+        assert!(Network::new(Shape::new(1, 8, 8), &[layer, dense], 1).is_err());
+    }
+}

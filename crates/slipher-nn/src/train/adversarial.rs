@@ -127,10 +127,12 @@ impl Learner for Adversarial {
         if !(loss + judge).is_finite() {
             return Err(Diverged);
         }
+        super::check_gradient(&grad)?;
         self.optimisers[1].step(rate, step + 1, &mut self.discriminator.weights, &grad);
         self.discriminator.update_running(&self.tapes[1]);
         self.generator
             .backward(&mut self.tapes[0], &slope, &mut self.grad);
+        super::check_gradient(&self.grad)?;
         self.optimisers[0].step(rate, step + 1, &mut self.generator.weights, &self.grad);
         self.generator.update_running(&self.tapes[0]);
         Ok(StepReport {

@@ -3,8 +3,8 @@
 
 use super::{Diverged, Learner, Metrics, StepReport};
 use crate::checkpoint::{Checkpoint, CheckpointError};
-use crate::heads::largest;
 use crate::heads::prototypes::Prototypes;
+use crate::heads::{largest, log_loss};
 use crate::network::{Network, Tape};
 use crate::optimiser::{Optimiser, Rule};
 use crate::predictor::{Precision, Predictor};
@@ -47,7 +47,7 @@ fn loss(embeddings: &mut [f32], e: &Episode, dimension: usize) -> (f64, f64) {
     for (x, label) in query.chunks_exact_mut(dimension).zip(asked) {
         let probabilities = p.probabilities(x);
         correct += usize::from(largest(&probabilities) == *label);
-        sum -= f64::from(probabilities[*label].max(1e-12)).ln();
+        sum += log_loss(probabilities[*label]);
         let own = x.to_vec();
         x.fill(0.0);
         for (k, m) in p.means.iter().enumerate() {
@@ -91,6 +91,7 @@ impl Learner for Episodic {
             return Err(Diverged);
         }
         self.net.backward(&mut self.tape, &d, &mut self.grad);
+        super::check_gradient(&self.grad)?;
         self.optimiser
             .step(rate, step + 1, &mut self.net.weights, &self.grad);
         self.net.update_running(&self.tape);

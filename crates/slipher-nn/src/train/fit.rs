@@ -101,6 +101,13 @@ pub enum TrainError {
     OtherRecipe(PathBuf),
     #[error("the loss is not finite at step {0}; lower learning_rate in the recipe")]
     Diverged(u64),
+    #[error(
+        "the loss of the held-out rows is {loss} at step {step}: expected rows, with targets that \
+         are finite numbers"
+    )]
+    Validation { step: u64, loss: f64 },
+    #[error("{}: the best weights of the run are missing; remove {} to begin anew", .0.display(), CHECKPOINT)]
+    BestMissing(PathBuf),
 }
 
 #[derive(Clone, Default)]
@@ -186,8 +193,12 @@ pub fn fit<L: Learner + ?Sized>(
             break;
         }
     }
-    if whole && let Some(c) = best.read()? {
-        learner.load(&c)?;
+    if whole && state.best.is_some() && best.kept {
+        let folder = run.folder.clone().unwrap_or_default();
+        match best.read()? {
+            Some(c) => learner.load(&c)?,
+            None => return Err(TrainError::BestMissing(folder.join(BEST))),
+        }
     }
     Ok(Finished {
         whole,
@@ -226,7 +237,12 @@ fn validate<L: Learner + ?Sized>(
     let sets: Vec<(String, Metrics)> = data
         .held_out()
         .iter()
-        .map(|(name, b)| ((*name).to_owned(), learner.validate(b)))
+        .map(|(name, b)| {
+            // What has no value is left out: JSON has no NaN, and the log is read back.
+            let mut m = learner.validate(b);
+            m.0.retain(|figure| figure.1.is_finite());
+            ((*name).to_owned(), m)
+        })
         .collect();
     let train_loss = state.losses.0 / state.losses.1.max(1) as f64;
     state.losses = (0.0, 0);
@@ -238,6 +254,13 @@ fn validate<L: Learner + ?Sized>(
         train_loss,
         sets,
     };
+    // A NaN would be the best for ever.
+    if !v.loss().is_finite() {
+        return Err(TrainError::Validation {
+            step: state.step,
+            loss: v.loss(),
+        });
+    }
     if state.best.is_none_or(|b| v.loss() < b) {
         (state.best, state.since_best) = (Some(v.loss()), 0);
         best.keep(learner)?;

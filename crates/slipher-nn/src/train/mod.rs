@@ -54,6 +54,15 @@ pub struct StepReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Diverged;
 
+/// An error if a gradient is not finite: no optimiser may take it.
+fn check_gradient(grad: &[f32]) -> Result<(), Diverged> {
+    if grad.iter().all(|g| g.is_finite()) {
+        Ok(())
+    } else {
+        Err(Diverged)
+    }
+}
+
 /// What learns. The loop does not know whether it is one network, two against each other, or
 /// episodes.
 pub trait Learner: Send {

@@ -88,6 +88,7 @@ impl Learner for Single {
                 .zip(weights)
                 .for_each(|(g, w)| *g += 2.0 * l2 * w);
         }
+        super::check_gradient(&self.grad)?;
         self.optimiser
             .step(rate, step + 1, &mut self.net.weights, &self.grad);
         self.net.update_running(&self.tape);
@@ -221,5 +222,40 @@ mod tests {
             inside += usize::from((0.1587..0.8413).contains(&u));
         }
         assert!((inside as f64 / 4000.0 - 0.6827).abs() < 0.025, "{inside}");
+    }
+
+    /// A value that is none ends the run; the weights stay as they were.
+    #[test]
+    fn a_nan_is_divergence() {
+        let layers = [Layer::Dense {
+            units: 3,
+            slope: 1.0,
+        }];
+        let net = Network::new(Shape::line(1, 2), &layers, 1).unwrap();
+        let head = crate::heads::classes::Classes::new(3);
+        let mut one = Single::new(net, Arc::new(head), Rule::adam(), 0.0, 1);
+        let before = one.net.weights.clone();
+        let batch = Supervised {
+            x: vec![1.0, f32::NAN, 0.5, 0.5],
+            targets: vec![1.0, 0.0, 0.0, 0.0, 1.0, 0.0],
+        };
+        assert_eq!(one.step(&batch, 1e-3, 0), Err(Diverged));
+        assert_eq!(one.net.weights, before);
+        // A target far out of range has a finite loss and a slope that is none.
+        let net = Network::new(
+            Shape::line(1, 1),
+            &[Layer::Dense {
+                units: 2,
+                slope: 1.0,
+            }],
+            1,
+        );
+        let head = Mixture::gaussian(vec![(0.0, 1.0)]);
+        let mut one = Single::new(net.unwrap(), Arc::new(head), Rule::adam(), 0.0, 1);
+        let far = Supervised {
+            x: vec![1.0],
+            targets: vec![1e20],
+        };
+        assert_eq!(one.step(&far, 1e-3, 0), Err(Diverged));
     }
 }

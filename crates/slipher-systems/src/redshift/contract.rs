@@ -141,6 +141,13 @@ impl Predict for Measurer {
     fn predict(&self, batch: &RecordBatch) -> Result<RecordBatch, PredictError> {
         let mut rows = Vec::with_capacity(batch.num_rows());
         let found = Spectra::of(batch, &self.read).map_err(PredictError::Columns)?;
+        if self.needs_identifiers() && !found.has_identifiers() {
+            return Err(PredictError::Columns(
+                "the prior is given by object, and no column has identifiers: expected object_id \
+                 (or the survey's own name of it)"
+                    .into(),
+            ));
+        }
         for from in (0..found.rows()).step_by(BATCH_ROWS) {
             let some: Vec<Result<Spectrum, String>> = (from..found.rows().min(from + BATCH_ROWS))
                 .into_par_iter()

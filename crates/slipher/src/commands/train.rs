@@ -28,7 +28,7 @@ pub struct Args {
     #[arg(long)]
     resume: bool,
     /// Steps instead of the recipe's
-    #[arg(long)]
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..=1_000_000_000))]
     steps: Option<u64>,
     /// Seed instead of the recipe's
     #[arg(long)]

@@ -1,0 +1,99 @@
+//! Columns of images in Arrow batches: what is none, nulls, integers, and lists that are no
+//! rectangle.
+
+use std::sync::Arc;
+
+use arrow_array::builder::{Float32Builder, ListBuilder};
+use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use slipher_data::cutouts::CutoutOptions;
+use slipher_data::cutouts::batch::Cutouts;
+
+/// One image of rows of values; none is null.
+fn image(rows: &[&[Option<f32>]]) -> ArrayRef {
+    let mut b = ListBuilder::new(ListBuilder::new(Float32Builder::new()));
+    for row in rows {
+        row.iter()
+            .for_each(|v| b.values().values().append_option(*v));
+        b.values().append(true);
+    }
+    b.append(true);
+    Arc::new(b.finish())
+}
+
+fn batch(columns: Vec<(&str, ArrayRef)>) -> RecordBatch {
+    RecordBatch::try_from_iter(columns).unwrap()
+}
+
+const SQUARE: [&[Option<f32>]; 2] = [&[Some(1.0), Some(2.0)], &[Some(3.0), Some(4.0)]];
+
+/// A catalogue has a `flux` and a `template` that are a number and a text: the image is the image.
+#[test]
+fn numbers_and_texts_are_no_images() {
+    let flux: ArrayRef = Arc::new(Float64Array::from(vec![7.5]));
+    let template: ArrayRef = Arc::new(StringArray::from(vec!["NGC 1"]));
+    let b = batch(vec![
+        ("flux", flux.clone()),
+        ("template", template),
+        ("image", image(&SQUARE)),
+    ]);
+    let options = CutoutOptions::default();
+    let c = Cutouts::of(&b, &options).unwrap().row(0).unwrap();
+    assert_eq!(
+        (c.height, c.width, c.pixels),
+        (2, 2, vec![1.0, 2.0, 3.0, 4.0])
+    );
+    let alone = batch(vec![("flux", flux)]);
+    assert!(Cutouts::of(&alone, &options).is_err());
+}
+
+#[test]
+fn null_pixels_are_missing() {
+    let b = batch(vec![(
+        "image",
+        image(&[&[Some(1.0), None], &[Some(3.0), Some(4.0)]]),
+    )]);
+    let options = CutoutOptions::default();
+    let c = Cutouts::of(&b, &options).unwrap().row(0).unwrap();
+    assert!(c.pixels[1].is_nan() && c.pixels[3] == 4.0, "{:?}", c.pixels);
+}
+
+#[test]
+fn ragged_lists_are_refused() {
+    let b = batch(vec![("image", image(&[&[Some(1.0); 3], &[Some(1.0); 1]]))]);
+    let options = CutoutOptions::default();
+    let why = Cutouts::of(&b, &options).unwrap().row(0).unwrap_err();
+    assert!(why.contains("rectangle"), "{why}");
+}
+
+/// Integers of any width, and a column `shape` of them.
+#[test]
+fn integers_of_any_width() {
+    use arrow_array::types::{Int64Type, UInt16Type};
+    let flat = arrow_array::ListArray::from_iter_primitive::<UInt16Type, _, _>([Some(
+        (0..6u16).map(Some),
+    )]);
+    let shape =
+        arrow_array::ListArray::from_iter_primitive::<Int64Type, _, _>([Some([2i64, 3].map(Some))]);
+    let b = batch(vec![
+        ("image", Arc::new(flat) as ArrayRef),
+        ("shape", Arc::new(shape) as ArrayRef),
+    ]);
+    let options = CutoutOptions::default();
+    let c = Cutouts::of(&b, &options).unwrap().row(0).unwrap();
+    assert_eq!((c.height, c.width, c.pixels[5]), (2, 3, 5.0));
+}
+
+/// Names of bands are for planes without names, and as many as these.
+#[test]
+fn bands_must_fit() {
+    let b = batch(vec![("image", image(&SQUARE))]);
+    let of = |bands: &[&str]| {
+        let options = CutoutOptions {
+            bands: bands.iter().map(|b| (*b).to_owned()).collect(),
+        };
+        Cutouts::of(&b, &options).unwrap().row(0)
+    };
+    assert_eq!(of(&["r"]).unwrap().bands, ["r"]);
+    let why = of(&["g", "r"]).unwrap_err();
+    assert!(why.contains("1 planes") && why.contains("2: g, r"), "{why}");
+}
