@@ -2,7 +2,7 @@
 //! synchronised, renamed.
 
 use std::fs::File;
-use std::io::{Result, Write};
+use std::io::{Error, Result, Write};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -48,6 +48,13 @@ impl PendingFile {
     /// # Errors
     /// The disk is full, the target is a folder.
     pub fn finish(self) -> Result<()> {
+        // A device or a pipe of that name must stay one.
+        let there = std::fs::symlink_metadata(&self.target);
+        if there.is_ok_and(|m| !m.is_file() && !m.is_symlink() && !m.is_dir()) {
+            return Err(Error::other(
+                "it is a device or a pipe: give the name of a file",
+            ));
+        }
         self.temporary.as_file().sync_all()?;
         self.temporary.persist(&self.target).map_err(|e| e.error)?;
         Ok(())

@@ -17,7 +17,7 @@ use crate::lanes::vectorised;
 
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "name", rename_all = "lowercase")]
+#[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
 pub enum Rule {
     Sgd { momentum: f32, nesterov: bool },
     Adagrad { eps: f32 },
@@ -32,6 +32,31 @@ impl Rule {
             beta1: 0.9,
             beta2: 0.999,
             eps: 1e-8,
+        }
+    }
+
+    /// What a recipe may not ask for.
+    ///
+    /// # Errors
+    /// The setting, and what was expected.
+    pub fn check(&self) -> Result<(), &'static str> {
+        let share = |v: f32| (0.0..1.0).contains(&v);
+        let positive = |v: f32| v > 0.0 && v.is_finite();
+        match *self {
+            Rule::Sgd { momentum, .. } if !share(momentum) => {
+                Err("optimiser: momentum: expected 0 to below 1")
+            }
+            Rule::Adagrad { eps } | Rule::Adam { eps, .. } | Rule::AdamW { eps, .. }
+                if !positive(eps) =>
+            {
+                Err("optimiser: eps: expected a positive number")
+            }
+            Rule::Adam { beta1, beta2, .. } | Rule::AdamW { beta1, beta2, .. }
+                if !share(beta1) || !share(beta2) =>
+            {
+                Err("optimiser: beta1 and beta2: expected 0 to below 1")
+            }
+            _ => Ok(()),
         }
     }
 }

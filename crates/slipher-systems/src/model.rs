@@ -280,6 +280,14 @@ impl Model {
                     .iter()
                     .map(tensor)
                     .collect::<Result<Vec<_>, _>>()?;
+                let negative = |v: &[f32]| v.iter().any(|x| *x < 0.0);
+                let all = net.statistics();
+                let mut named = all.iter().zip(&values);
+                if let Some((t, _)) =
+                    named.find(|(t, v)| t.name.ends_with("running_var") && negative(v))
+                {
+                    return Err(bad(format!("'{}': a variance is negative", t.name)));
+                }
                 net.running = values.concat();
             }
             Ok(net)

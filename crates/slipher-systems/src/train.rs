@@ -129,7 +129,8 @@ impl Recipe {
     pub fn checked(self, system: &dyn System) -> Result<Recipe, RecipeError> {
         let share = self.labelled_share;
         let narrowed = matches!(self.network, Choice::Narrow { divisor } if divisor == 0 || system.narrow(divisor).is_none());
-        let problems: [(bool, &str); 9] = [
+        let optimiser = self.optimiser.check();
+        let problems: [(bool, &str); 10] = [
             (self.system != system.name(), "system: made for another one"),
             (
                 self.batch == 0 || self.batch > 10_000 || self.examples_seen < self.batch as u64,
@@ -155,7 +156,11 @@ impl Recipe {
                 !(self.learning_rate > 0.0 && self.learning_rate.is_finite()),
                 "learning_rate: expected a positive number",
             ),
-            (self.weight_decay < 0.0, "weight_decay: expected at least 0"),
+            (
+                !(self.weight_decay >= 0.0 && self.weight_decay.is_finite()),
+                "weight_decay: expected at least 0",
+            ),
+            (optimiser.is_err(), optimiser.err().unwrap_or_default()),
             (
                 narrowed,
                 "network: this system has no narrow network, or divisor is 0",

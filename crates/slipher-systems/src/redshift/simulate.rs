@@ -108,6 +108,21 @@ impl Simulator {
                 "instruments: expected [[\"sdss\", 1.0], …] with a positive weight".into(),
             ));
         }
+        let share = |v: f64| (0.0..=1.0).contains(&v);
+        if recipe
+            .instruments
+            .iter()
+            .any(|i| !(i.1 >= 0.0 && i.1.is_finite()))
+        {
+            return Err(BadRecipe::Field(
+                "instruments: expected weights of at least 0".into(),
+            ));
+        }
+        if !share(recipe.blank_sky) || !share(recipe.peculiar) {
+            return Err(BadRecipe::Field(
+                "blank_sky and peculiar: expected 0 to 1".into(),
+            ));
+        }
         let mut instruments = Vec::new();
         for (name, weight) in &recipe.instruments {
             let i = if name == "any" {

@@ -74,6 +74,13 @@ impl Recipe {
         {
             return Err(BadRecipe::Field("steps and every must be positive, batch 1 to 100,000, validation at most 10,000,000".into()));
         }
+        let rate = t.learning_rate > 0.0 && t.learning_rate.is_finite();
+        let decay = t.weight_decay >= 0.0 && t.weight_decay.is_finite();
+        if !(rate && decay) {
+            return Err(BadRecipe::Field(
+                "learning_rate: expected a positive number; weight_decay: at least 0".into(),
+            ));
+        }
         Ok(r)
     }
 }

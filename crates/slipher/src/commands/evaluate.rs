@@ -38,10 +38,10 @@ pub struct Args {
     #[arg(short, long, value_delimiter = ',')]
     instrument: Vec<String>,
     /// Median S/N per pixel [default: 2,5,10]
-    #[arg(long, value_delimiter = ',')]
+    #[arg(long, value_delimiter = ',', value_parser = positive)]
     snr: Vec<f64>,
     /// Only redshifts up to this (Redrock scans galaxies to 1.7)
-    #[arg(long)]
+    #[arg(long, value_parser = positive)]
     z_max: Option<f64>,
     /// Folders of SED templates, added to the built-in SEDs
     #[arg(short, long)]
@@ -67,6 +67,16 @@ pub struct Args {
     output: Option<PathBuf>,
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
+}
+
+/// A positive number.
+fn positive(text: &str) -> Result<f64, String> {
+    let v: f64 = text.parse().map_err(|_| "expected a number".to_owned())?;
+    if v > 0.0 && v.is_finite() {
+        Ok(v)
+    } else {
+        Err("expected a positive number".into())
+    }
 }
 
 /// `slipher evaluate`.

@@ -79,6 +79,57 @@ pub fn parse_shard(text: Option<&str>) -> Result<(usize, usize)> {
     }
 }
 
+/// Refuses two outputs of one name, of which the later would replace the earlier.
+pub fn distinct(outputs: &[Option<&Path>]) -> Result<()> {
+    let named: Vec<&Path> = outputs.iter().copied().flatten().collect();
+    match (1..named.len()).find(|i| named[..*i].contains(&named[*i])) {
+        Some(i) => Err(miette::miette!(
+            "{}: two outputs have this name; give each its own",
+            named[i].display()
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Refuses shards that write beside what they read: each would see the files of the others, and
+/// take another share.
+pub fn refuse_output_among_inputs(
+    inputs: &[String],
+    shard: (usize, usize),
+    outputs: &[&Path],
+) -> Result<()> {
+    let folder = |p: &Path| {
+        let parent = p.parent().filter(|p| !p.as_os_str().is_empty());
+        parent.unwrap_or(Path::new(".")).canonicalize().ok()
+    };
+    let inside = |input: &String| {
+        let input = Path::new(input).canonicalize().ok().filter(|i| i.is_dir());
+        input.is_some_and(|i| {
+            let mut of = outputs.iter().filter_map(|o| folder(o));
+            of.any(|o| o.starts_with(&i))
+        })
+    };
+    match inputs.iter().find(|i| shard.1 > 1 && inside(i)) {
+        Some(input) => Err(miette::miette!(
+            "{input}: shards that write into the folder they read see each other's catalogues; \
+             give --output another folder"
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Whether a line went out: false where nobody reads any more.
+///
+/// # Errors
+/// The disk is full: the rows would be lost.
+pub fn line_written(done: std::io::Result<()>) -> Result<bool> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(miette::miette!("cannot write to the output: {e}")),
+    }
+}
+
 /// What of a list of files a shard takes, without what is written by this run.
 pub fn own_files(files: Vec<PathBuf>, shard: (usize, usize), outputs: &[&Path]) -> Vec<PathBuf> {
     let own: Vec<PathBuf> = outputs

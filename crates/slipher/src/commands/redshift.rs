@@ -348,6 +348,8 @@ fn measure(
     }
     // A catalogue or report of an earlier run in the same folder is no input.
     let own: Vec<&Path> = outputs.files().collect();
+    super::distinct(&own.iter().map(|p| Some(*p)).collect::<Vec<_>>())?;
+    super::refuse_output_among_inputs(arguments, shard, &own)?;
     let files = super::own_files(expand(arguments).into_diagnostic()?, shard, &own);
     if files.is_empty() {
         eprintln!(
@@ -392,7 +394,7 @@ fn write(
         }
         if let Some(w) = &mut writer {
             w.write(columns(&rows, model, opts.pz)).into_diagnostic()?;
-        } else if outputs.files().next().is_none() && !print_rows(&rows) {
+        } else if outputs.files().next().is_none() && !print_rows(&rows)? {
             return Ok(false);
         }
         if let Some(w) = &mut line_writer {
@@ -439,9 +441,9 @@ fn write(
 }
 
 /// Prints a line a row; false when nobody reads any more (`| head`).
-fn print_rows(rows: &[Row]) -> bool {
+fn print_rows(rows: &[Row]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    rows.iter().all(|r| {
+    for r in rows {
         let name = if r.object_id.is_empty() {
             &r.origin.file
         } else {
@@ -465,8 +467,11 @@ fn print_rows(rows: &[Row]) -> bool {
             }
             None => format!("{name:<40} no redshift"),
         };
-        writeln!(out, "{line}").is_ok()
-    })
+        if !super::line_written(writeln!(out, "{line}"))? {
+            return Ok(false);
+        }
+    }
+    super::line_written(out.flush())
 }
 
 /// Rows for the gallery: sure and unsure ones of each class, spread over the list.

@@ -285,6 +285,8 @@ pub fn predict(
     }
     let files = expand_for(&a.files, answerer.endings()).into_diagnostic()?;
     let outputs: Vec<&Path> = [output, page].into_iter().flatten().collect();
+    super::distinct(&[output, page])?;
+    super::refuse_output_among_inputs(&a.files, shard, &outputs)?;
     let files = super::own_files(files, shard, &outputs);
     if files.is_empty() {
         eprintln!(
@@ -335,7 +337,7 @@ fn run(
         let mut go_on = true;
         match &mut writer {
             Some(w) => w.write(answerer.columns(&rows)).into_diagnostic()?,
-            None if page.is_none() => go_on = print(model, &rows),
+            None if page.is_none() => go_on = print(model, &rows)?,
             None => {}
         }
         if page.is_some() && kept.len() < KEPT {
@@ -390,9 +392,9 @@ fn run(
 }
 
 /// A line a row; false when nobody reads any more (`| head`).
-fn print(model: &Model, rows: &[Answer]) -> bool {
+fn print(model: &Model, rows: &[Answer]) -> Result<bool> {
     let mut out = std::io::stdout().lock();
-    rows.iter().all(|r| {
+    for r in rows {
         let name = if r.object_id.is_empty() {
             &r.source
         } else {
@@ -403,8 +405,11 @@ fn print(model: &Model, rows: &[Answer]) -> bool {
         } else {
             "no answer".into()
         };
-        writeln!(out, "{name:<32} {text}").is_ok()
-    })
+        if !super::line_written(writeln!(out, "{name:<32} {text}"))? {
+            return Ok(false);
+        }
+    }
+    super::line_written(out.flush())
 }
 
 fn line(model: &Model, r: &Answer) -> String {
