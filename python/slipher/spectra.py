@@ -134,7 +134,7 @@ def _astropy(t):
             array, unit = _column(t[name])
         else:
             values, unit = _plain(t[name])
-            array = _lists(values) if values.ndim == 2 and values.dtype.kind in "fiub" else None
+            array = _nested(values) if values.ndim >= 2 and values.dtype.kind in "fiub" else None
         if array is not None:
             names.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
             columns.append(array)
@@ -253,13 +253,23 @@ def _plain(values):
         values = [v.value for v in _to(values, unit)]
     if hasattr(values, "value") and unit is not None:
         values = values.value
-    if isinstance(values, (list, tuple)) and values and np.ndim(values[0]) == 1 and len({len(v) for v in values}) > 1:
-        out = np.empty(len(values), dtype=object)
-        out[:] = [np.asarray(getattr(v, "value", v)) for v in values]
-        return out, "" if unit is None else str(unit)
+    if isinstance(values, (list, tuple)) and values and np.ndim(values[0]) == 1:
+        # Each with its own mask, which stacking would drop.
+        values = [_filled(v) for v in values]
+        if len({len(v) for v in values}) > 1:
+            out = np.empty(len(values), dtype=object)
+            out[:] = values
+            return out, "" if unit is None else str(unit)
+    return _filled(values), "" if unit is None else str(unit)
+
+
+def _filled(values):
+    """A plain array, NaN where it is masked."""
+    values = getattr(values, "value", values)
     mask = getattr(values, "mask", None)
-    values = np.asarray(values) if mask is None or not np.any(mask) else np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
-    return values, "" if unit is None else str(unit)
+    if mask is None or not np.any(mask):
+        return np.asarray(values)
+    return np.ma.filled(np.ma.asarray(values).astype(float), np.nan)
 
 
 def _angstrom(wave):
@@ -286,6 +296,14 @@ def _values(values):
 def _lists(values):
     """``(rows, pixels)`` as lists over the same memory."""
     return pa.FixedSizeListArray.from_arrays(_values(values), values.shape[1])
+
+
+def _nested(values):
+    """``(rows, …, pixels)`` as lists in lists, for images."""
+    array = _values(values)
+    for length in reversed(values.shape[1:]):
+        array = pa.FixedSizeListArray.from_arrays(array, length)
+    return array
 
 
 def _shared(values, n):

@@ -104,7 +104,10 @@ hidden = ivar.copy()
 hidden[:, :50] = 0
 a, b = slipher.redshift(flux, ivar, wave, mask=~keep), slipher.redshift(flux, hidden, wave)
 assert np.array_equal(a["z"], b["z"], equal_nan=True)
-check("NumPy arrays, lists, pandas, Arrow")
+each = slipher.redshift([np.ma.array(f, mask=~k) for f, k in zip(flux, keep)], ivar, wave)
+whole = slipher.redshift(np.ma.array(flux, mask=~keep), ivar, wave)
+assert np.array_equal(each["z"], whole["z"], equal_nan=True) and np.array_equal(each["n_good_pix"], a["n_good_pix"])
+check("NumPy arrays, lists, masks, pandas, Arrow")
 
 import astropy.units as u
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
@@ -185,6 +188,11 @@ with tempfile.TemporaryDirectory() as d:
 stamps = np.random.default_rng(1).normal(size=(3, 5, 48, 48)).astype("f4")
 named = slipher.predict("star-galaxy", stamps, bands=["u", "g", "r", "i", "z"])
 assert named.num_rows == 3 and named["class"].to_pylist()[0] in ("star", "galaxy")
+# A table of astropy, with a number of the name that images have.
+sources = np.random.default_rng(2).normal(size=(3, 64, 64)).astype("f4")
+plain = slipher.predict("radio", sources)
+beside = slipher.predict("radio", Table({"flux": [1.0, 2.0, 3.0], "image": sources}))
+assert plain["p_class"].equals(beside["p_class"]) and plain["class"].equals(beside["class"])
 for bad, word in [
     (lambda: slipher.Model(system="meteors"), "radio"),
     (lambda: slipher.Model(system="radio", purity=0.9), "purity"),

@@ -130,6 +130,54 @@ fn options_without_effect_are_refused() {
     }
 }
 
+/// What would lose rows or mean nothing is refused, before anything is written.
+#[test]
+fn outputs_and_numbers_that_cannot_be() {
+    let d = Dir::new();
+    d.run(0, "-q simulate redshift -n 4 -i boss -o in/sky.parquet");
+    d.run(1, "redshift in/sky.parquet -o a.csv --lines a.csv")
+        .says(&["two outputs"]);
+    d.run(1, "redshift in/sky.parquet -o a.csv --report a.csv")
+        .says(&["two outputs"]);
+    d.run(1, "redshift in -o in/part-1.csv --shard 1/2")
+        .says(&["another folder"]);
+    assert!(!d.path("a.csv").exists() && !d.path("in/part-1.csv").exists());
+    for words in [
+        "evaluate redshift --snr nan",
+        "evaluate redshift --snr=0",
+        "evaluate redshift --z-max=-1",
+        "train radio --steps 0",
+    ] {
+        d.run(2, words).says(&["invalid value"]);
+    }
+}
+
+/// A full disk is no reader that went away.
+#[cfg(target_os = "linux")]
+#[test]
+fn rows_that_cannot_be_printed_are_an_error() {
+    let d = Dir::new();
+    d.run(0, "-q simulate redshift -n 4 -i boss -o sky.parquet");
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    let out = Command::new(env!("CARGO_BIN_EXE_slipher"))
+        .args(["redshift", "sky.parquet"])
+        .current_dir(d.0.path())
+        .stdout(full.unwrap())
+        .output()
+        .unwrap();
+    assert_eq!(out.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&out.stderr).contains("cannot write"));
+    // Nor is a device a file to be replaced.
+    d.run(1, "redshift sky.parquet --report /dev/full");
+    use std::os::unix::fs::FileTypeExt;
+    assert!(
+        std::fs::metadata("/dev/full")
+            .unwrap()
+            .file_type()
+            .is_char_device()
+    );
+}
+
 #[test]
 fn spectra_from_simulation_to_catalogue() {
     let d = Dir::new();
