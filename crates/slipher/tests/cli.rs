@@ -134,6 +134,7 @@ fn options_without_effect_are_refused() {
 #[test]
 fn outputs_and_numbers_that_cannot_be() {
     let d = Dir::new();
+    std::fs::create_dir(d.path("in")).unwrap();
     d.run(0, "-q simulate redshift -n 4 -i boss -o in/sky.parquet");
     d.run(1, "redshift in/sky.parquet -o a.csv --lines a.csv")
         .says(&["two outputs"]);
