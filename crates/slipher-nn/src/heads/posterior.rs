@@ -5,8 +5,9 @@
 //! log N = −½ |Lᵀ r|² + Σ log L_ii − d/2 log 2π (Dorta et al. 2018); the loss is −log Σ π_k N_k
 //! (Bishop 1994). Targets are learned in units of their prior: (t − centre) / width.
 //!
-//! An answer holds `[weight, mean (d), covariance (d(d+1)/2, row by row of the lower triangle)]` of
-//! each component, in the units of the targets; [`Posterior`] reads it.
+//! An answer holds `[weight, mean (d), C (d(d+1)/2, row by row of the lower triangle)]` of each
+//! component, in the units of the targets, with the covariance C Cᵀ (its square would leave the range
+//! of `f32` for parameters of 10⁻²⁰ or 10²⁰); [`Posterior`] reads it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -118,6 +119,29 @@ fn covariance(l: &[f64], d: usize) -> Vec<f64> {
         .collect()
 }
 
+/// Lower triangular factor C of a covariance, Σ = C Cᵀ.
+fn cholesky(covariance: &[f64], d: usize) -> Vec<f64> {
+    let mut c = vec![0.0; triangle(d)];
+    for i in 0..d {
+        for j in 0..=i {
+            let sum: f64 = (0..j).map(|k| c[at(i, k)] * c[at(j, k)]).sum();
+            let rest = covariance[at(i, j)] - sum;
+            c[at(i, j)] = if i == j {
+                rest.sqrt()
+            } else {
+                rest / c[at(j, j)]
+            };
+        }
+    }
+    c
+}
+
+/// Covariance of two targets of a component from the factor in its answer.
+fn entry(c: &[f32], i: usize, j: usize) -> f64 {
+    let product = |k: usize| f64::from(c[at(i, k)]) * f64::from(c[at(j, k)]);
+    (0..=i.min(j)).map(product).sum()
+}
+
 impl Head for Mixture {
     fn kind(&self) -> Kind {
         Kind::Posterior
@@ -185,13 +209,13 @@ impl Head for Mixture {
         let norm = log_sum_exp(&logits);
         for (k, a) in answer.chunks_exact_mut(1 + d + triangle(d)).enumerate() {
             let (logit, means, l) = self.component(outputs, k);
-            let c = covariance(&l, d);
+            let c = cholesky(&covariance(&l, d), d);
             a[0] = (f64::from(logit) - norm).exp() as f32;
             for i in 0..d {
                 let (centre, width) = self.units[i];
                 a[1 + i] = (centre + width * means[i]) as f32;
                 for j in 0..=i {
-                    let scale = width * self.scales[i] * self.units[j].1 * self.scales[j];
+                    let scale = width * self.scales[i];
                     a[1 + d + at(i, j)] = (scale * c[at(i, j)]) as f32;
                 }
             }
@@ -288,7 +312,7 @@ impl<'a> Posterior<'a> {
 
     /// `[weight, mean, σ]` of each component of target `j`.
     pub fn marginal(&self, j: usize) -> Vec<[f64; 3]> {
-        let sigma = |c: &[f32]| f64::from(c[at(j, j)]).max(1e-300).sqrt();
+        let sigma = |c: &[f32]| entry(c, j, j).sqrt();
         self.parts()
             .map(|(w, m, c)| [w, f64::from(m[j]), sigma(c)])
             .collect()
@@ -302,16 +326,15 @@ impl<'a> Posterior<'a> {
     /// Covariance of targets `i` and `j`.
     pub fn covariance(&self, i: usize, j: usize) -> f64 {
         let (a, b) = (self.mean(i), self.mean(j));
-        let (high, low) = (i.max(j), i.min(j));
         let each = |(w, m, c): (f64, &[f32], &[f32])| {
-            w * (f64::from(c[at(high, low)]) + (f64::from(m[i]) - a) * (f64::from(m[j]) - b))
+            w * (entry(c, i, j) + (f64::from(m[i]) - a) * (f64::from(m[j]) - b))
         };
         self.parts().map(each).sum()
     }
 
     /// Standard deviation of target `j`.
     pub fn sigma(&self, j: usize) -> f64 {
-        self.covariance(j, j).max(0.0).sqrt()
+        self.covariance(j, j).sqrt()
     }
 
     /// Probability that target `j` is below `t`: of the truth, the probability integral transform.
@@ -359,23 +382,15 @@ impl<'a> Posterior<'a> {
 }
 
 /// Density of one component, by the Cholesky factor of its covariance.
-fn joint(t: &[f32], mean: &[f32], covariance: &[f32]) -> f64 {
+fn joint(t: &[f32], mean: &[f32], c: &[f32]) -> f64 {
     let d = mean.len();
-    let (mut l, mut log) = (vec![0.0f64; triangle(d)], 0.0);
+    let mut log = 0.0;
     let mut y = vec![0.0f64; d];
     for i in 0..d {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| l[at(i, k)] * l[at(j, k)]).sum();
-            let v = f64::from(covariance[at(i, j)]) - sum;
-            l[at(i, j)] = if i == j {
-                v.max(1e-300).sqrt()
-            } else {
-                v / l[at(j, j)]
-            };
-        }
-        let sum: f64 = (0..i).map(|k| l[at(i, k)] * y[k]).sum();
-        y[i] = (f64::from(t[i] - mean[i]) - sum) / l[at(i, i)];
-        log -= 0.5 * y[i] * y[i] + l[at(i, i)].ln() + 0.5 * std::f64::consts::TAU.ln();
+        let sum: f64 = (0..i).map(|k| f64::from(c[at(i, k)]) * y[k]).sum();
+        let own = f64::from(c[at(i, i)]);
+        y[i] = (f64::from(t[i]) - f64::from(mean[i]) - sum) / own;
+        log -= 0.5 * y[i] * y[i] + own.ln() + 0.5 * std::f64::consts::TAU.ln();
     }
     log.exp()
 }
@@ -418,7 +433,7 @@ mod tests {
     /// π^(−1/2)).
     #[test]
     fn marginals_quantiles_and_crps() {
-        let answer = [0.3f32, 1.0, 4.0, 0.7, 3.0, 0.25];
+        let answer = [0.3f32, 1.0, 2.0, 0.7, 3.0, 0.5];
         let p = Posterior::of(&answer, 1);
         assert!((p.mean(0) - 2.4).abs() < 1e-6);
         assert!((p.sigma(0).powi(2) - (0.3 * 4.0 + 0.7 * 0.25 + 0.3 * 0.7 * 4.0)).abs() < 1e-6);
@@ -468,5 +483,25 @@ mod tests {
         let mut other = Mixture::gaussian(vec![(0.0, 1.0)]);
         other.restore(&h.state()).unwrap();
         assert!(other == h && other.restore(&Value::Null).is_err());
+    }
+
+    /// Parameters of any unit: fluxes of 10⁻²¹ and luminosities of 10³⁰ keep their errors, and the
+    /// covariance is what the factors of the outputs say.
+    #[test]
+    fn errors_of_small_and_large_units_are_kept() {
+        let h = Mixture::gaussian(vec![(0.0, 1e-21), (0.0, 1e30)]);
+        let o = [0.1f32, -0.2, 4.0, 0.5, 3.0];
+        let mut answer = vec![0.0; h.width(1)];
+        h.decode(&o, &mut answer);
+        let p = Posterior::of(&answer, 2);
+        let plain = Mixture::gaussian(vec![(0.0, 1.0), (0.0, 1.0)]);
+        let mut unit = vec![0.0; h.width(1)];
+        plain.decode(&o, &mut unit);
+        let u = Posterior::of(&unit, 2);
+        for (i, j, scale) in [(0, 0, 1e-42), (0, 1, 1e9), (1, 1, 1e60)] {
+            let (a, b) = (p.covariance(i, j) / scale, u.covariance(i, j));
+            assert!((a / b - 1.0).abs() < 1e-5, "{i} {j} {a} {b}");
+        }
+        assert!((p.cumulative(0, 0.1e-21 + p.sigma(0)) - 0.841_344_7).abs() < 1e-4);
     }
 }
