@@ -70,6 +70,14 @@ impl Study<'_> {
                 m.write(&path).into_diagnostic()?;
             }
             let model = Model::read(cell.system, &path).into_diagnostic()?;
+            let asked = serde_json::to_value(&cell.recipe).into_diagnostic()?;
+            if model.recipe != asked {
+                return Err(miette::miette!(
+                    "{}: trained by another recipe (scale, seed, examples or version); give another \
+                     --output, or remove it",
+                    path.display()
+                ));
+            }
             models.push((cell, model));
         }
         self.compare(&models, quiet)
