@@ -178,7 +178,12 @@ with tempfile.TemporaryDirectory() as d:
             assert cli[name].combine_chunks().equals(files[name].combine_chunks()), (system, name)
             assert name in skip or cli[name].combine_chunks().equals(batch[name].combine_chunks()), (system, name)
         parts = pa.Table.from_batches(slipher.Model(system=system).batches(table.to_batches(), rows=7))
-        assert parts.equals(batch), system
+        assert parts.schema.equals(batch.schema)
+        for name in batch.column_names:
+            # To pandas: a NaN equals a NaN.
+            one, other = parts[name].to_pandas(), batch[name].to_pandas()
+            alike = one.equals(other) if one.dtype != object else one.map(str).equals(other.map(str))
+            assert alike, (system, name)
         from slipher import lsdb as adapter
 
         frame = adapter.partition(table.to_pandas(), slipher.Model(system=system))
