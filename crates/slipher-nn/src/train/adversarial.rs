@@ -261,9 +261,10 @@ mod tests {
             counts[best] += 1;
             near += usize::from(distance(best) < 0.3);
         }
-        // A fifth each is 51 of 256.
+        // A fifth each is 51 of 256; points spread over the disc would have 30 % near a mode. Rounding
+        // decides how a game ends: 77 % on the portable kernels, 80 to 90 % elsewhere.
         assert!(
-            counts.iter().all(|c| *c > 20) && near > 205,
+            counts.iter().all(|c| *c > 20) && near > 170,
             "{counts:?}, {near} near a mode"
         );
     }
