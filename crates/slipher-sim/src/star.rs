@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::dust::Law;
+use crate::galaxy::continuum;
 use crate::random::Stream;
 use crate::sed::{Gaussian, Sed, SpecType, Template};
 use crate::stellar::{StarParams, star};
@@ -104,11 +105,7 @@ pub fn draw(
                     (4341.68, 0.3),
                     (3934.78, 0.3),
                 ] {
-                    let at: f64 = sed
-                        .continua
-                        .iter()
-                        .map(|(t, w)| f64::from(*w) * t.mean(wave * 0.99, wave * 1.01))
-                        .sum();
+                    let at = continuum(&sed, wave);
                     sed.emission.push(Gaussian {
                         wave,
                         strength: ew * ratio * at,
@@ -134,11 +131,7 @@ pub fn draw(
                 (5877.25, 0.2),
                 (4687.0, 0.2),
             ] {
-                let at: f64 = sed
-                    .continua
-                    .iter()
-                    .map(|(t, w)| f64::from(*w) * t.mean(wave * 0.99, wave * 1.01))
-                    .sum();
+                let at = continuum(&sed, wave);
                 sed.emission.push(Gaussian {
                     wave,
                     strength: ew * ratio * at,
