@@ -8,6 +8,10 @@ use crate::network::{Network, Tape};
 use crate::optimiser::{Optimiser, Rule};
 use crate::predictor::{Precision, Predictor};
 
+/// Prefixes of the tensors of both networks in a checkpoint.
+const GENERATOR: &str = "generator.";
+const DISCRIMINATOR: &str = "discriminator.";
+
 /// What one step takes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Duel {
@@ -160,35 +164,15 @@ impl Learner for Adversarial {
     }
 
     fn save(&self, to: &mut Checkpoint) {
-        let names = ["generator", "discriminator"];
-        for ((name, net), o) in names
-            .iter()
-            .zip([&self.generator, &self.discriminator])
-            .zip(&self.optimisers)
-        {
-            let key = |what: &str| format!("{name}.{what}");
-            to.put([
-                (key("weights").as_str(), &net.weights),
-                (key("running").as_str(), &net.running),
-                (key("first").as_str(), &o.first),
-                (key("second").as_str(), &o.second),
-            ]);
-        }
+        let [generator, discriminator] = &self.optimisers;
+        super::put_network(to, GENERATOR, &self.generator, generator);
+        super::put_network(to, DISCRIMINATOR, &self.discriminator, discriminator);
     }
 
     fn load(&mut self, from: &Checkpoint) -> Result<(), CheckpointError> {
-        let names = ["generator", "discriminator"];
-        let nets = [&mut self.generator, &mut self.discriminator];
-        for ((name, net), o) in names.iter().zip(nets).zip(&mut self.optimisers) {
-            let key = |what: &str| format!("{name}.{what}");
-            from.take([
-                (key("weights").as_str(), &mut net.weights),
-                (key("running").as_str(), &mut net.running),
-                (key("first").as_str(), &mut o.first),
-                (key("second").as_str(), &mut o.second),
-            ])?;
-        }
-        Ok(())
+        let [generator, discriminator] = &mut self.optimisers;
+        super::take_network(from, GENERATOR, &mut self.generator, generator)?;
+        super::take_network(from, DISCRIMINATOR, &mut self.discriminator, discriminator)
     }
 }
 

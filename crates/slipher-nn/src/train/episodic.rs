@@ -109,21 +109,11 @@ impl Learner for Episodic {
     }
 
     fn save(&self, to: &mut Checkpoint) {
-        to.put([
-            ("weights", &self.net.weights),
-            ("running", &self.net.running),
-            ("first", &self.optimiser.first),
-            ("second", &self.optimiser.second),
-        ]);
+        super::put_network(to, "", &self.net, &self.optimiser);
     }
 
     fn load(&mut self, from: &Checkpoint) -> Result<(), CheckpointError> {
-        from.take([
-            ("weights", &mut self.net.weights),
-            ("running", &mut self.net.running),
-            ("first", &mut self.optimiser.first),
-            ("second", &mut self.optimiser.second),
-        ])
+        super::take_network(from, "", &mut self.net, &mut self.optimiser)
     }
 }
 

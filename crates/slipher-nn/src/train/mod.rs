@@ -21,6 +21,8 @@ pub use fit::{Finished, Progress, Run, TrainError, Validation, fit};
 pub use schedule::Schedule;
 
 use crate::checkpoint::{Checkpoint, CheckpointError};
+use crate::network::Network;
+use crate::optimiser::Optimiser;
 
 /// Named figures of a step or of a held-out set, in order. The one named `loss` decides which
 /// weights are best.
@@ -53,6 +55,33 @@ pub struct StepReport {
 /// A loss or a gradient that is not finite: the step was not taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Diverged;
+
+/// Puts a network with what its optimiser remembers into a checkpoint.
+fn put_network(to: &mut Checkpoint, prefix: &str, net: &Network, o: &Optimiser) {
+    let key = |what: &str| format!("{prefix}{what}");
+    to.put([
+        (key("weights").as_str(), &net.weights),
+        (key("running").as_str(), &net.running),
+        (key("first").as_str(), &o.first),
+        (key("second").as_str(), &o.second),
+    ]);
+}
+
+/// Takes back what [`put_network`] put.
+fn take_network(
+    from: &Checkpoint,
+    prefix: &str,
+    net: &mut Network,
+    o: &mut Optimiser,
+) -> Result<(), CheckpointError> {
+    let key = |what: &str| format!("{prefix}{what}");
+    from.take([
+        (key("weights").as_str(), &mut net.weights),
+        (key("running").as_str(), &mut net.running),
+        (key("first").as_str(), &mut o.first),
+        (key("second").as_str(), &mut o.second),
+    ])
+}
 
 /// An error if a gradient is not finite: no optimiser may take it.
 fn check_gradient(grad: &[f32]) -> Result<(), Diverged> {
