@@ -80,12 +80,11 @@ pub fn parse_shard(text: Option<&str>) -> Result<(usize, usize)> {
 }
 
 /// Refuses two outputs of one name, of which the later would replace the earlier.
-pub fn distinct(outputs: &[Option<&Path>]) -> Result<()> {
-    let named: Vec<&Path> = outputs.iter().copied().flatten().collect();
-    match (1..named.len()).find(|i| named[..*i].contains(&named[*i])) {
+pub fn distinct(outputs: &[&Path]) -> Result<()> {
+    match (1..outputs.len()).find(|i| outputs[..*i].contains(&outputs[*i])) {
         Some(i) => Err(miette::miette!(
             "{}: two outputs have this name; give each its own",
-            named[i].display()
+            outputs[i].display()
         )),
         None => Ok(()),
     }

@@ -348,7 +348,7 @@ fn measure(
     }
     // A catalogue or report of an earlier run in the same folder is no input.
     let own: Vec<&Path> = outputs.files().collect();
-    super::distinct(&own.iter().map(|p| Some(*p)).collect::<Vec<_>>())?;
+    super::distinct(&own)?;
     super::refuse_output_among_inputs(arguments, shard, &own)?;
     let files = super::own_files(expand(arguments).into_diagnostic()?, shard, &own);
     if files.is_empty() {

@@ -285,7 +285,7 @@ pub fn predict(
     }
     let files = expand_for(&a.files, answerer.endings()).into_diagnostic()?;
     let outputs: Vec<&Path> = [output, page].into_iter().flatten().collect();
-    super::distinct(&[output, page])?;
+    super::distinct(&outputs)?;
     super::refuse_output_among_inputs(&a.files, shard, &outputs)?;
     let files = super::own_files(files, shard, &outputs);
     if files.is_empty() {
