@@ -60,6 +60,17 @@ pub struct Column {
 }
 
 impl Column {
+    /// A column without unit, UCD or description.
+    pub fn bare(name: &'static str, values: Values) -> Self {
+        Column {
+            name,
+            unit: "",
+            ucd: "",
+            description: "",
+            values,
+        }
+    }
+
     /// The value of a row, if it is a number that is there.
     pub fn number(&self, row: usize) -> Option<f64> {
         let v = match &self.values {
@@ -402,24 +413,8 @@ impl Values {
                         .join(";")
                 })
                 .collect(),
-            Values::F64Lists(v) => v
-                .iter()
-                .map(|l| {
-                    l.iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                })
-                .collect(),
-            Values::F32Lists(v) => v
-                .iter()
-                .map(|l| {
-                    l.iter()
-                        .map(ToString::to_string)
-                        .collect::<Vec<_>>()
-                        .join(" ")
-                })
-                .collect(),
+            Values::F64Lists(v) => v.iter().map(|l| spaced(l)).collect(),
+            Values::F32Lists(v) => v.iter().map(|l| spaced(l)).collect(),
         }
     }
 }
@@ -561,6 +556,12 @@ fn votable(batch: &[Column]) -> String {
     format!(
         "<?xml version=\"1.0\"?><VOTABLE version=\"1.5\" xmlns=\"http://www.ivoa.net/xml/VOTable/v1.3\"><RESOURCE><TABLE>{fields}</TABLE></RESOURCE></VOTABLE>"
     )
+}
+
+/// Numbers with spaces between them.
+fn spaced<T: ToString>(values: &[T]) -> String {
+    let all: Vec<String> = values.iter().map(ToString::to_string).collect();
+    all.join(" ")
 }
 
 #[cfg(test)]

@@ -377,13 +377,7 @@ mod tests {
     use crate::catalogue::{Column, Values, record};
 
     fn batch(from: i64) -> RecordBatch {
-        let c = |name, values| Column {
-            name,
-            unit: "",
-            ucd: "",
-            description: "",
-            values,
-        };
+        let c = Column::bare;
         record(&[
             c(HEALPIX_29, Values::I64(vec![from, from + 1])),
             c("z", Values::F64(vec![0.5, f64::NAN])),

@@ -46,6 +46,16 @@ pub struct Epilogue<'a> {
     pub slope: Option<f32>,
 }
 
+impl Epilogue<'_> {
+    /// A leaky ReLU of this slope, and nothing else.
+    pub fn leaky(slope: f32) -> Self {
+        Epilogue {
+            slope: Some(slope),
+            ..Epilogue::default()
+        }
+    }
+}
+
 impl Conv {
     /// A convolution that keeps the size of the maps ("same"; an even kernel has its extra zero
     /// after).

@@ -184,71 +184,18 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(
                         let w =
                             p.p.as_ptr()
                                 .add((index * words + first) * g + part * B * WIDTH);
-                        match p.a {
-                            Left::Tiles(a) => multiply::<M, B, T>(
-                                &mut sum,
-                                a.as_ptr().add((tile * words + first) * T),
-                                (1, T),
-                                n,
-                                w,
-                                g,
-                            ),
-                            Left::Rows(_) if copied => multiply::<M, B, T>(
-                                &mut sum,
-                                work.a.as_ptr().add(i * T * COPY),
-                                (COPY, 1),
-                                n,
-                                w,
-                                g,
-                            ),
-                            Left::Rows(a) => multiply::<M, B, T>(
-                                &mut sum,
-                                a.as_ptr().add(p.first_row(tile) * words + first),
-                                (words, 1),
-                                n,
-                                w,
-                                g,
-                            ),
-                            Left::Columns(_) => multiply::<M, B, T>(
-                                &mut sum,
-                                work.a.as_ptr().add((i * words + first) * T),
-                                (1, T),
-                                n,
-                                w,
-                                g,
-                            ),
-                            Left::Panels(a, width) => {
-                                let a = |at: usize| {
-                                    a.as_ptr().add(
-                                        ((first + at) / width * p.m + p.first_row(tile)) * width,
-                                    )
-                                };
-                                // The width is a constant in either loop: sums stay in registers.
-                                if width == 2 * WIDTH {
-                                    for at in (0..n).step_by(2 * WIDTH) {
-                                        multiply::<M, B, T>(
-                                            &mut sum,
-                                            a(at),
-                                            (2 * WIDTH, 1),
-                                            (2 * WIDTH).min(n - at),
-                                            w.add(at * g),
-                                            g,
-                                        );
-                                    }
-                                } else {
-                                    for at in (0..n).step_by(WIDTH) {
-                                        multiply::<M, B, T>(
-                                            &mut sum,
-                                            a(at),
-                                            (WIDTH, 1),
-                                            WIDTH.min(n - at),
-                                            w.add(at * g),
-                                            g,
-                                        );
-                                    }
-                                }
-                            }
-                        }
+                        let from = Piece {
+                            tile,
+                            first,
+                            n,
+                            copy: if copied {
+                                work.a.as_ptr().add(i * T * COPY)
+                            } else {
+                                work.a.as_ptr().wrapping_add((i * words + first) * T)
+                            },
+                            copied,
+                        };
+                        multiply_piece::<M, B, T>(p, &mut sum, from, w);
                         for b in 0..B {
                             for t in 0..T {
                                 sum[b][t].store(y.add(t * g + b * WIDTH));
@@ -258,6 +205,74 @@ unsafe fn task<M: Mac, const B: usize, const T: usize>(
                 }
                 if first + n == words {
                     store::<M, T>(p, sums, p.first_row(tile), index, g);
+                }
+            }
+        }
+    }
+}
+
+/// Words `first` to `first + n` of a tile of A; `copy` is where the task has copied them, if it has.
+struct Piece<W> {
+    tile: usize,
+    first: usize,
+    n: usize,
+    copy: *const W,
+    copied: bool,
+}
+
+/// Adds the product of a piece of A and the panels at `w` to the sums.
+///
+/// # Safety
+/// As [`task`]; the piece lies in A, and `w` has `n` rows.
+#[inline(always)]
+unsafe fn multiply_piece<M: Mac, const B: usize, const T: usize>(
+    p: &Product<M::Word>,
+    sum: &mut [[M::Sum; T]; B],
+    piece: Piece<M::Word>,
+    w: *const M::Word,
+) {
+    let Piece {
+        tile,
+        first,
+        n,
+        copy,
+        copied,
+    } = piece;
+    let (g, words, row) = (group(p.n), p.k, p.first_row(tile));
+    // SAFETY: as the caller says; each kind of A holds words `first..first + n` of the tile here.
+    unsafe {
+        match p.a {
+            Left::Tiles(a) => multiply::<M, B, T>(
+                sum,
+                a.as_ptr().add((tile * words + first) * T),
+                (1, T),
+                n,
+                w,
+                g,
+            ),
+            Left::Rows(_) if copied => multiply::<M, B, T>(sum, copy, (COPY, 1), n, w, g),
+            Left::Rows(a) => multiply::<M, B, T>(
+                sum,
+                a.as_ptr().add(row * words + first),
+                (words, 1),
+                n,
+                w,
+                g,
+            ),
+            Left::Columns(_) => multiply::<M, B, T>(sum, copy, (1, T), n, w, g),
+            Left::Panels(a, width) => {
+                let a = |at: usize| a.as_ptr().add(((first + at) / width * p.m + row) * width);
+                // The width is a constant in either loop: sums stay in registers.
+                if width == 2 * WIDTH {
+                    for at in (0..n).step_by(2 * WIDTH) {
+                        let (n, w) = ((2 * WIDTH).min(n - at), w.add(at * g));
+                        multiply::<M, B, T>(sum, a(at), (2 * WIDTH, 1), n, w, g);
+                    }
+                } else {
+                    for at in (0..n).step_by(WIDTH) {
+                        let (n, w) = (WIDTH.min(n - at), w.add(at * g));
+                        multiply::<M, B, T>(sum, a(at), (WIDTH, 1), n, w, g);
+                    }
                 }
             }
         }

@@ -165,7 +165,7 @@ impl<E: Copy + Default> Maps<E> {
 }
 
 /// Copies `x` into the middle of `y`, which is larger by `border` on either side.
-pub fn pad(x: &Maps, border: usize, y: &mut Maps) {
+pub fn pad<E: Copy + Default>(x: &Maps<E>, border: usize, y: &mut Maps<E>) {
     let (from, to) = (x.shape(), y.shape());
     assert_eq!(
         (to.channels, to.height, to.width),
@@ -184,7 +184,7 @@ pub fn pad(x: &Maps, border: usize, y: &mut Maps) {
 }
 
 /// Squares of `size × size` pixels of `x` to channels of `y`: channel `(c · size + y) · size + x`.
-pub fn unfold(x: &Maps, size: usize, y: &mut Maps) {
+pub fn unfold<E: Copy + Default>(x: &Maps<E>, size: usize, y: &mut Maps<E>) {
     let (from, to) = (x.shape(), y.shape());
     assert_eq!(
         (to.channels, to.height * size, to.width * size),
@@ -200,6 +200,16 @@ pub fn unfold(x: &Maps, size: usize, y: &mut Maps) {
                 .step_by(wide)
                 .zip(row.iter().step_by(size * lanes))
                 .for_each(|(o, v)| *o = *v);
+        }
+    }
+}
+
+impl Maps {
+    /// Widens maps of `bf16`, border and all.
+    pub fn widen_from(&mut self, from: &Maps<u16>) {
+        self.reset(from.shape, from.border);
+        for (to, v) in self.data.iter_mut().zip(&from.data) {
+            *to = crate::tile::from_bf16(*v);
         }
     }
 }

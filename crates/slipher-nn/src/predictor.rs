@@ -4,15 +4,13 @@
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::conv::{Conv, Epilogue};
+use crate::conv::Epilogue;
 use crate::dense::{Buffers, Packed, panels_len};
 use crate::lanes::{Isa, WIDTH};
-use crate::maps::{Maps, Shape, pad, unfold};
+use crate::maps::{Maps, Shape};
 use crate::network::{self, Network, Step};
 use crate::norm::{self, Statistics};
 use crate::object_pool::ObjectPool;
-use crate::pool::MaxPool;
-use crate::response::Response;
 use crate::tile;
 
 /// Arithmetic of a prediction; sums are always in `f32`.
@@ -36,59 +34,32 @@ impl Precision {
     }
 }
 
-enum Stage {
+/// A step on maps, with its weights packed and the border that the next step reads.
+struct MapStage {
+    step: Step,
+    out: Shape,
+    border: (usize, usize),
+    packed: Weights,
+}
+
+enum Weights {
+    None,
     Conv {
-        conv: Conv,
-        slope: f32,
-        out: Shape,
-        border: (usize, usize),
         weights: Vec<f32>,
+        /// Rounded, in pairs; empty where the convolution runs in single precision.
         pairs: Vec<u32>,
         bias: Vec<f32>,
-    },
-    Pool {
-        pool: MaxPool,
-        out: Shape,
-        border: (usize, usize),
     },
     Norm {
         scale: Vec<f32>,
         shift: Vec<f32>,
-        out: Shape,
-        border: (usize, usize),
     },
-    Unfold {
-        size: usize,
-        out: Shape,
-        border: (usize, usize),
-    },
-    Pad {
-        by: usize,
-        out: Shape,
-        border: (usize, usize),
-    },
-    Response {
-        response: Response,
-        out: Shape,
-        border: (usize, usize),
-    },
-    Skip {
-        from: usize,
-        concat: bool,
-        slope: f32,
-        out: Shape,
-        border: (usize, usize),
-    },
-    Upsample {
-        factor: usize,
-        out: Shape,
-        border: (usize, usize),
-    },
+}
+
+/// A step on rows of values.
+enum RowStage {
     Flat(network::Flat),
-    Dense {
-        packed: Packed,
-        slope: f32,
-    },
+    Dense { packed: Packed, slope: f32 },
 }
 
 /// A network ready to predict.
@@ -98,8 +69,8 @@ pub struct Predictor {
     features: usize,
     outputs: usize,
     views: usize,
-    stages: Vec<Stage>,
-    local: usize,
+    maps: Vec<MapStage>,
+    rows: Vec<RowStage>,
     isa: Isa,
     precision: Precision,
     scratch: ObjectPool<Scratch>,
@@ -116,10 +87,31 @@ struct Flat {
     buffers: Buffers,
 }
 
+/// Maps of one example, of the input and after each step, in the precisions that were asked for.
 #[derive(Default)]
 struct Scratch {
     single: Vec<Maps>,
     half: Vec<Maps<u16>>,
+    /// Whether the maps of (single, half) precision hold this example.
+    filled: Vec<(bool, bool)>,
+}
+
+impl Scratch {
+    fn begin(&mut self, maps: usize) {
+        self.single.resize_with(maps, Maps::default);
+        self.half.resize_with(maps, Maps::default);
+        self.filled.clear();
+        self.filled.resize(maps, (false, false));
+    }
+    /// Makes maps `i` there in half, else in single precision.
+    fn need(&mut self, i: usize, half: bool) {
+        match (half, self.filled[i]) {
+            (true, (_, false)) => self.half[i].round_from(&self.single[i]),
+            (false, (false, _)) => self.single[i].widen_from(&self.half[i]),
+            _ => return,
+        }
+        self.filled[i] = (true, true);
+    }
 }
 
 /// Examples whose features are gathered before the dense layers see them.
@@ -130,59 +122,11 @@ impl Predictor {
     pub fn new(net: &Network, precision: Precision) -> Self {
         let precision = precision.available();
         let half = precision == Precision::Bf16;
-        let mut stages = Vec::new();
+        let (mut maps, mut rows) = (Vec::new(), Vec::new());
         for (i, step) in net.steps.iter().enumerate() {
             match *step {
-                Step::Conv {
-                    conv,
-                    slope,
-                    out,
-                    at,
-                    ..
-                } => {
-                    let (w, b) = net.weights[at..].split_at(conv.weights());
-                    // A narrow input (one flux, five bands) is not worth rounding.
-                    let narrow = !conv.channels.is_multiple_of(WIDTH);
-                    let pairs = if half && !narrow {
-                        conv.pack_bf16(w)
-                    } else {
-                        vec![]
-                    };
-                    let bias = b[..conv.biases()].to_vec();
-                    stages.push(Stage::Conv {
-                        conv,
-                        slope,
-                        out,
-                        border: net.border(i + 1, out),
-                        weights: w.to_vec(),
-                        pairs,
-                        bias,
-                    });
-                }
-                Step::Pool { pool, out } => stages.push(Stage::Pool {
-                    pool,
-                    out,
-                    border: net.border(i + 1, out),
-                }),
-                Step::Norm {
-                    out,
-                    eps,
-                    at,
-                    running,
-                    ..
-                } => {
-                    let (mean, variance) =
-                        net.running[running..running + 2 * out.channels].split_at(out.channels);
-                    let (gamma, beta) =
-                        net.weights[at..at + 2 * out.channels].split_at(out.channels);
-                    let (scale, shift) = Statistics::fixed(mean, variance, eps).affine(gamma, beta);
-                    stages.push(Stage::Norm {
-                        scale,
-                        shift,
-                        out,
-                        border: net.border(i + 1, out),
-                    });
-                }
+                Step::Flat(f) => rows.push(RowStage::Flat(f)),
+                Step::Dropout { .. } => {}
                 Step::Dense {
                     inputs,
                     units,
@@ -190,50 +134,18 @@ impl Predictor {
                     at,
                 } => {
                     let (w, b) = net.weights[at..].split_at(panels_len(inputs, units));
-                    stages.push(Stage::Dense {
-                        packed: Packed::new(w, &b[..units], half),
-                        slope,
-                    });
+                    let packed = Packed::new(w, &b[..units], half);
+                    rows.push(RowStage::Dense { packed, slope });
                 }
-                Step::Unfold { size, out } => stages.push(Stage::Unfold {
-                    size,
-                    out,
-                    border: net.border(i + 1, out),
-                }),
-                Step::Pad { border, out } => stages.push(Stage::Pad {
-                    by: border,
-                    out,
-                    border: net.border(i + 1, out),
-                }),
-                Step::Response { response, out } => stages.push(Stage::Response {
-                    response,
-                    out,
-                    border: net.border(i + 1, out),
-                }),
-                Step::Skip {
-                    from,
-                    concat,
-                    slope,
-                    out,
-                } => {
-                    let border = net.border(i + 1, out);
-                    stages.push(Stage::Skip {
-                        from,
-                        concat,
-                        slope,
-                        out,
-                        border,
-                    });
-                }
-                Step::Upsample { factor, out } => {
-                    stages.push(Stage::Upsample {
-                        factor,
+                step => {
+                    let out = step.shape().expect("the other steps make maps");
+                    maps.push(MapStage {
+                        step,
                         out,
                         border: net.border(i + 1, out),
+                        packed: Weights::of(net, &step, half),
                     });
                 }
-                Step::Flat(f) => stages.push(Stage::Flat(f)),
-                Step::Dropout { .. } => {}
             }
         }
         Predictor {
@@ -242,8 +154,8 @@ impl Predictor {
             features: net.last_maps().stored(),
             outputs: net.outputs(),
             views: net.views(),
-            stages,
-            local: net.local,
+            maps,
+            rows,
             isa: net.isa,
             precision,
             scratch: ObjectPool::default(),
@@ -298,13 +210,11 @@ impl Predictor {
                     .zip(flat.features.par_chunks_exact_mut(self.features))
                     .for_each(|(x, to)| self.maps(x, to, false));
             }
-            for stage in &self.stages[self.local..] {
+            for stage in &self.rows {
                 match stage {
-                    Stage::Dense { packed, slope } => {
-                        flat.values.resize(
-                            flat.features.len() / packed.inputs() * packed.outputs(),
-                            0.0,
-                        );
+                    RowStage::Dense { packed, slope } => {
+                        let rows = flat.features.len() / packed.inputs();
+                        flat.values.resize(rows * packed.outputs(), 0.0);
                         packed.forward(
                             self.isa,
                             &flat.features,
@@ -313,16 +223,15 @@ impl Predictor {
                             &mut flat.buffers,
                         );
                     }
-                    Stage::Flat(f @ network::Flat::MaskedMean { .. }) => {
+                    RowStage::Flat(f @ network::Flat::MaskedMean { .. }) => {
                         f.weights(block, &mut flat.weights);
                         f.masked(&flat.features, &flat.weights, &mut flat.values);
                     }
-                    Stage::Flat(network::Flat::Tap) => {
+                    RowStage::Flat(network::Flat::Tap) => {
                         embedding.extend_from_slice(&flat.features);
                         continue;
                     }
-                    Stage::Flat(f) => f.forward(&flat.features, &mut flat.values),
-                    _ => unreachable!("maps end where the dense part begins"),
+                    RowStage::Flat(f) => f.forward(&flat.features, &mut flat.values),
                 }
                 std::mem::swap(&mut flat.features, &mut flat.values);
             }
@@ -334,150 +243,109 @@ impl Predictor {
     fn maps(&self, x: &[f32], out: &mut [f32], parallel: bool) {
         let mut scratch = self.scratch.get();
         let scratch = &mut *scratch;
-        scratch.single.resize_with(self.local + 1, Maps::default);
-        scratch.half.resize_with(self.local + 1, Maps::default);
+        scratch.begin(self.maps.len() + 1);
         scratch.single[0].reset(self.input, self.border);
         scratch.single[0].fill_planes(x);
-        let mut wide = true;
-        for (i, stage) in self.stages[..self.local].iter().enumerate() {
-            let (before, after) = scratch.single.split_at_mut(i + 1);
-            let (before16, after16) = scratch.half.split_at_mut(i + 1);
-            match stage {
-                Stage::Conv {
-                    conv,
-                    slope,
-                    out,
-                    border,
-                    weights,
-                    pairs,
-                    bias,
-                } => {
-                    if pairs.is_empty() {
-                        after[0].reset(*out, *border);
-                        let then = Epilogue {
-                            slope: Some(*slope),
-                            ..Epilogue::default()
-                        };
-                        conv.forward(
-                            self.isa,
-                            &before[i],
-                            weights,
-                            bias,
-                            &mut after[0],
-                            then,
-                            parallel,
-                        );
-                        if self.precision == Precision::Bf16 {
-                            after16[0].round_from(&after[0]);
-                            wide = false;
-                        }
-                    } else {
-                        if wide {
-                            before16[i].round_from(&before[i]);
-                            wide = false;
-                        }
-                        after16[0].reset(*out, *border);
-                        #[cfg(target_arch = "x86_64")]
-                        conv.forward_bf16(
-                            &before16[i],
-                            pairs,
-                            bias,
-                            &mut after16[0],
-                            Epilogue {
-                                slope: Some(*slope),
-                                ..Epilogue::default()
-                            },
-                            parallel,
-                        );
-                    }
-                }
-                Stage::Pool { pool, out, border } => {
-                    if wide {
-                        after[0].reset(*out, *border);
-                        pool.forward(&before[i], &mut after[0]);
-                    } else {
-                        after16[0].reset(*out, *border);
-                        pool.forward(&before16[i], &mut after16[0]);
-                    }
-                }
-                Stage::Norm {
-                    scale,
-                    shift,
-                    out,
-                    border,
-                } => {
-                    if wide {
-                        after[0].reset(*out, *border);
-                        norm::forward(&before[i], scale, shift, &mut after[0]);
-                    } else {
-                        after16[0].reset(*out, *border);
-                        norm::forward(&before16[i], scale, shift, &mut after16[0]);
-                    }
-                }
-                Stage::Unfold { size, out, border } => {
-                    after[0].reset(*out, *border);
-                    unfold(&before[i], *size, &mut after[0]);
-                }
-                Stage::Pad { by, out, border } => {
-                    after[0].reset(*out, *border);
-                    pad(&before[i], *by, &mut after[0]);
-                }
-                Stage::Response {
-                    response,
-                    out,
-                    border,
-                } => {
-                    if wide {
-                        after[0].reset(*out, *border);
-                        response.forward(&before[i], &mut after[0]);
-                    } else {
-                        after16[0].reset(*out, *border);
-                        response.forward(&before16[i], &mut after16[0]);
-                    }
-                }
-                Stage::Skip {
-                    from,
-                    concat,
-                    slope,
-                    out,
-                    border,
-                } => {
-                    if wide {
-                        after[0].reset(*out, *border);
-                        network::join(&before[i], &before[*from], *concat, *slope, &mut after[0]);
-                    } else {
-                        after16[0].reset(*out, *border);
-                        let other = &before16[*from];
-                        network::join(&before16[i], other, *concat, *slope, &mut after16[0]);
-                    }
-                }
-                Stage::Upsample {
-                    factor,
-                    out,
-                    border,
-                } => {
-                    if wide {
-                        after[0].reset(*out, *border);
-                        network::upsample(&before[i], *factor, &mut after[0]);
-                    } else {
-                        after16[0].reset(*out, *border);
-                        network::upsample(&before16[i], *factor, &mut after16[0]);
-                    }
-                }
-                Stage::Dense { .. } | Stage::Flat(_) => {
-                    unreachable!("the first stages work on maps")
-                }
+        scratch.filled[0].0 = true;
+        for (i, stage) in self.maps.iter().enumerate() {
+            stage.run(i, scratch, self.isa, parallel);
+            // A convolution that is not worth rounding: what follows it is.
+            if self.precision == Precision::Bf16 && matches!(stage.step, Step::Conv { .. }) {
+                scratch.need(i + 1, true);
             }
         }
-        if wide {
-            scratch.single[self.local].copy_stored(out);
+        let last = self.maps.len();
+        if !scratch.filled[last].1 {
+            return scratch.single[last].copy_stored(out);
+        }
+        let last = &scratch.half[last];
+        let n = last.shape().width * WIDTH;
+        for (r, o) in out.chunks_exact_mut(n).enumerate() {
+            o.iter_mut()
+                .zip(last.row(r / last.shape().height, r % last.shape().height))
+                .for_each(|(o, v)| *o = tile::from_bf16(*v));
+        }
+    }
+}
+
+impl Weights {
+    fn of(net: &Network, step: &Step, half: bool) -> Self {
+        match *step {
+            Step::Conv { conv, at, .. } => {
+                let (w, b) = net.weights[at..].split_at(conv.weights());
+                // A narrow input (one flux, five bands) is not worth rounding.
+                let narrow = !conv.channels.is_multiple_of(WIDTH);
+                Weights::Conv {
+                    pairs: if half && !narrow {
+                        conv.pack_bf16(w)
+                    } else {
+                        vec![]
+                    },
+                    weights: w.to_vec(),
+                    bias: b[..conv.biases()].to_vec(),
+                }
+            }
+            Step::Norm {
+                out,
+                eps,
+                at,
+                running,
+                ..
+            } => {
+                let n = out.channels;
+                let (mean, variance) = net.running[running..running + 2 * n].split_at(n);
+                let (gamma, beta) = net.weights[at..at + 2 * n].split_at(n);
+                let (scale, shift) = Statistics::fixed(mean, variance, eps).affine(gamma, beta);
+                Weights::Norm { scale, shift }
+            }
+            _ => Weights::None,
+        }
+    }
+}
+
+impl MapStage {
+    /// Maps `i` of an example to maps `i + 1`, in half precision where they are there so.
+    fn run(&self, i: usize, scratch: &mut Scratch, isa: Isa, parallel: bool) {
+        let half = match (&self.packed, self.step) {
+            (Weights::Conv { pairs, .. }, _) => !pairs.is_empty(),
+            // These turn the input into maps.
+            (_, Step::Unfold { .. } | Step::Pad { .. }) => false,
+            _ => scratch.filled[i].1,
+        };
+        scratch.need(i, half);
+        if let Step::Skip { from, .. } = self.step {
+            scratch.need(from, half);
+        }
+        scratch.filled[i + 1] = (!half, half);
+        if half {
+            let (before, after) = scratch.half.split_at_mut(i + 1);
+            let y = &mut after[0];
+            y.reset(self.out, self.border);
+            match (&self.step, &self.packed) {
+                #[cfg(target_arch = "x86_64")]
+                (Step::Conv { conv, slope, .. }, Weights::Conv { pairs, bias, .. }) => conv
+                    .forward_bf16(
+                        &before[i],
+                        pairs,
+                        bias,
+                        y,
+                        Epilogue::leaky(*slope),
+                        parallel,
+                    ),
+                (_, Weights::Norm { scale, shift }) => norm::forward(&before[i], scale, shift, y),
+                (step, _) => step.on_maps(before, y),
+            }
         } else {
-            let last = &scratch.half[self.local];
-            let n = last.shape().width * WIDTH;
-            for (r, o) in out.chunks_exact_mut(n).enumerate() {
-                o.iter_mut()
-                    .zip(last.row(r / last.shape().height, r % last.shape().height))
-                    .for_each(|(o, v)| *o = tile::from_bf16(*v));
+            let (before, after) = scratch.single.split_at_mut(i + 1);
+            let y = &mut after[0];
+            y.reset(self.out, self.border);
+            match (&self.step, &self.packed) {
+                (Step::Conv { conv, slope, .. }, Weights::Conv { weights, bias, .. }) => {
+                    let then = Epilogue::leaky(*slope);
+                    conv.forward(isa, &before[i], weights, bias, y, then, parallel);
+                }
+                (_, Weights::Norm { scale, shift }) => norm::forward(&before[i], scale, shift, y),
+                (step, _) => step.on_maps(before, y),
             }
         }
     }

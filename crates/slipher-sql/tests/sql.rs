@@ -15,13 +15,7 @@ use slipher_systems::registry;
 
 /// Rows of flat columns; row 1 has three pixels.
 fn sky(rows: usize, first: usize) -> RecordBatch {
-    let c = |name, values| Column {
-        name,
-        unit: "",
-        ucd: "",
-        description: "",
-        values,
-    };
+    let c = Column::bare;
     let wave = |r: usize| {
         (0..if r == 1 { 3 } else { 900 })
             .map(|i| 4000.0 + 3.0 * i as f64)
@@ -179,17 +173,9 @@ fn a_spectrum_may_be_one_struct() {
 }
 
 /// Units, and what stands beside the lists of a struct, count as for the program.
-#[test]
-fn units_masks_and_priors_by_object_count() {
-    let folder = tempfile::tempdir().unwrap();
+/// Four rows in microns, with masks and identifiers.
+fn unusual() -> RecordBatch {
     let flat = sky(4, 2);
-    let c = |name, unit, values| Column {
-        name,
-        unit,
-        ucd: "",
-        description: "",
-        values,
-    };
     let lists = |name: &str| flat.column_by_name(name).unwrap().as_list::<i32>().clone();
     let micron = (0..4)
         .map(|r| {
@@ -216,7 +202,11 @@ fn units_masks_and_priors_by_object_count() {
         .map(|f| (0..f.len()).map(|i| f32::from(u8::from(i < 300))).collect())
         .collect();
     let ids = (0..4).map(|r| format!("o{r}")).collect();
-    let unusual = record(&[
+    let c = |name, unit, values| Column {
+        unit,
+        ..Column::bare(name, values)
+    };
+    record(&[
         c("object_id", "", Values::Text(ids)),
         c("wave", "um", Values::F64Lists(micron)),
         c("flux", "", Values::F32Lists(flux.clone())),
@@ -226,9 +216,15 @@ fn units_masks_and_priors_by_object_count() {
             Values::F32Lists(flux.iter().map(|f| vec![100.0; f.len()]).collect()),
         ),
         c("mask", "", Values::F32Lists(masked)),
-    ]);
+    ])
+    .unwrap()
+}
+
+#[test]
+fn units_masks_and_priors_by_object_count() {
+    let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sky.parquet");
-    write(&path, &unusual.unwrap());
+    write(&path, &unusual());
     let read: Vec<RecordBatch> = batches(&path, 100).unwrap().map(Result::unwrap).collect();
     let prior = folder.path().join("prior.csv");
     std::fs::write(
@@ -236,7 +232,6 @@ fn units_masks_and_priors_by_object_count() {
         "object_id,z,sigma\no0,2.5,0.01\no1,0.3,0.01\no2,1.2,0.01\no3,0.8,0.01\n",
     )
     .unwrap();
-    let m = model();
     let m = model(Options::default().with_some("prior", prior.to_str()));
     let want = m.1.predict(&read[0]).unwrap();
     let out = folder.path().join("answer.parquet");
@@ -375,13 +370,7 @@ fn images_are_asked_by_name() {
             .map(|i| (-(at(i) / (3.0 + r as f32)).powi(2)).exp())
             .collect::<Vec<f32>>()
     };
-    let c = |name, values| Column {
-        name,
-        unit: "",
-        ucd: "",
-        description: "",
-        values,
-    };
+    let c = Column::bare;
     let batch = record(&[
         c("id", Values::I64((0..5).collect())),
         c("image", Values::F32Lists((0..5).map(blob).collect())),

@@ -98,36 +98,7 @@ fn main() -> std::io::Result<()> {
             svg,
             "<g transform=\"translate({x0} 0)\" shape-rendering=\"crispEdges\">"
         );
-        let second = |p: &[f32]| {
-            if p[0].min(p[1]) >= 0.0 && p[0] + p[1] <= 1.001 {
-                p[1]
-            } else {
-                1.0 / (1.0 + (p[0] - p[1]).exp())
-            }
-        };
-        // Shades in sixteen steps; neighbours of one shade in a row are one rectangle.
-        let shades: Vec<u8> = predict(&grid)
-            .chunks_exact(2)
-            .map(|p| (15.0 * second(p)).round() as u8)
-            .collect();
-        let (cw, ch) = (w / CELLS as f64, h / CELLS as f64);
-        for (y, row) in shades.chunks_exact(CELLS).enumerate() {
-            let mut from = 0;
-            for run in row.chunk_by(|a, b| a == b) {
-                let t = f32::from(run[0]) / 15.0;
-                let mix = |a: f32, b: f32| (255.0 - 0.55 * (255.0 - (a + t * (b - a)))) as u8;
-                let (r, g, blue) = (mix(0.0, 213.0), mix(114.0, 94.0), mix(178.0, 0.0));
-                let _ = write!(
-                    svg,
-                    "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"rgb({r},{g},{blue})\"/>",
-                    from as f64 * cw,
-                    y as f64 * ch,
-                    run.len() as f64 * cw,
-                    ch
-                );
-                from += run.len();
-            }
-        }
+        shades(&mut svg, &predict(&grid), (w, h));
         for (p, l) in x.chunks_exact(2).zip(labels) {
             let (px, py) = (
                 f64::from((p[0] + 1.6) / 4.2) * w,
@@ -159,4 +130,38 @@ fn main() -> std::io::Result<()> {
     svg.push_str("</svg>\n");
     std::fs::create_dir_all("docs/figures")?;
     std::fs::write("docs/figures/boundaries.svg", svg)
+}
+
+/// Rectangles in the shade of the second class.
+fn shades(svg: &mut String, probabilities: &[f32], (w, h): (f64, f64)) {
+    let second = |p: &[f32]| {
+        if p[0].min(p[1]) >= 0.0 && p[0] + p[1] <= 1.001 {
+            p[1]
+        } else {
+            1.0 / (1.0 + (p[0] - p[1]).exp())
+        }
+    };
+    // Shades in sixteen steps; neighbours of one shade in a row are one rectangle.
+    let shades: Vec<u8> = probabilities
+        .chunks_exact(2)
+        .map(|p| (15.0 * second(p)).round() as u8)
+        .collect();
+    let (cw, ch) = (w / CELLS as f64, h / CELLS as f64);
+    for (y, row) in shades.chunks_exact(CELLS).enumerate() {
+        let mut from = 0;
+        for run in row.chunk_by(|a, b| a == b) {
+            let t = f32::from(run[0]) / 15.0;
+            let mix = |a: f32, b: f32| (255.0 - 0.55 * (255.0 - (a + t * (b - a)))) as u8;
+            let (r, g, blue) = (mix(0.0, 213.0), mix(114.0, 94.0), mix(178.0, 0.0));
+            let _ = write!(
+                svg,
+                "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"{:.1}\" height=\"{:.1}\" fill=\"rgb({r},{g},{blue})\"/>",
+                from as f64 * cw,
+                y as f64 * ch,
+                run.len() as f64 * cw,
+                ch
+            );
+            from += run.len();
+        }
+    }
 }

@@ -4,6 +4,7 @@
 
 use std::path::Path;
 
+use arrow_array::RecordBatch;
 use slipher_data::catalogue::{Column, Values, record};
 use slipher_data::cutout::Cutout;
 use slipher_data::hats::{PartWriter, batches};
@@ -163,18 +164,12 @@ fn trained(folder: &Path, stops: &[u64]) -> Model {
         .unwrap()
 }
 
-fn images(rows: std::ops::Range<u64>) -> arrow_array::RecordBatch {
+fn images(rows: std::ops::Range<u64>) -> RecordBatch {
     let all: Vec<Example> = rows
         .clone()
         .filter_map(|r| BLOB.simulate(Sky::Own, &mut Stream::new(9, 9, r)))
         .collect();
-    let c = |name, values| Column {
-        name,
-        unit: "",
-        ucd: "",
-        description: "",
-        values,
-    };
+    let c = Column::bare;
     let pixels = |e: &Example| {
         let mut p = e.input.cutout().unwrap().pixels.clone();
         // A row that does not suit: three pixels.
@@ -254,9 +249,14 @@ fn a_new_system_is_one_folder() {
         assert_eq!(part, whole.slice(from, n), "{from} {n}");
     }
 
-    // Shards: parts of files give the same rows, in any order.
+    in_shards(dir.path(), &answerer, &whole);
+    refusals(&bytes);
+}
+
+/// Parts of files give the same rows, in any order.
+fn in_shards(dir: &Path, answerer: &Answerer, whole: &RecordBatch) {
     let file = |k: u64| {
-        let p = dir.path().join(format!("in-{k}.parquet"));
+        let p = dir.join(format!("in-{k}.parquet"));
         let b = images(40 * k..40 * (k + 1));
         let mut w = PartWriter::create(&p, b.schema_ref(), &[]).unwrap();
         w.write(&b).unwrap();
@@ -264,12 +264,12 @@ fn a_new_system_is_one_folder() {
         p
     };
     let files: Vec<_> = (0..3).map(file).collect();
-    let folder = dir.path().join("catalogue");
+    let folder = dir.join("catalogue");
     for shard in [(2, 2), (1, 2)] {
-        let mut m = Manifest::of_files(&files, &answerer);
+        let mut m = Manifest::of_files(&files, answerer);
         m.create_or_verify(&folder, shard).unwrap();
         for part in m.shard(shard).filter(|p| !p.is_done(&folder)) {
-            run_part(part, &folder, &answerer, &[]).unwrap();
+            run_part(part, &folder, answerer, &[]).unwrap();
         }
         assert_eq!(m.finish(&folder).unwrap(), (shard.0 == 1).then_some(120));
     }
@@ -282,12 +282,14 @@ fn a_new_system_is_one_folder() {
         let want = whole.slice(40 * k, 40);
         assert_eq!(part.columns(), want.columns());
     }
+}
 
-    // Damaged files, and models of another system, are refused.
+/// Damaged files, and models of another system, are refused.
+fn refusals(bytes: &[u8]) {
     for cut in [0, 7, 100, bytes.len() / 2, bytes.len() - 1] {
         assert!(Model::from_bytes(&BLOB, "cut", &bytes[..cut]).is_err());
     }
-    let c = Checkpoint::from_bytes("x", &bytes).unwrap();
+    let c = Checkpoint::from_bytes("x", bytes).unwrap();
     for key in c.meta.keys() {
         let mut other = c.clone();
         other.meta.remove(key);
@@ -303,7 +305,7 @@ fn a_new_system_is_one_folder() {
         assert!(e.is_some() || key == "recipe", "{key} of another type");
     }
     let radio = slipher_systems::registry::shared("radio").unwrap();
-    let e = Model::from_bytes(radio, "x", &bytes)
+    let e = Model::from_bytes(radio, "x", bytes)
         .err()
         .unwrap()
         .to_string();

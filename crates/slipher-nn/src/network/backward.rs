@@ -164,29 +164,8 @@ impl Network {
                     }
                 }
             });
-            if let (Step::Norm { out, .. }, true) = (steps[segment.start], segment.start > 0) {
-                let totals = norm::totals(&tape.sums[..tape.rows]);
-                let count = (tape.rows * out.height * out.width) as f64;
-                let share = if tape.norms[segment.start].of_batch {
-                    1.0 / count
-                } else {
-                    0.0
-                };
-                means = [&totals[0], &totals[1]]
-                    .map(|t| t.iter().map(|v| (v * share) as f32).collect());
-                // The bias takes Σ dy, the scale Σ dy · x̂; the first chunk carries them.
-                let Step::Norm { at, .. } = steps[segment.start] else {
-                    unreachable!()
-                };
-                let (scale, bias) =
-                    tape.chunks[0].weights[at..at + 2 * out.channels].split_at_mut(out.channels);
-                scale
-                    .iter_mut()
-                    .zip(&totals[1])
-                    .for_each(|(g, t)| *g = *t as f32);
-                bias.iter_mut()
-                    .zip(&totals[0])
-                    .for_each(|(g, t)| *g = *t as f32);
+            if segment.start > 0 {
+                means = self.norm_gradients(segment.start, tape);
             }
         }
         let chunks = &tape.chunks;
@@ -201,6 +180,28 @@ impl Network {
                         .for_each(|(g, w)| *g += w);
                 }
             });
+    }
+
+    /// Gradients of scale and bias of normalisation `step`, into the first chunk; means over the
+    /// batch of the gradient there, and of its product with x̂.
+    fn norm_gradients(&self, step: usize, tape: &mut Tape) -> [Vec<f32>; 2] {
+        let Step::Norm { out, at, .. } = self.steps[step] else {
+            unreachable!("segments begin with a normalisation")
+        };
+        let totals = norm::totals(&tape.sums[..tape.rows]);
+        let count = (tape.rows * out.height * out.width) as f64;
+        let share = if tape.norms[step].of_batch {
+            1.0 / count
+        } else {
+            0.0
+        };
+        // The bias takes Σ dy, the scale Σ dy · x̂.
+        let (scale, bias) =
+            tape.chunks[0].weights[at..at + 2 * out.channels].split_at_mut(out.channels);
+        for (to, totals) in [(scale, &totals[1]), (bias, &totals[0])] {
+            to.iter_mut().zip(totals).for_each(|(g, t)| *g = *t as f32);
+        }
+        [&totals[0], &totals[1]].map(|t| t.iter().map(|v| (v * share) as f32).collect())
     }
 
     /// Slope of the activation that made the input of step `i`.
@@ -249,6 +250,28 @@ impl Network {
         }
     }
 
+    /// Gradient of the maps at the end of a segment.
+    fn gradient_at_end(&self, last: usize, maps: &Maps, from: From, to: &mut Maps) {
+        let slope = self.slope_before(last);
+        match from {
+            From::Features(d) => {
+                to.fill_stored(d);
+                mask(to, maps, slope);
+            }
+            From::Norm {
+                above,
+                statistics,
+                means,
+            } => {
+                let Step::Norm { out, at, .. } = self.steps[last] else {
+                    unreachable!("segments end before a normalisation")
+                };
+                let (scale, _) = self.affine(at, out.channels, statistics);
+                norm::backward(maps, above, statistics, &scale, means, slope, to);
+            }
+        }
+    }
+
     fn backward_example(
         &self,
         segment: std::ops::Range<usize>,
@@ -271,31 +294,7 @@ impl Network {
         };
         let last = segment.end;
         chunk.maps[last].reset(maps[last].shape(), border(last));
-        match from {
-            From::Features(d) => {
-                chunk.maps[last].fill_stored(d);
-                mask(&mut chunk.maps[last], &maps[last], self.slope_before(last));
-            }
-            From::Norm {
-                above,
-                statistics,
-                means,
-            } => {
-                let Step::Norm { out, at, .. } = steps[last] else {
-                    unreachable!("segments end before a normalisation")
-                };
-                let (scale, _) = self.affine(at, out.channels, statistics);
-                norm::backward(
-                    &maps[last],
-                    above,
-                    statistics,
-                    &scale,
-                    means,
-                    self.slope_before(last),
-                    &mut chunk.maps[last],
-                );
-            }
-        }
+        self.gradient_at_end(last, &maps[last], from, &mut chunk.maps[last]);
         let add_skip = |i: usize, d: &mut Maps, skips: &[Maps]| {
             if self.is_kept(i) {
                 skip::add_masked(d, &skips[i], &maps[i], self.slope_before(i));
@@ -323,20 +322,12 @@ impl Network {
                     }
                     dx.reset(maps[i].shape(), border(i));
                     let back = conv.adjoint();
-                    let zero = [0.0f32; MOST];
+                    let zero = &[0.0f32; MOST][..back.biases()];
                     let then = Epilogue {
                         mask: (slope != 1.0).then_some((&maps[i], slope)),
                         ..Epilogue::default()
                     };
-                    back.forward(
-                        self.isa,
-                        dy,
-                        &transposed[i],
-                        &zero[..back.biases()],
-                        dx,
-                        then,
-                        false,
-                    );
+                    back.forward(self.isa, dy, &transposed[i], zero, dx, then, false);
                 }
                 Step::Pool { pool, .. } => {
                     if i == 0 {

@@ -9,6 +9,7 @@ use crate::conv::Epilogue;
 use crate::dense;
 use crate::maps::{Maps, pad, unfold};
 use crate::norm::{self, Statistics};
+use crate::pool::Value;
 
 /// What a forward pass leaves for the backward pass; reused from batch to batch.
 #[derive(Default)]
@@ -125,64 +126,22 @@ impl Network {
         for i in segment {
             let (before, after) = maps.split_at_mut(i + 1);
             let (x, y) = (&before[i], &mut after[0]);
-            match self.steps[i] {
+            let step = &self.steps[i];
+            let out = step.shape().expect("the first steps work on maps");
+            y.reset(out, self.border(i + 1, out));
+            match *step {
                 Step::Conv {
-                    conv,
-                    slope,
-                    out,
-                    at,
-                    ..
+                    conv, slope, at, ..
                 } => {
-                    y.reset(out, self.border(i + 1, out));
                     let (w, b) = self.weights[at..].split_at(conv.weights());
-                    conv.forward(
-                        self.isa,
-                        x,
-                        w,
-                        &b[..conv.biases()],
-                        y,
-                        Epilogue {
-                            slope: Some(slope),
-                            ..Epilogue::default()
-                        },
-                        false,
-                    );
-                }
-                Step::Pool { pool, out } => {
-                    y.reset(out, self.border(i + 1, out));
-                    pool.forward(x, y);
+                    let then = Epilogue::leaky(slope);
+                    conv.forward(self.isa, x, w, &b[..conv.biases()], y, then, false);
                 }
                 Step::Norm { out, at, .. } => {
-                    y.reset(out, self.border(i + 1, out));
                     let (scale, shift) = self.affine(at, out.channels, &norms[i]);
                     norm::forward(x, &scale, &shift, y);
                 }
-                Step::Unfold { size, out } => {
-                    y.reset(out, self.border(i + 1, out));
-                    unfold(x, size, y);
-                }
-                Step::Pad { border, out } => {
-                    y.reset(out, self.border(i + 1, out));
-                    pad(x, border, y);
-                }
-                Step::Response { response, out } => {
-                    y.reset(out, self.border(i + 1, out));
-                    response.forward(x, y);
-                }
-                Step::Skip {
-                    from,
-                    concat,
-                    slope,
-                    out,
-                } => {
-                    y.reset(out, self.border(i + 1, out));
-                    skip::join(x, &before[from], concat, slope, y);
-                }
-                Step::Upsample { factor, out } => {
-                    y.reset(out, self.border(i + 1, out));
-                    skip::upsample(x, factor, y);
-                }
-                _ => unreachable!("the first steps work on maps"),
+                _ => step.on_maps(before, y),
             }
         }
     }
@@ -235,6 +194,28 @@ impl Network {
                 }
                 _ => unreachable!("maps end where the dense part begins"),
             }
+        }
+    }
+}
+
+impl Step {
+    /// The steps without weights: from the last of the maps that are there to `y`, which has its
+    /// shape already.
+    pub(crate) fn on_maps<E: Value>(&self, before: &[Maps<E>], y: &mut Maps<E>) {
+        let x = before.last().expect("maps begin with the input");
+        match *self {
+            Step::Pool { pool, .. } => pool.forward(x, y),
+            Step::Unfold { size, .. } => unfold(x, size, y),
+            Step::Pad { border, .. } => pad(x, border, y),
+            Step::Response { response, .. } => response.forward(x, y),
+            Step::Skip {
+                from,
+                concat,
+                slope,
+                ..
+            } => skip::join(x, &before[from], concat, slope, y),
+            Step::Upsample { factor, .. } => skip::upsample(x, factor, y),
+            _ => unreachable!("a step with weights, or on rows"),
         }
     }
 }

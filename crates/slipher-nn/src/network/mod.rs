@@ -9,7 +9,6 @@
 use serde::{Deserialize, Serialize};
 
 use plan::{MOST, Plan};
-pub(crate) use skip::{join, upsample};
 
 use crate::conv::Conv;
 use crate::dense;
@@ -352,7 +351,7 @@ impl Network {
 
 impl Step {
     /// Of the maps that come out.
-    fn shape(&self) -> Option<Shape> {
+    pub(crate) fn shape(&self) -> Option<Shape> {
         match self {
             Step::Conv { out, .. }
             | Step::Pool { out, .. }

@@ -49,20 +49,8 @@ impl Side {
     }
 }
 
-/// Emission before the beam, of a source whose size is `size` pixels from end to end.
-pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane {
-    let mut p = Plane::square(side);
-    let (cx, cy) = p.centre();
-    let (cx, cy) = (cx + rng.normal(0.0, 1.5), cy + rng.normal(0.0, 1.5));
-    let angle = rng.uniform(0.0, 2.0 * std::f64::consts::PI);
-    let half = 0.5 * size;
-    let mut blob = |x: f64, y: f64, flux: f64, width: f64| {
-        Psf::gaussian(width.max(0.8)).add(&mut p, cx + x, cy + y, flux)
-    };
-    if shape == Shape::Compact {
-        blob(0.0, 0.0, 1.0, rng.uniform(0.8, 1.8));
-        return p;
-    }
+/// Both sides of a source that is `half` pixels from core to end.
+fn sides(shape: Shape, angle: f64, half: f64, rng: &mut Stream) -> [Side; 2] {
     let lengths = [
         half * rng.uniform(0.75, 1.25),
         half * rng.uniform(0.75, 1.25),
@@ -72,7 +60,7 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
         Shape::Bent => rng.uniform(0.35, 1.25),
         _ => rng.normal(0.0, 0.07),
     };
-    let sides = [0, 1].map(|k| {
+    [0, 1].map(|k| {
         let (away, sign) = (
             if k == 0 {
                 angle
@@ -92,7 +80,24 @@ pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane
             curve: sign * total * bend / lengths[k],
             length: lengths[k],
         }
-    });
+    })
+}
+
+/// Emission before the beam, of a source whose size is `size` pixels from end to end.
+pub fn emission(shape: Shape, size: f64, side: usize, rng: &mut Stream) -> Plane {
+    let mut p = Plane::square(side);
+    let (cx, cy) = p.centre();
+    let (cx, cy) = (cx + rng.normal(0.0, 1.5), cy + rng.normal(0.0, 1.5));
+    let angle = rng.uniform(0.0, 2.0 * std::f64::consts::PI);
+    let half = 0.5 * size;
+    let mut blob = |x: f64, y: f64, flux: f64, width: f64| {
+        Psf::gaussian(width.max(0.8)).add(&mut p, cx + x, cy + y, flux)
+    };
+    if shape == Shape::Compact {
+        blob(0.0, 0.0, 1.0, rng.uniform(0.8, 1.8));
+        return p;
+    }
+    let sides = sides(shape, angle, half, rng);
     let core = match shape {
         Shape::Fr1 => rng.uniform(0.3, 1.5),
         Shape::Fr2 => {

@@ -203,27 +203,7 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
         y,
     };
     if rng.chance(0.4) {
-        let q = rng.uniform(0.3, 1.0);
-        let n = rng.uniform(2.2, 5.0);
-        let g = Galaxy {
-            spheroids: vec![Sersic {
-                n,
-                q,
-                re: 0.8 * re,
-                ..place
-            }],
-            ..Galaxy::default()
-        };
-        return (
-            g,
-            Looks {
-                q,
-                bulge: 0.9,
-                winding: 3.8,
-                count: 2,
-                ..Looks::default()
-            },
-        );
+        return elliptical(re, place, rng);
     }
     let cos_i = rng.uniform(0.0, 1.0);
     let q = (cos_i * cos_i + 0.015).sqrt().min(1.0);
@@ -266,45 +246,12 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
         });
         looks.bar = strength * face_on;
     }
-    let mut arms = None;
-    if rng.chance(0.7) {
-        let strength = rng.uniform(0.15, 1.0);
-        let count = [1, 2, 3, 4, 5 + rng.below(2)][rng.weighted(&[0.06, 0.58, 0.16, 0.1, 0.1])];
-        let winding = rng.uniform(1.6, 6.0);
-        let patchy = if rng.chance(0.35) {
-            rng.uniform(0.3, 0.8)
-        } else {
-            0.0
-        };
-        let way = if rng.chance(0.5) { 1.0 } else { -1.0 };
-        arms = Some(Arms {
-            count,
-            strength: 0.9 * strength,
-            winding: way * winding * count as f64 / 2.0,
-            phase: rng.uniform(0.0, std::f64::consts::TAU),
-            patchy,
-        });
-        (looks.arms, looks.winding, looks.count, looks.patchy) =
-            (strength.sqrt() * face_on, winding, count, patchy > 0.4);
-    }
-    let mut clumps = Vec::new();
-    if rng.chance(0.4) {
-        let n = 2 + rng.below(10);
-        looks.clumps = n as f64 / 12.0;
-        for _ in 0..n {
-            let (r, a) = (
-                re * rng.uniform(0.4, 1.8),
-                rng.uniform(0.0, std::f64::consts::TAU),
-            );
-            let (u, v) = (r * a.cos(), q * r * a.sin());
-            clumps.push((
-                x + u * angle.cos() - v * angle.sin(),
-                y + u * angle.sin() + v * angle.cos(),
-                rng.log_uniform(0.003, 0.02),
-                rng.uniform(1.0, 2.0),
-            ));
-        }
-    }
+    let arms = rng.chance(0.7).then(|| spiral(face_on, &mut looks, rng));
+    let clumps = if rng.chance(0.4) {
+        knots(re, &disc, &mut looks, rng)
+    } else {
+        Vec::new()
+    };
     (
         Galaxy {
             spheroids,
@@ -315,6 +262,68 @@ fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
         },
         looks,
     )
+}
+
+fn elliptical(re: f64, place: Sersic, rng: &mut Stream) -> (Galaxy, Looks) {
+    let q = rng.uniform(0.3, 1.0);
+    let n = rng.uniform(2.2, 5.0);
+    let re = 0.8 * re;
+    let galaxy = Galaxy {
+        spheroids: vec![Sersic { n, q, re, ..place }],
+        ..Galaxy::default()
+    };
+    let looks = Looks {
+        q,
+        bulge: 0.9,
+        winding: 3.8,
+        count: 2,
+        ..Looks::default()
+    };
+    (galaxy, looks)
+}
+
+/// Spiral arms, and how a disc with this much face shows them.
+fn spiral(face_on: f64, looks: &mut Looks, rng: &mut Stream) -> Arms {
+    let strength = rng.uniform(0.15, 1.0);
+    let count = [1, 2, 3, 4, 5 + rng.below(2)][rng.weighted(&[0.06, 0.58, 0.16, 0.1, 0.1])];
+    let winding = rng.uniform(1.6, 6.0);
+    let patchy = if rng.chance(0.35) {
+        rng.uniform(0.3, 0.8)
+    } else {
+        0.0
+    };
+    let way = if rng.chance(0.5) { 1.0 } else { -1.0 };
+    (looks.arms, looks.winding, looks.count, looks.patchy) =
+        (strength.sqrt() * face_on, winding, count, patchy > 0.4);
+    Arms {
+        count,
+        strength: 0.9 * strength,
+        winding: way * winding * count as f64 / 2.0,
+        phase: rng.uniform(0.0, std::f64::consts::TAU),
+        patchy,
+    }
+}
+
+/// Star-forming knots in the plane of a disc: (x, y, flux, width).
+fn knots(re: f64, disc: &Sersic, looks: &mut Looks, rng: &mut Stream) -> Vec<(f64, f64, f64, f64)> {
+    let n = 2 + rng.below(10);
+    looks.clumps = n as f64 / 12.0;
+    let (x, y, angle) = (disc.x, disc.y, disc.angle);
+    (0..n)
+        .map(|_| {
+            let (r, a) = (
+                re * rng.uniform(0.4, 1.8),
+                rng.uniform(0.0, std::f64::consts::TAU),
+            );
+            let (u, v) = (r * a.cos(), disc.q * r * a.sin());
+            (
+                x + u * angle.cos() - v * angle.sin(),
+                y + u * angle.sin() + v * angle.cos(),
+                rng.log_uniform(0.003, 0.02),
+                rng.uniform(1.0, 2.0),
+            )
+        })
+        .collect()
 }
 
 /// Ring, lens, disturbance, irregularity, merger or dust lane, in one galaxy of seven.

@@ -206,13 +206,7 @@ mod tests {
     use crate::redshift::model::NetworkRecipe;
 
     fn batch(rows: usize) -> RecordBatch {
-        let c = |name, values| Column {
-            name,
-            unit: "",
-            ucd: "",
-            description: "",
-            values,
-        };
+        let c = Column::bare;
         let wave = |r: usize| {
             (0..if r == 1 { 3 } else { 900 })
                 .map(|i| 4000.0 + 3.0 * i as f64)

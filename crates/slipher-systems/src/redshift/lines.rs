@@ -245,45 +245,60 @@ fn fit(
     let straight = invert(&plain, 2)?;
     let c = times(&straight, &b[..2]);
     let gain = explained(&x, n) - explained(&c, 2);
-    let area = (2.0 * std::f64::consts::PI).sqrt();
-    let measured = lines
-        .iter()
-        .zip(&shapes)
-        .enumerate()
-        .map(|(i, (l, (centre, sigma)))| {
-            let k = 2 + i;
-            let (flux, flux_err) = (
-                x[k] * sigma * area,
-                inverse[k * n + k].max(0.0).sqrt() * sigma * area,
-            );
-            let t = (centre - middle) / half;
-            let continuum = x[0] + x[1] * t;
-            let continuum_err = (inverse[0] + 2.0 * t * inverse[n] + t * t * inverse[n + 1])
-                .max(0.0)
-                .sqrt();
-            let per = if continuum > continuum_err {
-                1.0 / (continuum * (1.0 + z))
-            } else {
-                f64::NAN
-            };
-            let ew = flux * per;
-            LineFit {
-                label: label(l),
-                rest: l.wave,
-                observed: *centre,
-                flux,
-                flux_err,
-                ew,
-                ew_err: (flux_err * per).hypot(ew * continuum_err / continuum),
-                sigma_kms: sigma / centre * C_KMS,
-            }
-        });
+    let solved = Solved {
+        x,
+        inverse,
+        middle,
+        half,
+    };
+    let measured = lines.iter().zip(&shapes).enumerate();
+    let measured = measured.map(|(i, (l, shape))| solved.line(2 + i, l, *shape, z));
     Some(Fit {
         lines: measured
             .filter(|l| l.flux_err > 0.0 && l.flux.is_finite())
             .collect(),
         gain,
     })
+}
+
+/// Parameters of a group (continuum and slope, then heights of lines) and their covariance.
+struct Solved {
+    x: Vec<f64>,
+    inverse: Vec<f64>,
+    /// Middle and half width of the window in Å.
+    middle: f64,
+    half: f64,
+}
+
+impl Solved {
+    /// The line of parameter `k`, at `centre` and `sigma` wide in Å.
+    fn line(&self, k: usize, l: &Line, (centre, sigma): (f64, f64), z: f64) -> LineFit {
+        let (x, inverse, n) = (&self.x, &self.inverse, self.x.len());
+        let area = (2.0 * std::f64::consts::PI).sqrt();
+        let flux = x[k] * sigma * area;
+        let flux_err = inverse[k * n + k].max(0.0).sqrt() * sigma * area;
+        let t = (centre - self.middle) / self.half;
+        let continuum = x[0] + x[1] * t;
+        let continuum_err = (inverse[0] + 2.0 * t * inverse[n] + t * t * inverse[n + 1])
+            .max(0.0)
+            .sqrt();
+        let per = if continuum > continuum_err {
+            1.0 / (continuum * (1.0 + z))
+        } else {
+            f64::NAN
+        };
+        let ew = flux * per;
+        LineFit {
+            label: label(l),
+            rest: l.wave,
+            observed: centre,
+            flux,
+            flux_err,
+            ew,
+            ew_err: (flux_err * per).hypot(ew * continuum_err / continuum),
+            sigma_kms: sigma / centre * C_KMS,
+        }
+    }
 }
 
 /// The strongest line of a list, by |S/N|.

@@ -109,11 +109,11 @@ impl System for Transients {
                 .map_or(f64::NAN, |s| s.1)
         };
         let column = |name, description, keys: &[&str]| Column {
-            name,
-            unit: "",
-            ucd: "",
             description,
-            values: Values::F64(rows.iter().map(|r| value(r, keys)).collect()),
+            ..Column::bare(
+                name,
+                Values::F64(rows.iter().map(|r| value(r, keys)).collect()),
+            )
         };
         vec![
             column(

@@ -46,37 +46,16 @@ fn a_failed_device_gives_no_redshift() {
     assert!(m.error.as_ref().is_some_and(|e| e.contains("no answer")));
 }
 
-/// Every bit can be set.
-#[test]
-fn every_bit_is_set_by_something() {
-    let model = Model::new(
-        NetworkRecipe {
-            depth: 1,
-            width: 16,
-            taps: 3,
-            patterns: [1, 1, 1],
-        },
-        1,
-    );
-    let mut w = Workspace::default();
-    let make = |start: f64, n: usize, ivar: f32| {
-        let wave = (0..n)
-            .map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32))
-            .collect();
-        let flux = (0..n).map(|i| 1.0 + 0.1 * (i as f32 * 0.7).sin()).collect();
-        Spectrum::new(wave, flux, vec![ivar; n], &[]).unwrap()
-    };
-    let short = make(4000.0, 60, 100.0);
-    let dead = make(4000.0, 3000, 0.0);
-    let mut s = make(1000.0, 6000, 100.0); // far beyond the blue end
-    s.ivar_estimated = true;
-    // Untrained: every answer is improbable.
-    let opts = PredictOptions::default();
-    let together = measure(&model, &opts, &[&short, &dead, &s], &mut w);
-    let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
-    assert!(
-        together[1].answer.is_none() && together[2] == measure(&model, &opts, &[&s], &mut w)[0]
-    );
+fn spectrum(start: f64, n: usize, ivar: f32) -> Spectrum {
+    let wave = (0..n)
+        .map(|i| start * (1.0 + 2.3e-4f64).powi(i as i32))
+        .collect();
+    let flux = (0..n).map(|i| 1.0 + 0.1 * (i as f32 * 0.7).sin()).collect();
+    Spectrum::new(wave, flux, vec![ivar; n], &[]).unwrap()
+}
+
+/// Bits of an answer at the limit of the redshifts.
+fn limits() -> i64 {
     let edge = Solution {
         class: SpecType::Galaxy,
         z: redshift_of(LAGS as f64 - 1.0),
@@ -114,7 +93,72 @@ fn every_bit_is_set_by_something() {
         m.zwarn
     };
     assert_eq!(flagged(1.0) & zwarn::Z_FITLIMIT, 0);
-    all |= flagged(edge.z);
+    flagged(edge.z)
+}
+
+/// Bits of a spectrum that fits nothing.
+fn zigzag(model: &Model) -> i64 {
+    // What fits everything that is flat knows no zigzag.
+    let mut flat = model.clone();
+    flat.goodness.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
+    let fit = |i: i32| Fit {
+        ln_chi2: 0.01 * f64::from(i % 17),
+        ln_snr: 0.01 * f64::from(i % 700),
+        good: 2000.0,
+        width: 1.0,
+        z: 0.0,
+        noise_ratio: 1.0 + 0.01 * f64::from(i % 11),
+    };
+    flat.goodness.learn(
+        &(0..9000)
+            .map(|i| (SpecType::ALL[i as usize % 3], fit(i)))
+            .collect::<Vec<_>>(),
+    );
+    let mut zigzag = spectrum(4000.0, 3000, 100.0);
+    zigzag
+        .flux
+        .iter_mut()
+        .enumerate()
+        .for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
+    let strange = &measure(
+        &flat,
+        &PredictOptions::default(),
+        &[&zigzag],
+        &mut Workspace::default(),
+    )[0];
+    assert!(
+        strange.p_values.fit.unwrap() < 0.005 && strange.p_values.noise_ratio.unwrap() > 5.0,
+        "{:?}",
+        strange.p_values
+    );
+    strange.zwarn
+}
+
+/// Every bit can be set.
+#[test]
+fn every_bit_is_set_by_something() {
+    let model = Model::new(
+        NetworkRecipe {
+            depth: 1,
+            width: 16,
+            taps: 3,
+            patterns: [1, 1, 1],
+        },
+        1,
+    );
+    let mut w = Workspace::default();
+    let short = spectrum(4000.0, 60, 100.0);
+    let dead = spectrum(4000.0, 3000, 0.0);
+    let mut s = spectrum(1000.0, 6000, 100.0); // far beyond the blue end
+    s.ivar_estimated = true;
+    // Untrained: every answer is improbable.
+    let opts = PredictOptions::default();
+    let together = measure(&model, &opts, &[&short, &dead, &s], &mut w);
+    let mut all = together.iter().fold(0, |z, m| z | m.zwarn);
+    assert!(
+        together[1].answer.is_none() && together[2] == measure(&model, &opts, &[&s], &mut w)[0]
+    );
+    all |= limits();
     // A range that excludes the best solution.
     let z = together[2].best().unwrap().z;
     let elsewhere = if z < 2.0 {
@@ -170,35 +214,7 @@ fn every_bit_is_set_by_something() {
         free.best()
     );
     all |= kept.zwarn;
-    // What fits everything that is flat knows no zigzag.
-    let mut flat = model.clone();
-    flat.goodness.basis = [0, 1, 2].map(|_| vec![vec![1.0; SUPPORT]]);
-    let fit = |i: i32| Fit {
-        ln_chi2: 0.01 * f64::from(i % 17),
-        ln_snr: 0.01 * f64::from(i % 700),
-        good: 2000.0,
-        width: 1.0,
-        z: 0.0,
-        noise_ratio: 1.0 + 0.01 * f64::from(i % 11),
-    };
-    flat.goodness.learn(
-        &(0..9000)
-            .map(|i| (SpecType::ALL[i as usize % 3], fit(i)))
-            .collect::<Vec<_>>(),
-    );
-    let mut zigzag = make(4000.0, 3000, 100.0);
-    zigzag
-        .flux
-        .iter_mut()
-        .enumerate()
-        .for_each(|(i, f)| *f = 1.0 + 0.8 * (i as f32 * 0.05).sin() + [0.5, -0.5][i % 2]);
-    let strange = &measure(&flat, &PredictOptions::default(), &[&zigzag], &mut w)[0];
-    assert!(
-        strange.p_values.fit.unwrap() < 0.005 && strange.p_values.noise_ratio.unwrap() > 5.0,
-        "{:?}",
-        strange.p_values
-    );
-    all |= strange.zwarn;
+    all |= zigzag(&model);
     // UNREADABLE is set by the pipeline for rows without a spectrum.
     for (bit, name, _) in zwarn::ALL.iter().filter(|b| b.0 != zwarn::UNREADABLE) {
         assert!(all & bit != 0, "{name} was never set");

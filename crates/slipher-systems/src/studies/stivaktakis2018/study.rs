@@ -202,6 +202,16 @@ pub struct Cell {
     pub kind: Kind,
 }
 
+impl Cell {
+    fn train(name: String, title: String, plan: Plan) -> Self {
+        Cell {
+            name,
+            title,
+            kind: Kind::Train(plan),
+        }
+    }
+}
+
 /// A test set.
 #[derive(Clone, Debug)]
 pub struct Test {
@@ -363,11 +373,7 @@ impl Study {
     /// The cells in the order in which they run.
     pub fn cells(&self) -> Vec<Cell> {
         let s = self.scale.sizes();
-        let train = |name: String, title: String, plan: Plan| Cell {
-            name,
-            title,
-            kind: Kind::Train(plan),
-        };
+        let train = Cell::train;
         let mut cells = Vec::new();
         for n in s.curve_shift {
             cells.push(train(
@@ -425,32 +431,7 @@ impl Study {
                 }
             }
         }
-        let nisp = |plan: Plan| Plan {
-            setting: Setting::Nisp,
-            ..plan
-        };
-        cells.push(train(
-            format!("shift-nisp-{}", short(s.few)),
-            format!("shift-equivariant, NISP {}", short(s.few)),
-            nisp(self.shift(s.few, true)),
-        ));
-        cells.push(train(
-            format!("paper3-nisp-{}", short(s.many)),
-            format!("authors' network, NISP {}", short(s.many)),
-            nisp(self.paper(3, s.many, true)),
-        ));
-        if self.scale == Scale::Paper {
-            // Redshifting a library through the line-spread function takes minutes.
-            cells.push(Cell {
-                name: "matched-nisp".into(),
-                title: format!("{}, NISP", Method::MatchedFilter.title()),
-                kind: Kind::Classical {
-                    method: Method::MatchedFilter,
-                    noisy: true,
-                    setting: Setting::Nisp,
-                },
-            });
-        }
+        cells.extend(self.nisp());
         for (key, title, loss, rule, rate) in VARIANTS {
             let plan = Plan {
                 loss,
@@ -464,6 +445,40 @@ impl Study {
                 format!("authors' network, {title}"),
                 plan,
             ));
+        }
+        cells
+    }
+
+    /// With the wavelengths and the resolution of Euclid's spectrograph.
+    fn nisp(&self) -> Vec<Cell> {
+        let s = self.scale.sizes();
+        let nisp = |plan: Plan| Plan {
+            setting: Setting::Nisp,
+            ..plan
+        };
+        let mut cells = vec![
+            Cell::train(
+                format!("shift-nisp-{}", short(s.few)),
+                format!("shift-equivariant, NISP {}", short(s.few)),
+                nisp(self.shift(s.few, true)),
+            ),
+            Cell::train(
+                format!("paper3-nisp-{}", short(s.many)),
+                format!("authors' network, NISP {}", short(s.many)),
+                nisp(self.paper(3, s.many, true)),
+            ),
+        ];
+        if self.scale == Scale::Paper {
+            // Redshifting a library through the line-spread function takes minutes.
+            cells.push(Cell {
+                name: "matched-nisp".into(),
+                title: format!("{}, NISP", Method::MatchedFilter.title()),
+                kind: Kind::Classical {
+                    method: Method::MatchedFilter,
+                    noisy: true,
+                    setting: Setting::Nisp,
+                },
+            });
         }
         cells
     }

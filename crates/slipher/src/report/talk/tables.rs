@@ -49,6 +49,16 @@ fn at_snr(f: &Finished, snr: f64) -> Option<f64> {
 
 /// The aims of the study, and what came out.
 pub fn findings(p: &Page) -> String {
+    let mut items = clean_findings(p);
+    items.extend(noisy_findings(p));
+    if items.is_empty() {
+        return String::new();
+    }
+    let list: String = items.iter().map(|i| format!("<li>{i}</li>")).collect();
+    format!("<ul>{list}</ul>")
+}
+
+fn clean_findings(p: &Page) -> Vec<String> {
     let s = p.study.scale.sizes();
     let mut items = Vec::new();
     let get = |network: &str, n: u64| p.get(&p.name(network, n));
@@ -74,6 +84,13 @@ pub fn findings(p: &Page) -> String {
             share(r, "clean", |m| m.exact),
         ));
     }
+    items
+}
+
+fn noisy_findings(p: &Page) -> Vec<String> {
+    let s = p.study.scale.sizes();
+    let mut items = Vec::new();
+    let get = |network: &str, n: u64| p.get(&p.name(network, n));
     if let (Some((snr, _)), Some(paper)) = (eighty(p), get("paper3-noisy", s.most)) {
         let rows: Vec<String> = s
             .curve_shift
@@ -137,17 +154,7 @@ pub fn findings(p: &Page) -> String {
             ));
         }
     }
-    if items.is_empty() {
-        String::new()
-    } else {
-        format!(
-            "<ul>{}</ul>",
-            items
-                .iter()
-                .map(|i| format!("<li>{i}</li>"))
-                .collect::<String>()
-        )
-    }
+    items
 }
 
 /// Clean and noisy, every method.
