@@ -24,10 +24,15 @@ use crate::fits::write::{Cells, TableWriter};
 /// One alternative answer, best first in each row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SolutionCell {
+    /// Place among the solutions, from 1.
     pub rank: i32,
+    /// Redshift.
     pub z: f64,
+    /// Its error (68 %).
     pub z_err: f64,
+    /// Probability, from 0 to 1.
     pub prob: f32,
+    /// `GALAXY`, `QSO` or `STAR`.
     pub spectype: &'static str,
     /// Line that the strongest feature is taken for; may be empty.
     pub line_id: String,
@@ -36,26 +41,37 @@ pub struct SolutionCell {
 /// Values of one column, one per row.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Values {
+    /// Double precision.
     F64(Vec<f64>),
+    /// Single precision.
     F32(Vec<f32>),
+    /// 64-bit integers.
     I64(Vec<i64>),
+    /// 32-bit integers.
     I32(Vec<i32>),
+    /// Text.
     Text(Vec<String>),
     /// list<struct<rank, z, z_err, prob, spectype, line_id>> in Parquet; text
     /// `GALAXY:0.5123:0.0001:0.98:Halpha;…` elsewhere.
     Solutions(Vec<Vec<SolutionCell>>),
     /// Arrays of equal meaning but any length (spectra): Parquet only.
     F64Lists(Vec<Vec<f64>>),
+    /// A list of numbers a row, in single precision.
     F32Lists(Vec<Vec<f32>>),
 }
 
 /// A column: its name, unit (VOUnit), UCD and meaning, and its values.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
+    /// As the column is called in every format.
     pub name: &'static str,
+    /// VOUnit; empty for numbers without a unit and for text.
     pub unit: &'static str,
+    /// IVOA unified content descriptor.
     pub ucd: &'static str,
+    /// Meaning, in a line.
     pub description: &'static str,
+    /// A value a row.
     pub values: Values,
 }
 
@@ -87,6 +103,7 @@ impl Column {
 /// Why a catalogue cannot be written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CatalogueError {
     #[error("cannot write {}: {source}", path.display())]
     Io {

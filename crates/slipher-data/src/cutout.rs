@@ -7,10 +7,13 @@ pub struct Cutout {
     pub object_id: String,
     /// Degrees; NaN if unknown.
     pub ra: f64,
+    /// Declination in degrees (ICRS); NaN if unknown.
     pub dec: f64,
     /// One name a band; may be empty words.
     pub bands: Vec<String>,
+    /// Pixels from bottom to top.
     pub height: usize,
+    /// Pixels from left to right.
     pub width: usize,
     /// `[band][row][column]`, any unit; NaN where there are no data.
     pub pixels: Vec<f32>,

@@ -5,8 +5,11 @@ use crate::spectrum::Spectrum;
 /// A grid uniform in log₁₀ λ: pixel `i` is centred on `10^(start + i·step)` Å.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogGrid {
+    /// log₁₀ of the first wavelength in Å.
     pub start: f64,
+    /// Step in log₁₀ λ.
     pub step: f64,
+    /// Number of pixels.
     pub len: usize,
 }
 
@@ -154,7 +157,9 @@ pub fn rebin(
 pub struct Resampled {
     /// First pixel of the window on the grid.
     pub first: usize,
+    /// Flux of the pixels.
     pub flux: Vec<f32>,
+    /// Inverse variances; 0 where there are no data.
     pub ivar: Vec<f32>,
     /// Mean width of the native pixels in grid pixels.
     pub native_width: f32,

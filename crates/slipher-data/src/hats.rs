@@ -27,6 +27,7 @@ pub const HEALPIX_29: &str = "_healpix_29";
 
 /// What is wrong with a catalogue, or with writing one.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum HatsError {
     #[error("{}: {source}", path.display())]
     Io {
@@ -54,7 +55,9 @@ fn content(path: &Path, why: impl ToString) -> HatsError {
 /// A pixel of HEALPix, nested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Pixel {
+    /// HEALPix order.
     pub order: u8,
+    /// Number in the nested scheme.
     pub number: u64,
 }
 
@@ -95,13 +98,16 @@ pub fn position(healpix_29: u64) -> (f64, f64) {
 /// One pixel's files.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Partition {
+    /// Area on the sky.
     pub pixel: Pixel,
+    /// Its Parquet files.
     pub files: Vec<PathBuf>,
 }
 
 /// A catalogue on disk.
 #[derive(Clone, Debug)]
 pub struct Catalogue {
+    /// Of the file `properties` or `hats.properties`.
     pub properties: BTreeMap<String, String>,
     /// Along the curve.
     pub partitions: Vec<Partition>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 /// An argument that names nothing.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InputError {
     #[error("{0}")]
     Hats(String),

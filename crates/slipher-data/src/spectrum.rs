@@ -20,6 +20,7 @@ const ZERO_RUN: usize = 20;
 /// What a file says an object is; used for evaluation only, never for prediction.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Truth {
+    /// Redshift.
     pub z: f64,
     /// `GALAXY`, `QSO` or `STAR` as the file writes it.
     pub spectype: String,
@@ -30,6 +31,7 @@ pub struct Truth {
 /// Where a spectrum comes from.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Origin {
+    /// Path as the user gave it.
     pub file: String,
     /// HDU number, 0 = primary (0 for text).
     pub hdu: usize,
@@ -50,10 +52,13 @@ pub struct Spectrum {
     pub mask: Vec<u8>,
     /// As the file states it, e.g. `1e-17 erg/s/cm2/Angstrom`; empty if it does not.
     pub flux_unit: String,
+    /// Identifier; empty if there is none.
     pub object_id: String,
     /// Degrees, ICRS, NaN if unknown.
     pub ra: f64,
+    /// Declination in degrees (ICRS); NaN if unknown.
     pub dec: f64,
+    /// Where it was read.
     pub origin: Origin,
     /// Exposure metadata as written in the file: plate, fiber, MJD, instrument, …
     pub meta: Vec<(String, String)>,
@@ -61,11 +66,13 @@ pub struct Spectrum {
     pub provenance: Vec<String>,
     /// True if the file had no errors and they were estimated from the scatter.
     pub ivar_estimated: bool,
+    /// What a catalogue says of it, if anything.
     pub truth: Option<Truth>,
 }
 
 /// Why pixels could not become a [`Spectrum`].
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum BadSpectrum {
     #[error("wavelength has {wave} pixels, flux {flux}, error {ivar}: expected equal numbers")]
     Lengths {

@@ -10,8 +10,11 @@ pub enum Choice {
     /// A graphics processor if this build knows one and the machine has one, else the processor.
     #[default]
     Auto,
+    /// The processor, with the kernels of this project.
     Cpu,
+    /// A graphics processor by wgpu (Vulkan, Metal, DirectX 12).
     Wgpu,
+    /// A graphics processor by CUDA.
     Cuda,
     /// The framework's own path on the processor.
     Flex,
@@ -19,6 +22,7 @@ pub enum Choice {
 
 /// A device that was asked for by name and is not to be had.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum NoDevice {
     #[error(
         "this slipher was built without {name}; build it with: cargo build --release --features {name}"

@@ -7,7 +7,9 @@ use crate::network::turn;
 /// source = `matrix` · target + `shift`, (x, y).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Affine {
+    /// `[row][column]`, (x, y).
     pub matrix: [[f32; 2]; 2],
+    /// (x, y) in pixels.
     pub shift: [f32; 2],
 }
 

@@ -20,6 +20,7 @@ pub const FORMAT_VERSION: u64 = 2;
 /// Why a file of weights cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum CheckpointError {
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -45,7 +46,9 @@ impl CheckpointError {
 /// Values with their shape, the last index fastest.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Array {
+    /// Of each axis, slowest first.
     pub shape: Vec<usize>,
+    /// In C order.
     pub values: Vec<f32>,
 }
 
@@ -75,7 +78,9 @@ impl Array {
 pub struct Checkpoint {
     /// For messages: the file.
     pub name: String,
+    /// By name.
     pub tensors: BTreeMap<String, Array>,
+    /// JSON values by name: recipe, format version, kind, states.
     pub meta: BTreeMap<String, Value>,
 }
 

@@ -23,7 +23,9 @@ use crate::tile::{Mac, Single, group, multiply, size};
 /// Geometry of a convolution of stride 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
+    /// Channels of the input.
     pub channels: usize,
+    /// Channels of the output.
     pub filters: usize,
     /// Rows and columns of a filter.
     pub kernel: (usize, usize),

@@ -75,9 +75,11 @@ impl Correlation {
     pub fn frequencies(&self) -> usize {
         self.plan.frequencies()
     }
+    /// Number of lags.
     pub fn lags(&self) -> usize {
         self.lags
     }
+    /// Number of patterns.
     pub fn patterns(&self) -> usize {
         self.patterns
     }

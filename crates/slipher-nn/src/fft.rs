@@ -119,6 +119,7 @@ impl LaneFft {
     pub fn len(&self) -> usize {
         self.n
     }
+    /// Whether the series has no values.
     pub fn is_empty(&self) -> bool {
         self.n == 0
     }

@@ -59,6 +59,7 @@ pub trait Lanes: Copy {
     }
 }
 
+/// Sixteen values, on every processor.
 #[derive(Clone, Copy)]
 pub struct Portable([f32; WIDTH]);
 
@@ -121,6 +122,7 @@ mod x86 {
     use super::Lanes;
     use std::arch::x86_64::*;
 
+    /// Sixteen values in a register of AVX-512.
     #[derive(Clone, Copy)]
     pub struct Avx512(pub(crate) __m512);
 
@@ -180,6 +182,7 @@ mod x86 {
         }
     }
 
+    /// Sixteen values in two registers of AVX2.
     #[derive(Clone, Copy)]
     pub struct Avx2(__m256, __m256);
 

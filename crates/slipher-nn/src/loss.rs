@@ -15,10 +15,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
+    /// −ln softmax of the true class.
     #[default]
     CrossEntropy,
+    /// log₂(1 + e^−y) of the true class and log₂(1 + e^y) of each other, summed.
     Logistic,
+    /// max(0, 1 + largest other − true) (Crammer & Singer 2001).
     Hinge,
+    /// Squared difference from the one-hot label.
     Squared,
 }
 

@@ -9,8 +9,11 @@ use crate::lanes::WIDTH;
 /// Channels, height and width of feature maps, without borders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
+    /// Channels.
     pub channels: usize,
+    /// Rows; 1 for a line.
     pub height: usize,
+    /// Columns.
     pub width: usize,
 }
 
@@ -43,6 +46,7 @@ impl Shape {
     pub fn len(&self) -> usize {
         self.channels * self.height * self.width
     }
+    /// Whether there are no values.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -85,9 +89,11 @@ impl<E: Copy + Default> Maps<E> {
             .resize(shape.blocks() * self.block_step(), E::default());
     }
 
+    /// Without borders.
     pub fn shape(&self) -> Shape {
         self.shape
     }
+    /// Zeros on either side, (rows, columns).
     pub fn border(&self) -> (usize, usize) {
         self.border
     }
@@ -112,6 +118,7 @@ impl<E: Copy + Default> Maps<E> {
         let at = self.at(block, y as isize, 0);
         &self.data[at..at + self.shape.width * self.shape.lanes()]
     }
+    /// As [`Maps::row`], to be written.
     pub fn row_mut(&mut self, block: usize, y: usize) -> &mut [E] {
         let at = self.at(block, y as isize, 0);
         let n = self.shape.width * self.shape.lanes();

@@ -9,7 +9,9 @@ use crate::pool::Value;
 /// What one layer took from a batch, `[channel]` each.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
+    /// Of each channel.
     pub mean: Vec<f32>,
+    /// Of each channel, without Bessel's correction.
     pub variance: Vec<f32>,
     /// 1 / √(σ² + ε).
     pub inverse: Vec<f32>,

@@ -18,10 +18,15 @@ use crate::lanes::vectorised;
 /// What a step does.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "name", rename_all = "lowercase", deny_unknown_fields)]
+#[expect(missing_docs, reason = "the line above each says what its fields are")]
 pub enum Rule {
+    /// Stochastic gradients with momentum, Nesterov's or not.
     Sgd { momentum: f32, nesterov: bool },
+    /// Duchi et al. 2011; `eps` keeps the first steps finite.
     Adagrad { eps: f32 },
+    /// Kingma & Ba 2015: decay of the first and second moment, and `eps`.
     Adam { beta1: f32, beta2: f32, eps: f32 },
+    /// The same with decoupled weight decay (Loshchilov & Hutter 2019).
     AdamW { beta1: f32, beta2: f32, eps: f32 },
 }
 
@@ -64,6 +69,7 @@ impl Rule {
 /// A rule and what it remembers of each weight.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Optimiser {
+    /// With its constants.
     pub rule: Rule,
     /// Weight decay.
     pub decay: f32,

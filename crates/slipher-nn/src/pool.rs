@@ -6,7 +6,9 @@ use crate::maps::{Maps, Shape};
 /// Windows of `size`, `stride` apart. Of a line only the columns are pooled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MaxPool {
+    /// Side of the window in pixels.
     pub size: usize,
+    /// Pixels from window to window.
     pub stride: usize,
     /// Windows may begin before and end after the maps, so that ⌈n / stride⌉ come out (Keras'
     /// "same"); else windows lie inside (PyTorch's default).
@@ -15,8 +17,11 @@ pub struct MaxPool {
 
 /// A number of feature maps, `f32` or `bf16`.
 pub trait Value: Copy + Default {
+    /// Below all other values.
     const LOWEST: Self;
+    /// To single precision.
     fn wide(self) -> f32;
+    /// From single precision, rounded.
     fn narrow(v: f32) -> Self;
 }
 

@@ -17,6 +17,7 @@ use crate::tile;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
+    /// Single precision.
     #[default]
     F32,
     /// Products of 8-bit mantissas, twice as many a second, where the processor has `avx512_bf16`.
@@ -163,6 +164,7 @@ impl Predictor {
         }
     }
 
+    /// As it runs here, which may not be what was asked for.
     pub fn precision(&self) -> Precision {
         self.precision
     }

@@ -8,8 +8,11 @@ use crate::pool::Value;
 /// Over `size` channels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Response {
+    /// Channels of the sum.
     pub size: usize,
+    /// α of Krizhevsky et al. 2012.
     pub alpha: f32,
+    /// β.
     pub beta: f32,
 }
 

@@ -28,6 +28,7 @@ pub const COVERAGE: usize = WIDTH - 1;
 /// A network: its shape, its weights, and what is derived from them.
 #[derive(Clone)]
 pub struct ShiftNet {
+    /// Sizes.
     pub config: ShiftNetConfig,
     /// Convolution weights and biases in order, then the bias of each pattern.
     trunk: Vec<f32>,

@@ -26,6 +26,7 @@ pub trait Mac: Copy {
     type Word: Copy + Default + Send + Sync;
     /// One value of the input or output.
     type Element: Copy + Default + Send + Sync;
+    /// A row of the left factor, spread over lanes.
     type Row: Copy;
     /// Words that sixteen channels take.
     const WORDS: usize;
@@ -174,6 +175,7 @@ pub fn to_bf16(x: f32) -> u16 {
     ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16) as u16
 }
 
+/// To single precision, exactly.
 pub fn from_bf16(x: u16) -> f32 {
     f32::from_bits(u32::from(x) << 16)
 }

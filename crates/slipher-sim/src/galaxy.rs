@@ -10,6 +10,7 @@ use crate::sed::{C_KMS, Gaussian, Sed, SpecType, Template};
 /// A continuum that galaxies are mixed from.
 #[derive(Clone, Debug)]
 pub struct Population {
+    /// Spectrum of the stars.
     pub template: Arc<Template>,
     /// log₁₀ age / yr where known.
     pub age: Option<f64>,

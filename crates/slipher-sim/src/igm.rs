@@ -28,6 +28,7 @@ pub fn effective_depth(z: f64) -> f64 {
 }
 
 impl Sightline {
+    /// A random line of sight.
     pub fn draw(rng: &mut Stream) -> Self {
         Sightline {
             scatter: rng.uniform(0.5, 1.4),

@@ -11,7 +11,9 @@ use crate::sed::{C_KMS, Resolution};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instrument {
+    /// As `--instrument` takes it.
     pub name: String,
+    /// In a line.
     #[serde(default)]
     pub description: String,
     /// Wavelength windows, vacuum Å; pixels of all windows form one grid.
@@ -60,7 +62,9 @@ pub struct Instrument {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Sampling {
+    /// Constant steps in λ.
     Linear,
+    /// Constant steps in log₁₀ λ.
     Log10,
 }
 
@@ -94,7 +98,9 @@ fn default_zmax() -> f64 {
 #[derive(Debug, thiserror::Error)]
 #[error("instrument {name}: {why}")]
 pub struct BadInstrument {
+    /// Of the file.
     pub name: String,
+    /// What was expected.
     pub why: String,
 }
 

@@ -5,17 +5,22 @@
 /// How a line usually shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Look {
+    /// Seen in emission.
     Emission,
+    /// Seen in absorption.
     Absorption,
+    /// Either.
     Both,
 }
 
 /// One line of the list.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Line {
+    /// Ion and wavelength.
     pub name: &'static str,
     /// Vacuum Å.
     pub wave: f64,
+    /// Whether it emits or absorbs.
     pub look: Look,
 }
 

@@ -24,7 +24,9 @@ const SKY: [f64; 92] = [
 /// What was put in.
 #[derive(Clone, Debug)]
 pub struct Observed {
+    /// In vacuum, with noise.
     pub spectrum: Spectrum,
+    /// Median S/N per pixel.
     pub snr: f64,
 }
 

@@ -23,13 +23,16 @@ impl Stream {
     pub fn log_uniform(&mut self, a: f64, b: f64) -> f64 {
         10f64.powf(self.uniform(a.log10(), b.log10()))
     }
+    /// Gaussian.
     pub fn normal(&mut self, mean: f64, sigma: f64) -> f64 {
         let x: f64 = StandardNormal.sample(&mut self.0);
         mean + sigma * x
     }
+    /// Gaussian of mean 0 and deviation 1.
     pub fn normal_f32(&mut self) -> f32 {
         StandardNormal.sample(&mut self.0)
     }
+    /// Exponential.
     pub fn exponential(&mut self, mean: f64) -> f64 {
         let x: f64 = Exp1.sample(&mut self.0);
         mean * x

@@ -14,13 +14,18 @@ const PIXEL_KMS: f64 = C_KMS * STEP * std::f64::consts::LN_10;
 /// Spectral class, as Redrock writes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum SpecType {
+    /// A galaxy without a broad-lined nucleus.
     Galaxy,
+    /// A quasar, or a galaxy with broad lines.
     Qso,
+    /// A star of the Galaxy.
     Star,
 }
 
 impl SpecType {
+    /// In the order of probabilities and catalogues.
     pub const ALL: [SpecType; 3] = [SpecType::Galaxy, SpecType::Qso, SpecType::Star];
+    /// As catalogues write it.
     pub fn name(self) -> &'static str {
         ["GALAXY", "QSO", "STAR"][self as usize]
     }
@@ -39,8 +44,11 @@ impl SpecType {
 /// A continuum on a grid uniform in log₁₀ λ: flux density per Å, pixel i at 10^(start + i·STEP) Å.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Template {
+    /// Of its place in the library.
     pub name: String,
+    /// log₁₀ of the first wavelength in Å.
     pub start: f64,
+    /// f_λ in any unit.
     pub flux: Vec<f32>,
 }
 
@@ -152,18 +160,24 @@ pub struct Gaussian {
 /// A rest-frame SED: mixture of continua × dust, lines, and what lies in front.
 #[derive(Clone, Debug)]
 pub struct Sed {
+    /// Class of the object.
     pub class: SpecType,
+    /// Kind of galaxy or star; empty if there is none.
     pub subtype: &'static str,
+    /// Continua and their weights.
     pub continua: Vec<(Arc<Template>, f32)>,
     /// Power laws: (amplitude at 3000 Å, spectral slope α in f_λ ∝ λ^α, break wavelength, slope
     /// beyond).
     pub power: Option<(f64, f64, f64, f64)>,
+    /// Attenuation law, and its E(B − V).
     pub dust: (Law, f64),
     /// Velocity dispersion of the continuum, km/s.
     pub dispersion: f64,
     /// Lines; strengths are absolute (same units as the continuum, × Å).
     pub emission: Vec<Gaussian>,
+    /// Absorption lines as factors.
     pub absorption: Vec<Gaussian>,
+    /// Intergalactic absorption, beyond redshift 1.
     pub sightline: Option<Sightline>,
 }
 

@@ -13,8 +13,11 @@ use crate::{quasar, star, stellar};
 /// All SEDs that simulations draw from.
 #[derive(Clone, Debug)]
 pub struct Library {
+    /// Galaxies, each with its lines.
     pub galaxies: Vec<Population>,
+    /// Quasars.
     pub quasars: Vec<Arc<Template>>,
+    /// Stars.
     pub stars: Vec<Arc<Template>>,
     pub(crate) builtin_stars: Vec<(Option<f64>, Arc<Template>)>,
     pub(crate) pseudo: Vec<Arc<Template>>,

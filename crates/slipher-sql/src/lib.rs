@@ -21,6 +21,7 @@ pub type Opened = (
 
 /// Why a query has no answer.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum SqlError {
     #[error(
         "this slipher was built without SQL; build it with: cargo build --release --features sql"

@@ -132,6 +132,7 @@ pub fn pulls(x: &mut [f64]) -> Pulls {
 /// How well the probabilities and errors of some rows are calibrated.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CalibrationSummary {
+    /// Right answers among the rows.
     pub correct: Tally,
     /// Mean probability.
     pub mean_probability: f64,
@@ -139,6 +140,7 @@ pub struct CalibrationSummary {
     pub error: f64,
     /// Of the rows whose probability is above 0.99, and their number.
     pub pulls: Pulls,
+    /// Rows with a probability above 0.99.
     pub n_confident: usize,
 }
 

@@ -9,17 +9,22 @@ pub use slipher_nn::heads::largest;
 /// A score.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Figure {
+    /// Of the figure.
     pub name: String,
+    /// Its value.
     pub value: f64,
     /// 95 % interval; NaN until [`bootstrap`] has been there.
     pub low: f64,
+    /// Upper end of the interval.
     pub high: f64,
+    /// Whether more is better.
     pub higher_is_better: bool,
     /// What the paper printed for its network and its classical method.
     pub published: (Option<f64>, Option<f64>),
 }
 
 impl Figure {
+    /// Without an interval yet.
     pub fn new(
         name: impl Into<String>,
         value: f64,
@@ -40,13 +45,19 @@ impl Figure {
 /// One line of a table of methods.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct Line {
+    /// Of the method.
     pub method: String,
+    /// Of the figure.
     pub figure: String,
+    /// Its value.
     pub value: f64,
     /// 95 % interval.
     pub low: f64,
+    /// Upper end of the interval.
     pub high: f64,
+    /// Rows.
     pub n: usize,
+    /// Whether more is better.
     pub higher_is_better: bool,
     /// What the paper printed for its network and its classical method.
     pub published: (Option<f64>, Option<f64>),

@@ -13,6 +13,7 @@ use crate::Labelled;
 /// Parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct ForestParams {
+    /// Number of trees.
     pub trees: usize,
     /// Features looked at in each node.
     pub features: usize,
@@ -22,6 +23,7 @@ pub struct ForestParams {
     /// classes the purest splits cut off a handful of rows at a time, and trees become hundreds of
     /// nodes deep. 0: Breiman's trees.
     pub balance: f64,
+    /// Of bootstrap samples and of features tried.
     pub seed: u64,
 }
 

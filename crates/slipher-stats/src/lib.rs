@@ -34,9 +34,11 @@ pub mod svm;
 pub struct Labelled<'a> {
     /// `[row][feature]`.
     pub x: &'a [f32],
+    /// Values of a row.
     pub features: usize,
     /// One below `classes` for each row.
     pub labels: &'a [usize],
+    /// Number of classes.
     pub classes: usize,
 }
 
@@ -56,9 +58,11 @@ impl<'a> Labelled<'a> {
             classes,
         }
     }
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.labels.len()
     }
+    /// Values of row `i`.
     pub fn row(&self, i: usize) -> &'a [f32] {
         &self.x[i * self.features..(i + 1) * self.features]
     }

@@ -9,6 +9,7 @@ use crate::product::with_transposed;
 /// Parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct NeighboursParams {
+    /// Neighbours that vote.
     pub k: usize,
     /// Scale every row to unit length: distances of directions.
     pub unit: bool,
@@ -28,6 +29,7 @@ pub struct Neighbours {
 const BLOCK: usize = 2048;
 
 impl Neighbours {
+    /// Keeps the rows, scaled.
     pub fn fit(params: NeighboursParams, data: &Labelled) -> Neighbours {
         let x = scaled(data.x, data.features, params.unit);
         let norms = x

@@ -9,14 +9,18 @@ use crate::product::{transposed_with, with_transposed};
 /// Parameters.
 #[derive(Clone, Copy, Debug)]
 pub struct PcaParams {
+    /// Components kept.
     pub components: usize,
     /// Subtract the mean; without, components are of second moments about zero.
     pub centred: bool,
+    /// Rounds of subspace iteration.
     pub iterations: usize,
+    /// Of the random start.
     pub seed: u64,
 }
 
 impl PcaParams {
+    /// With the usual number of rounds.
     pub fn new(components: usize) -> Self {
         PcaParams {
             components,
@@ -30,7 +34,9 @@ impl PcaParams {
 /// Fitted components.
 #[derive(Clone, Debug)]
 pub struct Pca {
+    /// Values of a row.
     pub features: usize,
+    /// Of each value.
     pub mean: Vec<f32>,
     /// `[component][feature]`, orthonormal, by falling variance.
     pub components: Vec<f32>,

@@ -19,15 +19,19 @@ pub fn wilson_share(p: f64, n: f64) -> (f64, f64) {
 /// Successes out of n.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Successes.
     pub right: usize,
+    /// Trials.
     pub n: usize,
 }
 
 impl Tally {
+    /// One trial more.
     pub fn add(&mut self, right: bool) {
         self.right += usize::from(right);
         self.n += 1;
     }
+    /// Share in per cent.
     pub fn percent(&self) -> f64 {
         100.0 * self.right as f64 / self.n.max(1) as f64
     }

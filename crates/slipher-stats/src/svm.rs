@@ -26,8 +26,11 @@ pub struct SvmParams {
     pub gamma: Option<f32>,
     /// Landmarks of the kernel.
     pub landmarks: usize,
+    /// Passes over the rows.
     pub epochs: usize,
+    /// Peak of the learning rate.
     pub rate: f64,
+    /// Of the order of rows and of the landmarks.
     pub seed: u64,
 }
 
@@ -91,6 +94,7 @@ impl Kernel {
 const BATCH: usize = 128;
 
 impl Svm {
+    /// By stochastic gradient descent on the hinge loss.
     pub fn fit(p: &SvmParams, data: &Labelled) -> Svm {
         let kernel = p.gamma.map(|g| Kernel::new(data, g, p.landmarks));
         let first = &data.x[..data.rows().min(4000) * data.features];

@@ -67,8 +67,11 @@ fn exit_quietly_on_broken_pipe() {
 
 /// How a run ended: all good, some rows failed, nothing done.
 pub enum Outcome {
+    /// All rows have an answer.
     Good,
+    /// Some rows have none; each says why.
     SomeFailed,
+    /// There was nothing to answer, or nothing could be.
     Nothing,
 }
 

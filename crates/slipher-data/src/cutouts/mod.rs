@@ -25,6 +25,7 @@ pub struct Row {
     pub source: String,
     /// Number in it: HDU, row or plane.
     pub row: usize,
+    /// What was read, or why not.
     pub cutout: Result<Cutout, String>,
 }
 

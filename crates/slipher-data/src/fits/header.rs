@@ -3,6 +3,7 @@
 /// Value of a card, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
+    /// Without its quotes and the blanks after it.
     Text(String),
     /// Number, logical or anything else without quotes.
     Bare(String),
@@ -82,6 +83,7 @@ impl Header {
             .ok()
             .or_else(|| t.replace(['D', 'd'], "E").parse().ok())
     }
+    /// The value of a keyword, if it is an integer.
     pub fn int(&self, key: &str) -> Option<i64> {
         let t = self.str(key)?.trim();
         t.parse().ok().or_else(|| {

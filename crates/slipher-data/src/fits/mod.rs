@@ -22,6 +22,7 @@ pub const MAX_BYTES: u64 = 4 << 30;
 
 /// Why a FITS file or a part of it cannot be read.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum FitsError {
     #[error("cannot read: {0}")]
     Io(#[from] std::io::Error),
@@ -38,7 +39,9 @@ pub enum FitsError {
 pub enum Kind {
     /// Header only.
     Empty,
+    /// Primary array or IMAGE extension.
     Image,
+    /// Binary table.
     BinTable,
     /// Something this reader lists but does not decode; the word says what.
     Other(&'static str),
@@ -47,7 +50,9 @@ pub enum Kind {
 /// One header-and-data unit; data are a range of the file.
 #[derive(Clone, Debug)]
 pub struct Hdu {
+    /// Cards of the HDU.
     pub header: Header,
+    /// What the data are.
     pub kind: Kind,
     start: usize,
     len: usize,
@@ -59,6 +64,7 @@ pub struct Hdu {
 #[derive(Debug)]
 pub struct Fits {
     bytes: Vec<u8>,
+    /// In the order of the file; the first is the primary.
     pub hdus: Vec<Hdu>,
 }
 

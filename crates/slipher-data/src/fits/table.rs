@@ -5,13 +5,21 @@ use super::{Hdu, Kind};
 /// Element type of a column (TFORM letter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnType {
+    /// `L`.
     Logical,
+    /// `B`, bytes.
     U8,
+    /// `I`.
     I16,
+    /// `J`.
     I32,
+    /// `K`.
     I64,
+    /// `E`.
     F32,
+    /// `D`.
     F64,
+    /// `A`.
     Text,
     /// Complex, bits or a variable-length array: listed, not decoded.
     Other(char),
@@ -20,10 +28,13 @@ pub enum ColumnType {
 /// One column.
 #[derive(Clone, Debug)]
 pub struct Column {
+    /// TTYPE.
     pub name: String,
+    /// From TFORM.
     pub kind: ColumnType,
     /// Elements per cell (characters for text).
     pub repeat: usize,
+    /// TUNIT; empty if there is none.
     pub unit: String,
     /// TUCDn and TUTYPn, joined by a blank.
     pub ucd: String,
@@ -169,9 +180,11 @@ impl<'a> Table<'a> {
         })
     }
 
+    /// NAXIS2.
     pub fn rows(&self) -> usize {
         self.rows
     }
+    /// All columns, in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
     }

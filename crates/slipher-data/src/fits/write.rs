@@ -3,13 +3,19 @@
 /// Cells of one column, one per row.
 #[derive(Clone, Debug)]
 pub enum Cells {
+    /// `D`.
     F64(Vec<f64>),
+    /// `E`.
     F32(Vec<f32>),
+    /// `K`.
     I64(Vec<i64>),
+    /// `J`.
     I32(Vec<i32>),
+    /// `A`, as wide as the longest.
     Text(Vec<String>),
     /// So many values in each row, `[row][value]`.
     F64s(usize, Vec<f64>),
+    /// Vectors of so many `E`, one after the other.
     F32s(usize, Vec<f32>),
 }
 
@@ -22,6 +28,7 @@ pub struct TableWriter {
 }
 
 impl TableWriter {
+    /// A table without columns yet.
     pub fn new(extname: &str) -> Self {
         TableWriter {
             name: extname.to_owned(),

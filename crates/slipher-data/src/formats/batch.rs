@@ -63,6 +63,7 @@ impl<'a> Spectra<'a> {
         })
     }
 
+    /// Rows of the batch.
     pub fn rows(&self) -> usize {
         self.batch.num_rows()
     }

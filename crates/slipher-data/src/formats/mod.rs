@@ -25,32 +25,44 @@ use crate::spectrum::Spectrum;
 
 /// A file's content, parsed as far as all formats need.
 pub enum Content {
+    /// FITS, decompressed.
     Fits(Fits),
+    /// Text in UTF-8.
     Text(String),
+    /// Parquet, not decoded.
     Parquet(Bytes),
+    /// HDF5, not decoded.
     Hdf5(Bytes),
 }
 
 /// One format: how it is recognised and read.
 pub struct Format {
+    /// As `slipher formats` and the catalogue name it.
     pub name: &'static str,
+    /// What writes such files, in a line.
     pub about: &'static str,
     /// Why this is the format, if it is.
     pub recognise: fn(&Content) -> Option<String>,
+    /// Reads all spectra of a file; a row that cannot be read says why.
     pub read: fn(&Content, &Context) -> Result<Vec<Row>, String>,
 }
 
 /// One spectrum of a file, or why it could not be read.
 #[derive(Debug)]
 pub struct Row {
+    /// HDU in which the row was found, from 0; 0 where there are none.
     pub hdu: usize,
+    /// Row in it, from 0.
     pub row: usize,
+    /// What was read, or why not.
     pub spectrum: Result<Spectrum, String>,
 }
 
 /// What a reader may need beyond the content.
 pub struct Context<'a> {
+    /// Of the file, for formats that spread over several.
     pub path: &'a Path,
+    /// What the user said of the files.
     pub options: ReadOptions,
 }
 
@@ -74,6 +86,7 @@ const HDF5: [u8; 4] = [0x89, b'H', b'D', b'F'];
 
 /// A file that gives no spectra at all.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ReadError {
     #[error("{file}: {source}")]
     Fits { file: String, source: FitsError },
@@ -84,9 +97,11 @@ pub enum ReadError {
 /// All spectra of one file.
 #[derive(Debug)]
 pub struct FileSpectra {
+    /// Name of the format that was recognised.
     pub format: &'static str,
     /// Why it is that format.
     pub because: String,
+    /// A row for each spectrum, readable or not.
     pub rows: Vec<Row>,
 }
 

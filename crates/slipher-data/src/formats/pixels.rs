@@ -8,8 +8,11 @@ use crate::spectrum::{BadSpectrum, Spectrum, estimate_ivar};
 /// Kind of the numbers that describe the noise.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Noise {
+    /// Inverse variances.
     Ivar(Vec<f64>),
+    /// Variances.
     Variance(Vec<f64>),
+    /// Standard deviations.
     Sigma(Vec<f64>),
     /// The file has none: estimated from the scatter, and said so.
     Missing,
@@ -18,13 +21,16 @@ pub enum Noise {
 /// Medium in which wavelengths were measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Medium {
+    /// Vacuum wavelengths.
     Vacuum,
+    /// Air wavelengths, turned to vacuum by Ciddor 1996.
     Air,
 }
 
 /// Choices of the user that override what files say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadOptions {
+    /// Medium of the wavelengths, where files do not say.
     pub medium: Option<Medium>,
 }
 
@@ -37,8 +43,11 @@ pub struct Pixels {
     pub wave_unit: String,
     /// The name under which the wavelengths stood (`loglam` says that they are logarithms).
     pub wave_name: String,
+    /// Flux, a value a pixel.
     pub flux: Vec<f64>,
+    /// Unit of the flux, as the file writes it.
     pub flux_unit: String,
+    /// What the file says of the noise.
     pub noise: Noise,
     /// True for pixels that the survey rejects; may be empty.
     pub bad: Vec<bool>,
@@ -259,21 +268,32 @@ pub const ID: &[&str] = &[
     "name",
     "id",
 ];
+/// Columns with a right ascension in degrees, by falling preference.
 pub const RA: &[&str] = &["ra", "target_ra", "plug_ra"];
+/// With a declination in degrees.
 pub const DEC: &[&str] = &["dec", "target_dec", "plug_dec"];
+/// With a class.
 pub const CLASS: &[&str] = &["spectype", "class"];
+/// With a redshift.
 pub const REDSHIFT: &[&str] = &["z", "z_true", "redshift"];
+/// With redshift warnings.
 pub const ZWARN: &[&str] = &["zwarn", "zwarning"];
 
 /// Role of a column by its name; names are compared in lower case without `_`, `-`, blanks or a
 /// unit in brackets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
+    /// Wavelengths.
     Wave,
+    /// Flux.
     Flux,
+    /// Inverse variance.
     Ivar,
+    /// Standard deviation.
     Sigma,
+    /// Variance.
     Variance,
+    /// Mask; above 0 is bad.
     Mask,
 }
 

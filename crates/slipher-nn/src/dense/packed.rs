@@ -39,9 +39,11 @@ impl Packed {
         }
     }
 
+    /// Values in.
     pub fn inputs(&self) -> usize {
         self.inputs
     }
+    /// Values out.
     pub fn outputs(&self) -> usize {
         self.bias.len()
     }

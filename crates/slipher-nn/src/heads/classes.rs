@@ -11,6 +11,7 @@ use crate::loss::{golden_section, softmax};
 /// Probabilities of classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classes {
+    /// Fitted on validation rows; probabilities are calibrated by it.
     pub calibration: Calibration,
 }
 

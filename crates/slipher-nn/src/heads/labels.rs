@@ -8,7 +8,9 @@ use crate::loss::{Loss, golden_section, softmax};
 /// Classes of which the target is the number of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Labels {
+    /// Number of classes.
     pub classes: usize,
+    /// What training minimises.
     pub loss: Loss,
     /// Outputs are multiplied by this before the softmax.
     pub inverse_temperature: f32,

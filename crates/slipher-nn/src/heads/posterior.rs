@@ -20,6 +20,7 @@ use crate::loss::golden_section;
 pub struct Mixture {
     /// (centre, width) of each target's prior.
     pub units: Vec<(f64, f64)>,
+    /// Gaussians of the mixture.
     pub components: usize,
     /// Factor of each target's errors.
     pub scales: Vec<f64>,

@@ -15,6 +15,7 @@ pub struct Prototypes {
     pub dimension: usize,
     /// `[class][value]`.
     pub means: Vec<Vec<f32>>,
+    /// Divides squared distances before the softmax.
     pub temperature: f32,
 }
 

@@ -35,6 +35,7 @@ pub use tensors::Tensor;
 /// One layer. `slope` is that of a leaky ReLU after it: 0 is a ReLU, 1 none.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "layer", rename_all = "lowercase")]
+#[expect(missing_docs, reason = "the line above each says what its fields are")]
 pub enum Layer {
     /// Filters of `kernel` (rows, columns); `same` keeps the size of the maps. Of `groups` of
     /// filters, each sees its own group of channels.
@@ -131,8 +132,11 @@ impl Layer {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 #[error("layer {index} ({layer:?}): {why}")]
 pub struct BadNetwork {
+    /// Place of the layer, from 0.
     pub index: usize,
+    /// The layer that does not fit.
     pub layer: Layer,
+    /// What was expected.
     pub why: String,
 }
 
@@ -197,7 +201,9 @@ pub(crate) enum Step {
 /// A network and its weights.
 #[derive(Clone, Debug)]
 pub struct Network {
+    /// Of one example, or of one view of it.
     pub input: Shape,
+    /// As the network was made of.
     pub layers: Vec<Layer>,
     /// Weights and biases of all layers in order, in the order the kernels want.
     pub weights: Vec<f32>,

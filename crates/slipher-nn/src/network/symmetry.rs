@@ -21,7 +21,9 @@ use crate::dense;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Symmetry {
+    /// Turns by 90 degrees.
     P4,
+    /// Turns and reflections.
     P4m,
 }
 

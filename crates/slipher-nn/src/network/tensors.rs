@@ -6,10 +6,13 @@ use crate::dense;
 /// A named array of weights.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tensor {
+    /// Number of the layer and what it holds: `3.weight`, as in a state dictionary of PyTorch.
     pub name: String,
     /// Layer that it belongs to.
     pub step: usize,
+    /// `[out, in, k…]` for weights.
     pub shape: Vec<usize>,
+    /// In C order.
     pub values: Vec<f32>,
 }
 

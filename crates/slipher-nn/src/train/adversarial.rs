@@ -23,6 +23,7 @@ pub struct Duel {
 
 /// Two networks.
 pub struct Adversarial {
+    /// From noise, or from images, to examples.
     pub generator: Network,
     /// One output: the log odds that its input is real.
     pub discriminator: Network,

@@ -12,6 +12,7 @@ use crate::predictor::{Precision, Predictor};
 /// Examples of a few classes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Episode {
+    /// Classes drawn for an episode.
     pub classes: usize,
     /// `[row][input]`: the examples, then those to be told apart.
     pub x: Vec<f32>,
@@ -23,6 +24,7 @@ pub struct Episode {
 
 /// A network whose outputs are an embedding.
 pub struct Episodic {
+    /// Its outputs are the embedding.
     pub net: Network,
     optimiser: Optimiser,
     seed: u64,
@@ -68,6 +70,7 @@ fn loss(embeddings: &mut [f32], e: &Episode, dimension: usize) -> (f64, f64) {
 }
 
 impl Episodic {
+    /// Nothing learned yet; `seed` is of the dropout.
     pub fn new(net: Network, rule: Rule, seed: u64) -> Episodic {
         let optimiser = Optimiser::new(rule, 0.0, net.weights.len());
         Episodic {

@@ -48,7 +48,9 @@ impl Run<'_> {
 pub struct Progress<'a> {
     /// Steps done.
     pub step: u64,
+    /// Steps done.
     pub steps: u64,
+    /// Figures of the step.
     pub report: &'a StepReport,
     /// If one followed this step.
     pub validation: Option<&'a Validation>,
@@ -59,6 +61,7 @@ pub struct Progress<'a> {
 /// Figures of the held-out sets after a step.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Validation {
+    /// Steps done by then.
     pub step: u64,
     /// Mean loss of training since the last validation.
     pub train_loss: f64,
@@ -86,14 +89,18 @@ impl Validation {
 pub struct Finished {
     /// False: `watch` stopped it; it can be resumed.
     pub whole: bool,
+    /// Step at which training ended.
     pub step: u64,
+    /// Seconds of this call, without those before a resume.
     pub seconds: f64,
+    /// All validations, in order.
     pub validations: Vec<Validation>,
 }
 
 /// Why a run fails.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TrainError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

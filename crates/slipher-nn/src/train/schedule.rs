@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// How long a run is and what happens when.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Schedule {
+    /// Steps from the first to the last.
     pub steps: u64,
     /// Peak of the learning rate.
     pub learning_rate: f64,

@@ -20,7 +20,9 @@ pub struct Supervised {
 
 /// A network, its head and its optimiser.
 pub struct Single {
+    /// What is trained.
     pub net: Network,
+    /// Loss of its outputs, and what they mean.
     pub head: Arc<dyn Head>,
     optimiser: Optimiser,
     /// (layer, λ): the loss grows by λ Σ w² of its weights.

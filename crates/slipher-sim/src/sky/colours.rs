@@ -5,7 +5,9 @@ use crate::sed::Template;
 /// A filter: trapezium between `edges` (vacuum Å) with slopes of 3 % of the width.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Filter {
+    /// Of the band.
     pub name: &'static str,
+    /// First and last wavelength in Å.
     pub edges: (f64, f64),
 }
 

@@ -29,6 +29,7 @@ pub struct Galaxy {
     pub spheroids: Vec<Sersic>,
     /// n = 1 but for irregular ones.
     pub disc: Option<Sersic>,
+    /// Spiral arms of the disc.
     pub arms: Option<Arms>,
     /// Ring around the middle: radius and width in half-light radii, share of the disc's flux.
     pub ring: Option<(f64, f64, f64)>,

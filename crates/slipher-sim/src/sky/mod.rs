@@ -23,8 +23,11 @@ pub mod subtraction;
 /// One band: `[row][column]`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Plane {
+    /// Pixels from bottom to top.
     pub height: usize,
+    /// Pixels from left to right.
     pub width: usize,
+    /// `[row][column]`.
     pub data: Vec<f32>,
 }
 
@@ -48,6 +51,7 @@ impl Plane {
             0.5 * (self.height as f64 - 1.0),
         )
     }
+    /// Value of a pixel.
     pub fn at(&self, y: usize, x: usize) -> f32 {
         self.data[y * self.width + x]
     }

@@ -5,9 +5,11 @@ use super::Plane;
 /// Shape of a point source, normalised to 1.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Profile {
+    /// A Gaussian.
     Gaussian,
     /// ∝ (1 + r²/α²)^−β (Moffat 1969).
     Moffat {
+        /// Exponent of the wings.
         beta: f64,
     },
     /// Measured, its middle at the middle of the plane; the full width at half maximum plays no
@@ -18,15 +20,18 @@ pub enum Profile {
 /// A profile with its size.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Psf {
+    /// Radial profile.
     pub profile: Profile,
     /// Full width at half maximum, geometric mean of both axes, pixels.
     pub fwhm: f64,
     /// Axis ratio and position angle.
     pub q: f64,
+    /// Direction of the long axis: radians, counter-clockwise from +x.
     pub angle: f64,
 }
 
 impl Psf {
+    /// Round, of this full width at half maximum in pixels.
     pub fn gaussian(fwhm: f64) -> Psf {
         Psf {
             profile: Profile::Gaussian,
@@ -35,6 +40,7 @@ impl Psf {
             angle: 0.0,
         }
     }
+    /// Round, of this full width at half maximum in pixels and exponent.
     pub fn moffat(fwhm: f64, beta: f64) -> Psf {
         Psf {
             profile: Profile::Moffat { beta },

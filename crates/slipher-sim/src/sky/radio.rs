@@ -11,15 +11,20 @@ use crate::random::Stream;
 /// Shapes, in the order of the labels of the FIRST collection of Griese et al. (2023).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
+    /// Fanaroff–Riley I: brightest near the core.
     Fr1,
+    /// Fanaroff–Riley II: brightest at the ends.
     Fr2,
+    /// Not resolved.
     Compact,
+    /// Head–tail and wide-angle tails.
     Bent,
 }
 
 /// A survey: full width of the beam in pixels.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Beam {
+    /// Full width at half maximum in pixels.
     pub fwhm: f64,
 }
 

@@ -12,11 +12,15 @@ pub struct Sersic {
     pub flux: f64,
     /// Half-light radius along the major axis, pixels.
     pub re: f64,
+    /// Sérsic index.
     pub n: f64,
     /// Axis ratio.
     pub q: f64,
+    /// Direction of the long axis, counter-clockwise from +x in radians.
     pub angle: f64,
+    /// Centre in pixels: column.
     pub x: f64,
+    /// Centre in pixels: row.
     pub y: f64,
 }
 

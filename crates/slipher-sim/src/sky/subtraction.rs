@@ -11,16 +11,21 @@ use crate::random::Stream;
 /// Why there is something in the difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
+    /// A real change: what is looked for.
     Transient,
     /// A peak of the noise.
     Noise,
+    /// A cosmic-ray hit of the science image.
     CosmicRay,
+    /// Hot or dead pixels.
     BadPixels,
+    /// A bad column, or two.
     BadColumn,
     /// Images that are not aligned.
     Dipole,
     /// Wrong kernel or scale at a bright source.
     Residual,
+    /// A saturated star.
     Saturated,
     /// Something wrong in the template.
     Template,
@@ -47,13 +52,17 @@ const ARTEFACTS: [(Cause, f64); 10] = [
 /// Template, new image, difference, and its noise; one detection in the middle.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Triplet {
+    /// What made the candidate.
     pub cause: Cause,
     /// Of the detection: peak of the difference through the point-spread function, over its noise.
     pub snr: f64,
     /// Full width at half maximum of the new image's point-spread function, pixels.
     pub fwhm: f64,
+    /// The older image, resampled.
     pub template: Plane,
+    /// The new image.
     pub science: Plane,
+    /// New less old.
     pub difference: Plane,
     /// Standard deviation of the difference.
     pub sigma: Plane,
@@ -82,6 +91,7 @@ pub struct Camera {
     /// Shares of the transients in the light of a galaxy, and of the others that are stars which
     /// vary.
     pub hosts: f64,
+    /// Second of the shares above.
     pub varying: f64,
 }
 
