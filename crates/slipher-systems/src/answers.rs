@@ -57,21 +57,30 @@ const QUANTILES: [(f64, &str); 5] = [
 
 /// An observation and where it was read, or why there is none.
 pub struct Read {
+    /// File, as the user gave it; empty for a batch.
     pub source: String,
     /// HDU, plane or row in it.
     pub row: usize,
+    /// What was read, or why not.
     pub input: Result<Observation, String>,
 }
 
 /// One row of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// File, as the user gave it; empty for a batch.
     pub source: String,
+    /// HDU, plane or row in it.
     pub row: usize,
+    /// Identifier; empty if there is none.
     pub object_id: String,
+    /// Right ascension in degrees (ICRS); NaN if unknown.
     pub ra: f64,
+    /// Declination in degrees (ICRS); NaN if unknown.
     pub dec: f64,
+    /// Bits of the system's flags.
     pub flags: i32,
+    /// Why there is no answer; empty if there is one.
     pub error: String,
     /// As the head decodes it; NaN if there is none.
     pub values: Vec<f32>,
@@ -84,12 +93,15 @@ pub struct Answer {
 /// How many rows came out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Rows of the catalogue.
     pub rows: usize,
+    /// Rows without an answer.
     pub failed: usize,
 }
 
 /// A model in use, with its options.
 pub struct Answerer {
+    /// Networks, head and settings.
     pub model: Model,
     cutouts: CutoutOptions,
     spectra: ReadOptions,

@@ -18,20 +18,32 @@ pub enum InputViews {
     /// The four corners of `side` pixels of the view, of its mirror image, and of both turned by
     /// 45°, turned so that the middle of the galaxy lies in the same corner (Dieleman et al. 2015,
     /// section 5.3).
-    Corners { side: usize },
+    Corners {
+        /// Of the corner in pixels.
+        side: usize,
+    },
     /// The middle of `side` pixels.
-    Middle { side: usize },
+    Middle {
+        /// Of the middle in pixels.
+        side: usize,
+    },
     /// One plane at two scales: the middle of `side` pixels, and of twice as many, seen half as
     /// large.
-    Scales { side: usize },
+    Scales {
+        /// Of the smaller middle in pixels.
+        side: usize,
+    },
 }
 
 /// A network without its weights.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Architecture {
+    /// How a view is cut into the inputs of the network.
     #[serde(rename = "parts")]
     pub input_views: InputViews,
+    /// From the input to the head.
     pub layers: Vec<Layer>,
+    /// Weights tied by a symmetry of the square.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub symmetry: Option<Symmetry>,
     /// How new weights are drawn, (distribution, bias) for each layer.

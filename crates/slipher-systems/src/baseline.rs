@@ -14,17 +14,22 @@ use crate::system::System;
 /// Which method, with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
+    /// Random forest with balanced classes.
     Forest {
+        /// Number of trees.
         trees: usize,
+        /// Least rows of a leaf.
         leaf: usize,
     },
     /// Linear, or with a Gaussian kernel of γ in units of 1 / the median squared distance.
     Svm {
+        /// Of the Gaussian kernel; none: linear.
         gamma: Option<f32>,
     },
 }
 
 impl Method {
+    /// As tables name it.
     pub fn name(self) -> &'static str {
         match self {
             Method::Forest { .. } => "random forest",
@@ -49,6 +54,7 @@ pub const FORESTS: [Method; 3] = [
         leaf: 10,
     },
 ];
+/// The machines that a study tries.
 pub const MACHINES: [Method; 3] = [
     Method::Svm { gamma: None },
     Method::Svm { gamma: Some(0.3) },
@@ -65,6 +71,7 @@ enum Fitted {
 
 /// A classical method that answers a system's questions.
 pub struct Baseline {
+    /// Which method.
     pub method: Method,
     questions: Vec<(std::ops::Range<usize>, Fitted)>,
     scale: Vec<(f32, f32)>,

@@ -12,7 +12,9 @@ use slipher_stats::classification::{Line, accuracy, bootstrap, largest};
 /// Answers of one method, `[row][output]`.
 #[derive(Clone, Debug)]
 pub struct Answers {
+    /// Name of the method in tables.
     pub method: String,
+    /// As the head decodes them.
     pub values: Vec<f32>,
 }
 

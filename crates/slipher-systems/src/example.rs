@@ -80,6 +80,7 @@ impl Observation {
 /// An observation whose answer is known.
 #[derive(Clone, Debug)]
 pub struct Example {
+    /// What is seen.
     pub input: Observation,
     /// As the head's target: 1 for the class and 0 for the others, shares of votes, parameters.
     pub truth: Vec<f32>,

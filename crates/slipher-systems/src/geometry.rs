@@ -7,6 +7,7 @@ use slipher_nn::maps::Shape;
 pub enum Geometry {
     /// Squares.
     Image {
+        /// Planes of the square.
         channels: usize,
         /// Side of the square that [`crate::system::System::encode`] gives.
         stored: usize,
@@ -14,7 +15,12 @@ pub enum Geometry {
         side: usize,
     },
     /// Series of `length` steps; views do not turn or shift them.
-    Series { channels: usize, length: usize },
+    Series {
+        /// Values of a step.
+        channels: usize,
+        /// Steps.
+        length: usize,
+    },
 }
 
 impl Geometry {

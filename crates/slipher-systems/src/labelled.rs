@@ -12,8 +12,11 @@ use crate::example::{Example, Observation, one_hot};
 /// Examples by what they are for.
 #[derive(Debug, Default)]
 pub struct Collection {
+    /// To learn from.
     pub train: Vec<Example>,
+    /// To choose by.
     pub validation: Vec<Example>,
+    /// To judge by.
     pub test: Vec<Example>,
     /// What could not be read, and duplicates that were left out.
     pub skipped: Vec<String>,

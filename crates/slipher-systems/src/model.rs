@@ -24,7 +24,9 @@ const OLD_KIND: &str = "slipher image model 1";
 pub struct Model {
     /// Name of the model.
     pub id: String,
+    /// Whose questions they answer.
     pub system: &'static dyn System,
+    /// Of each of the networks.
     pub architecture: Architecture,
     /// One, or an ensemble of the same architecture.
     pub nets: Vec<Network>,

@@ -18,6 +18,7 @@ use slipher_nn::predictor::Precision;
 /// Why there are no answers.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum PredictError {
     /// The batch has no columns that the system can read.
     #[error("{0}")]

@@ -13,17 +13,22 @@ pub struct Set {
     pub images: Vec<Vec<f32>>,
     /// `[row][output]`.
     pub truth: Vec<f32>,
+    /// How well each row is seen (an S/N, or pixels across), for figures by depth.
     pub depth: Vec<f32>,
     /// For classical methods; empty if not asked for.
     pub features: Vec<f32>,
+    /// Of the features.
     pub names: Vec<String>,
 }
 
 /// Which rows of the simulated sky.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
+    /// To learn from.
     Train,
+    /// To choose by.
     Validation,
+    /// To judge by.
     Test,
 }
 
@@ -83,6 +88,7 @@ impl Set {
         s
     }
 
+    /// Number of rows.
     pub fn rows(&self) -> usize {
         self.images.len()
     }

@@ -24,21 +24,27 @@ pub const MANIFEST: &str = "manifest.json";
 pub struct Part {
     /// Below the folder of the catalogue.
     pub target: PathBuf,
+    /// Files that are read for it.
     pub inputs: Vec<PathBuf>,
     /// Of all inputs together, with the times (ns) of their last change added up: other files under
     /// the same names are noticed.
     pub bytes: u64,
+    /// Times of their last change in ns, added up.
     pub modified: u64,
 }
 
 /// What is to be made; the same for every process that works on it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Version of the program.
     pub slipher: String,
+    /// Name of the model.
     pub model: String,
+    /// Of the model's file, in hexadecimal.
     pub model_sha256: String,
     /// What the user chose, in words.
     pub settings: BTreeMap<String, String>,
+    /// In the order of the input.
     pub parts: Vec<Part>,
     /// Properties of the HATS catalogue that is read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +53,7 @@ pub struct Manifest {
 
 /// Why parts cannot be made.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum PartsError {
     #[error(transparent)]
     Hats(#[from] HatsError),
@@ -277,7 +284,9 @@ impl Part {
 /// Rows of a part, and how many have no answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartSummary {
+    /// Rows written.
     pub rows: u64,
+    /// Rows without an answer.
     pub failed: u64,
 }
 

@@ -13,6 +13,7 @@ pub struct Cell {
     pub named: NamedRecipe,
     /// The system that it is trained for: the study's, or a part of it.
     pub system: &'static dyn System,
+    /// How it is trained.
     pub recipe: Recipe,
 }
 

@@ -36,6 +36,7 @@ pub struct NamedRecipe {
 pub struct StudyRows<'a> {
     /// As encoded.
     pub images: &'a [Vec<f32>],
+    /// `[row][output]`.
     pub truth: &'a [f32],
     /// Of the system's own networks: (title, answers `[row][value]`).
     pub own: &'a [(String, Vec<f32>)],

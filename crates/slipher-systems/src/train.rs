@@ -30,10 +30,15 @@ pub enum Choice {
     /// The paper's.
     Published,
     /// The paper's with layers narrower by `divisor`, where the system offers that.
-    Narrow { divisor: usize },
+    Narrow {
+        /// Of the number of filters and units.
+        divisor: usize,
+    },
     /// [`Architecture::square`]; tied weights unless `plain`.
     Square {
+        /// Channels of the first layers.
         width: usize,
+        /// Without the symmetry.
         #[serde(default)]
         plain: bool,
     },
@@ -45,9 +50,11 @@ pub enum Choice {
 pub struct Recipe {
     /// Name of the system.
     pub system: String,
+    /// Which network.
     pub network: Choice,
     /// Simulated examples; each epoch shows all of them, in a new view.
     pub simulated: usize,
+    /// Which simulated sky.
     #[serde(default, skip_serializing_if = "is_own")]
     pub sky: Sky,
     /// Folder or archive of labelled examples beside them.
@@ -58,12 +65,16 @@ pub struct Recipe {
     pub labelled_share: f64,
     /// Examples that the network sees in all.
     pub examples_seen: u64,
+    /// Examples of a step.
     pub batch: usize,
+    /// How weights move.
     pub optimiser: Rule,
+    /// Decoupled, of AdamW; 0 without.
     #[serde(default)]
     pub weight_decay: f32,
     /// Peak of the learning rate; it follows a cosine.
     pub learning_rate: f64,
+    /// Of examples, first weights and views.
     pub seed: u64,
     /// Rows of validation.
     pub validation: usize,
@@ -97,6 +108,7 @@ fn is_own(s: &Sky) -> bool {
 /// Why a recipe cannot be followed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum RecipeError {
     #[error("recipe: {0}")]
     Recipe(String),
@@ -239,8 +251,11 @@ impl Recipe {
 
 /// What is trained on, made once.
 pub struct Data {
+    /// Simulated rows.
     pub simulated: Set,
+    /// Labelled rows; none if the recipe names no folder.
     pub labelled: Set,
+    /// Rows to choose by.
     pub validation: Set,
     /// What could not be read.
     pub skipped: Vec<String>,

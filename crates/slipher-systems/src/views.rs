@@ -22,6 +22,7 @@ pub struct Augment {
 pub struct View {
     /// Element of the square's symmetry.
     pub turn: usize,
+    /// (x, y) in pixels.
     pub shift: (i32, i32),
 }
 

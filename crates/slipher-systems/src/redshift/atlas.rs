@@ -34,9 +34,13 @@ const RARE: f64 = 1e-6;
 /// More redshifts in a narrow range than around it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PileUp {
+    /// Class of the answers.
     pub class: SpecType,
+    /// First and last redshift of the range.
     pub z: (f64, f64),
+    /// Answers in it.
     pub n: usize,
+    /// Answers that the neighbourhood lets expect.
     pub expected: f64,
     /// Share of these rows that were accepted.
     pub accepted: f64,
@@ -154,11 +158,15 @@ fn poisson_tail(n: usize, mean: f64) -> f64 {
 pub struct Outcomes {
     /// Right and accepted, wrong and accepted, right and not accepted, wrong and not accepted.
     pub good: usize,
+    /// Wrong and accepted.
     pub fail: usize,
+    /// Right and not accepted.
     pub miss: usize,
+    /// Wrong and not accepted.
     pub lost: usize,
     /// Accepted of all; of the accepted those within 0.001 (1+z) (NISP R-GC.2.1-2).
     pub completeness: Tally,
+    /// Of the accepted, those within 0.001 (1+z).
     pub purity: Tally,
 }
 

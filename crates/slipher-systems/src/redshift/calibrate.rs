@@ -32,6 +32,7 @@ pub struct Conditions {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
+    /// Of redshifts within a lag.
     pub phase: Phase,
     /// For each class, logit p = w · features; empty: p as it is.
     odds: [Vec<f64>; 3],
@@ -40,11 +41,15 @@ pub struct Calibration {
 /// An answer of the network to a spectrum of known class and redshift.
 #[derive(Clone, Copy, Debug)]
 pub struct CalibrationRow {
+    /// Class that the network gave.
     pub class: SpecType,
+    /// Redshift that the network gave.
     pub z: f64,
     /// As the network gives it.
     pub probability: f64,
+    /// Whether class and redshift are.
     pub right: bool,
+    /// Of the spectrum.
     pub conditions: Conditions,
 }
 

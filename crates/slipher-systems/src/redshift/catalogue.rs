@@ -13,10 +13,15 @@ use super::model::Model;
 /// One row: a spectrum, or a file or row that could not be read.
 #[derive(Clone, Debug)]
 pub struct Row {
+    /// File, HDU and row.
     pub origin: Origin,
+    /// Identifier; empty if there is none.
     pub object_id: String,
+    /// Right ascension in degrees (ICRS); NaN if unknown.
     pub ra: f64,
+    /// Declination in degrees (ICRS); NaN if unknown.
     pub dec: f64,
+    /// What was measured.
     pub measurement: Measurement,
     /// Why there is no spectrum, if there is none.
     pub error: Option<String>,

@@ -35,8 +35,11 @@ const OPTIONS: [&str; 5] = ["purity", "pz", "prior", "medium", "precision"];
 
 /// A redshift model with what is to be measured.
 pub struct Measurer {
+    /// Network, calibration and thresholds.
     pub model: Model,
+    /// What to measure, and when to accept.
     pub opts: PredictOptions,
+    /// How to read the columns of a batch.
     pub read: ReadOptions,
     /// Everything that changes rows, in words.
     settings: BTreeMap<String, String>,

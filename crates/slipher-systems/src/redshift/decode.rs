@@ -16,7 +16,9 @@ pub fn tolerance(class: SpecType) -> f64 {
 /// One peak of the posterior.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Solution {
+    /// GALAXY, QSO or STAR.
     pub class: SpecType,
+    /// Redshift.
     pub z: f64,
     /// Standard deviation of z within the peak, grid width included.
     pub z_err: f64,
@@ -87,9 +89,13 @@ pub fn posterior(logits: &[f32], classes: &[SpecType], sharpness: f64) -> Vec<Ve
 
 /// The best answer of a posterior `[class][lag]`: what [`decode`] puts first.
 pub struct Best {
+    /// GALAXY, QSO or STAR.
     pub class: SpecType,
+    /// Of the lags below together.
     pub probability: f64,
+    /// Lags that belong to the peak.
     pub lags: std::ops::Range<usize>,
+    /// The most probable of them.
     pub peak: usize,
     /// Probability of the second best, which has other lags or another class.
     pub second: f64,

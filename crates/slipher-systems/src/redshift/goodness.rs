@@ -36,6 +36,7 @@ pub const ERROR_FACTOR: f64 = 1.6;
 pub struct GoodnessOfFit {
     /// `[class][component][rest position]`.
     pub basis: [Vec<Vec<f32>>; 3],
+    /// What simulations are like against it.
     pub known: Known,
 }
 
@@ -68,9 +69,11 @@ pub struct Fit {
     pub ln_chi2: f64,
     /// ln of the median S/N of a block.
     pub ln_snr: f64,
+    /// Redshift of the fit.
     pub z: f64,
     /// Good fine pixels, and the width of native pixels in fine pixels.
     pub good: f64,
+    /// Width of native pixels in fine pixels.
     pub width: f64,
     /// Scatter from pixel to pixel over what the errors say.
     pub noise_ratio: f64,
@@ -84,6 +87,7 @@ pub struct FitPValues {
     /// Scatter over errors, and the share of simulations that differ as much, of those that differ
     /// in the same direction.
     pub noise_ratio: Option<f64>,
+    /// Share of simulations that differ as much in the same direction.
     pub noise: Option<f64>,
 }
 

@@ -26,11 +26,17 @@ use super::model::Model;
 /// Whose layout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
+    /// DESI's `redrock-*.fits`.
     Redrock,
+    /// Columns of SDSS' `spAll`.
     Sdss,
+    /// Catalogues of Euclid's spectroscopic pipeline.
     Euclid,
+    /// `pfsCoZcandidates` of the Prime Focus Spectrograph.
     Pfs,
+    /// Results of Marz, `.mz`.
     Marz,
+    /// Visual-inspection CSV of DESI's prospect.
     Prospect,
 }
 

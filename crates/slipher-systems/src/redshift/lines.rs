@@ -20,18 +20,22 @@ pub struct LineFit {
     pub label: String,
     /// Vacuum Å, at rest and observed.
     pub rest: f64,
+    /// Vacuum Å, observed.
     pub observed: f64,
     /// In the spectrum's flux unit × Å; emission is positive.
     pub flux: f64,
+    /// Its error.
     pub flux_err: f64,
     /// Rest-frame Å, emission positive; NaN where there is no continuum (below 1 σ).
     pub ew: f64,
+    /// Its error.
     pub ew_err: f64,
     /// Gaussian σ that was fitted, km/s.
     pub sigma_kms: f64,
 }
 
 impl LineFit {
+    /// Flux over its error; negative in absorption.
     pub fn snr(&self) -> f64 {
         self.flux / self.flux_err
     }

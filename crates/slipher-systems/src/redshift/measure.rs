@@ -107,6 +107,7 @@ pub struct PredictOptions {
     pub lines: bool,
     /// The density of z.
     pub pz: bool,
+    /// What is known of redshifts before the spectrum is seen.
     pub prior: Option<Prior>,
     /// p_correct from which a redshift is accepted; see [`Model::thresholds`].
     pub accept: f64,
@@ -119,6 +120,7 @@ pub const PURITY: f64 = 0.98;
 
 /// A wish that a model cannot fulfil.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum OptionsError {
     #[error("purity {asked}: this model knows thresholds for purities above 0 and up to {known}")]
     Purity { asked: f64, known: String },
@@ -180,6 +182,7 @@ impl Default for PredictOptions {
 /// What is known of one spectrum after the network.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Measurement {
+    /// Solutions; none without a redshift.
     pub answer: Option<Answer>,
     /// At the best redshift.
     pub lines: Vec<LineFit>,
@@ -192,9 +195,11 @@ pub struct Measurement {
     pub error: Option<String>,
     /// Compared with what was simulated.
     pub p_values: FitPValues,
+    /// Bits of [`zwarn`].
     pub zwarn: i64,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
+    /// Native pixels with a finite flux and an error.
     pub good_pixels: usize,
 }
 

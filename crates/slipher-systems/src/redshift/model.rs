@@ -19,14 +19,18 @@ use slipher_stats::calibration::PurityThresholds;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetworkRecipe {
+    /// Residual blocks.
     pub depth: usize,
+    /// Channels of each.
     pub width: usize,
+    /// Length of the filters in pixels.
     pub taps: usize,
     /// Rest-frame patterns for GALAXY, QSO, STAR.
     pub patterns: [usize; 3],
 }
 
 impl NetworkRecipe {
+    /// All sizes of the network.
     pub fn config(&self) -> ShiftNetConfig {
         ShiftNetConfig {
             inputs: CHANNELS,
@@ -86,7 +90,9 @@ fn default_thresholds() -> PurityThresholds {
 /// A trained model.
 #[derive(Clone)]
 pub struct Model {
+    /// Size of the network.
     pub recipe: NetworkRecipe,
+    /// Its weights.
     pub net: ShiftNet,
     /// Predicts instead of our own kernels, if set.
     pub backend: Option<Arc<dyn Backend>>,
@@ -100,6 +106,7 @@ pub struct Model {
     pub thresholds: PurityThresholds,
     /// Name and SHA-256 of the file.
     pub id: String,
+    /// Of the bytes of the file, in hexadecimal.
     pub sha256: String,
     /// Training summary in JSON, as the file holds it.
     pub card: String,
@@ -107,6 +114,7 @@ pub struct Model {
 
 /// A file that is no redshift model.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum ModelError {
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),

@@ -12,26 +12,39 @@ use super::simulate::{Example, Fixed, Simulator, Split};
 /// A kind of strangeness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutlierKind {
+    /// Residuals of the sky subtraction.
     BlankSky,
+    /// White noise.
     Noise,
+    /// A power law without a line.
     Blazar,
+    /// Two objects in one fibre.
     Blend,
+    /// A supernova on its host.
     Supernova,
+    /// Broken flux calibration.
     Calibration,
+    /// A third of the spectrum without signal.
     DeadCamera,
+    /// Nanometres that are said to be ångströms.
     WrongUnit,
+    /// Air that is said to be vacuum.
     Air,
+    /// A quasar with broad absorption lines.
     BroadAbsorption,
 }
 
 /// A strange spectrum. Any of the `truths` is right; without one, no redshift can be.
 #[derive(Clone, Debug)]
 pub struct Strange {
+    /// What is shown.
     pub spectrum: Spectrum,
+    /// Classes and redshifts that would be right.
     pub truths: Vec<(SpecType, f64)>,
 }
 
 impl OutlierKind {
+    /// In the order of [`OutlierKind::title`].
     pub const ALL: [OutlierKind; 10] = [
         OutlierKind::BlankSky,
         OutlierKind::Noise,
@@ -45,6 +58,7 @@ impl OutlierKind {
         OutlierKind::BroadAbsorption,
     ];
 
+    /// As tables name it.
     pub fn title(self) -> &'static str {
         [
             "blank sky: residuals of the sky subtraction",

@@ -14,8 +14,11 @@ use crate::predict::{FAILED, caught, guarded};
 
 /// A spectrum kept for the report, with its posterior `[class][lag]`.
 pub struct Kept {
+    /// As read.
     pub spectrum: Spectrum,
+    /// Its line of the catalogue.
     pub row: Row,
+    /// Probability of each lag.
     pub posterior: Vec<Vec<f64>>,
 }
 

@@ -23,7 +23,9 @@ pub const CONFLICT: f64 = 1e-4;
 /// Shape of one object's prior (Redrock's `FUNCTION`).
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Shape {
+    /// Normal, of deviation σ.
     Gaussian,
+    /// Cauchy, of half width σ.
     Lorentzian,
     /// Full width 2 σ.
     Tophat,
@@ -42,6 +44,7 @@ pub enum Prior {
 
 /// A prior that cannot be used.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum PriorError {
     #[error(
         "prior {0}: expected LOW..HIGH (redshifts), or a file: two columns z and n for an N(z), or columns object_id (or TARGETID), z and sigma for each object (CSV, or a FITS table)"

@@ -14,8 +14,11 @@ use slipher_sim::templates::Library;
 /// Independent streams of examples; held-out SEDs serve validation and test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
+    /// To learn from.
     Train = 1,
+    /// To choose and calibrate by.
     Validation = 2,
+    /// To judge by; of held-out SEDs.
     Test = 3,
 }
 
@@ -40,11 +43,15 @@ pub struct SimulationRecipe {
 /// A simulated spectrum with what was put in.
 #[derive(Clone, Debug)]
 pub struct Example {
+    /// As observed.
     pub spectrum: Spectrum,
     /// `None` for blank sky.
     pub truth: Option<(SpecType, f64)>,
+    /// Median S/N per pixel that was asked for.
     pub snr: f64,
+    /// Place in [`Simulator::names`].
     pub instrument: usize,
+    /// Kind of galaxy or star; empty if there is none.
     pub subtype: &'static str,
     /// See [`SimulationRecipe::peculiar`].
     pub peculiar: bool,
@@ -53,6 +60,7 @@ pub struct Example {
 /// Draws examples.
 #[derive(Clone, Debug)]
 pub struct Simulator {
+    /// Of the instruments.
     pub names: Vec<String>,
     instruments: Vec<(Option<Instrument>, f64)>,
     train: Library,
@@ -66,6 +74,7 @@ pub struct Simulator {
 
 /// A recipe that cannot be followed.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum BadRecipe {
     #[error(transparent)]
     Instrument(#[from] BadInstrument),
@@ -81,8 +90,11 @@ pub enum BadRecipe {
 /// What to fix when drawing: used by tests by S/N and class.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Fixed {
+    /// Place in [`Simulator::names`].
     pub instrument: Option<usize>,
+    /// Class to draw.
     pub class: Option<SpecType>,
+    /// Median S/N per pixel.
     pub snr: Option<f64>,
     /// Redraw until the redshift is below this.
     pub z_max: Option<f64>,

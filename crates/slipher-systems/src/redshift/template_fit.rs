@@ -42,7 +42,9 @@ struct ClassBasis {
 /// Best fit of one spectrum.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TemplateAnswer {
+    /// Class of the best template.
     pub class: SpecType,
+    /// Its redshift.
     pub z: f64,
     /// χ² of the next best minimum of any class, > 1000 km/s away, minus that of the best.
     pub delta_chi2: f64,

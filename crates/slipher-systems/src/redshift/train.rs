@@ -24,8 +24,11 @@ use super::simulate::{BadRecipe, SimulationRecipe, Simulator, Split};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Recipe {
+    /// Size of the network.
     pub network: NetworkRecipe,
+    /// How it learns.
     pub training: TrainingRecipe,
+    /// What it learns from.
     pub simulation: SimulationRecipe,
 }
 
@@ -33,11 +36,17 @@ pub struct Recipe {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TrainingRecipe {
+    /// Steps from the first to the last.
     pub steps: u64,
+    /// Spectra of a step.
     pub batch: u64,
+    /// Peak of the learning rate; it follows a cosine.
     pub learning_rate: f64,
+    /// Steps over which it rises.
     pub warmup: u64,
+    /// Of AdamW.
     pub weight_decay: f64,
+    /// Of simulated spectra and first weights.
     pub seed: u64,
     /// Simulated spectra for validation.
     pub validation: u64,
@@ -103,6 +112,7 @@ impl TrainingRecipe {
 /// Why there is no model.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TrainError {
     #[error(transparent)]
     Recipe(#[from] BadRecipe),
@@ -120,6 +130,7 @@ pub type Batch = Vec<Option<(Encoded, Truth)>>;
 
 /// Simulated spectra of a recipe.
 pub struct Simulated {
+    /// Draws them.
     pub simulator: Simulator,
     batch: u64,
     held_out: Vec<(&'static str, Batch)>,
@@ -188,6 +199,7 @@ impl Examples<Batch> for Simulated {
 
 /// The shift-equivariant network with its optimisers.
 pub struct ShiftLearner {
+    /// What is trained.
     pub net: ShiftNet,
     classes: Vec<SpecType>,
     adam_trunk: Optimiser,

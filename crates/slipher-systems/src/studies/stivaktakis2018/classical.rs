@@ -17,42 +17,60 @@ use super::train::each_block;
 /// The methods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// k nearest neighbours.
     Neighbours,
+    /// The same on principal components.
     NeighboursPca,
+    /// Random forest.
     Forest,
+    /// The same on principal components.
     ForestPca,
+    /// Linear support-vector machine.
     LinearSvm,
+    /// The same on principal components.
     LinearSvmPca,
+    /// Support-vector machine with a Gaussian kernel, on principal components.
     KernelSvm,
+    /// Matched filter that knows the library.
     MatchedFilter,
+    /// Matched filter that knows the spectrum's own SED.
     OwnTemplate,
 }
 
 /// Examples and sizes of a fit.
 #[derive(Clone, Copy)]
 pub struct Task<'a> {
+    /// SEDs that examples are made of.
     pub pool: &'a Pool,
     /// The training set.
     pub sample: Sample,
+    /// Rows to learn from.
     pub examples: u64,
+    /// Rows to choose settings by.
     pub validation: u64,
     /// SEDs that the matched filter knows.
     pub filter: usize,
+    /// Of the methods' own choices.
     pub seed: u64,
 }
 
 /// A method that has learned.
 pub struct Fitted {
+    /// What answers.
     pub model: Box<dyn Answering>,
+    /// Settings that validation chose, in words.
     pub chosen: String,
+    /// What was tried, and what it gave.
     pub search: Vec<String>,
     /// Examples learned from, and seconds of the chosen fit.
     pub examples: u64,
+    /// Of the chosen fit.
     pub seconds: f64,
 }
 
 /// Answers questions.
 pub trait Answering {
+    /// Answers and truths of `n` rows of a sample.
     fn answers(&mut self, pool: &Pool, sample: &Sample, n: u64) -> (Answers, Truth);
     /// Seconds a spectrum took so far.
     fn seconds(&self) -> f64;
@@ -64,6 +82,7 @@ const PCA_ROWS: usize = 8000;
 const SEARCHED: usize = 10_000;
 
 impl Method {
+    /// In the order of tables.
     pub const ALL: [Method; 9] = [
         Method::Neighbours,
         Method::NeighboursPca,
@@ -76,6 +95,7 @@ impl Method {
         Method::OwnTemplate,
     ];
 
+    /// As names of cells have it.
     pub fn key(self) -> &'static str {
         [
             "knn",
@@ -89,6 +109,7 @@ impl Method {
             "own-template",
         ][self as usize]
     }
+    /// As tables have it.
     pub fn title(self) -> &'static str {
         [
             "k nearest neighbours",

@@ -66,6 +66,7 @@ impl Encoder {
         }
     }
 
+    /// Values that come out for a spectrum.
     pub fn positions(&self) -> usize {
         self.cubic.len()
     }

@@ -28,15 +28,28 @@ pub enum NetworkRecipe {
     /// Of the authors' released notebook: `depth` × (16 filters of 8, ReLU, pooling 3/2, batch
     /// normalisation), dropout, 512 linear units, dropout, 800 classes. `l2` is Keras' penalty on
     /// the 512 units.
-    Paper { depth: usize, dropout: f32, l2: f32 },
+    Paper {
+        /// Convolutions.
+        depth: usize,
+        /// Rate of dropout.
+        dropout: f32,
+        /// Penalty on the 512 units.
+        l2: f32,
+    },
     /// Dilated convolutions and correlation with learned rest-frame patterns at every lag.
     Shift {
+        /// Residual blocks.
         depth: usize,
+        /// Channels of each.
         width: usize,
+        /// Rest-frame patterns.
         patterns: usize,
     },
     /// One dense layer: with the hinge loss a multi-class linear support-vector machine.
-    Linear { l2: f32 },
+    Linear {
+        /// Penalty on the weights.
+        l2: f32,
+    },
 }
 
 /// A network that learns classes of spectra, `[row][bin]`, from their numbers.
@@ -245,6 +258,7 @@ impl Default for Head {
 
 /// The shift-equivariant network with a head of 800 classes.
 pub struct Shift {
+    /// What is trained.
     pub net: ShiftNet,
     head: Head,
     encoder: Encoder,

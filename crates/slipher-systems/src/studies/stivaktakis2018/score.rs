@@ -12,8 +12,11 @@ use slipher_stats::proportion::wilson_share;
 /// Truth of a test set.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Truth {
+    /// Redshift of each row.
     pub z: Vec<f64>,
+    /// Class of each row.
     pub class: Vec<usize>,
+    /// Index of the SED it is made of.
     pub sed: Vec<usize>,
     /// Noise σ̂ that the spectrum shows; may be empty where nobody asks.
     pub noise: Vec<f32>,
@@ -22,11 +25,13 @@ pub struct Truth {
 /// What a method answers for each row.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Answers {
+    /// Best class of each row.
     pub class: Vec<usize>,
     /// Redshift: the mean of the posterior within two classes of the best.
     pub z: Vec<f64>,
     /// Probability of the class, and of all classes within 0.0033 (1+z) of it.
     pub p_class: Vec<f32>,
+    /// Probability of all classes within 0.0033 (1+z) of it.
     pub p_close: Vec<f32>,
 }
 
@@ -67,9 +72,13 @@ impl Answers {
 /// A share with its 95 % interval.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Share {
+    /// From 0 to 1.
     pub value: f64,
+    /// Lower end of the interval.
     pub lo: f64,
+    /// Upper end of the interval.
     pub hi: f64,
+    /// Rows.
     pub n: usize,
 }
 
@@ -125,22 +134,28 @@ impl std::fmt::Display for Share {
 /// All that is said about one method on one test set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Metrics {
+    /// Rows.
     pub n: usize,
+    /// Share with the exact class.
     pub exact: Share,
     /// Exact or a neighbouring class.
     pub neighbour: Share,
     /// |Δz|/(1+z) < 0.001 and < 0.0033, of the redshift that the best class stands for.
     pub fine: Share,
+    /// Share within 0.0033.
     pub close: Share,
     /// Beyond 0.0033.
     pub outliers: Share,
     /// 1.4826 × median |Δz/(1+z) − median|, and median Δz/(1+z) with the 95 % error of a median.
     pub nmad: f64,
+    /// Median Δz/(1+z).
     pub bias: f64,
+    /// Its 95 % error.
     pub bias_error: f64,
     /// Expected calibration errors, of 15 bins with equal numbers: of the exact class, and of being
     /// within 0.0033.
     pub ece: f64,
+    /// Of being within 0.0033.
     pub ece_close: f64,
 }
 

@@ -27,6 +27,7 @@ use crate::redshift::simulate::BadRecipe;
 pub const CLASSES: usize = 800;
 /// First redshift, and width of a class.
 pub const Z_MIN: f64 = 1.0;
+/// Width of a class.
 pub const DZ: f64 = 0.001;
 
 /// Middle of a class.
@@ -43,7 +44,9 @@ pub fn class_of(z: f64) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Setting {
+    /// As in the talk.
     Published,
+    /// Through Euclid's near-infrared spectrograph.
     Nisp,
 }
 
@@ -51,7 +54,9 @@ pub enum Setting {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SedRecipe {
+    /// Number of SEDs.
     pub count: usize,
+    /// Of their random parameters.
     pub seed: u64,
     /// Smallest rest-frame equivalent width of Hα, Å: the published sample is selected by Hα flux.
     pub min_halpha: f64,
@@ -64,8 +69,11 @@ pub struct SedRecipe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Split {
+    /// To learn from.
     Train = 11,
+    /// To choose by.
     Validation = 12,
+    /// To judge by.
     Test = 13,
     /// New copies of training SEDs: what a split by copy would test on. Only to measure that leak.
     Leak = 14,
@@ -75,7 +83,9 @@ pub enum Split {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Noise {
+    /// None.
     Clean,
+    /// One S/N.
     Fixed(f64),
     /// Log-uniform between two.
     Between(f64, f64),
@@ -84,19 +94,26 @@ pub enum Noise {
 /// A set of examples; row r of it is the same whenever and wherever it is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Sample {
+    /// Whose SEDs.
     pub split: Split,
+    /// How noisy.
     pub noise: Noise,
     /// Redshifts are middles of classes; else continuous.
     pub centres: bool,
+    /// Of redshifts and noise.
     pub seed: u64,
 }
 
 /// One spectrum, scaled to a mean of 1 as observed.
 #[derive(Clone, Debug, Default)]
 pub struct Example {
+    /// A value a bin.
     pub flux: Vec<f32>,
+    /// Redshift.
     pub z: f64,
+    /// Class of the redshift.
     pub class: usize,
+    /// Index of the SED.
     pub sed: usize,
     /// Median of the clean flux over σ; infinite if clean.
     pub snr: f64,
@@ -106,6 +123,7 @@ pub struct Example {
 
 /// Rest-frame SEDs, ready to be redshifted.
 pub struct Pool {
+    /// Where they are seen.
     pub setting: Setting,
     /// Bin edges, Å.
     pub edges: Vec<f64>,

@@ -35,26 +35,33 @@ pub enum Scale {
 /// Sizes and lengths of all runs.
 #[derive(Clone, Copy, Debug)]
 pub struct Sizes {
+    /// Rest-frame SEDs.
     pub seds: usize,
     /// Rows of every test set, and of the validation set that settings are chosen on.
     pub test: u64,
+    /// Rows of the validation set.
     pub validation: u64,
     /// Validation rows that the sharpness of the softmax is fitted on.
     pub calibration: u64,
     /// The talk's 40K, 400K and 4M.
     pub few: u64,
+    /// The talk's 400K.
     pub many: u64,
+    /// The talk's 4M.
     pub most: u64,
     /// Training sets of the curve of accuracy against their size: for the authors' network, for
     /// ours.
     pub curve_paper: &'static [u64],
+    /// For the shift-equivariant network.
     pub curve_shift: &'static [u64],
     /// Rows that classical methods learn from, and SEDs that the matched filter knows.
     pub classical: u64,
+    /// SEDs that the matched filter knows.
     pub filter: usize,
 }
 
 impl Scale {
+    /// Sizes of a scale.
     pub fn sizes(self) -> Sizes {
         match self {
             Scale::Tiny => Sizes {
@@ -122,6 +129,7 @@ impl Scale {
 
 /// S/N per bin of noisy training sets, drawn log-uniformly between these, and of the test sets.
 pub const TRAINED: (f64, f64) = (0.4, 20.0);
+/// Of the test sets.
 pub const LADDER: [f64; 9] = [0.3, 0.5, 0.7, 1.0, 1.4, 2.0, 3.0, 5.0, 10.0];
 
 /// S/N at which the other library is tested.
@@ -176,20 +184,28 @@ const ADAM: Rule = Rule::Adam {
 /// The whole study.
 #[derive(Clone, Debug)]
 pub struct Study {
+    /// How large it is.
     pub scale: Scale,
+    /// Of all random streams.
     pub seed: u64,
     /// Folder of templates as the other library; without, none is tested.
     pub other: Option<PathBuf>,
+    /// Where cells keep their results.
     pub folder: PathBuf,
 }
 
 /// What a cell does.
 #[derive(Clone, Debug)]
 pub enum Kind {
+    /// Trains a network.
     Train(Plan),
+    /// Fits a classical method.
     Classical {
+        /// Which.
         method: Method,
+        /// On noisy spectra.
         noisy: bool,
+        /// Where spectra are seen.
         setting: Setting,
     },
 }
@@ -197,8 +213,11 @@ pub enum Kind {
 /// One experiment.
 #[derive(Clone, Debug)]
 pub struct Cell {
+    /// Of its file.
     pub name: String,
+    /// As pages have it.
     pub title: String,
+    /// What it does.
     pub kind: Kind,
 }
 
@@ -215,15 +234,20 @@ impl Cell {
 /// A test set.
 #[derive(Clone, Debug)]
 pub struct Test {
+    /// Of the result.
     pub key: String,
+    /// Its rows.
     pub sample: Sample,
+    /// Made of the other library.
     pub other: bool,
 }
 
 /// Result of a method on a test set.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Tested {
+    /// Of the test set.
     pub key: String,
+    /// All figures.
     pub metrics: Metrics,
     /// (mean probability, share right, rows), for being within 0.0033 (1+z).
     pub reliability: Vec<(f64, f64, usize)>,
@@ -237,24 +261,32 @@ pub struct Tested {
 /// All numbers of a cell.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finished {
+    /// Of the cell.
     pub name: String,
+    /// As pages have it.
     pub title: String,
     /// The plan or the settings, in JSON.
     pub settings: serde_json::Value,
     /// What was tried on the validation set, and what it gave.
     pub search: Vec<String>,
+    /// Losses while it learned.
     #[serde(alias = "looks")]
     pub curve: Vec<CurvePoint>,
     /// Examples learned from; seconds of training.
     pub examples: u64,
+    /// Of training.
     pub seconds: f64,
+    /// Weights of the network; 0 without one.
     pub weights: usize,
+    /// Sharpness of the softmax.
     pub calibration: Calibration,
+    /// In the order in which they ran.
     pub tests: Vec<Tested>,
 }
 
 /// Why the study stopped.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum StudyError {
     #[error(transparent)]
     Recipe(#[from] BadRecipe),
@@ -283,9 +315,13 @@ impl Pools {
 
 /// What is told while a cell runs.
 pub struct Progress<'a> {
+    /// Name of the cell.
     pub cell: &'a str,
+    /// Steps or rows done.
     pub done: u64,
+    /// Of so many.
     pub of: u64,
+    /// What it is doing, in words.
     pub text: String,
 }
 

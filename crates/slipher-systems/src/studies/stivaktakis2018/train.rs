@@ -28,20 +28,29 @@ pub const RECIPE: &str = include_str!("recipes/redshift-classes.toml");
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
+    /// SEDs that examples are made of.
     pub seds: SedRecipe,
+    /// Where they are seen.
     pub setting: Setting,
+    /// Training set.
     pub sample: Sample,
     /// Size of the training set.
     pub examples: u64,
     /// Examples shown in all, each `examples_seen / examples` times.
     pub examples_seen: u64,
+    /// Examples of a step.
     pub batch: u64,
+    /// Which network.
     pub network: NetworkRecipe,
+    /// What training minimises.
     pub loss: Loss,
+    /// How weights move.
     pub optimiser: Rule,
     /// Highest learning rate; it falls as a cosine unless `constant`.
     pub learning_rate: f64,
+    /// The learning rate stays where it is.
     pub constant: bool,
+    /// Of first weights, order and dropout.
     pub seed: u64,
     /// Points of the curves.
     pub curve_points: u64,
@@ -127,13 +136,19 @@ impl Plan {
 /// One point of the curves; nothing drops out when it is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CurvePoint {
+    /// Steps done.
     pub step: u64,
     /// Examples seen.
     pub shown: u64,
+    /// Mean loss on rows of the training set.
     pub train_loss: f64,
+    /// Share of them with the exact class.
     pub train_right: f64,
+    /// Mean loss on validation rows.
     pub validation_loss: f64,
+    /// Share of them with the exact class.
     pub validation_right: f64,
+    /// Validation rows.
     pub n: u64,
 }
 
@@ -156,6 +171,7 @@ impl CurvePoint {
 /// Why a run stopped.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum RunError {
     #[error(transparent)]
     Train(#[from] TrainError),
@@ -235,8 +251,11 @@ impl Examples<Supervised> for Batches<'_> {
 
 /// A plan with its network.
 pub struct Run<'a> {
+    /// What is being run.
     pub plan: Plan,
+    /// The network as it stands.
     pub net: Box<dyn Classifier>,
+    /// Curves so far.
     pub curve: Vec<CurvePoint>,
     /// Seconds spent in steps, over all sessions.
     pub seconds: f64,
