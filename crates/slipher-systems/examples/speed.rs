@@ -8,8 +8,9 @@ use slipher_nn::shiftnet::{Prediction, Tape};
 use slipher_systems::redshift::decode::{decode, posterior};
 use slipher_systems::redshift::encode::encode;
 use slipher_systems::redshift::model::Model;
+use slipher_systems::redshift::recipe::Recipe;
 use slipher_systems::redshift::simulate::{Simulator, Split};
-use slipher_systems::redshift::train::{Recipe, cross_entropy};
+use slipher_systems::redshift::train::cross_entropy;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut recipe = Recipe::parse(&std::fs::read_to_string(

@@ -14,7 +14,7 @@ use crate::system::System;
 /// Which method, with its parameters.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Method {
-    /// Random forest with balanced classes.
+    /// Random forest.
     Forest {
         /// Number of trees.
         trees: usize,

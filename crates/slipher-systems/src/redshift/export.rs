@@ -12,9 +12,10 @@ use super::lag::lag_of;
 use super::measure::{Measurement, PredictOptions, conditions, measure_all};
 use super::model::Model;
 use super::phase::Phase;
+use super::recipe::Recipe;
 use super::score::success;
 use super::simulate::{Example, Simulator, Split};
-use super::train::{Recipe, ShiftLearner, Simulated};
+use super::train::{ShiftLearner, Simulated};
 use slipher_stats::calibration::PurityThresholds;
 
 /// Rows for the calibration, in units of the validation set.

@@ -40,6 +40,7 @@ pub mod outliers;
 pub mod phase;
 pub mod pipeline;
 pub mod prior;
+pub mod recipe;
 pub mod score;
 pub mod simulate;
 pub mod table;

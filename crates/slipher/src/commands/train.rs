@@ -8,7 +8,8 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_nn::train::{Run, fit};
 use slipher_systems::redshift::export::export;
 use slipher_systems::redshift::model::Model;
-use slipher_systems::redshift::train::{HELD_OUT, Recipe, ShiftLearner, Simulated};
+use slipher_systems::redshift::recipe::Recipe;
+use slipher_systems::redshift::train::{HELD_OUT, ShiftLearner, Simulated};
 
 use super::shared::Smooth;
 use super::target::{Target, systems_and_study};
