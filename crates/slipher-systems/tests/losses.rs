@@ -19,7 +19,7 @@ fn recipes_begin_as_they_did() {
     let mut found: BTreeMap<String, Vec<f64>> = BTreeMap::new();
     for system in registry::all_shared() {
         for named in system.recipes() {
-            let mut r = recipe::Recipe::read(named.text).unwrap();
+            let mut r = train::Recipe::read(named.text).unwrap();
             (r.labelled_share, r.simulated, r.validation) = (0.0, 200, 20);
             (r.batch, r.members) = (16, 1);
             let own = registry::shared(&r.system).unwrap();
@@ -38,7 +38,7 @@ fn recipes_begin_as_they_did() {
         }
     }
     let text = include_str!("../src/redshift/recipes/redshift.toml");
-    let mut r = redshift::Recipe::parse(text).unwrap();
+    let mut r = slipher_systems::redshift::recipe::Recipe::parse(text).unwrap();
     r.simulation.templates.clear();
     (r.training.validation, r.training.batch) = (8, 16);
     let data = redshift::Simulated::new(&r).unwrap();
