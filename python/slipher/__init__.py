@@ -11,6 +11,7 @@ carried; spectra that cannot be measured are flagged (``zwarn``, ``error``), nev
 are a few lines on it.
 """
 
+from ._slipher import WARNINGS as _WARNINGS
 from ._slipher import ZWARN as _BITS
 from ._slipher import __version__, instruments, systems as _systems
 from .model import Model
@@ -20,7 +21,10 @@ from .table import Redshifts, predict, redshift
 #: Bits of ``zwarn`` that Slipher sets: name → (bit value, meaning).
 ZWARN = {name: (value, meaning) for value, name, meaning in _BITS}
 
+#: Names in the column ``warnings``: name → meaning. With ``wave-unit-assumed`` and ``file-damaged`` no redshift is accepted.
+WARNINGS = dict(_WARNINGS)
+
 #: Systems: name → (title, what it is asked about).
 SYSTEMS = {name: (title, kind) for name, title, kind in _systems()}
 
-__all__ = ["Model", "Redshifts", "SYSTEMS", "ZWARN", "__version__", "instruments", "predict", "read", "redshift", "simulate"]
+__all__ = ["Model", "Redshifts", "SYSTEMS", "WARNINGS", "ZWARN", "__version__", "instruments", "predict", "read", "redshift", "simulate"]

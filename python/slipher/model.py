@@ -26,7 +26,7 @@ class Model:
         Redshift: ``purity`` (of ``accepted`` redshifts, 0 to 1, default 0.98); ``pz`` (True adds the column ``pz``, the density of z at
         :attr:`pz_grid`); ``prior`` (as ``--prior`` of the command line: ``"0.9..1.8"``, or a CSV file of photometric redshifts); ``medium``
         (``"air"`` or ``"vacuum"``, whatever the data say; tables of :func:`slipher.read` and :func:`slipher.simulate` are in vacuum already
-        and stay so).
+        and stay so); ``wave_unit`` and ``flux_unit`` (``"um"``, ``"log(Angstrom)"``; ``"mJy"``: of columns that do not state theirs).
 
         Images: ``bands`` (a list of names in the order of the planes).
 

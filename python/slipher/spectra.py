@@ -9,7 +9,7 @@ import pyarrow as pa
 from . import _slipher
 
 
-def read(paths, *, medium=None):
+def read(paths, *, medium=None, wave_unit=None, flux_unit=None):
     """Spectra of files, as ``slipher redshift`` sees them.
 
     Parameters
@@ -18,12 +18,14 @@ def read(paths, *, medium=None):
         Survey files of any format in ``slipher formats``; patterns with ``*`` are expanded.
     medium : {"air", "vacuum"}, optional
         What their wavelengths are measured in, whatever the files say.
+    wave_unit, flux_unit : str, optional
+        Units (``"um"``, ``"log(Angstrom)"``; ``"mJy"``) of files that do not state them.
 
     Returns
     -------
     pyarrow.Table
         ``object_id``, ``ra``, ``dec`` [deg], ``wave`` [Angstrom, vacuum], ``flux``, ``ivar`` (0 = bad), what the file says itself (``z``, ``spectype``,
-        ``zwarn``), where it stood (``file``, ``hdu``, ``row``), and ``read_error`` for rows without a spectrum.
+        ``zwarn``), what was assumed (``warnings``), where it stood (``file``, ``hdu``, ``row``), and ``read_error`` for rows without a spectrum.
 
     Raises
     ------
@@ -36,7 +38,7 @@ def read(paths, *, medium=None):
         some = sorted(_glob.glob(path)) if any(c in path for c in "*?[") and not os.path.exists(path) else [path]
         if not some:
             raise ValueError(f"{path}: no file matches")
-        found += [_slipher.read(p, medium) for p in some]
+        found += [_slipher.read(p, medium, wave_unit, flux_unit) for p in some]
     return pa.Table.from_batches(found)
 
 

@@ -5,6 +5,8 @@
 //! * [`cutouts`]: files of images, recognised by content.
 //! * [`grid`]: the grid uniform in log λ, and a resampler that conserves flux.
 //! * [`airvac`]: air to vacuum (Ciddor 1996).
+//! * [`units`]: the one place where units of wavelengths and fluxes are settled.
+//! * [`warning`]: what was assumed of a spectrum, or is wrong with its file.
 //! * [`fits`]: a small bounded reader and writer of FITS.
 //! * [`formats`]: survey files, recognised by content.
 //! * [`hats`]: skies in Parquet files by HEALPix pixel.
@@ -51,3 +53,5 @@ pub mod grid;
 pub mod hats;
 pub mod input;
 pub mod spectrum;
+pub mod units;
+pub mod warning;

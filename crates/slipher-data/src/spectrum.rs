@@ -1,5 +1,7 @@
 //! One spectrum in memory.
 
+use crate::warning::Warning;
+
 /// Why a pixel is not used. Bits of [`Spectrum::mask`].
 pub mod mask {
     /// Flux or error is NaN or infinite.
@@ -66,6 +68,8 @@ pub struct Spectrum {
     pub provenance: Vec<String>,
     /// True if the file had no errors and they were estimated from the scatter.
     pub ivar_estimated: bool,
+    /// What was assumed, and what is wrong with the file.
+    pub warnings: Vec<Warning>,
     /// What a catalogue says of it, if anything.
     pub truth: Option<Truth>,
 }
@@ -82,9 +86,15 @@ pub enum BadSpectrum {
     },
     #[error("{0} pixels with a wavelength: expected at least 10")]
     TooShort(usize),
-    #[error("wavelength unit '{0}': expected Angstrom, nm, micron, m or a logarithm of Angstrom")]
+    #[error(
+        "wavelength unit '{0}': expected Angstrom, nm, micron, m, Hz, eV, cm-1 or a logarithm of a length; --wave-unit says what it is"
+    )]
     Unit(String),
-    #[error("wavelengths run from {0} to {1} Å: expected 100 to 10,000,000; is the unit right?")]
+    #[error("flux in magnitudes ('{0}'): expected a flux; convert it, f = 10^(-0.4 m)")]
+    Magnitudes(String),
+    #[error(
+        "wavelengths run from {0} to {1}: expected 100 to 10,000,000 Å; --wave-unit says in which unit they are"
+    )]
     Range(f64, f64),
 }
 

@@ -6,7 +6,6 @@ mod predictor;
 mod spectra;
 
 use pyo3::prelude::*;
-use slipher_data::formats::Medium;
 
 /// Functions of Slipher on Arrow batches.
 #[pymodule]
@@ -22,19 +21,9 @@ mod _slipher {
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
         m.add("__version__", env!("CARGO_PKG_VERSION"))?;
         let bits: Vec<(i64, &str, &str)> = slipher_systems::redshift::measure::zwarn::ALL.to_vec();
-        m.add("ZWARN", bits)
-    }
-}
-
-/// What wavelengths were measured in: "air", "vacuum" or None (as the data say).
-fn medium_of(word: Option<&str>) -> PyResult<Option<Medium>> {
-    match word {
-        None => Ok(None),
-        Some("air") => Ok(Some(Medium::Air)),
-        Some("vacuum") => Ok(Some(Medium::Vacuum)),
-        Some(other) => Err(value_error(format!(
-            "medium {other:?}: expected 'air', 'vacuum' or None"
-        ))),
+        m.add("ZWARN", bits)?;
+        let warnings = slipher_data::warning::Warning::ALL.map(|w| (w.name(), w.about()));
+        m.add("WARNINGS", warnings.to_vec())
     }
 }
 

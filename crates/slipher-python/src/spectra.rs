@@ -11,16 +11,20 @@ use slipher_data::formats::{self, ReadOptions};
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 use slipher_systems::redshift::table::{example_columns, spectrum_columns};
 
-use crate::{medium_of, value_error};
+use crate::value_error;
 
 /// Spectra of a file as the program sees them: vacuum Å, inverse variance with 0 for what cannot be
 /// used. Rows that cannot be read have empty lists, and the reason in `read_error`.
 #[pyfunction]
-#[pyo3(signature = (path, medium=None))]
-pub fn read(py: Python<'_>, path: PathBuf, medium: Option<String>) -> PyResult<Bound<'_, PyAny>> {
-    let options = ReadOptions {
-        medium: medium_of(medium.as_deref())?,
-    };
+#[pyo3(signature = (path, medium=None, wave_unit=None, flux_unit=None))]
+pub fn read<'py>(
+    py: Python<'py>,
+    path: PathBuf,
+    medium: Option<&str>,
+    wave_unit: Option<&str>,
+    flux_unit: Option<&str>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let options = ReadOptions::parse(medium, wave_unit, flux_unit).map_err(value_error)?;
     let found = py
         .detach(|| formats::read(&path, &options))
         .map_err(value_error)?;

@@ -35,8 +35,9 @@ fn role(h: &Header) -> Role {
 fn may_hold_image(h: &Hdu) -> bool {
     match h.kind {
         Kind::Image => h.header.int("NAXIS").unwrap_or(0) > 1,
-        Kind::Other(_) => h.header.bool("ZIMAGE") == Some(true) || h.truncated,
-        Kind::Empty | Kind::BinTable => false,
+        Kind::Compressed => h.header.int("ZNAXIS").unwrap_or(0) > 1,
+        Kind::Other(_) => h.truncated,
+        Kind::Empty | Kind::BinTable | Kind::AsciiTable => false,
     }
 }
 

@@ -17,18 +17,20 @@ pub struct Header {
 
 impl Header {
     /// Parses up to the END card; returns the header and the bytes it takes, whole blocks.
-    pub(super) fn parse(bytes: &[u8]) -> Option<(Header, usize)> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), String> {
         let mut header = Header::default();
         for (i, card) in bytes.chunks_exact(80).enumerate() {
-            if i > 200_000 {
-                return None;
+            // Data behind a header whose END card is lost are no cards.
+            let keyword = card[..8].iter().all(|b| (0x20..0x7f).contains(b));
+            if i > 200_000 || !keyword && !card.iter().all(|b| *b == 0) {
+                return Err(format!("the header has no END card before card {}", i + 1));
             }
             if card.starts_with(b"END") && card[3..].iter().all(|b| *b == b' ' || *b == 0) {
-                return Some((header, ((i + 1) * 80).next_multiple_of(super::BLOCK)));
+                return Ok((header, ((i + 1) * 80).next_multiple_of(super::BLOCK)));
             }
             header.push(card);
         }
-        None
+        Err("the header has no END card".into())
     }
 
     fn push(&mut self, card: &[u8]) {

@@ -1,5 +1,6 @@
 //! Images of any BITPIX, row by row, scaled.
 
+use super::tiles::Unpacked;
 use super::{Hdu, Kind};
 
 /// An image: axes fastest first, as FITS writes them.
@@ -15,11 +16,26 @@ pub struct Image<'a> {
 }
 
 impl<'a> Image<'a> {
+    /// An image that was compressed in tiles.
+    pub(super) fn unpacked(hdu: &Hdu, from: &'a Unpacked) -> Self {
+        let h = &hdu.header;
+        Image {
+            axes: from.axes.clone(),
+            bitpix: from.bitpix,
+            scale: h.float("BSCALE").unwrap_or(1.0),
+            zero: h.float("BZERO").unwrap_or(0.0),
+            blank: h.int("BLANK").or_else(|| h.int("ZBLANK")),
+            data: &from.data,
+        }
+    }
+
     pub(super) fn new(hdu: &Hdu, data: &'a [u8]) -> Result<Self, String> {
         match hdu.kind {
             Kind::Image => {}
             Kind::Empty => return Err("has no data".into()),
-            Kind::BinTable => return Err("is a table, expected an image".into()),
+            Kind::BinTable | Kind::AsciiTable | Kind::Compressed => {
+                return Err("is a table, expected an image".into());
+            }
             Kind::Other(what) => {
                 return Err(format!(
                     "is {what}, which this reader does not decode; unpack it first"

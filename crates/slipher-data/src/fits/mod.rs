@@ -1,20 +1,23 @@
 //! A small bounded reader and writer of FITS (standard 4.0): headers, images, binary tables.
 //!
 //! Files come from strangers: every length is checked against the file before it is used, nothing
-//! is allocated on a header's word alone, and nothing panics. Compressed tiles, random groups,
-//! ASCII tables and variable-length columns are listed but refused with a message.
+//! is allocated on a header's word alone, and nothing panics. Images compressed in tiles are
+//! unpacked when they are asked for; random groups are listed but refused with a message.
 
 mod header;
 mod image;
 mod table;
+mod tiles;
 pub mod write;
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::OnceLock;
 
 pub use header::{Header, Value};
 pub use image::Image;
 pub use table::{Column, ColumnType, Table};
+use tiles::Unpacked;
 
 const BLOCK: usize = 2880;
 /// Most bytes that a file may have, and may inflate to.
@@ -43,6 +46,10 @@ pub enum Kind {
     Image,
     /// Binary table.
     BinTable,
+    /// ASCII table.
+    AsciiTable,
+    /// An image compressed in tiles, in a binary table.
+    Compressed,
     /// Something this reader lists but does not decode; the word says what.
     Other(&'static str),
 }
@@ -66,6 +73,10 @@ pub struct Fits {
     bytes: Vec<u8>,
     /// In the order of the file; the first is the primary.
     pub hdus: Vec<Hdu>,
+    /// What is wrong with the file: where it is cut, or what is no HDU.
+    pub damage: Option<String>,
+    /// Images that were compressed, once they were asked for.
+    unpacked: Vec<OnceLock<Result<Unpacked, String>>>,
 }
 
 /// Reads a whole file, inflating gzip, recognised by its first bytes.
@@ -110,20 +121,22 @@ impl Fits {
         if !bytes.starts_with(b"SIMPLE") {
             return Err(FitsError::NotFits);
         }
-        let mut hdus = Vec::new();
+        let mut hdus: Vec<Hdu> = Vec::new();
+        let mut damage = None;
         let mut at = 0usize;
         while at < bytes.len() && hdus.len() < 10_000 {
-            if !hdus.is_empty() && !bytes[at..].starts_with(b"XTENSION") {
+            let n = hdus.len();
+            if n > 0 && !bytes[at..].starts_with(b"XTENSION") {
+                damage = foreign(&bytes[at..], n - 1);
                 break;
             }
-            let Some((header, used)) = Header::parse(&bytes[at..]) else {
-                if hdus.is_empty() {
-                    return Err(FitsError::Hdu {
-                        hdu: 0,
-                        why: "the header has no END card".into(),
-                    });
+            let (header, used) = match Header::parse(&bytes[at..]) {
+                Ok(found) => found,
+                Err(why) if n == 0 => return Err(FitsError::Hdu { hdu: 0, why }),
+                Err(why) => {
+                    damage = Some(format!("HDU {n}: {why}"));
+                    break;
                 }
-                break;
             };
             let start = at + used;
             let (kind, size) = describe(&header);
@@ -138,8 +151,16 @@ impl Fits {
                     len: 0,
                     truncated: true,
                 });
+                damage = Some(format!("HDU {n}: data of impossible size"));
                 break;
             };
+            if end > bytes.len() {
+                damage = Some(format!(
+                    "HDU {n} ends early: {} of {} bytes are there; is the download complete?",
+                    bytes.len().saturating_sub(start),
+                    end - start
+                ));
+            }
             let len = end.min(bytes.len()).saturating_sub(start);
             hdus.push(Hdu {
                 header,
@@ -150,7 +171,12 @@ impl Fits {
             });
             at = start.saturating_add((end - start).next_multiple_of(BLOCK));
         }
-        Ok(Fits { bytes, hdus })
+        Ok(Fits {
+            unpacked: hdus.iter().map(|_| OnceLock::new()).collect(),
+            bytes,
+            hdus,
+            damage,
+        })
     }
 
     /// The HDU of an EXTNAME, case-insensitive.
@@ -176,17 +202,34 @@ impl Fits {
     /// If the HDU is no image, or its data end early.
     pub fn image(&self, hdu: usize) -> Result<Image<'_>, FitsError> {
         let (h, data) = self.data(hdu)?;
-        Image::new(h, data).map_err(|why| FitsError::Hdu { hdu, why })
+        let fail = |why: String| FitsError::Hdu { hdu, why };
+        if h.kind == Kind::Compressed {
+            let unpacked = self.unpacked[hdu].get_or_init(|| {
+                let table = Table::new(h, data)?;
+                tiles::unpack(&h.header, &table)
+            });
+            return match unpacked {
+                Ok(u) => Ok(Image::unpacked(h, u)),
+                Err(why) => Err(fail(why.clone())),
+            };
+        }
+        Image::new(h, data).map_err(fail)
     }
 
-    /// The binary table of an HDU.
+    /// The table of an HDU.
     ///
     /// # Errors
-    /// If the HDU is no binary table, or its header is inconsistent.
+    /// If the HDU is no table, or its header is inconsistent.
     pub fn table(&self, hdu: usize) -> Result<Table<'_>, FitsError> {
         let (h, data) = self.data(hdu)?;
         Table::new(h, data).map_err(|why| FitsError::Hdu { hdu, why })
     }
+}
+
+/// What stands behind HDU `last` and is none: nothing is said of blanks and zeros.
+fn foreign(rest: &[u8], last: usize) -> Option<String> {
+    let filled = rest.iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r'));
+    filled.then(|| format!("{} bytes after HDU {last} are no HDU", rest.len()))
 }
 
 /// Kind and data size in bytes (standard 4.0, equations 1 and 2); `None` if it overflows.
@@ -224,11 +267,9 @@ fn describe(h: &Header) -> (Kind, Option<u64>) {
         .and_then(|c| c.checked_mul(bytes));
     let kind = match extension.trim() {
         _ if groups => Kind::Other("random groups"),
-        "BINTABLE" | "A3DTABLE" if h.bool("ZIMAGE") == Some(true) => {
-            Kind::Other("a tile-compressed image")
-        }
+        "BINTABLE" | "A3DTABLE" if h.bool("ZIMAGE") == Some(true) => Kind::Compressed,
         "BINTABLE" | "A3DTABLE" => Kind::BinTable,
-        "TABLE" => Kind::Other("an ASCII table"),
+        "TABLE" => Kind::AsciiTable,
         "" | "IMAGE" if size == Some(0) => Kind::Empty,
         "" | "IMAGE" => Kind::Image,
         _ => Kind::Other("an unknown extension"),

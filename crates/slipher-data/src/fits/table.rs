@@ -1,6 +1,8 @@
-//! Binary tables, cell by cell.
+//! Tables, cell by cell: binary ones, with variable-length arrays, and ASCII ones.
 
-use super::{Hdu, Kind};
+use std::borrow::Cow;
+
+use super::{Hdu, Header, Kind};
 
 /// Element type of a column (TFORM letter).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +23,7 @@ pub enum ColumnType {
     F64,
     /// `A`.
     Text,
-    /// Complex, bits or a variable-length array: listed, not decoded.
+    /// Complex numbers or bits: listed, not decoded.
     Other(char),
 }
 
@@ -32,28 +34,49 @@ pub struct Column {
     pub name: String,
     /// From TFORM.
     pub kind: ColumnType,
-    /// Elements per cell (characters for text).
+    /// Elements per cell (characters for text); the most of them if cells differ.
     pub repeat: usize,
+    /// Cells differ in length: their elements lie in the heap.
+    pub variable: bool,
     /// TUNIT; empty if there is none.
     pub unit: String,
     /// TUCDn and TUTYPn, joined by a blank.
     pub ucd: String,
     offset: usize,
+    /// Descriptors of 64 bits.
+    wide: bool,
     scale: f64,
     zero: f64,
     null: Option<i64>,
 }
 
-/// A binary table.
+/// A table.
 #[derive(Debug)]
 pub struct Table<'a> {
     columns: Vec<Column>,
     rows: usize,
     stride: usize,
-    data: &'a [u8],
+    /// Where the heap begins.
+    heap: usize,
+    data: Cow<'a, [u8]>,
 }
 
 impl Column {
+    /// A cell holds more than one number.
+    pub fn is_vector(&self) -> bool {
+        self.variable || self.repeat > 1
+    }
+
+    /// Bytes of an element.
+    fn size(&self) -> usize {
+        match self.kind {
+            ColumnType::Logical | ColumnType::U8 | ColumnType::Text => 1,
+            ColumnType::I16 => 2,
+            ColumnType::I32 | ColumnType::F32 => 4,
+            _ => 8,
+        }
+    }
+
     /// Appends numbers that begin each of `cells`, scaled, TNULL as NaN; false if the column holds
     /// none.
     fn decode<'a>(&self, cells: impl Iterator<Item = &'a [u8]>, out: &mut Vec<f64>) -> bool {
@@ -98,7 +121,8 @@ impl Column {
 impl<'a> Table<'a> {
     pub(super) fn new(hdu: &Hdu, data: &'a [u8]) -> Result<Self, String> {
         match hdu.kind {
-            Kind::BinTable => {}
+            Kind::BinTable | Kind::Compressed => {}
+            Kind::AsciiTable => return ascii(&hdu.header, data),
             Kind::Empty | Kind::Image => return Err("is no table, expected a binary table".into()),
             Kind::Other(what) => {
                 return Err(format!("is {what}, which this reader does not decode"));
@@ -129,7 +153,13 @@ impl<'a> Table<'a> {
             } else {
                 form[..digits].parse().unwrap_or(0)
             };
-            let letter = form[digits..].chars().next().unwrap_or('?');
+            let mut letters = form[digits..].chars().map(|c| c.to_ascii_uppercase());
+            let mut letter = letters.next().unwrap_or('?');
+            // P or Q, and what the arrays hold.
+            let descriptor = ['P', 'Q'].iter().position(|d| *d == letter);
+            if descriptor.is_some() {
+                letter = letters.next().unwrap_or('?');
+            }
             let (kind, bytes) = match letter {
                 'L' => (ColumnType::Logical, 1),
                 'B' => (ColumnType::U8, 1),
@@ -139,15 +169,15 @@ impl<'a> Table<'a> {
                 'E' => (ColumnType::F32, 4),
                 'D' => (ColumnType::F64, 8),
                 'A' => (ColumnType::Text, 1),
-                'C' | 'P' => (ColumnType::Other(letter), 8),
-                'M' | 'Q' => (ColumnType::Other(letter), 16),
+                'C' => (ColumnType::Other(letter), 8),
+                'M' => (ColumnType::Other(letter), 16),
                 'X' => (ColumnType::Other('X'), 1),
                 other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
             };
-            let width = if letter == 'X' {
-                repeat.div_ceil(8)
-            } else {
-                repeat.saturating_mul(bytes)
+            let width = match descriptor {
+                Some(k) => repeat.min(1) * (8 << k),
+                None if letter == 'X' => repeat.div_ceil(8),
+                None => repeat.saturating_mul(bytes),
             };
             let end = offset
                 .checked_add(width)
@@ -162,7 +192,16 @@ impl<'a> Table<'a> {
             columns.push(Column {
                 name: text(format!("TTYPE{i}")),
                 kind,
-                repeat,
+                repeat: match descriptor {
+                    Some(_) => form
+                        .split(['(', ')'])
+                        .nth(1)
+                        .and_then(|n| n.parse().ok())
+                        .unwrap_or(0),
+                    None => repeat,
+                },
+                variable: descriptor.is_some(),
+                wide: descriptor == Some(1),
                 unit: text(format!("TUNIT{i}")),
                 ucd: format!("{} {}", text(format!("TUCD{i}")), text(format!("TUTYP{i}"))),
                 offset,
@@ -172,11 +211,15 @@ impl<'a> Table<'a> {
             });
             offset = end;
         }
+        let heap = h.int("THEAP").and_then(|v| usize::try_from(v).ok());
         Ok(Table {
             columns,
             rows,
             stride,
-            data,
+            heap: heap
+                .filter(|t| *t >= stride * rows)
+                .unwrap_or(stride * rows),
+            data: Cow::Borrowed(data),
         })
     }
 
@@ -195,18 +238,28 @@ impl<'a> Table<'a> {
             .find(|c| c.name.eq_ignore_ascii_case(name))
     }
 
-    fn cell(&self, c: &Column, row: usize) -> Option<&'a [u8]> {
+    fn cell(&self, c: &Column, row: usize) -> Option<&[u8]> {
         if row >= self.rows {
             return None;
         }
         let start = row * self.stride + c.offset;
-        let bytes = match c.kind {
-            ColumnType::Logical | ColumnType::U8 | ColumnType::Text => 1,
-            ColumnType::I16 => 2,
-            ColumnType::I32 | ColumnType::F32 => 4,
-            _ => 8,
+        if !c.variable {
+            return self.data.get(start..start + c.repeat * c.size());
+        }
+        let number = |at: usize| {
+            let raw = self.data.get(at..at + if c.wide { 8 } else { 4 })?;
+            let v = raw.iter().fold(0u64, |v, b| v << 8 | u64::from(*b));
+            usize::try_from(v).ok()
         };
-        self.data.get(start..start + c.repeat * bytes)
+        let (n, offset) = (number(start)?, number(start + if c.wide { 8 } else { 4 })?);
+        let from = self.heap.checked_add(offset)?;
+        self.data
+            .get(from..from.checked_add(n.checked_mul(c.size())?)?)
+    }
+
+    /// The bytes of a cell, as they are.
+    pub(super) fn bytes(&self, name: &str, row: usize) -> Option<&[u8]> {
+        self.cell(self.column(name)?, row)
     }
 
     /// A numeric cell, scaled; TNULL becomes NaN. `None` if there is no such column or it is not
@@ -234,7 +287,7 @@ impl<'a> Table<'a> {
 
     /// A scalar column over all rows; `None` if it is missing, not numeric, or holds vectors.
     pub fn whole(&self, name: &str) -> Option<Vec<f64>> {
-        let c = self.column(name).filter(|c| c.repeat == 1)?;
+        let c = self.column(name).filter(|c| !c.is_vector())?;
         let mut out = Vec::with_capacity(self.rows);
         let cells = self
             .data
@@ -247,7 +300,7 @@ impl<'a> Table<'a> {
     /// A scalar integer column over all rows, unscaled and without regard to TNULL; `None` if it is
     /// none.
     pub fn whole_bits(&self, name: &str) -> Option<Vec<i64>> {
-        let c = self.column(name).filter(|c| c.repeat == 1)?;
+        let c = self.column(name).filter(|c| !c.is_vector())?;
         let cells = self
             .data
             .chunks_exact(self.stride.max(1))
@@ -310,4 +363,83 @@ impl<'a> Table<'a> {
         self.text(name, row)
             .or_else(|| self.integer(name, row).map(|v| v.to_string()))
     }
+}
+
+/// An ASCII table (standard 4.0, section 7.2) as a binary one: numbers in double precision.
+fn ascii<'a>(h: &Header, data: &[u8]) -> Result<Table<'a>, String> {
+    let size = |key: String| usize::try_from(h.int(&key).unwrap_or(0)).unwrap_or(0);
+    let (stride, rows) = (size("NAXIS1".into()), size("NAXIS2".into()));
+    if stride == 0 && rows > 0 || stride.checked_mul(rows).is_none_or(|n| n > data.len()) {
+        return Err(format!(
+            "{rows} rows of {stride} characters, but only {} follow: is the download complete?",
+            data.len()
+        ));
+    }
+    let mut columns = Vec::new();
+    let mut places = Vec::new();
+    let mut offset = 0;
+    for i in 1..=size("TFIELDS".into()).min(999) {
+        let text = |key: &str| {
+            h.str(&format!("{key}{i}"))
+                .unwrap_or_default()
+                .trim()
+                .to_owned()
+        };
+        let form = text("TFORM").to_uppercase();
+        let width: usize = form
+            .get(1..)
+            .and_then(|w| w.split('.').next()?.parse().ok())
+            .ok_or(format!(
+                "TFORM{i} = '{form}': expected Aw, Iw, Fw.d, Ew.d or Dw.d"
+            ))?;
+        let from = size(format!("TBCOL{i}")).max(1) - 1;
+        if from.checked_add(width).is_none_or(|end| end > stride) {
+            return Err(format!("column {i} ends behind NAXIS1 = {stride}"));
+        }
+        let is_text = form.starts_with('A');
+        let repeat = if is_text { width } else { 1 };
+        columns.push(Column {
+            name: text("TTYPE"),
+            kind: if is_text {
+                ColumnType::Text
+            } else {
+                ColumnType::F64
+            },
+            repeat,
+            variable: false,
+            unit: text("TUNIT"),
+            ucd: format!("{} {}", text("TUCD"), text("TUTYP")),
+            offset,
+            wide: false,
+            scale: h.float(&format!("TSCAL{i}")).unwrap_or(1.0),
+            zero: h.float(&format!("TZERO{i}")).unwrap_or(0.0),
+            null: None,
+        });
+        places.push((from, width, text("TNULL")));
+        offset += if is_text { width } else { 8 };
+    }
+    let mut out = Vec::with_capacity(offset * rows);
+    for row in data.chunks_exact(stride.max(1)).take(rows) {
+        for (c, (from, width, null)) in columns.iter().zip(&places) {
+            let raw = &row[*from..from + width];
+            if c.kind == ColumnType::Text {
+                out.extend_from_slice(raw);
+                continue;
+            }
+            let word = String::from_utf8_lossy(raw).trim().to_owned();
+            let number = if word.is_empty() || word == *null {
+                f64::NAN
+            } else {
+                crate::formats::fortran(&word).unwrap_or(f64::NAN)
+            };
+            out.extend(number.to_be_bytes());
+        }
+    }
+    Ok(Table {
+        columns,
+        rows,
+        stride: offset,
+        heap: out.len(),
+        data: Cow::Owned(out),
+    })
 }

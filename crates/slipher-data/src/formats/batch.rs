@@ -17,13 +17,14 @@ use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatc
 use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Field};
 
-use super::ReadOptions;
 use super::desi::join;
 use super::pixels::{
-    CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, power_of_ten, role,
-    wave_names,
+    CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, medium_by_name, power_of_ten,
+    role, unit_in, wave_names,
 };
+use super::{ReadOptions, masks};
 use crate::spectrum::{Spectrum, Truth};
+use crate::warning::Warning;
 
 /// What Slipher writes of its own wavelengths: they were brought to vacuum, whatever a user says of
 /// the files they came from.
@@ -125,6 +126,15 @@ impl Numbers {
             unit: said("unit"),
             description: said("description"),
         })
+    }
+
+    /// The unit that the field states, or its name.
+    fn stated(&self, name: &str) -> String {
+        if self.unit.is_empty() {
+            unit_in(name)
+        } else {
+            self.unit.clone()
+        }
     }
 
     fn row(&self, row: usize) -> Option<Vec<f64>> {
@@ -289,8 +299,10 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             Some((_, v)) => Noise::Variance(v),
             None => Noise::Missing,
         };
-        let bad = get(Role::Mask)
-            .map(|m| m.iter().map(|v| *v != 0.0).collect())
+        let mask = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)];
+        let bad = mask
+            .into_iter()
+            .find_map(|(r, sense)| Some(sense.bad(&get(r)?)))
             .unwrap_or_default();
         let named = &arm[&(Role::Wave as u8)];
         parts.push(Pixels {
@@ -298,16 +310,15 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             wave_unit: named.1.unit.clone(),
             wave_name: named.0.clone(),
             flux,
-            flux_unit: arm[&(Role::Flux as u8)].1.unit.clone(),
+            flux_unit: arm[&(Role::Flux as u8)]
+                .1
+                .stated(&arm[&(Role::Flux as u8)].0),
             noise,
             bad,
-            medium: if named.0.to_lowercase().contains("air") {
-                (Medium::Air, format!("column {}", named.0))
+            medium: if named.1.description == VACUUM {
+                (Medium::Vacuum, VACUUM.to_owned())
             } else {
-                (
-                    Medium::Vacuum,
-                    "assumed: the file does not say; --air changes it".into(),
-                )
+                medium_by_name(&named.0, "")
             },
         });
     }
@@ -317,7 +328,7 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
         .iter()
         .all(|a| a[&(Role::Wave as u8)].1.description == VACUUM);
     let options = if ours {
-        &ReadOptions { medium: None }
+        &ReadOptions::default()
     } else {
         options
     };
@@ -341,6 +352,9 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
     s.flux_unit.clone_from(&each[0].flux_unit);
     s.ivar_estimated = each.iter().any(|e| e.ivar_estimated);
     s.provenance = each[0].provenance.clone();
+    s.warnings = each.iter().flat_map(|e| e.warnings.clone()).collect();
+    s.warnings.sort_unstable();
+    s.warnings.dedup();
     s.provenance
         .push(format!("{} arms joined by inverse variance", each.len()));
     Ok(s)
@@ -390,6 +404,8 @@ fn number(values: &ArrayRef, row: usize) -> f64 {
 fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {
     let scalar = |names: &[&str]| column(batch, names).map_or(f64::NAN, |c| number(c, row));
     s.ivar_estimated |= scalar(&["ivar_estimated"]) > 0.0;
+    let said = column(batch, &["warnings"]).and_then(|c| text(c, row));
+    s.warnings.extend(Warning::split(&said.unwrap_or_default()));
     s.object_id = column(batch, ID)
         .and_then(|c| text(c, row))
         .unwrap_or_default();
@@ -514,11 +530,11 @@ mod tests {
                 field("flux", &flux, ""),
             ]);
             let b = RecordBatch::try_new(Arc::new(schema), vec![wave, flux]).unwrap();
-            Spectra::of(&b, &ReadOptions { medium })
-                .unwrap()
-                .row(0)
-                .unwrap()
-                .wave[0]
+            let options = ReadOptions {
+                medium,
+                ..ReadOptions::default()
+            };
+            Spectra::of(&b, &options).unwrap().row(0).unwrap().wave[0]
         };
         assert!((row("wave_air", "", None) - 5001.4).abs() < 0.05);
         assert_eq!(row("wave", "", None), 5000.0);

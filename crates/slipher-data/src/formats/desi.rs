@@ -41,11 +41,8 @@ struct Camera {
 }
 
 fn camera(f: &Fits, name: &str) -> Option<Camera> {
-    let part = |p: &str| {
-        f.named(&format!("{name}_{p}"))
-            .filter(|i| f.image(*i).is_ok())
-    };
-    // A mask that is there but cannot be decoded is an error when read, not an empty mask.
+    // What is there but cannot be decoded is an error when it is read, not a camera less.
+    let part = |p: &str| f.named(&format!("{name}_{p}"));
     Some(Camera {
         wave: part("WAVELENGTH")?,
         flux: part("FLUX")?,

@@ -6,8 +6,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hdf5_pure::{AttrValue, DType, Dataset, File, Group};
 
-use super::pixels::{CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, role};
-use super::{Content, Context, Format, Row};
+use super::pixels::{
+    CLASS, DEC, ID, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, medium_by_name, role, unit_in,
+};
+use super::{Content, Context, Format, Row, masks};
 use crate::spectrum::{Spectrum, Truth};
 
 pub(super) const FORMAT: Format = Format {
@@ -188,15 +190,17 @@ fn spectra(group: &Group, context: &Context) -> Result<Option<Vec<Row>>, String>
             wave_unit: wave.unit.clone(),
             wave_name: wave.name.clone(),
             flux: flux.row(i),
-            flux_unit: flux.unit.clone(),
+            flux_unit: if flux.unit.is_empty() {
+                unit_in(&flux.name)
+            } else {
+                flux.unit.clone()
+            },
             noise,
-            bad: get(Role::Mask)
-                .map(|m| m.row(i).iter().map(|v| *v != 0.0).collect())
+            bad: [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
+                .into_iter()
+                .find_map(|(r, sense)| Some(sense.bad(&get(r)?.row(i))))
                 .unwrap_or_default(),
-            medium: (
-                Medium::Vacuum,
-                "assumed: the file does not say; --air changes it".into(),
-            ),
+            medium: medium_by_name(&wave.name, ""),
         };
         let spectrum = pixels
             .into_spectrum(&context.options)

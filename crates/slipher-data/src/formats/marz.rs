@@ -2,7 +2,7 @@
 //! optionally `WAVELENGTH`, `SKY`, `FIBRES`. Without `VACUUM` wavelengths are in air. FIBRES holds
 //! RA and DEC in radians. Source: Hinton et al. 2016, Astronomy and Computing 15, 61; Marz README.
 
-use super::image::header_wavelengths;
+use super::image::{Axis, axis};
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
 
@@ -33,6 +33,11 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let flux = image(0)?;
     let variance = image(f.named("VARIANCE").ok_or("HDU VARIANCE is missing")?)?;
     let wavelength = f.named("WAVELENGTH").map(image).transpose()?;
+    let wave_unit = f
+        .named("WAVELENGTH")
+        .and_then(|i| f.hdus[i].header.str("BUNIT"))
+        .unwrap_or_default()
+        .to_owned();
     let fibres = f.named("FIBRES").and_then(|i| f.table(i).ok());
     let medium = medium_of(h).unwrap_or((
         Medium::Air,
@@ -40,14 +45,18 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     ));
     let mut out = Vec::new();
     for row in 0..flux.rows() {
-        let (wave, wave_unit) = match &wavelength {
-            Some(w) => (w.row(row.min(w.rows().saturating_sub(1))), String::new()),
-            None => header_wavelengths(h, flux.width())?,
+        let axis = match &wavelength {
+            Some(w) => Axis {
+                values: w.row(row.min(w.rows().saturating_sub(1))),
+                unit: wave_unit.clone(),
+                name: "wavelength".into(),
+            },
+            None => axis(h, flux.width())?,
         };
         let pixels = Pixels {
-            wave,
-            wave_unit,
-            wave_name: "wavelength".into(),
+            wave: axis.values,
+            wave_unit: axis.unit,
+            wave_name: axis.name,
             flux: flux.row(row),
             flux_unit: h.str("BUNIT").unwrap_or_default().to_owned(),
             noise: Noise::Variance(variance.row(row)),

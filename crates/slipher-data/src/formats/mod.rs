@@ -5,7 +5,9 @@ mod desi;
 #[cfg(feature = "hdf5")]
 mod hdf5;
 mod image;
+mod iraf;
 mod marz;
+mod masks;
 mod parquet;
 pub mod pixels;
 mod rows;
@@ -22,6 +24,7 @@ use bytes::Bytes;
 
 use crate::fits::{Fits, FitsError, Header, Kind, read_bytes};
 use crate::spectrum::Spectrum;
+use crate::warning::Warning;
 
 /// A file's content, parsed as far as all formats need.
 pub enum Content {
@@ -144,6 +147,12 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
             let mut rows = (format.read)(&content, &context).map_err(|why| {
                 refuse(format!("looks like {} ({because}), but {why}", format.name))
             })?;
+            if let Content::Fits(Fits {
+                damage: Some(why), ..
+            }) = &content
+            {
+                damaged(&mut rows, why);
+            }
             for r in &mut rows {
                 if let Ok(s) = &mut r.spectrum {
                     s.origin.file.clone_from(&file);
@@ -162,6 +171,20 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
         }
     }
     Err(refuse(describe(&content)))
+}
+
+/// Rows of what is left of a file are flagged; a row more says what is lost.
+fn damaged(rows: &mut Vec<Row>, why: &str) {
+    for s in rows.iter_mut().filter_map(|r| r.spectrum.as_mut().ok()) {
+        s.warnings.push(Warning::FileDamaged);
+    }
+    rows.push(Row {
+        hdu: 0,
+        row: rows.len(),
+        spectrum: Err(format!(
+            "the file is damaged ({why}); what was read of it is not accepted"
+        )),
+    });
 }
 
 fn text_of(bytes: Vec<u8>) -> Result<String, String> {
@@ -196,7 +219,7 @@ fn describe(content: &Content) -> String {
                 .map(|(i, h)| {
                     let name = h.header.str("EXTNAME").unwrap_or("");
                     let what = match (h.kind, f.table(i), f.image(i)) {
-                        (_, Ok(t), _) => format!("table of {}", t.columns().iter().take(6).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
+                        (Kind::BinTable | Kind::AsciiTable, Ok(t), _) => format!("table of {}", t.columns().iter().take(6).map(|c| c.name.as_str()).collect::<Vec<_>>().join(", ")),
                         (_, _, Ok(im)) => format!("image {:?}", im.axes),
                         (Kind::BinTable, Err(e), _) | (Kind::Image, _, Err(e)) => e.to_string(),
                         (Kind::Other(what), ..) => what.to_owned(),
@@ -220,6 +243,20 @@ fn describe(content: &Content) -> String {
             )
         }
     }
+}
+
+/// A number with an exponent as Fortran writes it: `1.5D+03`, `1.5+003`.
+pub(crate) fn fortran(word: &str) -> Option<f64> {
+    let digits = |c: char| c.is_ascii_digit() || "+-.dDeE".contains(c);
+    if !word.chars().all(digits) || !word.chars().any(|c| c.is_ascii_digit()) {
+        return None;
+    }
+    let e = word.replace(['D', 'd'], "E");
+    e.parse().ok().or_else(|| {
+        // An exponent of three digits leaves no room for its letter.
+        let at = e.rfind(['+', '-']).filter(|i| *i > 0)?;
+        format!("{}E{}", &e[..at], &e[at..]).parse().ok()
+    })
 }
 
 /// File name without folders and endings.
@@ -271,8 +308,9 @@ pub(crate) fn medium_of(h: &Header) -> Option<(Medium, String)> {
         ));
     }
     match h.str("CTYPE1").unwrap_or_default() {
-        c if c.starts_with("AWAV") => Some((Medium::Air, "CTYPE1 = AWAV".into())),
-        c if c.starts_with("WAVE") && !c.eq_ignore_ascii_case("wavelength") => {
+        // FITS standard 4.0, table 25: four letters, then a blank or an algorithm.
+        c if c == "AWAV" || c.starts_with("AWAV-") => Some((Medium::Air, "CTYPE1 = AWAV".into())),
+        c if c == "WAVE" || c.starts_with("WAVE-") => {
             Some((Medium::Vacuum, "CTYPE1 = WAVE".into()))
         }
         _ => None,

@@ -2,8 +2,9 @@
 //! units.
 
 use crate::airvac::air_to_vacuum;
-use crate::grid::exp10;
 use crate::spectrum::{BadSpectrum, Spectrum, estimate_ivar};
+use crate::units::{FluxUnit, WaveUnit, settle, split};
+use crate::warning::Warning;
 
 /// Kind of the numbers that describe the noise.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,8 +31,88 @@ pub enum Medium {
 /// Choices of the user that override what files say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ReadOptions {
-    /// Medium of the wavelengths, where files do not say.
+    /// Medium of the wavelengths, whatever files say.
     pub medium: Option<Medium>,
+    /// Unit of the wavelengths, where files do not say.
+    pub wave_unit: Option<WaveUnit>,
+    /// What the flux is, where files do not say.
+    pub flux_unit: Option<FluxUnit>,
+}
+
+impl ReadOptions {
+    /// Of words of a user: `air` or `vacuum`; a unit of wavelength; a unit of flux.
+    ///
+    /// # Errors
+    /// Words that are none of these.
+    pub fn parse(
+        medium: Option<&str>,
+        wave_unit: Option<&str>,
+        flux_unit: Option<&str>,
+    ) -> Result<Self, String> {
+        let medium = match medium {
+            None => None,
+            Some("air") => Some(Medium::Air),
+            Some("vacuum") => Some(Medium::Vacuum),
+            Some(w) => return Err(format!("medium {w:?}: expected 'air' or 'vacuum'")),
+        };
+        let wave_unit = match wave_unit.map(WaveUnit::parse) {
+            None => None,
+            Some(Ok(Some(u))) => Some(u),
+            Some(_) => {
+                return Err(format!(
+                    "wave_unit {:?}: expected Angstrom, nm, um, m, Hz, eV, cm-1, log(Angstrom) or ln(Angstrom)",
+                    wave_unit.unwrap_or_default()
+                ));
+            }
+        };
+        let flux_unit = match flux_unit.map(FluxUnit::parse) {
+            None => None,
+            Some(Some(FluxUnit::Magnitude)) => {
+                return Err("flux_unit: magnitudes are no flux; convert them first".into());
+            }
+            Some(Some(u)) => Some(u),
+            Some(None) => {
+                return Err(format!(
+                    "flux_unit {:?}: expected 'erg/s/cm2/Angstrom', 'Jy', 'erg/s/cm2/Hz' or 'photon/s/cm2/Angstrom'",
+                    flux_unit.unwrap_or_default()
+                ));
+            }
+        };
+        Ok(ReadOptions {
+            medium,
+            wave_unit,
+            flux_unit,
+        })
+    }
+}
+
+/// With this begins the evidence for a medium that no file states.
+pub const ASSUMED: &str = "assumed";
+
+/// Medium by the name and UCD of a wavelength column; vacuum, and said so, where they do not tell.
+pub fn medium_by_name(name: &str, ucd: &str) -> (Medium, String) {
+    let words = name.to_lowercase();
+    let has = |end: &str| {
+        words
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|w| w == end || w.ends_with(end) && role(w).is_some())
+    };
+    if has("air") || ucd.contains("obs.atmos") {
+        (
+            Medium::Air,
+            format!("column {name} {ucd}").trim().to_owned(),
+        )
+    } else if has("vac") || has("vacuum") {
+        (Medium::Vacuum, format!("column {name}"))
+    } else {
+        unstated_medium()
+    }
+}
+
+/// Vacuum, where nothing says so.
+pub fn unstated_medium() -> (Medium, String) {
+    let evidence = format!("{ASSUMED}: the file does not say; --air changes it");
+    (Medium::Vacuum, evidence)
 }
 
 /// Raw pixels of one spectrum.
@@ -75,12 +156,16 @@ impl Pixels {
         power: i32,
         options: &ReadOptions,
     ) -> Result<Spectrum, BadSpectrum> {
-        let mut steps = Vec::new();
-        self.convert_to_angstrom(&mut steps)?;
+        let (mut steps, mut warnings) = (Vec::new(), Vec::new());
+        let axis = self.convert_to_angstrom(options, &mut steps, &mut warnings)?;
         let (medium, evidence) = match options.medium {
+            _ if !axis.is_length() => (Medium::Vacuum, "no wavelengths were measured".to_owned()),
             Some(m) => (m, "as the user says".to_owned()),
             None => self.medium.clone(),
         };
+        if evidence.starts_with(ASSUMED) {
+            warnings.push(Warning::MediumAssumed);
+        }
         if medium == Medium::Air {
             self.wave.iter_mut().for_each(|w| *w = air_to_vacuum(*w));
             steps.push(format!(
@@ -89,16 +174,7 @@ impl Pixels {
         } else {
             steps.push(format!("wavelength: vacuum ({evidence})"));
         }
-        if is_per_hertz(&self.flux_unit) {
-            // f_λ = f_ν c/λ²; the constant only sets the scale.
-            let factor: Vec<f64> = self.wave.iter().map(|w| (5000.0 / w).powi(2)).collect();
-            scale(&mut self.flux, &mut self.noise, &factor);
-            steps.push(format!(
-                "flux: '{}' per frequency to per wavelength, × (5000 Å/λ)²",
-                self.flux_unit
-            ));
-            self.flux_unit = format!("{} × (5000 Angstrom/lambda)^2", self.flux_unit);
-        }
+        self.convert_flux(axis, options, &mut steps, &mut warnings)?;
         self.rescale(power, &mut steps);
         let n = self.flux.len();
         let flux: Vec<f32> = self.flux.iter().map(|f| *f as f32).collect();
@@ -134,76 +210,79 @@ impl Pixels {
             }
         };
         self.bad.resize(n, false);
+        if mask_rejects_most(&flux, &ivar, &self.bad) {
+            warnings.push(Warning::MaskRejectsMost);
+        }
         let mut s = Spectrum::new(self.wave, flux, ivar, &self.bad)?;
+        s.warnings = warnings;
         s.ivar_estimated = estimated;
         s.flux_unit = self.flux_unit;
         s.provenance = steps;
         Ok(s)
     }
 
-    fn convert_to_angstrom(&mut self, steps: &mut Vec<String>) -> Result<(), BadSpectrum> {
-        let unit = self
-            .wave_unit
-            .to_lowercase()
-            .replace(['(', ')', '[', ']', '.', ' '], "");
-        let name = self.wave_name.to_lowercase();
-        let good = || self.wave.iter().copied().filter(|w| w.is_finite());
-        let (lo, hi) = (
-            good().fold(f64::INFINITY, f64::min),
-            good().fold(0.0, f64::max),
-        );
-        let logarithmic = unit.contains("log")
-            || name.contains("log")
-            || (unit.is_empty() || unit.starts_with("ang"))
-                && lo > 2.9
-                && hi < 4.9
-                && hi - lo < 1.0;
-        let (factor, what) = match unit.as_str() {
-            _ if logarithmic => (0.0, "log10 of Angstrom"),
-            u if u == "nm" || u.starts_with("nanomet") => (10.0, "nm"),
-            u if ["um", "µm", "mum"].contains(&u)
-                || u.starts_with("micron")
-                || u.starts_with("micromet") =>
-            {
-                (1e4, "micron")
-            }
-            u if u == "m" || u.starts_with("meter") || u.starts_with("metre") => (1e10, "m"),
-            u if u == "mm"
-                || u.contains("hz")
-                || u.contains("ev")
-                || u.contains("cm")
-                || u.contains("km") =>
-            {
-                (f64::NAN, "unknown")
-            }
-            "" | "pixel" if hi < 60.0 => (1e4, "micron (no unit; all below 60)"),
-            "" if hi < 900.0 || (300.0..900.0).contains(&lo) && hi < 3000.0 => {
-                (10.0, "nm (no unit; by their size)")
-            }
-            "" => (1.0, "Angstrom (no unit; by their size)"),
-            _ => (1.0, "Angstrom"),
-        };
-        if factor.is_nan() {
-            return Err(BadSpectrum::Unit(self.wave_unit.clone()));
+    /// Wavelengths to Å, by the unit that is settled.
+    fn convert_to_angstrom(
+        &mut self,
+        options: &ReadOptions,
+        steps: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<WaveUnit, BadSpectrum> {
+        let s = settle(
+            &self.wave_unit,
+            &self.wave_name,
+            &self.wave,
+            options.wave_unit,
+        )?;
+        s.unit.to_angstrom(&mut self.wave);
+        if s.unit != WaveUnit::Length(1.0) || s.warning.is_some() {
+            steps.push(format!(
+                "wavelength: {} to Angstrom ({})",
+                s.unit.words(),
+                s.evidence
+            ));
         }
-        if logarithmic {
-            // Natural logarithms exceed 6 for optical light.
-            if hi > 6.0 {
-                self.wave.iter_mut().for_each(|w| *w = w.exp());
+        warnings.extend(s.warning);
+        Ok(s.unit)
+    }
+
+    /// Flux per wavelength, up to a constant factor.
+    fn convert_flux(
+        &mut self,
+        axis: WaveUnit,
+        options: &ReadOptions,
+        steps: &mut Vec<String>,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(), BadSpectrum> {
+        let stated = FluxUnit::parse(&self.flux_unit).or(options.flux_unit);
+        let unit = stated.unwrap_or_else(|| {
+            // Counts on an axis of frequency are per frequency, more likely than not.
+            if axis.is_length() {
+                FluxUnit::PerWavelength
             } else {
-                // A wavelength that is not a number stays none.
-                self.wave
-                    .iter_mut()
-                    .filter(|w| !w.is_finite())
-                    .for_each(|w| *w = f64::NAN);
-                exp10(&mut self.wave);
+                warnings.push(Warning::FluxUnitAssumed);
+                FluxUnit::PerFrequency
             }
-        } else if factor != 1.0 {
-            self.wave.iter_mut().for_each(|w| *w *= factor);
-        }
-        if what != "Angstrom" {
-            steps.push(format!("wavelength: {what} to Angstrom"));
-        }
+        });
+        // f_λ = f_ν c/λ², and n_λ hc/λ; constants only set the scale.
+        let (power, words) = match unit {
+            FluxUnit::PerWavelength => return Ok(()),
+            FluxUnit::PerFrequency => (2, "per frequency"),
+            FluxUnit::Photons => (1, "photons"),
+            FluxUnit::Magnitude => return Err(BadSpectrum::Magnitudes(self.flux_unit.clone())),
+        };
+        let factor: Vec<f64> = self.wave.iter().map(|w| (5000.0 / w).powi(power)).collect();
+        scale(&mut self.flux, &mut self.noise, &factor);
+        let how = if power == 2 {
+            "(5000 Å/λ)²"
+        } else {
+            "5000 Å/λ"
+        };
+        steps.push(format!(
+            "flux: '{}' {words} to energy per wavelength, × {how}",
+            self.flux_unit
+        ));
+        self.flux_unit = format!("{} × (5000 Angstrom/lambda)^{power}", self.flux_unit);
         Ok(())
     }
 
@@ -243,9 +322,17 @@ pub fn power_of_ten<'a>(flux: impl IntoIterator<Item = &'a f64>) -> i32 {
     if (-6..=6).contains(&power) { 0 } else { power }
 }
 
-fn is_per_hertz(unit: &str) -> bool {
-    let u = unit.to_lowercase();
-    u.contains("jy") || u.contains("hz")
+/// More than 95 % of the pixels that have a flux and an error.
+fn mask_rejects_most(flux: &[f32], ivar: &[f32], bad: &[bool]) -> bool {
+    let usable = |(f, v): (&f32, &f32)| f.is_finite() && *f != 0.0 && v.is_finite() && *v > 0.0;
+    let (mut all, mut rejected) = (0usize, 0usize);
+    for (pixel, bad) in flux.iter().zip(ivar).zip(bad) {
+        if usable(pixel) {
+            all += 1;
+            rejected += usize::from(*bad);
+        }
+    }
+    rejected * 20 > all * 19
 }
 
 fn scale(flux: &mut [f64], noise: &mut Noise, factor: &[f64]) {
@@ -293,12 +380,14 @@ pub enum Role {
     Sigma,
     /// Variance.
     Variance,
-    /// Mask; above 0 is bad.
+    /// Mask: what is bad in it, [`super::masks`] says.
     Mask,
+    /// Mask that is 1 where a pixel is good.
+    Good,
 }
 
 /// Columns are known by these names, in lower case, without separators.
-const NAMES: [(Role, &[&str]); 6] = [
+const NAMES: [(Role, &[&str]); 7] = [
     (
         Role::Wave,
         &[
@@ -321,6 +410,25 @@ const NAMES: [(Role, &[&str]); 6] = [
             "obswave",
             "vacwave",
             "angstrom",
+            "wavs",
+            "waves",
+            "lams",
+            "lambdas",
+            "lnlam",
+            "lnlambda",
+            "lnwave",
+            "optwave",
+            "wavevacuum",
+            "wavelengthvac",
+            "wavelengthair",
+            "wlvac",
+            "wlair",
+            "lambdavac",
+            "lambdaair",
+            "frequency",
+            "freq",
+            "energy",
+            "wavenumber",
         ],
     ),
     (
@@ -342,6 +450,13 @@ const NAMES: [(Role, &[&str]); 6] = [
             "counts",
             "fluxobs",
             "f",
+            "optflam",
+            "fluxreduced",
+            "fluxtellcorr",
+            "fluxcal",
+            "fluxcalibrated",
+            "sci",
+            "science",
         ],
     ),
     (
@@ -353,6 +468,7 @@ const NAMES: [(Role, &[&str]); 6] = [
             "fluxivar",
             "inversevar",
             "invvariance",
+            "optflamivar",
         ],
     ),
     (
@@ -383,23 +499,88 @@ const NAMES: [(Role, &[&str]); 6] = [
             "fluxunc",
             "efluxlambda",
             "errs",
+            "optflamsig",
+            "errreduced",
+            "fluxreducederr",
+            "fluxtellcorrerr",
+            "errtellcorr",
+            "rms",
         ],
     ),
     (
         Role::Variance,
         &["var", "variance", "fluxvar", "fluxvariance"],
     ),
-    (Role::Mask, &["mask", "bad", "badpix", "dq", "badpixel"]),
+    (
+        Role::Mask,
+        &[
+            "mask",
+            "bad",
+            "badpix",
+            "badpixels",
+            "dq",
+            "badpixel",
+            "qual",
+            "quality",
+            "flag",
+            "flags",
+            "andmask",
+            "optmask",
+            "pixelmask",
+            "dataquality",
+        ],
+    ),
+    (
+        Role::Good,
+        &[
+            "good",
+            "goodpix",
+            "goodpixel",
+            "goodpixels",
+            "goodmask",
+            "valid",
+            "optgood",
+        ],
+    ),
 ];
 
 /// Role of a column name, if it has one.
 pub fn role(name: &str) -> Option<Role> {
+    role_of_plain(name.split(['(', '[']).next().unwrap_or_default()).or_else(|| {
+        // `wave_nm`, `flux_mJy`: a name and a unit.
+        let (head, unit) = split(name)?;
+        let of_wave = WaveUnit::parse(&unit).is_ok_and(|u| u.is_some());
+        role_of_plain(&head).filter(|r| (*r == Role::Wave) == of_wave)
+    })
+}
+
+/// The unit in a name that has a role; empty if there is none.
+pub fn unit_in(name: &str) -> String {
+    role(name)
+        .and_then(|_| split(name))
+        .map_or(String::new(), |(_, unit)| unit)
+}
+
+/// Of several names with a role, the one that is meant: that which [`NAMES`] lists first.
+pub fn best(names: &[&str], wanted: Role) -> Option<usize> {
+    let rank = |name: &str| {
+        let list = NAMES.iter().find(|(r, _)| *r == wanted)?.1;
+        let key = key(name);
+        Some(list.iter().position(|n| *n == key).unwrap_or(list.len()))
+    };
+    let all = (0..names.len()).filter(|i| role(names[*i]) == Some(wanted));
+    all.min_by_key(|i| rank(names[*i]))
+}
+
+/// A name as [`NAMES`] lists it.
+fn key(name: &str) -> String {
     let plain = name.split(['(', '[']).next().unwrap_or_default();
-    let key: String = plain
-        .to_lowercase()
-        .chars()
-        .filter(|c| !"_- .".contains(*c))
-        .collect();
+    let lower = plain.to_lowercase();
+    lower.chars().filter(|c| !"_- .".contains(*c)).collect()
+}
+
+fn role_of_plain(plain: &str) -> Option<Role> {
+    let key = key(plain);
     NAMES
         .iter()
         .find(|(_, names)| names.contains(&key.as_str()))

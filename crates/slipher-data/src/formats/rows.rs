@@ -8,9 +8,9 @@
 //! | 2dFGRS | flux, variance, sky | 2dfgrs.net |
 //! | SDSS spPlate | one fibre a row; HDU 1 inverse variance, 2 and-mask, 5 plug map | data.sdss.org/datamodel, spPlate |
 
-use super::image::header_wavelengths;
+use super::image::{Axis, axis};
+use super::masks;
 use super::pixels::{Medium, Noise, Pixels};
-use super::sdss::REJECTED;
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Fits, Header, Image};
 use crate::spectrum::{Spectrum, Truth};
@@ -133,13 +133,14 @@ fn recognise(content: &Content) -> Option<String> {
 }
 
 /// Wavelengths by COEFF0 and COEFF1, or by CRVAL1.
-fn wavelengths(h: &Header, n: usize) -> Result<(Vec<f64>, String), String> {
+fn wavelengths(h: &Header, n: usize) -> Result<Axis, String> {
     match (h.float("COEFF0"), h.float("COEFF1")) {
-        (Some(a), Some(b)) => Ok((
-            (0..n).map(|i| a + b * i as f64).collect(),
-            "log(Angstrom)".into(),
-        )),
-        _ => header_wavelengths(h, n),
+        (Some(a), Some(b)) => Ok(Axis {
+            values: (0..n).map(|i| a + b * i as f64).collect(),
+            unit: "log(Angstrom)".into(),
+            name: "loglam".into(),
+        }),
+        _ => axis(h, n),
     }
 }
 
@@ -165,23 +166,21 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                 Kind::Variance => Noise::Variance(values),
                 Kind::Ivar => Noise::Ivar(values),
             };
-            let (wave, wave_unit) = match wave {
-                Some(r) => (image.row(r), "Angstrom".to_owned()),
+            let axis = match wave {
+                Some(r) => Axis {
+                    values: image.row(r),
+                    unit: "Angstrom".into(),
+                    name: "wavelength".into(),
+                },
                 None => wavelengths(h, image.width())?,
             };
             let bad = mask
-                .map(|m| {
-                    image
-                        .row(m)
-                        .iter()
-                        .map(|v| (*v as i64) & REJECTED != 0)
-                        .collect()
-                })
+                .map(|m| masks::SDSS.bad(&image.row(m)))
                 .unwrap_or_default();
             let pixels = Pixels {
-                wave,
-                wave_unit,
-                wave_name: "wavelength".into(),
+                wave: axis.values,
+                wave_unit: axis.unit,
+                wave_name: axis.name,
                 flux: image.row(flux),
                 flux_unit: unit(h),
                 noise,
@@ -262,7 +261,7 @@ fn plate(f: &Fits, h: &Header, flux: &Image, context: &Context) -> Result<Vec<Ro
         f.image(1).map_err(|e| e.to_string())?,
         f.image(2).map_err(|e| e.to_string())?,
     );
-    let (wave, wave_unit) = wavelengths(h, flux.width())?;
+    let axis = wavelengths(h, flux.width())?;
     let plug = f
         .hdus
         .iter()
@@ -271,17 +270,13 @@ fn plate(f: &Fits, h: &Header, flux: &Image, context: &Context) -> Result<Vec<Ro
         .find(|t| t.column("FIBERID").is_some());
     let fibre = |row: usize| {
         let pixels = Pixels {
-            wave: wave.clone(),
-            wave_unit: wave_unit.clone(),
-            wave_name: "loglam".into(),
+            wave: axis.values.clone(),
+            wave_unit: axis.unit.clone(),
+            wave_name: axis.name.clone(),
             flux: flux.row(row),
             flux_unit: unit(h),
             noise: Noise::Ivar(ivar.row(row)),
-            bad: mask
-                .row(row)
-                .iter()
-                .map(|v| (*v as i64) & REJECTED != 0)
-                .collect(),
+            bad: masks::SDSS.bad(&mask.row(row)),
             medium: medium(h),
         };
         let spectrum = pixels

@@ -3,6 +3,7 @@
 //! Source:
 //! <https://data.sdss.org/datamodel/files/BOSS_SPECTRO_REDUX/RUN2D/spectra/PLATE4/spec.html>
 
+use super::masks::SDSS_REJECTED;
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row, medium_of};
 use crate::spectrum::{Spectrum, Truth};
@@ -13,11 +14,6 @@ pub(super) const FORMAT: Format = Format {
     recognise,
     read,
 };
-
-/// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24,
-/// BADSKYCHI 27, REDMONSTER 28 (<https://www.sdss4.org/dr17/algorithms/bitmasks/#SPPIXMASK>). The
-/// others are remarks; ivar already accounts for them.
-pub(super) const REJECTED: i64 = 1 << 18 | 1 << 22 | 1 << 23 | 1 << 24 | 1 << 27 | 1 << 28;
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Fits(f) = content else {
@@ -44,7 +40,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         .whole_bits("and_mask")
         .unwrap_or_default()
         .into_iter()
-        .map(|m| m & REJECTED != 0)
+        .map(|m| m & SDSS_REJECTED != 0)
         .collect();
     let rejected = bad.iter().filter(|b| **b).count();
     let pixels = Pixels {

@@ -1,7 +1,8 @@
 //! Any binary table with a wavelength and a flux column: a pixel per row, or a spectrum per row in
 //! vector cells (ESO phase 3, Euclid, PFS, JWST x1d, many others).
 
-use super::pixels::{Medium, Noise, Pixels, Role, role};
+use super::masks::Sense;
+use super::pixels::{Noise, Pixels, Role, best, medium_by_name, unit_in};
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Column, Fits, Header, Table};
 
@@ -16,12 +17,13 @@ struct Columns<'a> {
     wave: &'a Column,
     flux: &'a Column,
     noise: Option<(Role, &'a Column)>,
-    mask: Option<&'a Column>,
+    mask: Option<(Role, &'a Column)>,
 }
 
 /// The columns of a spectrum, if the table has them.
 fn columns<'a>(t: &'a Table) -> Option<Columns<'a>> {
-    let find = |wanted: Role| t.columns().iter().find(|c| role(&c.name) == Some(wanted));
+    let names: Vec<&str> = t.columns().iter().map(|c| c.name.as_str()).collect();
+    let find = |wanted: Role| best(&names, wanted).map(|i| &t.columns()[i]);
     let (wave, flux) = (find(Role::Wave)?, find(Role::Flux)?);
     let noise = [Role::Ivar, Role::Sigma, Role::Variance]
         .into_iter()
@@ -30,7 +32,9 @@ fn columns<'a>(t: &'a Table) -> Option<Columns<'a>> {
         wave,
         flux,
         noise,
-        mask: find(Role::Mask),
+        mask: [Role::Mask, Role::Good]
+            .into_iter()
+            .find_map(|r| Some((r, find(r)?))),
     })
 }
 
@@ -81,13 +85,13 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         let t = f.table(hdu).map_err(|e| e.to_string())?;
         let Some(c) = columns(&t) else { continue };
         let h = &f.hdus[hdu].header;
-        let rows = if c.flux.repeat == 1 { 1 } else { t.rows() };
+        let rows = if c.flux.is_vector() { t.rows() } else { 1 };
         for row in 0..rows {
             let spectrum = pixels(f, h, &t, &c, row)
                 .and_then(|p| p.into_spectrum(&context.options).map_err(|e| e.to_string()))
                 .map(|mut s| {
                     identify(&f.hdus[0].header, h, &t, row, &mut s);
-                    if t.rows() > 1 && c.flux.repeat > 1 && s.object_id.is_empty() {
+                    if t.rows() > 1 && c.flux.is_vector() && s.object_id.is_empty() {
                         s.object_id = format!("{}#{row}", super::stem(context.path));
                     }
                     s
@@ -100,10 +104,10 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
 
 fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pixels, String> {
     let get = |col: &Column| -> Result<Vec<f64>, String> {
-        let v = if c.flux.repeat == 1 {
-            t.whole(&col.name)
-        } else {
+        let v = if c.flux.is_vector() {
             t.f64(&col.name, row)
+        } else {
+            t.whole(&col.name)
         };
         v.ok_or_else(|| {
             format!(
@@ -119,28 +123,10 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
         Some((Role::Variance, col)) => Noise::Variance(get(col)?),
         Some((_, col)) => Noise::Sigma(get(col)?),
     };
-    // Euclid SIR: fluxes are in units of FSCALE; the scale alone changes nothing, and MASK is odd
-    // or ≥ 64 for bad pixels.
-    let euclid = h
-        .float("FSCALE")
-        .or(f.hdus[0].header.float("FSCALE"))
-        .is_some();
+    let headers = [h, &f.hdus[0].header];
     let bad = match c.mask {
         None => vec![],
-        // JWST: bit 0 of DQ is DO_NOT_USE, the others are remarks.
-        Some(m) if m.name.eq_ignore_ascii_case("dq") => {
-            get(m)?.iter().map(|v| (*v as i64) & 1 != 0).collect()
-        }
-        Some(m) => get(m)?
-            .iter()
-            .map(|v| {
-                if euclid {
-                    *v >= 64.0 || (*v as i64) % 2 != 0
-                } else {
-                    *v != 0.0
-                }
-            })
-            .collect(),
+        Some((r, m)) => Sense::of(&m.name, r, &headers).bad(&get(m)?),
     };
     // A column of zero errors means that there are none; zero inverse variance means a dead
     // spectrum.
@@ -151,21 +137,17 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
     flux.iter_mut()
         .filter(|f| f.abs() > 1e30)
         .for_each(|f| *f = f64::NAN);
-    let evidence = medium_of(h).or_else(|| medium_of(&f.hdus[0].header));
-    let air_name = c.wave.name.to_lowercase().contains("air") || c.wave.ucd.contains("obs.atmos");
-    let medium = match evidence {
-        _ if air_name => (
-            Medium::Air,
-            format!("column {} {}", c.wave.name, c.wave.ucd.trim()),
-        ),
-        Some(e) => e,
-        None => (
-            Medium::Vacuum,
-            "assumed: the file does not say; --air changes it".into(),
-        ),
+    let by_name = medium_by_name(&c.wave.name, &c.wave.ucd);
+    let medium = if by_name.1.starts_with("column") {
+        by_name
+    } else {
+        medium_of(h)
+            .or_else(|| medium_of(&f.hdus[0].header))
+            .unwrap_or(by_name)
     };
     // PFS says its units (nm, nJy) in its datamodel only.
     let pfs = h.str("EXTNAME").is_some_and(|n| n.trim() == "FLUX_TABLE");
+    let named_unit = unit_in(&c.flux.name);
     let or = |unit: &str, else_: &str| {
         if unit.is_empty() {
             else_.to_owned()
@@ -182,6 +164,8 @@ fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pi
             &c.flux.unit,
             if pfs {
                 "nJy"
+            } else if !named_unit.is_empty() {
+                &named_unit
             } else {
                 h.str("BUNIT").unwrap_or_default()
             },

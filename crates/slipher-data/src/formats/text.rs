@@ -2,8 +2,9 @@
 //! without one, wavelength, flux, error in this order. VANDELS ASCII (`wl flam flam_err`, air) is
 //! one of them.
 
-use super::pixels::{Medium, Noise, Pixels, Role, role};
-use super::{Content, Context, Format, Row};
+use super::pixels::{Medium, Noise, Pixels, Role, best, medium_by_name, role, unit_in};
+use super::{Content, Context, Format, Row, masks};
+use crate::units::WaveUnit;
 
 pub(super) const FORMAT: Format = Format {
     name: "text",
@@ -14,16 +15,84 @@ pub(super) const FORMAT: Format = Format {
 
 struct Parsed {
     names: Vec<String>,
+    /// Of each column, as a header states it; may be empty.
+    units: Vec<String>,
     columns: Vec<Vec<f64>>,
 }
 
+/// A number; the words for none are NaN.
+fn number(word: &str) -> Option<f64> {
+    word.parse()
+        .ok()
+        .or_else(|| super::fortran(word))
+        .or_else(|| {
+            matches!(
+                word.to_lowercase().as_str(),
+                "nan" | "inf" | "-inf" | "" | "--" | "null" | "none" | "n/a" | "masked"
+            )
+            .then_some(f64::NAN)
+        })
+}
+
+/// A number with a decimal comma.
+fn comma(word: &str) -> Option<f64> {
+    (word.matches(',').count() == 1 && !word.contains('.'))
+        .then(|| number(&word.replace(',', ".")))?
+}
+
+/// Fields of a line: between semicolons, commas, bars, or blanks.
 fn fields(line: &str) -> Vec<&str> {
-    let comma = line.contains([',', ';']);
-    if comma {
-        line.split([',', ';']).map(str::trim).collect()
-    } else {
-        line.split_whitespace().collect()
+    let between = |c: char| line.split(c).map(str::trim).collect::<Vec<_>>();
+    if line.contains(';') {
+        return between(';');
     }
+    let blanks = || line.split_whitespace().collect::<Vec<_>>();
+    if line.contains(',') {
+        // `3800,5  1,02`: commas of decimals, blanks between.
+        let words = blanks();
+        let decimal = words.len() > 1
+            && words
+                .iter()
+                .all(|w| number(w).or_else(|| comma(w)).is_some());
+        return if decimal { words } else { between(',') };
+    }
+    if line.contains('|') {
+        return between('|').into_iter().filter(|w| !w.is_empty()).collect();
+    }
+    blanks()
+}
+
+/// Units of ECSV (`- {name: wavelength, unit: nm, …}`), by name.
+fn ecsv(text: &str) -> Vec<(String, String)> {
+    let head: String = text
+        .lines()
+        .take_while(|l| l.starts_with('#') || l.trim().is_empty())
+        .map(|l| l.trim_start_matches('#').to_owned() + "\n")
+        .collect();
+    let value = |s: &str| -> String {
+        let s = s.trim_start();
+        match s.chars().next() {
+            Some(q @ ('\'' | '"')) => s[1..].split(q).next().unwrap_or_default().to_owned(),
+            _ => s
+                .split([',', '}', '\n'])
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .to_owned(),
+        }
+    };
+    if !text.starts_with("# %ECSV") {
+        return vec![];
+    }
+    head.split("name:")
+        .skip(1)
+        .map(|column| {
+            let unit = column
+                .split_once("unit:")
+                .map_or(String::new(), |(_, u)| value(u));
+            (value(column), unit)
+        })
+        .collect()
 }
 
 /// Column names; a unit in brackets belongs to the word before it.
@@ -42,9 +111,10 @@ fn names_of(fields: &[&str]) -> Vec<String> {
     out
 }
 
-/// Header names (the last line of words before the numbers) and the numeric columns.
+/// Header names (the last line of words before the numbers), units, and the numeric columns.
 fn parse(text: &str) -> Option<Parsed> {
     let mut names: Vec<String> = vec![];
+    let mut units: Vec<String> = vec![];
     let mut columns: Vec<Vec<f64>> = vec![];
     let (mut bad, mut good, mut listed) = (0, 0, false);
     for line in text.lines() {
@@ -53,18 +123,9 @@ fn parse(text: &str) -> Option<Parsed> {
             continue;
         }
         let comment = trimmed.starts_with(['#', '%', '!', '\\', '|', '"']);
-        let body = trimmed.trim_start_matches(['#', '%', '!', '\\', '|', ' ']);
+        let body = trimmed.trim_start_matches(['#', '%', '!', '\\', ' ']);
         let f = fields(body);
-        let number = |t: &&str| {
-            t.parse::<f64>().ok().or_else(|| {
-                matches!(
-                    t.to_lowercase().as_str(),
-                    "nan" | "inf" | "-inf" | "" | "--" | "null"
-                )
-                .then_some(f64::NAN)
-            })
-        };
-        let numbers: Option<Vec<f64>> = f.iter().map(number).collect();
+        let numbers: Option<Vec<f64>> = f.iter().map(|w| number(w).or_else(|| comma(w))).collect();
         match numbers {
             Some(v) if !comment && v.len() >= 2 => {
                 if columns.is_empty() {
@@ -81,6 +142,8 @@ fn parse(text: &str) -> Option<Parsed> {
                 let words = names_of(&f);
                 if words.iter().any(|w| role(w) == Some(Role::Wave)) {
                     names = words;
+                } else if words.len() == names.len() && states_units(&names, &words) {
+                    units = words;
                 } else if !comment && names.is_empty() {
                     listed = body.contains([',', ';']);
                     names = words;
@@ -95,15 +158,29 @@ fn parse(text: &str) -> Option<Parsed> {
     if names.len() != columns.len() || known == 0 && names.len() <= 3 && !listed {
         names.clear();
     }
-    (good >= 10 && bad * 20 <= good).then_some(Parsed { names, columns })
+    let stated = ecsv(text);
+    if !stated.is_empty() {
+        let of = |n: &String| stated.iter().find(|s| s.0 == *n).map(|s| s.1.clone());
+        units = names.iter().map(|n| of(n).unwrap_or_default()).collect();
+    }
+    (good >= 10 && bad * 20 <= good).then_some(Parsed {
+        names,
+        units,
+        columns,
+    })
+}
+
+/// A line below the names that holds units: that of the wavelength is one.
+fn states_units(names: &[String], words: &[String]) -> bool {
+    let wave = names.iter().position(|n| role(n) == Some(Role::Wave));
+    wave.and_then(|i| words.get(i))
+        .is_some_and(|u| matches!(WaveUnit::parse(u), Ok(Some(_))))
 }
 
 /// Column numbers by role.
 fn find(p: &Parsed, wanted: Role) -> Option<usize> {
-    p.names
-        .iter()
-        .position(|n| role(n) == Some(wanted))
-        .filter(|i| *i < p.columns.len())
+    let names: Vec<&str> = p.names.iter().map(String::as_str).collect();
+    best(&names, wanted).filter(|i| *i < p.columns.len())
 }
 
 /// Columns of wavelength, flux and noise.
@@ -150,47 +227,39 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let p = parse(t).ok_or("its lines changed while reading")?;
     let (w, f, noise) = layout(&p).ok_or("it has no wavelength column")?;
     let name = p.names.get(w).cloned().unwrap_or_default();
-    let unit = name
-        .split(['(', '['])
-        .nth(1)
-        .map(|u| u.trim_end_matches([')', ']']).to_owned())
-        .unwrap_or_default();
+    let stated = |i: usize| -> String {
+        let unit = p.units.get(i).cloned().unwrap_or_default();
+        let words = p.names.get(i).map_or("", String::as_str);
+        if unit.is_empty() {
+            unit_in(words)
+        } else {
+            unit
+        }
+    };
     let vandels = p
         .names
         .iter()
         .map(String::as_str)
         .eq(["wl", "flam", "flam_err"]);
-    let medium = if vandels
-        || name
-            .to_lowercase()
-            .replace(['_', '-'], " ")
-            .split_whitespace()
-            .any(|w| w.trim_matches(['(', ')']) == "air")
-    {
-        (
-            Medium::Air,
-            if vandels {
-                "VANDELS ASCII".to_owned()
-            } else {
-                format!("column {name}")
-            },
-        )
+    let medium = if vandels {
+        (Medium::Air, "VANDELS ASCII".to_owned())
     } else {
-        (
-            Medium::Vacuum,
-            "assumed: the file does not say; --air changes it".into(),
-        )
+        medium_by_name(&name, "")
     };
+    let bad = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
+        .into_iter()
+        .find_map(|(r, sense)| Some(sense.bad(&p.columns[find(&p, r)?])))
+        .unwrap_or_default();
     let column = |i: usize| p.columns[i].clone();
     let pixels = Pixels {
         wave: column(w),
-        wave_unit: unit,
+        wave_unit: stated(w),
         wave_name: name,
         flux: column(f),
         flux_unit: if vandels {
             "erg/s/cm2/Angstrom".into()
         } else {
-            String::new()
+            stated(f)
         },
         noise: match noise {
             None => Noise::Missing,
@@ -198,7 +267,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             Some((Role::Variance, i)) => Noise::Variance(column(i)),
             Some((_, i)) => Noise::Sigma(column(i)),
         },
-        bad: vec![],
+        bad,
         medium,
     };
     let spectrum = pixels

@@ -1,15 +1,15 @@
-//! VOTable 1.x with a pixel in each row: TABLEDATA, BINARY and BINARY2 of scalar columns.
+//! VOTable 1.x with a pixel, or a spectrum in cells, in each row: TABLEDATA, BINARY and BINARY2.
 //! Source: IVOA VOTable 1.5, sections 5.1, 5.3 and 5.4.
 
 use base64::Engine;
-use roxmltree::{Document, Node};
+use roxmltree::{Document, Node, ParsingOptions};
 
-use super::pixels::{Medium, Noise, Pixels, Role, role};
-use super::{Content, Context, Format, Row};
+use super::pixels::{Noise, Pixels, Role, medium_by_name, role};
+use super::{Content, Context, Format, Row, masks};
 
 pub(super) const FORMAT: Format = Format {
     name: "VOTable",
-    about: "VOTable with a pixel in each row (TABLEDATA, BINARY, BINARY2)",
+    about: "VOTable with a pixel or a spectrum in each row (TABLEDATA, BINARY, BINARY2)",
     recognise,
     read,
 };
@@ -29,6 +29,8 @@ struct Field<'a> {
     unit: &'a str,
     ucd: &'a str,
     kind: &'a str,
+    /// Elements of a cell: a number, none where cells differ, 1 without an arraysize.
+    size: Option<usize>,
 }
 
 fn child<'a>(n: Node<'a, 'a>, name: &str) -> Option<Node<'a, 'a>> {
@@ -50,7 +52,15 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let Content::Text(text) = content else {
         return Err("it is no text".into());
     };
-    let document = Document::parse(text).map_err(|e| e.to_string())?;
+    // A DOCTYPE is harmless as long as nothing is expanded.
+    if text.contains("<!ENTITY") {
+        return Err("it defines entities, which are not expanded; remove its DOCTYPE".into());
+    }
+    let options = ParsingOptions {
+        allow_dtd: true,
+        ..ParsingOptions::default()
+    };
+    let document = Document::parse_with_options(text, options).map_err(|e| e.to_string())?;
     let tables = document
         .descendants()
         .filter(|n| n.tag_name().name() == "TABLE");
@@ -67,6 +77,13 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                     unit: get("unit"),
                     ucd: get("ucd"),
                     kind: get("datatype"),
+                    size: match get("arraysize") {
+                        "" => Some(1),
+                        n => n
+                            .split('x')
+                            .map(|n| n.trim().parse::<usize>().ok())
+                            .try_fold(1usize, |p, n| p.checked_mul(n?)),
+                    },
                 }
             })
             .collect();
@@ -75,42 +92,51 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         let (Some(wave), Some(flux)) = (find(Role::Wave), find(Role::Flux)) else {
             continue;
         };
-        let columns = columns(t, &fields)?;
+        let cells = cells(t, &fields)?;
         let noise = [Role::Ivar, Role::Sigma, Role::Variance]
             .into_iter()
-            .find_map(|r| Some((r, columns[find(r)?].clone())));
-        let pixels = Pixels {
-            wave: columns[wave].clone(),
-            wave_unit: fields[wave].unit.to_owned(),
-            wave_name: fields[wave].name.to_owned(),
-            flux: columns[flux].clone(),
-            flux_unit: fields[flux].unit.to_owned(),
-            noise: match noise {
-                Some((Role::Ivar, v)) => Noise::Ivar(v),
-                Some((Role::Variance, v)) => Noise::Variance(v),
-                Some((_, v)) => Noise::Sigma(v),
-                None => Noise::Missing,
-            },
-            bad: find(Role::Mask)
-                .map(|m| columns[m].iter().map(|v| *v != 0.0).collect())
-                .unwrap_or_default(),
-            medium: if fields[wave].ucd.contains("obs.atmos") {
-                (Medium::Air, format!("UCD {}", fields[wave].ucd))
-            } else {
-                (
-                    Medium::Vacuum,
-                    "assumed: the file does not say; --air changes it".into(),
-                )
-            },
-        };
-        let spectrum = pixels
-            .into_spectrum(&context.options)
-            .map_err(|e| e.to_string());
-        out.push(Row {
-            hdu: 0,
-            row: i,
-            spectrum,
-        });
+            .find_map(|r| Some((r, find(r)?)));
+        let mask = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
+            .into_iter()
+            .find_map(|(r, sense)| Some((find(r)?, sense)));
+        // A pixel a row: one spectrum; or a spectrum a row.
+        let vectors = fields[flux].size != Some(1);
+        let rows = if vectors { cells.len() } else { 1 };
+        for row in 0..rows {
+            let get = |column: usize| -> Vec<f64> {
+                if vectors {
+                    cells[row][column].clone()
+                } else {
+                    let one = |r: &Vec<Vec<f64>>| r[column].first().copied().unwrap_or(f64::NAN);
+                    cells.iter().map(one).collect()
+                }
+            };
+            let pixels = Pixels {
+                wave: get(wave),
+                wave_unit: fields[wave].unit.to_owned(),
+                wave_name: fields[wave].name.to_owned(),
+                flux: get(flux),
+                flux_unit: fields[flux].unit.to_owned(),
+                noise: match noise {
+                    Some((Role::Ivar, c)) => Noise::Ivar(get(c)),
+                    Some((Role::Variance, c)) => Noise::Variance(get(c)),
+                    Some((_, c)) => Noise::Sigma(get(c)),
+                    None => Noise::Missing,
+                },
+                bad: mask
+                    .map(|(c, sense)| sense.bad(&get(c)))
+                    .unwrap_or_default(),
+                medium: medium_by_name(fields[wave].name, fields[wave].ucd),
+            };
+            let spectrum = pixels
+                .into_spectrum(&context.options)
+                .map_err(|e| e.to_string());
+            out.push(Row {
+                hdu: i,
+                row,
+                spectrum,
+            });
+        }
     }
     if out.is_empty() {
         return Err(format!(
@@ -121,27 +147,28 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     Ok(out)
 }
 
-/// Numbers of all columns; NaN where a cell is no number.
-fn columns(table: Node, fields: &[Field]) -> Result<Vec<Vec<f64>>, String> {
+/// Numbers of a cell of TABLEDATA; NaN where a word is none.
+fn words(text: &str) -> Vec<f64> {
+    let one = |t: &str| match t {
+        "T" | "true" => 1.0,
+        "F" | "false" => 0.0,
+        t => t.parse().unwrap_or(f64::NAN),
+    };
+    let all: Vec<f64> = text.split_whitespace().map(one).collect();
+    if all.is_empty() { vec![f64::NAN] } else { all }
+}
+
+/// Numbers of all cells, `[row][column]`.
+fn cells(table: Node, fields: &[Field]) -> Result<Vec<Vec<Vec<f64>>>, String> {
     let data = child(table, "DATA").ok_or("TABLE has no DATA")?;
-    let mut out = vec![vec![]; fields.len()];
     if let Some(rows) = child(data, "TABLEDATA") {
-        for tr in rows.children().filter(|n| n.tag_name().name() == "TR") {
+        let row = |tr: Node| -> Vec<Vec<f64>> {
             let mut cells = tr.children().filter(|n| n.tag_name().name() == "TD");
-            for column in &mut out {
-                let text = cells
-                    .next()
-                    .and_then(|c| c.text())
-                    .unwrap_or_default()
-                    .trim();
-                column.push(match text {
-                    "T" | "true" => 1.0,
-                    "F" | "false" => 0.0,
-                    t => t.parse().unwrap_or(f64::NAN),
-                });
-            }
-        }
-        return Ok(out);
+            let mut next = || words(cells.next().and_then(|c| c.text()).unwrap_or_default());
+            fields.iter().map(|_| next()).collect()
+        };
+        let rows = rows.children().filter(|n| n.tag_name().name() == "TR");
+        return Ok(rows.map(row).collect());
     }
     let (body, nulls) = match (child(data, "BINARY"), child(data, "BINARY2")) {
         (Some(b), _) => (b, 0),
@@ -160,31 +187,48 @@ fn columns(table: Node, fields: &[Field]) -> Result<Vec<Vec<f64>>, String> {
     let bytes = base64::engine::general_purpose::STANDARD
         .decode(packed)
         .map_err(|e| format!("STREAM: {e}"))?;
-    let width = |f: &Field| match f.kind {
-        "boolean" | "bit" | "unsignedByte" => Some(1),
-        "short" => Some(2),
-        "int" | "float" => Some(4),
-        "long" | "double" => Some(8),
-        _ => None,
-    };
-    let widths: Vec<usize> = fields
-        .iter()
-        .map(width)
-        .collect::<Option<_>>()
-        .ok_or("a binary column is text or complex; convert the file to TABLEDATA")?;
-    for row in bytes.chunks_exact(nulls + widths.iter().sum::<usize>()) {
-        let mut at = nulls;
-        for (i, ((f, w), column)) in fields.iter().zip(&widths).zip(&mut out).enumerate() {
-            let null = nulls > 0 && row[i / 8] & (0x80 >> (i % 8)) != 0;
-            column.push(if null {
-                f64::NAN
-            } else {
-                number(f.kind, &row[at..at + w])
-            });
-            at += w;
-        }
+    let mut rest = bytes.as_slice();
+    let mut out = Vec::new();
+    while !rest.is_empty() {
+        out.push(binary_row(fields, nulls, &mut rest).ok_or("STREAM ends in the middle of a row")?);
     }
     Ok(out)
+}
+
+/// The first `n` bytes, which are taken.
+fn take<'a>(rest: &mut &'a [u8], n: usize) -> Option<&'a [u8]> {
+    let (head, tail) = rest.split_at_checked(n)?;
+    *rest = tail;
+    Some(head)
+}
+
+fn binary_row(fields: &[Field], nulls: usize, rest: &mut &[u8]) -> Option<Vec<Vec<f64>>> {
+    let flags = take(rest, nulls)?;
+    let mut out = Vec::with_capacity(fields.len());
+    for (i, f) in fields.iter().enumerate() {
+        let width = match f.kind {
+            "boolean" | "bit" | "unsignedByte" | "char" => 1,
+            "short" | "unicodeChar" => 2,
+            "int" | "float" => 4,
+            "floatComplex" => 8,
+            "doubleComplex" => 16,
+            _ => 8,
+        };
+        let n = match f.size {
+            Some(n) => n,
+            None => usize::try_from(u32::from_be_bytes(take(rest, 4)?.try_into().ok()?)).ok()?,
+        };
+        let n = if f.kind == "bit" { n.div_ceil(8) } else { n };
+        let raw = take(rest, n.checked_mul(width)?)?;
+        let null = nulls > 0 && flags[i / 8] & (0x80 >> (i % 8)) != 0;
+        let numeric = !f.kind.ends_with("har") && !f.kind.ends_with("Complex");
+        out.push(if null || !numeric {
+            vec![f64::NAN]
+        } else {
+            raw.chunks_exact(width).map(|b| number(f.kind, b)).collect()
+        });
+    }
+    Some(out)
 }
 
 /// A big-endian number.

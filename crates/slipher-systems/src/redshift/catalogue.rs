@@ -3,6 +3,7 @@
 use slipher_data::catalogue::{Column, SolutionCell, Values};
 use slipher_data::columns::Columns;
 use slipher_data::spectrum::{Origin, Spectrum, Truth};
+use slipher_data::warning::Warning;
 
 use super::decode::Solution;
 use super::lag::LAGS;
@@ -256,6 +257,15 @@ fn quality_columns(t: &mut Columns<Row>) {
             "warning bits: 0-15 as Redrock, 16-23 Slipher",
         ],
         |r| r.measurement.zwarn,
+    );
+    t.text(
+        [
+            "warnings",
+            "",
+            "meta.code.qual",
+            "what was assumed of the spectrum or is wrong with its file, names joined by commas",
+        ],
+        |r| Warning::join(&r.measurement.warnings),
     );
     let all = t.rows().iter().map(Row::solutions).collect();
     t.put(

@@ -9,8 +9,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::Int64Type;
 use rayon::prelude::*;
 use slipher_data::catalogue::record;
+use slipher_data::formats::ReadOptions;
 use slipher_data::formats::batch::Spectra;
-use slipher_data::formats::{Medium, ReadOptions};
 use slipher_data::input::ENDINGS;
 use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::checkpoint::sha256;
@@ -31,7 +31,15 @@ const BATCH_ROWS: usize = 1024;
 const OF_FILES: [&str; 6] = ["file", "hdu", "row", "object_id", "ra", "dec"];
 
 /// Options of a prediction.
-const OPTIONS: [&str; 5] = ["purity", "pz", "prior", "medium", "precision"];
+const OPTIONS: [&str; 7] = [
+    "purity",
+    "pz",
+    "prior",
+    "medium",
+    "wave_unit",
+    "flux_unit",
+    "precision",
+];
 
 /// A redshift model with what is to be measured.
 pub struct Measurer {
@@ -70,19 +78,13 @@ impl Measurer {
         let pz: bool = o.take("pz", "true or false")?.unwrap_or(false);
         let prior: Option<String> = o.take("prior", "a range or a file")?;
         let medium: Option<String> = o.take("medium", "air or vacuum")?;
+        let wave: Option<String> = o.take("wave_unit", "a unit of wavelength")?;
+        let flux: Option<String> = o.take("flux_unit", "a unit of flux")?;
         let arithmetic: Option<String> = o.take("precision", "f32 or bf16")?;
         o.finish("redshift", &OPTIONS)?;
         let bad = |e: &dyn std::fmt::Display| PredictError::Option(e.to_string());
-        let medium = match medium.as_deref() {
-            None => None,
-            Some("air") => Some(Medium::Air),
-            Some("vacuum") => Some(Medium::Vacuum),
-            Some(w) => {
-                return Err(PredictError::Option(format!(
-                    "medium {w:?}: expected 'air' or 'vacuum'"
-                )));
-            }
-        };
+        let read = ReadOptions::parse(medium.as_deref(), wave.as_deref(), flux.as_deref())
+            .map_err(PredictError::Option)?;
         let mut model = Model::from_bytes(name, bytes).map_err(|e| match e {
             ModelError::Checkpoint(c) => PredictError::Model(c),
             e => bad(&e),
@@ -104,13 +106,19 @@ impl Measurer {
             }
             settings.insert("prior".into(), p);
         }
-        if let Some(m) = medium {
-            settings.insert("wavelengths".into(), format!("{m:?}").to_lowercase());
+        for (key, said) in [
+            ("wavelengths", medium),
+            ("wave_unit", wave),
+            ("flux_unit", flux),
+        ] {
+            if let Some(said) = said {
+                settings.insert(key.into(), said);
+            }
         }
         Ok(Measurer {
             model,
             opts,
-            read: ReadOptions { medium },
+            read,
             settings,
         })
     }

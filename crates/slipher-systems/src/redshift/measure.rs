@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 use slipher_data::spectrum::Spectrum;
+use slipher_data::warning::Warning;
 use slipher_nn::object_pool::ObjectPool;
 use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_sim::sed::SpecType;
@@ -197,6 +198,8 @@ pub struct Measurement {
     pub p_values: FitPValues,
     /// Bits of [`zwarn`].
     pub zwarn: i64,
+    /// What was assumed of the spectrum, and what is wrong with its file.
+    pub warnings: Vec<Warning>,
     /// Median S/N of the good native pixels.
     pub snr_median: f32,
     /// Native pixels with a finite flux and an error.
@@ -209,9 +212,12 @@ impl Measurement {
         self.answer.as_ref()?.solutions.first()
     }
 
-    /// There is a redshift, and it is as probable as was asked for.
+    /// There is a redshift, it is as probable as was asked for, and nothing that it rests on is a
+    /// guess.
     pub fn accepted(&self) -> bool {
-        self.best().is_some() && self.zwarn & zwarn::LOW_PROBABILITY == 0
+        self.best().is_some()
+            && self.zwarn & zwarn::LOW_PROBABILITY == 0
+            && !self.warnings.iter().any(|w| w.blocks())
     }
 }
 
@@ -372,6 +378,7 @@ fn before(s: &Spectrum, encoded: Option<&Encoded>) -> Measurement {
     let mut out = Measurement {
         snr_median: s.median_snr(),
         good_pixels,
+        warnings: s.warnings.clone(),
         ..Measurement::default()
     };
     if s.ivar_estimated {

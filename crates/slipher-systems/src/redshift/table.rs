@@ -7,6 +7,7 @@ use slipher_data::columns::Columns;
 use slipher_data::formats::Row;
 use slipher_data::formats::batch::VACUUM;
 use slipher_data::spectrum::{Spectrum, Truth};
+use slipher_data::warning::Warning;
 
 use super::simulate::Example;
 
@@ -92,6 +93,10 @@ pub fn spectrum_columns(file: &str, rows: &[Row]) -> Vec<Column> {
         ],
         |r| truth(r).map_or(0, |t| t.zwarn as i32),
     );
+    let assumed = "what was assumed or is wrong with the file, names joined by commas";
+    t.text(["warnings", "", "meta.code.qual", assumed], |r| {
+        of(r).map_or(String::new(), |s| Warning::join(&s.warnings))
+    });
     t.text(
         [
             "provenance",

@@ -21,10 +21,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::{IntoDiagnostic, Result, WrapErr};
-use slipher_data::formats::{Medium, ReadOptions};
+use slipher_data::formats::ReadOptions;
 use slipher_systems::redshift::model::Model;
 
-/// What wavelengths were measured in, for verbs that read files.
+/// What the user says of spectra, for verbs that read files.
 #[derive(clap::Args)]
 pub struct MediumArgs {
     /// Wavelengths are in air, whatever the files say
@@ -33,17 +33,37 @@ pub struct MediumArgs {
     /// Wavelengths are in vacuum, whatever the files say
     #[arg(long)]
     vacuum: bool,
+    /// Unit of wavelengths in files that do not state one: Angstrom, nm, um, log(Angstrom),
+    /// ln(Angstrom), GHz, eV
+    #[arg(long, value_name = "UNIT")]
+    wave_unit: Option<String>,
+    /// Unit of fluxes in files that do not state one: Jy, erg/s/cm2/Hz, erg/s/cm2/Angstrom
+    #[arg(long, value_name = "UNIT")]
+    flux_unit: Option<String>,
 }
 
 impl MediumArgs {
-    fn options(&self) -> ReadOptions {
-        ReadOptions {
-            medium: if self.air {
-                Some(Medium::Air)
-            } else {
-                self.vacuum.then_some(Medium::Vacuum)
-            },
+    /// What is said of the medium.
+    fn medium(&self) -> Option<&'static str> {
+        match (self.air, self.vacuum) {
+            (true, _) => Some("air"),
+            (_, true) => Some("vacuum"),
+            _ => None,
         }
+    }
+
+    fn options(&self) -> Result<ReadOptions> {
+        let (wave, flux) = (self.wave_unit.as_deref(), self.flux_unit.as_deref());
+        ReadOptions::parse(self.medium(), wave, flux).map_err(|e| miette::miette!("--{e}"))
+    }
+
+    /// Options that were given, for systems that have none of them.
+    fn given(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--air or --vacuum", self.medium().is_some()),
+            ("--wave-unit", self.wave_unit.is_some()),
+            ("--flux-unit", self.flux_unit.is_some()),
+        ]
     }
 }
 

@@ -1,5 +1,6 @@
 //! `slipher redshift`: files to a catalogue.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -9,6 +10,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::input::{ENDINGS, expand};
+use slipher_data::warning::Warning;
 use slipher_nn::checkpoint::read;
 use slipher_systems::predict::{Options, Predict};
 use slipher_systems::redshift::catalogue::{Row, columns, line_columns};
@@ -150,8 +152,8 @@ impl ReportArgs {
             ("--device", c.device.is_some()),
             ("--prior", c.prior.is_some()),
             ("--purity", c.purity.is_some()),
-            ("--air or --vacuum", c.medium.options().medium.is_some()),
         ])?;
+        system.refuse(&c.medium.given())?;
         Ok(PredictArgs {
             files: self.files.clone(),
             model: c.model.clone(),
@@ -277,12 +279,14 @@ impl Outputs<'_> {
 impl Common {
     /// The model with its options.
     fn open(&self, outputs: &Outputs, quiet: bool) -> Result<Measurer> {
-        let medium = self.medium.options().medium;
+        let said = &self.medium;
         let options = Options::default()
             .with_some("purity", self.purity)
             .with("pz", outputs.pz)
             .with_some("prior", self.prior.as_deref())
-            .with_some("medium", medium.map(|m| format!("{m:?}").to_lowercase()))
+            .with_some("medium", said.medium())
+            .with_some("wave_unit", said.wave_unit.as_deref())
+            .with_some("flux_unit", said.flux_unit.as_deref())
             .with("precision", &self.precision);
         let mut m = match &self.model {
             Some(p) => {
@@ -491,12 +495,17 @@ struct Counts {
     sure: usize,
     class: [usize; 3],
     unread: usize,
+    /// Rows with each warning.
+    warnings: BTreeMap<Warning, usize>,
 }
 
 impl Counts {
     fn add(&mut self, r: &Row) {
         self.rows += 1;
         self.unread += usize::from(r.measurement.zwarn & zwarn::UNREADABLE != 0);
+        for w in &r.measurement.warnings {
+            *self.warnings.entry(*w).or_default() += 1;
+        }
         match r.measurement.best() {
             Some(b) => {
                 self.class[b.class as usize] += 1;
@@ -523,6 +532,14 @@ impl Counts {
             eprintln!(
                 "{} rows have no redshift ({} unreadable): see the columns zwarn and error.",
                 self.failed, self.unread
+            );
+        }
+        for (w, n) in &self.warnings {
+            let barred = if w.blocks() { "; not accepted" } else { "" };
+            eprintln!(
+                "{n} rows with the warning {}: {}{barred}.",
+                w.name(),
+                w.about()
             );
         }
         for p in outputs.files() {

@@ -25,7 +25,7 @@ pub fn formats() -> Result<Outcome> {
 }
 
 pub fn run(a: &Args) -> Result<Outcome> {
-    let f = read(&a.file, &a.medium.options()).into_diagnostic()?;
+    let f = read(&a.file, &a.medium.options()?).into_diagnostic()?;
     println!("{}: {} ({})", a.file.display(), f.format, f.because);
     let mut failed = 0;
     for r in f.rows.iter().take(20) {
@@ -56,6 +56,9 @@ pub fn run(a: &Args) -> Result<Outcome> {
                 );
                 for p in &s.provenance {
                     println!("  {p}");
+                }
+                for w in &s.warnings {
+                    println!("  warning {}: {}", w.name(), w.about());
                 }
                 println!("  {}", sparkline(&s.flux, &s.ivar, 96));
             }

@@ -32,6 +32,7 @@ fn rows() -> Vec<Row> {
         sigma_kms: 140.0,
     };
     let m = Measurement {
+        warnings: vec![],
         answer: Some(answer),
         lines: vec![line],
         pz: Some(vec![0.5; LAGS]),

@@ -1,0 +1,645 @@
+//! The one place where units of wavelengths and fluxes are settled.
+//!
+//! A stated unit always wins: TUNIT, CUNIT, the headers of ECSV, VOTable and IRAF, the metadata of
+//! Arrow, or a unit in a name (`wave_nm`, `lambda(um)`, `loglam`). Then comes what the user says.
+//! Without either, sizes decide where one reading alone is possible; where two are, the more usual
+//! is taken and the spectrum carries [`Warning::WaveUnitAssumed`], with which no redshift is
+//! accepted.
+
+use crate::spectrum::BadSpectrum;
+use crate::warning::Warning;
+
+/// Speed of light in km/s.
+const C_KMS: f64 = 299_792.458;
+
+/// What the numbers of a wavelength axis are.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WaveUnit {
+    /// Lengths of so many Å.
+    Length(f64),
+    /// log₁₀ of lengths of so many Å.
+    Log10(f64),
+    /// Natural logarithms of lengths of so many Å.
+    Ln(f64),
+    /// Frequencies of so many Hz.
+    Frequency(f64),
+    /// Photon energies of so many eV.
+    Energy(f64),
+    /// Wavenumbers of so many per cm.
+    Wavenumber(f64),
+}
+
+use WaveUnit::{Energy, Frequency, Length, Ln, Log10, Wavenumber};
+
+/// Letters and digits of a unit, in lower case; `µ` is `u`.
+fn plain(text: &str) -> String {
+    text.chars()
+        .filter(|c| !c.is_whitespace() && !"()[]{}'\"._$\\".contains(*c))
+        .flat_map(char::to_lowercase)
+        .map(|c| if "µμ".contains(c) { 'u' } else { c })
+        .collect::<String>()
+        .replace("**", "^")
+        .replace('å', "a")
+}
+
+/// Å of a unit of length, as [`plain`] writes it.
+fn length(u: &str) -> Option<f64> {
+    let word = u.trim_end_matches(|c: char| c == ',' || c == ';');
+    Some(match word {
+        "a" | "aa" | "ang" | "angs" | "angstr" | "angstrom" | "angstroms" | "angstroem"
+        | "01nm" | "10^-10m" | "1e-10m" | "10^-8cm" | "1e-8cm" => 1.0,
+        "nm" | "nanometer" | "nanometers" | "nanometre" | "nanometres" | "10^-9m" | "1e-9m" => 10.0,
+        "um" | "mum" | "micron" | "microns" | "micrometer" | "micrometers" | "micrometre"
+        | "micrometres" | "mu" | "10^-6m" | "1e-6m" => 1e4,
+        "mm" | "millimeter" | "millimetre" => 1e7,
+        "cm" | "centimeter" | "centimetre" => 1e8,
+        "m" | "meter" | "meters" | "metre" | "metres" => 1e10,
+        _ => return None,
+    })
+}
+
+impl WaveUnit {
+    /// Of what a file or a user writes: `nm`, `Angstrom`, `log10(AA)`, `ln(nm)`, `GHz`, `keV`,
+    /// `cm-1`. None if the words state nothing (`""`, `pixel`).
+    ///
+    /// # Errors
+    /// Words that are no unit of wavelength.
+    pub fn parse(text: &str) -> Result<Option<WaveUnit>, BadSpectrum> {
+        let u = plain(text);
+        if [
+            "",
+            "pixel",
+            "pixels",
+            "pix",
+            "none",
+            "null",
+            "unknown",
+            "unitless",
+            "dimensionless",
+            "-",
+            "1",
+            "n/a",
+            "lambda",
+            "wavelength",
+        ]
+        .contains(&u.as_str())
+        {
+            return Ok(None);
+        }
+        if let Some(l) = length(&u) {
+            return Ok(Some(Length(l)));
+        }
+        // A logarithm, of Å unless it says of what.
+        for (head, natural) in [
+            ("log10", false),
+            ("loge", true),
+            ("log", false),
+            ("dex", false),
+            ("ln", true),
+        ] {
+            let Some(rest) = u.strip_prefix(head) else {
+                continue;
+            };
+            let rest = rest
+                .trim_start_matches(['-', '/', ':'])
+                .trim_start_matches("wavelength")
+                .trim_start_matches("lambda")
+                .trim_start_matches("wave")
+                .trim_start_matches("lam")
+                .trim_start_matches(['-', '/', ':']);
+            let of = if rest.is_empty() {
+                Some(1.0)
+            } else {
+                length(rest)
+            };
+            if let Some(of) = of {
+                return Ok(Some(if natural { Ln(of) } else { Log10(of) }));
+            }
+        }
+        Ok(Some(match u.as_str() {
+            "hz" => Frequency(1.0),
+            "khz" => Frequency(1e3),
+            "mhz" => Frequency(1e6),
+            "ghz" => Frequency(1e9),
+            "thz" => Frequency(1e12),
+            "ev" => Energy(1.0),
+            "kev" => Energy(1e3),
+            "mev" => Energy(1e6),
+            "cm-1" | "cm^-1" | "1/cm" | "/cm" | "kayser" => Wavenumber(1.0),
+            "m-1" | "m^-1" | "1/m" => Wavenumber(0.01),
+            "um-1" | "um^-1" | "1/um" => Wavenumber(1e4),
+            // `Angstrom (vacuum)`, `nm, air`: the unit and the medium.
+            _ => {
+                let bare = ["vacuum", "vac", "air", "obs", "observed", "rest"]
+                    .iter()
+                    .fold(u.clone(), |u, w| u.replace(w, ""));
+                let bare = bare.trim_matches([',', ';', '-', '/']);
+                return match length(bare) {
+                    Some(l) if bare != u => Ok(Some(Length(l))),
+                    _ => Err(BadSpectrum::Unit(text.trim().to_owned())),
+                };
+            }
+        }))
+    }
+
+    /// Numbers of this unit to Å; those that are no wavelength become NaN.
+    pub fn to_angstrom(self, values: &mut [f64]) {
+        match self {
+            Length(1.0) => {}
+            Length(f) => values.iter_mut().for_each(|v| *v *= f),
+            Log10(f) => {
+                values
+                    .iter_mut()
+                    .filter(|v| !v.is_finite())
+                    .for_each(|v| *v = f64::NAN);
+                crate::grid::exp10(values);
+                Length(f).to_angstrom(values);
+            }
+            Ln(f) => {
+                values.iter_mut().for_each(|v| *v = v.exp());
+                Length(f).to_angstrom(values);
+            }
+            Frequency(f) => inverse(values, C_KMS * 1e13 / f),
+            Energy(f) => inverse(values, 12_398.419_843 / f),
+            Wavenumber(f) => inverse(values, 1e8 / f),
+        }
+    }
+
+    /// In words, for messages.
+    pub fn words(self) -> String {
+        let length = |f: f64| match f {
+            1.0 => "Angstrom".to_owned(),
+            10.0 => "nm".to_owned(),
+            1e4 => "micron".to_owned(),
+            1e10 => "m".to_owned(),
+            f => format!("{f:e} Angstrom"),
+        };
+        match self {
+            Length(f) => length(f),
+            Log10(f) => format!("log10 of {}", length(f)),
+            Ln(f) => format!("natural logarithm of {}", length(f)),
+            Frequency(f) => format!("frequency in {f:e} Hz"),
+            Energy(f) => format!("energy in {f} eV"),
+            Wavenumber(f) => format!("wavenumber in {f} per cm"),
+        }
+    }
+
+    /// Frequencies, energies and wavenumbers know no medium.
+    pub fn is_length(self) -> bool {
+        matches!(self, Length(_) | Log10(_) | Ln(_))
+    }
+}
+
+/// λ = `constant` / v.
+fn inverse(values: &mut [f64], constant: f64) {
+    values
+        .iter_mut()
+        .for_each(|v| *v = if *v > 0.0 { constant / *v } else { f64::NAN });
+}
+
+/// A unit with the reason for it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settled {
+    /// What the numbers are.
+    pub unit: WaveUnit,
+    /// Why.
+    pub evidence: String,
+    /// The reading is not the only one.
+    pub warning: Option<Warning>,
+}
+
+/// The unit of wavelengths `values` that a file gives as `stated` under `name`; `asked` is what the
+/// user says of files that do not.
+///
+/// # Errors
+/// A stated unit that is none, or sizes that are no wavelengths in any unit.
+pub fn settle(
+    stated: &str,
+    name: &str,
+    values: &[f64],
+    asked: Option<WaveUnit>,
+) -> Result<Settled, BadSpectrum> {
+    let sure = |unit, evidence: String| {
+        Ok(Settled {
+            unit,
+            evidence,
+            warning: None,
+        })
+    };
+    let by_name = named(name);
+    match (WaveUnit::parse(stated), asked) {
+        // `loglam` with a unit of Angstrom: its numbers are logarithms.
+        (Ok(Some(Length(f))), _) if matches!(by_name, Some(Log10(_) | Ln(_))) => {
+            let unit = if matches!(by_name, Some(Ln(_))) {
+                Ln(f)
+            } else {
+                Log10(f)
+            };
+            sure(unit, format!("'{name}' in '{stated}'"))
+        }
+        (Ok(Some(Length(f))), _) => {
+            let s = Sizes::of(values);
+            let (log, ln) = (s.exp(10.0), s.exp(std::f64::consts::E));
+            // Numbers that are no wavelength in the stated unit, but are as logarithms of it.
+            let spectrum = |(lo, hi): (f64, f64)| lo * f > 700.0 && hi * f < 1e6;
+            if s.hi * f < 100.0 && (spectrum(log) || spectrum(ln)) {
+                let unit = if spectrum(log) { Log10(f) } else { Ln(f) };
+                return Ok(Settled {
+                    unit,
+                    evidence: format!("numbers too small for '{stated}'"),
+                    warning: Some(Warning::WaveUnitContradicts),
+                });
+            }
+            sure(Length(f), format!("'{stated}'"))
+        }
+        (Ok(Some(unit)), _) => sure(unit, format!("'{stated}'")),
+        (Err(_), Some(unit)) | (Ok(None), Some(unit)) if by_name.is_none() => {
+            sure(unit, "as the user says".into())
+        }
+        (Err(e), _) => Err(e),
+        (Ok(None), _) => match by_name {
+            Some(unit) => sure(unit, format!("by its name '{name}'")),
+            None => by_size(&Sizes::of(values)),
+        },
+    }
+}
+
+/// A unit that a name states: `wave_nm`, `wavelength_A`, `lambda(um)`, `loglam`, `lnwave`.
+fn named(name: &str) -> Option<WaveUnit> {
+    let key = plain(name);
+    if let Some((_, unit)) = split(name) {
+        return WaveUnit::parse(&unit).ok().flatten();
+    }
+    let of = |heads: &[&str]| heads.iter().any(|h| key.contains(h));
+    if key == "angstrom" {
+        Some(Length(1.0))
+    } else if of(&["lnlam", "lnwave", "lnwl", "lnwav"]) {
+        Some(Ln(1.0))
+    } else if of(&[
+        "loglam",
+        "logwave",
+        "logwl",
+        "logwav",
+        "log10lam",
+        "log10wave",
+    ]) {
+        Some(Log10(1.0))
+    } else {
+        None
+    }
+}
+
+/// A name without its unit, and that unit: after `(`, `[`, `/`, or the last `_`, `-`, `.` or blank.
+pub fn split(name: &str) -> Option<(String, String)> {
+    let is_unit = |u: &str| WaveUnit::parse(u).is_ok_and(|u| u.is_some()) || FluxUnit::known(u);
+    if let Some(at) = name.find(['(', '[']) {
+        let unit = name[at..].trim_matches(['(', '[', ')', ']', ' ']);
+        let head = name[..at].trim_matches(['_', '-', ' ']);
+        if is_unit(unit) && !head.is_empty() {
+            return Some((head.to_owned(), unit.to_owned()));
+        }
+    }
+    name.char_indices()
+        .filter(|(i, c)| *i > 0 && "_-./ ".contains(*c))
+        .map(|(i, c)| (name[..i].to_owned(), name[i + c.len_utf8()..].to_owned()))
+        .find(|(head, unit)| !head.is_empty() && is_unit(unit))
+}
+
+/// Smallest and largest number, and what tells a linear from a logarithmic axis.
+struct Sizes {
+    lo: f64,
+    hi: f64,
+    /// Median step, without its sign.
+    step: f64,
+    /// All steps are the same.
+    uniform: bool,
+}
+
+impl Sizes {
+    fn of(values: &[f64]) -> Sizes {
+        let good = || values.iter().copied().filter(|w| w.is_finite());
+        let (lo, hi) = (
+            good().fold(f64::INFINITY, f64::min),
+            good().fold(f64::NEG_INFINITY, f64::max),
+        );
+        let mut steps: Vec<f64> = values
+            .windows(2)
+            .map(|w| (w[1] - w[0]).abs())
+            .filter(|s| s.is_finite() && *s > 0.0)
+            .collect();
+        steps.sort_by(f64::total_cmp);
+        let step = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
+        // Single precision, or a few decimals, blur steps.
+        let blur = 0.02 * step + 4e-7 * hi.abs();
+        let uniform = steps.iter().all(|s| (s - step).abs() < blur);
+        Sizes {
+            lo,
+            hi,
+            step,
+            uniform,
+        }
+    }
+
+    fn exp(&self, base: f64) -> (f64, f64) {
+        (base.powf(self.lo), base.powf(self.hi))
+    }
+}
+
+/// Numbers without a statement.
+fn by_size(s: &Sizes) -> Result<Settled, BadSpectrum> {
+    let (lo, hi) = (s.lo, s.hi);
+    let take = |unit: WaveUnit, also: &str| {
+        Ok(Settled {
+            unit,
+            evidence: if also.is_empty() {
+                "no unit; by their size".to_owned()
+            } else {
+                format!("assumed: no unit, and {also} is as possible; --wave-unit settles it")
+            },
+            warning: (!also.is_empty()).then_some(Warning::WaveUnitAssumed),
+        })
+    };
+    if !(lo > 0.0 && hi > lo) {
+        return Err(BadSpectrum::Range(lo, hi));
+    }
+    if hi < 100.0 {
+        return small(s);
+    }
+    // What spectrographs see: 900 Å to 10 µm, and in nm rarely beyond 5.5 µm.
+    let (angstrom, nm) = (lo >= 850.0 && hi <= 3e5, lo >= 85.0 && hi <= 5500.0);
+    match (angstrom, nm) {
+        (true, true) if lo >= 3000.0 => take(Length(1.0), ""),
+        (true, true) => take(Length(1.0), "nm"),
+        (false, true) if lo < 300.0 => take(Length(10.0), "Angstrom"),
+        (false, true) => take(Length(10.0), ""),
+        (true, false) => take(Length(1.0), ""),
+        (false, false) if lo >= 100.0 && hi <= 1e7 => take(Length(1.0), "another unit"),
+        (false, false) => Err(BadSpectrum::Range(lo, hi)),
+    }
+}
+
+/// Numbers below 100: microns, or logarithms of Å.
+fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
+    let found = |unit: WaveUnit, also: Option<&str>| {
+        Ok(Settled {
+            unit,
+            evidence: also.map_or("no unit; by their size".into(), |also| {
+                format!("assumed: no unit, and {also} is as possible; --wave-unit settles it")
+            }),
+            warning: also.map(|_| Warning::WaveUnitAssumed),
+        })
+    };
+    let micron = s.lo > 0.05;
+    let possible = |(lo, hi): (f64, f64)| lo > 790.0 && hi < 60_000.0;
+    let log10 = possible(s.exp(10.0));
+    let ln = possible(s.exp(std::f64::consts::E));
+    // km/s from pixel to pixel: spectrographs for galaxies have 15 to 3000.
+    let linear = s.step / (0.5 * (s.lo + s.hi)) * C_KMS;
+    let usual = |v: f64| (15.0..3000.0).contains(&v);
+    let log_step = s.step * C_KMS * if log10 { std::f64::consts::LN_10 } else { 1.0 };
+    let logarithm = if log10 { Log10(1.0) } else { Ln(1.0) };
+    match (micron, log10 || ln) {
+        (true, false) => found(Length(1e4), None),
+        (false, true) => found(logarithm, None),
+        // So fine that no instrument for galaxies samples microns like it.
+        (true, true) if usual(log_step) && linear < 15.0 => found(logarithm, None),
+        // Steps that grow: no grid in the logarithm.
+        (true, true) if !s.uniform && usual(linear) => found(Length(1e4), Some("a logarithm")),
+        (true, true) => found(logarithm, Some("micron")),
+        (false, false) => Err(BadSpectrum::Range(s.lo, s.hi)),
+    }
+}
+
+/// What a flux is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FluxUnit {
+    /// Energy or counts per wavelength; the scale does not matter.
+    PerWavelength,
+    /// Energy per frequency: Jy, erg/s/cm²/Hz, maggies.
+    PerFrequency,
+    /// Photons per wavelength.
+    Photons,
+    /// A logarithm of the flux.
+    Magnitude,
+}
+
+impl FluxUnit {
+    /// Of what a file or a user writes; none if it states nothing that is known.
+    pub fn parse(text: &str) -> Option<FluxUnit> {
+        let u = plain(text);
+        // Parts of the unit, without factors and powers.
+        let parts: Vec<&str> = u
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .filter(|p| !p.is_empty())
+            .collect();
+        let has = |names: &[&str]| parts.iter().any(|p| names.contains(p));
+        if has(&[
+            "mag",
+            "mags",
+            "abmag",
+            "stmag",
+            "magab",
+            "vegamag",
+            "magnitude",
+            "magnitudes",
+        ]) {
+            return Some(FluxUnit::Magnitude);
+        }
+        let maggies = [
+            "maggie",
+            "maggies",
+            "nanomaggie",
+            "nanomaggies",
+            "nmgy",
+            "mgy",
+        ];
+        let jansky = [
+            "jy",
+            "mjy",
+            "ujy",
+            "njy",
+            "kjy",
+            "jansky",
+            "mujy",
+            "millijansky",
+            "microjy",
+        ];
+        let hertz = ["hz", "ghz", "mhz", "fnu", "hertz", "ev", "kev"];
+        if has(&jansky) || has(&hertz) || has(&maggies) {
+            return Some(FluxUnit::PerFrequency);
+        }
+        if has(&["ph", "photon", "photons", "phot"]) {
+            return Some(FluxUnit::Photons);
+        }
+        let wavelength = [
+            "a",
+            "aa",
+            "ang",
+            "angstrom",
+            "angstroms",
+            "nm",
+            "um",
+            "mum",
+            "micron",
+            "flam",
+            "erg",
+            "ergs",
+            "w",
+            "counts",
+            "count",
+            "ct",
+            "cts",
+            "adu",
+            "electron",
+            "electrons",
+        ];
+        has(&wavelength).then_some(FluxUnit::PerWavelength)
+    }
+
+    /// A word that is a unit of flux and of nothing else.
+    fn known(text: &str) -> bool {
+        let u = plain(text);
+        u.len() > 1 && length(&u).is_none() && FluxUnit::parse(text).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(lo: f64, hi: f64, n: usize) -> Vec<f64> {
+        (0..n)
+            .map(|i| lo + (hi - lo) * i as f64 / (n - 1) as f64)
+            .collect()
+    }
+
+    #[test]
+    fn stated_units_of_all_kinds() {
+        for (text, unit) in [
+            ("Angstrom", Length(1.0)),
+            ("Angstroms", Length(1.0)),
+            ("angstroms (vacuum)", Length(1.0)),
+            ("AA", Length(1.0)),
+            ("0.1 nm", Length(1.0)),
+            ("Å", Length(1.0)),
+            ("nm", Length(10.0)),
+            ("nanometre", Length(10.0)),
+            ("µm", Length(1e4)),
+            ("microns", Length(1e4)),
+            ("m", Length(1e10)),
+            ("mm", Length(1e7)),
+            ("log(Angstrom)", Log10(1.0)),
+            ("log10(nm)", Log10(10.0)),
+            ("log Angstrom", Log10(1.0)),
+            ("dex", Log10(1.0)),
+            ("ln(Angstrom)", Ln(1.0)),
+            ("ln(wave)", Ln(1.0)),
+            ("GHz", Frequency(1e9)),
+            ("keV", Energy(1e3)),
+            ("cm**-1", Wavenumber(1.0)),
+        ] {
+            assert_eq!(WaveUnit::parse(text).unwrap(), Some(unit), "{text}");
+        }
+        for text in ["", "pixel", " "] {
+            assert_eq!(WaveUnit::parse(text).unwrap(), None, "{text}");
+        }
+        for text in ["km/s", "furlong", "kg", "arcsec"] {
+            assert!(WaveUnit::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_state_units() {
+        for (name, unit) in [
+            ("wave_nm", Length(10.0)),
+            ("wavelength_A", Length(1.0)),
+            ("lambda(um)", Length(1e4)),
+            ("Wavelength (nm)", Length(10.0)),
+            ("WAVE [micron]", Length(1e4)),
+            ("wave.angstrom", Length(1.0)),
+            ("loglam", Log10(1.0)),
+            ("ln_wave", Ln(1.0)),
+            ("freq_GHz", Frequency(1e9)),
+        ] {
+            let s = settle("", name, &range(1.0, 2.0, 50), None).unwrap();
+            assert_eq!((s.unit, s.warning), (unit, None), "{name}");
+        }
+        assert_eq!(split("flux_mJy"), Some(("flux".into(), "mJy".into())));
+        assert_eq!(split("flux_err"), None);
+        assert_eq!(split("wave_air"), None);
+    }
+
+    /// (numbers, unit, whether another is possible).
+    #[test]
+    fn sizes_decide_where_they_can() {
+        let log = |lo: f64, step: f64, n: usize| -> Vec<f64> {
+            (0..n).map(|i| lo + step * i as f64).collect()
+        };
+        for (values, unit, unsure) in [
+            (range(3600.0, 9800.0, 3000), Length(1.0), false),
+            (range(360.0, 980.0, 3000), Length(10.0), false),
+            (range(300.0, 2500.0, 3000), Length(10.0), false),
+            (range(0.36, 0.98, 3000), Length(1e4), false),
+            (range(0.6, 5.3, 400), Length(1e4), false),
+            (range(1150.0, 1750.0, 3000), Length(1.0), true),
+            (range(950.0, 2450.0, 3000), Length(1.0), true),
+            (log(3.58, 1e-4, 3900), Log10(1.0), false),
+            (log(8.24, 2e-4, 4400), Ln(1.0), false),
+            // F356W of NIRCam in microns, or a prism in log₁₀: nobody can tell.
+            (log(3.10, 9.8e-4, 900), Log10(1.0), true),
+            // MIRI's channels in microns.
+            (range(4.9, 27.9, 9000), Length(1e4), false),
+        ] {
+            let s = settle("", "wave", &values, None).unwrap();
+            assert_eq!(
+                (s.unit, s.warning.is_some()),
+                (unit, unsure),
+                "{} {}: {}",
+                values[0],
+                values[1],
+                s.evidence
+            );
+        }
+        // The user settles it, a statement wins.
+        let v = log(3.10, 9.8e-4, 900);
+        let asked = Some(Length(1e4));
+        let s = settle("", "wave", &v, asked).unwrap();
+        assert_eq!((s.unit, s.warning), (Length(1e4), None));
+        assert_eq!(settle("nm", "wave", &v, asked).unwrap().unit, Length(10.0));
+        assert!(settle("", "wave", &range(0.0, 1.0, 20), None).is_err());
+    }
+
+    #[test]
+    fn frequencies_energies_and_wavenumbers() {
+        for (unit, v) in [
+            (Frequency(1e12), C_KMS * 10.0 / 5000.0),
+            (Energy(1.0), 2.479_683_968_6),
+            (Wavenumber(1.0), 20_000.0),
+        ] {
+            let mut w = [v, -1.0];
+            unit.to_angstrom(&mut w);
+            assert!(
+                (w[0] - 5000.0).abs() < 1e-5 && w[1].is_nan(),
+                "{unit:?} {}",
+                w[0]
+            );
+        }
+    }
+
+    #[test]
+    fn fluxes_of_all_kinds() {
+        for (text, unit) in [
+            ("1e-17 erg/s/cm2/Angstrom", Some(FluxUnit::PerWavelength)),
+            ("W m-2 um-1", Some(FluxUnit::PerWavelength)),
+            ("mJy", Some(FluxUnit::PerFrequency)),
+            ("erg s-1 cm-2 Hz-1", Some(FluxUnit::PerFrequency)),
+            ("mag(AB)", Some(FluxUnit::Magnitude)),
+            ("ABmag", Some(FluxUnit::Magnitude)),
+            ("photons/s/cm2/A", Some(FluxUnit::Photons)),
+            ("nanomaggies", Some(FluxUnit::PerFrequency)),
+            ("", None),
+        ] {
+            assert_eq!(FluxUnit::parse(text), unit, "{text}");
+        }
+    }
+}
