@@ -192,9 +192,14 @@ fn files_below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), HatsError> {
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for e in entries {
         let (path, name) = (e.path(), e.file_name().to_string_lossy().into_owned());
-        // Of links alone the file system is asked.
+        // Of links alone the file system is asked. A link back to a folder above would never end.
         let kind = e.file_type().map_err(io(&path))?;
         if kind.is_dir() || kind.is_symlink() && path.is_dir() {
+            let inside = |p: &Path| p.canonicalize().ok();
+            let real = inside(&path);
+            if kind.is_symlink() && folder.ancestors().any(|a| inside(a) == real) {
+                continue;
+            }
             files_below(&path, out)?;
         } else if name.ends_with(".parquet") && !name.starts_with(['.', '_']) {
             out.push(path);
@@ -204,8 +209,9 @@ fn files_below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), HatsError> {
 }
 
 fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, HatsError> {
-    ParquetRecordBatchReaderBuilder::try_new(File::open(file).map_err(io(file))?)
-        .map_err(|e| content(file, e))
+    let mut opened = File::open(file).map_err(io(file))?;
+    crate::thrift::check_parquet(&mut opened).map_err(|e| content(file, e))?;
+    ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|e| content(file, e))
 }
 
 /// Batches of a Parquet file, from disk, `rows` at a time; of a file without rows, one without

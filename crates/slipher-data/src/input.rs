@@ -90,7 +90,15 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), I
         path: folder.to_owned(),
         source,
     };
-    for entry in std::fs::read_dir(folder).map_err(io)? {
+    let entries = match std::fs::read_dir(folder) {
+        // One folder that may not be listed is no reason to lose the others.
+        Err(e) if !out.is_empty() => {
+            eprintln!("slipher: {}: passed over ({e})", folder.display());
+            return Ok(());
+        }
+        entries => entries.map_err(io)?,
+    };
+    for entry in entries {
         let entry = entry.map_err(io)?;
         let path = entry.path();
         let name = entry.file_name().to_string_lossy().to_lowercase();
@@ -99,11 +107,13 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), I
             if !name.starts_with('.') && !path.is_symlink() {
                 walk(&path, endings, out)?;
             }
-        } else if endings.iter().any(|e| {
-            name.strip_suffix(".gz")
-                .unwrap_or(&name)
-                .ends_with(&format!(".{e}"))
-        }) {
+        } else if path.is_file()
+            && endings.iter().any(|e| {
+                name.strip_suffix(".gz")
+                    .unwrap_or(&name)
+                    .ends_with(&format!(".{e}"))
+            })
+        {
             out.push(path);
         }
     }

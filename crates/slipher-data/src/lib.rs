@@ -10,6 +10,7 @@
 //! * [`fits`]: a small bounded reader and writer of FITS.
 //! * [`formats`]: survey files, recognised by content.
 //! * [`hats`]: skies in Parquet files by HEALPix pixel.
+//! * [`budget`]: how much memory a file may take.
 //! * [`atomic`]: files that appear whole or not at all.
 //! * [`input`]: files, folders and globs into a list of files.
 //! * [`catalogue`]: rows to Parquet, FITS and CSV; [`columns`]: columns from rows.
@@ -43,6 +44,7 @@
 
 pub mod airvac;
 pub mod atomic;
+pub mod budget;
 pub mod catalogue;
 pub mod columns;
 pub mod cutout;
@@ -53,5 +55,6 @@ pub mod grid;
 pub mod hats;
 pub mod input;
 pub mod spectrum;
+mod thrift;
 pub mod units;
 pub mod warning;

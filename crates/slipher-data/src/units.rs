@@ -605,7 +605,14 @@ mod tests {
         let asked = Some(Length(1e4));
         let s = settle("", "wave", &v, asked).unwrap();
         assert_eq!((s.unit, s.warning), (Length(1e4), None));
+        let v = range(310.0, 398.0, 900);
         assert_eq!(settle("nm", "wave", &v, asked).unwrap().unit, Length(10.0));
+        // Numbers that cannot be what is stated: taken for logarithms, and said so.
+        let s = settle("Angstrom", "wave", &log(3.58, 1e-4, 3900), None).unwrap();
+        assert_eq!(
+            (s.unit, s.warning),
+            (Log10(1.0), Some(Warning::WaveUnitContradicts))
+        );
         assert!(settle("", "wave", &range(0.0, 1.0, 20), None).is_err());
     }
 

@@ -13,23 +13,26 @@ pub enum Warning {
     FluxUnitAssumed,
     /// The mask rejects more than 95 % of the pixels that have a flux and an error.
     MaskRejectsMost,
+    /// Of the cameras of its survey the file has some only.
+    CameraMissing,
     /// The file is cut or damaged; this row was read from what is left.
     FileDamaged,
 }
 
 use Warning::{
-    FileDamaged, FluxUnitAssumed, MaskRejectsMost, MediumAssumed, WaveUnitAssumed,
+    CameraMissing, FileDamaged, FluxUnitAssumed, MaskRejectsMost, MediumAssumed, WaveUnitAssumed,
     WaveUnitContradicts,
 };
 
 impl Warning {
     /// All, in the order in which they are listed.
-    pub const ALL: [Warning; 6] = [
+    pub const ALL: [Warning; 7] = [
         WaveUnitAssumed,
         WaveUnitContradicts,
         MediumAssumed,
         FluxUnitAssumed,
         MaskRejectsMost,
+        CameraMissing,
         FileDamaged,
     ];
 
@@ -41,6 +44,7 @@ impl Warning {
             MediumAssumed => "medium-assumed",
             FluxUnitAssumed => "flux-unit-assumed",
             MaskRejectsMost => "mask-rejects-most",
+            CameraMissing => "camera-missing",
             FileDamaged => "file-damaged",
         }
     }
@@ -57,13 +61,17 @@ impl Warning {
             MediumAssumed => "air or vacuum is not stated: vacuum taken; --air or --vacuum says it",
             FluxUnitAssumed => "per frequency or per wavelength is not stated: give --flux-unit",
             MaskRejectsMost => "the mask rejects more than 95 % of the pixels with flux and error",
+            CameraMissing => "the file has some of its survey's cameras only: is it complete?",
             FileDamaged => "the file is cut or damaged; the row was read from what is left",
         }
     }
 
     /// With it no redshift is accepted.
     pub fn blocks(self) -> bool {
-        matches!(self, WaveUnitAssumed | FileDamaged)
+        matches!(
+            self,
+            WaveUnitAssumed | WaveUnitContradicts | CameraMissing | FileDamaged
+        )
     }
 
     /// By its name.

@@ -13,7 +13,11 @@
 //! use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
 //!
 //! let model = Model::shipped()?;
-//! let example = Simulator::new(&SimulationRecipe::default(), 1)?.draw(Split::Test, 0);
+//! let recipe = SimulationRecipe {
+//!     instruments: vec![("sdss".into(), 1.0)],
+//!     ..SimulationRecipe::default()
+//! };
+//! let example = Simulator::new(&recipe, 1)?.draw(Split::Test, 0);
 //! let all = measure_all(&model, &PredictOptions::default(), &[&example.spectrum]);
 //! if let Some(best) = all[0].best() {
 //!     println!("{} z = {:.5} ± {:.5}", best.class.name(), best.z, best.z_err);

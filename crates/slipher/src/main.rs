@@ -21,6 +21,9 @@ struct Cli {
     /// No progress bars, no summary
     #[arg(short, long, global = true)]
     quiet: bool,
+    /// Most memory that a file may take on a thread, as 800M or 4G; default: 1G
+    #[arg(long, global = true, value_name = "SIZE", value_parser = slipher_data::budget::parse)]
+    memory: Option<u64>,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -75,10 +78,30 @@ pub enum Outcome {
     Nothing,
 }
 
+/// Exit code of a command line that cannot be understood (EX_USAGE of sysexits).
+const USAGE: u8 = 64;
+
+/// More threads than this are a slip of the hand.
+const MOST_THREADS: usize = 4096;
+
 fn main() -> ExitCode {
     exit_quietly_on_broken_pipe();
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            // Help and version are no errors; 2 means that rows failed.
+            return ExitCode::from(if e.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    if let Some(bytes) = cli.memory {
+        slipher_data::budget::set(bytes);
+    }
     let threads = cli.threads.unwrap_or(0);
+    if threads > MOST_THREADS {
+        eprintln!("slipher: --threads {threads}: expected at most {MOST_THREADS}");
+        return ExitCode::from(USAGE);
+    }
     if let Err(e) = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()

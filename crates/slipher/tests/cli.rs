@@ -84,7 +84,7 @@ fn every_system_is_offered_and_explained() {
     for s in slipher_systems::registry::all_shared() {
         help.says(&[s.name()]);
     }
-    d.run(2, "predict meteors x").says(&["meteors", "radio"]);
+    d.run(64, "predict meteors x").says(&["meteors", "radio"]);
     d.run(0, "--help").says(&[
         "redshift",
         "predict",
@@ -149,7 +149,7 @@ fn outputs_and_numbers_that_cannot_be() {
         "evaluate redshift --z-max=-1",
         "train radio --steps 0",
     ] {
-        d.run(2, words).says(&["invalid value"]);
+        d.run(64, words).says(&["invalid value"]);
     }
 }
 

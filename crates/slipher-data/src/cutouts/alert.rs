@@ -2,8 +2,10 @@
 //! template and their difference.
 
 use apache_avro::types::Value;
+use serde_json::Value as Json;
 
 use super::{Row, inflate};
+use crate::budget;
 use crate::cutout::Cutout;
 use crate::fits::Fits;
 
@@ -32,6 +34,7 @@ pub(super) fn read(
     each: &mut dyn FnMut(Row) -> bool,
 ) -> Result<bool, String> {
     apache_avro::util::max_allocation_bytes(1 << 28);
+    schema(bytes)?;
     let reader = apache_avro::Reader::new(bytes).map_err(|e| format!("damaged Avro: {e}"))?;
     for (row, value) in reader.enumerate() {
         let damaged = value.is_err();
@@ -51,6 +54,112 @@ pub(super) fn read(
         }
     }
     Ok(true)
+}
+
+/// Refuses schemas that no survey writes and that make the decoder recurse or allocate without end:
+/// deep ones, records that hold themselves, arrays of what takes no bytes.
+fn schema(bytes: &[u8]) -> Result<(), String> {
+    let json = embedded(bytes).ok_or("damaged Avro: its header has no schema")?;
+    // serde_json refuses nesting beyond 128.
+    let schema: Json = serde_json::from_slice(json)
+        .map_err(|e| format!("damaged Avro: its schema cannot be read ({e})"))?;
+    sound(&schema, &mut vec![]).map_err(|why| format!("damaged Avro: {why}"))
+}
+
+/// The schema in the header of an object container file.
+fn embedded(bytes: &[u8]) -> Option<&[u8]> {
+    let mut rest = bytes.get(4..)?;
+    fn long(rest: &mut &[u8]) -> Option<i64> {
+        let (mut v, mut shift) = (0u64, 0);
+        loop {
+            let (b, tail) = rest.split_first()?;
+            *rest = tail;
+            v |= u64::from(b & 0x7f).checked_shl(shift)?;
+            if b & 0x80 == 0 {
+                return Some((v >> 1) as i64 ^ -((v & 1) as i64));
+            }
+            shift += 7;
+        }
+    }
+    loop {
+        let mut n = long(&mut rest)?;
+        if n == 0 {
+            return None;
+        }
+        if n < 0 {
+            // A negative count is followed by the size of the block.
+            long(&mut rest)?;
+            n = n.checked_neg()?;
+        }
+        for _ in 0..n {
+            let size = usize::try_from(long(&mut rest)?).ok()?;
+            let (key, tail) = rest.split_at_checked(size)?;
+            rest = tail;
+            let size = usize::try_from(long(&mut rest)?).ok()?;
+            let (value, tail) = rest.split_at_checked(size)?;
+            rest = tail;
+            if key == b"avro.schema" {
+                return Some(value);
+            }
+        }
+    }
+}
+
+/// Whether values of a schema take at least a byte each, and do not hold themselves; `open` are the
+/// records around it.
+fn sound(schema: &Json, open: &mut Vec<String>) -> Result<(), String> {
+    let name = |o: &serde_json::Map<String, Json>| {
+        let name = o.get("name").and_then(Json::as_str).unwrap_or_default();
+        name.rsplit('.').next().unwrap_or_default().to_owned()
+    };
+    match schema {
+        Json::String(t)
+            if open
+                .iter()
+                .any(|n| Some(n.as_str()) == t.rsplit('.').next()) =>
+        {
+            Err(format!("record '{t}' holds itself"))
+        }
+        Json::Array(of) => of.iter().try_for_each(|s| sound(s, open)),
+        Json::Object(o) => {
+            if let Some(items) = o.get("items").or_else(|| o.get("values")) {
+                if is_empty(items) {
+                    return Err("an array of values that take no bytes".into());
+                }
+                sound(items, open)?;
+            }
+            if let Some(Json::Array(fields)) = o.get("fields") {
+                open.push(name(o));
+                fields
+                    .iter()
+                    .filter_map(|f| f.get("type"))
+                    .try_for_each(|t| sound(t, open))?;
+                open.pop();
+            }
+            match o.get("type") {
+                Some(t @ (Json::Object(_) | Json::Array(_))) => sound(t, open),
+                _ => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Values of this schema take no bytes.
+fn is_empty(schema: &Json) -> bool {
+    match schema {
+        Json::String(t) => t == "null",
+        Json::Object(o) => match o.get("type").and_then(Json::as_str) {
+            Some("null") => true,
+            Some("fixed") => o.get("size").and_then(Json::as_i64) == Some(0),
+            Some("record") => o
+                .get("fields")
+                .and_then(Json::as_array)
+                .is_none_or(|f| f.iter().filter_map(|f| f.get("type")).all(is_empty)),
+            _ => false,
+        },
+        _ => false,
+    }
 }
 
 /// The value under unions.
@@ -131,6 +240,9 @@ type Stamp = (usize, usize, Vec<f32>);
 /// Stamps that are there, on squares of one size around their middles.
 pub(super) fn together(stamps: Vec<(&str, Stamp)>) -> Result<Cutout, String> {
     let side = stamps.iter().map(|(_, s)| s.0.max(s.1)).max().unwrap_or(0);
+    let bytes = (side as u64).saturating_pow(2).saturating_mul(12);
+    let what = format!("a square of {side} pixels around a stamp");
+    budget::check(bytes, budget::limit() / 8, &what)?;
     let mut pixels = Vec::new();
     let names: Vec<&str> = stamps.iter().map(|s| s.0).collect();
     for (name, (h, w, data)) in stamps {

@@ -80,6 +80,9 @@ fn parse(bytes: &[u8]) -> Result<Array<'_>, String> {
         .split(',')
         .filter_map(|s| s.trim().parse().ok())
         .collect();
+    if shape.contains(&0) {
+        return Err(format!("shape {shape:?} holds no values"));
+    }
     let count = shape
         .iter()
         .try_fold(size, |p, n| p.checked_mul(*n))

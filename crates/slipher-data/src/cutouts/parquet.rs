@@ -16,7 +16,8 @@ pub(super) fn read(
     each: &mut dyn FnMut(Row) -> bool,
 ) -> Result<(), String> {
     let source = path.display().to_string();
-    let file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
+    let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
+    crate::thrift::check_parquet(&mut file)?;
     let damaged = |e: &dyn std::fmt::Display| format!("damaged Parquet: {e}");
     let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
     check(builder.schema())?;

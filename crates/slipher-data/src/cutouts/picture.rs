@@ -2,8 +2,17 @@
 
 use crate::cutout::Cutout;
 
-/// Most pixels of a picture.
-const MOST: usize = 1 << 26;
+/// Refuses a picture that takes more memory than a file may: three planes, decoded and as numbers.
+fn sides(width: usize, height: usize) -> Result<(), String> {
+    let bytes = (width as u64)
+        .saturating_mul(height as u64)
+        .saturating_mul(15);
+    crate::budget::check(
+        bytes,
+        crate::budget::limit() / 2,
+        &format!("a picture of {width} × {height} pixels"),
+    )
+}
 
 pub(super) fn is(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG") || bytes.starts_with(&[0xFF, 0xD8, 0xFF])
@@ -60,10 +69,9 @@ fn png(bytes: &[u8]) -> Result<Cutout, String> {
     let mut reader = decoder
         .read_info()
         .map_err(|e| format!("damaged PNG: {e}"))?;
-    let size = reader
-        .output_buffer_size()
-        .filter(|s| *s <= 4 * MOST)
-        .ok_or("PNG larger than 64 million pixels")?;
+    let (width, height) = reader.info().size();
+    sides(width as usize, height as usize)?;
+    let size = reader.output_buffer_size().ok_or("PNG without a size")?;
     let mut data = vec![0; size];
     let info = reader
         .next_frame(&mut data)
@@ -87,10 +95,14 @@ fn jpeg(bytes: &[u8]) -> Result<Cutout, String> {
         .set_max_height(8192)
         .jpeg_set_out_colorspace(ColorSpace::RGB);
     let mut decoder = JpegDecoder::new_with_options(ZCursor::new(bytes), options);
+    decoder
+        .decode_headers()
+        .map_err(|e| format!("damaged JPEG: {e:?}"))?;
+    let (w, h) = decoder.dimensions().ok_or("JPEG without a size")?;
+    sides(w, h)?;
     let data = decoder
         .decode()
         .map_err(|e| format!("damaged JPEG: {e:?}"))?;
-    let (w, h) = decoder.dimensions().ok_or("JPEG without a size")?;
     planes(&data, 3, h, w, 1.0)
 }
 

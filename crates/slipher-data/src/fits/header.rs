@@ -1,5 +1,8 @@
 //! Header cards: keyword, value, CONTINUE, HIERARCH.
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 /// Value of a card, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
@@ -13,6 +16,8 @@ pub enum Value {
 #[derive(Clone, Debug, Default)]
 pub struct Header {
     cards: Vec<(String, Value)>,
+    /// Place of the first card of each keyword, of long headers.
+    index: OnceLock<HashMap<String, usize>>,
 }
 
 impl Header {
@@ -69,7 +74,14 @@ impl Header {
     }
 
     fn get(&self, key: &str) -> Option<&Value> {
-        self.cards.iter().find(|(k, _)| k == key).map(|(_, v)| v)
+        if self.cards.len() < 300 {
+            return self.cards.iter().find(|(k, _)| k == key).map(|(_, v)| v);
+        }
+        let index = self.index.get_or_init(|| {
+            let all = self.cards.iter().enumerate().rev();
+            all.map(|(i, (k, _))| (k.clone(), i)).collect()
+        });
+        index.get(key).map(|i| &self.cards[*i].1)
     }
     /// A value as text, quotes and trailing blanks removed.
     pub fn str(&self, key: &str) -> Option<&str> {

@@ -33,6 +33,8 @@ pub enum FitsError {
     NotFits,
     #[error("file is larger than {} GiB", MAX_BYTES >> 30)]
     TooLarge,
+    #[error("{0}")]
+    Memory(String),
     #[error("HDU {hdu}: {why}")]
     Hdu { hdu: usize, why: String },
 }
@@ -84,21 +86,27 @@ pub struct Fits {
 /// # Errors
 /// I/O errors, broken gzip, or more than [`MAX_BYTES`].
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
+    let about = std::fs::metadata(path)?;
+    // A pipe would be waited for.
+    if !about.is_file() {
+        let what = std::io::Error::other("it is no regular file");
+        return Err(FitsError::Io(what));
+    }
     let file = std::fs::File::open(path)?;
-    let size = file.metadata()?.len();
+    let size = about.len();
     if size > MAX_BYTES {
         return Err(FitsError::TooLarge);
     }
     let mut bytes = Vec::with_capacity(size as usize + 1);
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     if bytes.starts_with(&[0x1f, 0x8b]) {
+        let most = crate::budget::unpacked(size);
         let mut out = Vec::new();
         flate2::read::MultiGzDecoder::new(&bytes[..])
-            .take(MAX_BYTES + 1)
+            .take(most + 1)
             .read_to_end(&mut out)?;
-        if out.len() as u64 > MAX_BYTES {
-            return Err(FitsError::TooLarge);
-        }
+        crate::budget::check(out.len() as u64, most, "what it unpacks to (gzip)")
+            .map_err(FitsError::Memory)?;
         return Ok(out);
     }
     Ok(bytes)

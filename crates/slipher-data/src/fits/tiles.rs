@@ -4,6 +4,7 @@
 use std::io::Read;
 
 use super::{Header, Table};
+use crate::budget;
 
 /// An image unpacked: axes, and big-endian values of its BITPIX.
 #[derive(Debug)]
@@ -12,9 +13,6 @@ pub(super) struct Unpacked {
     pub bitpix: i64,
     pub data: Vec<u8>,
 }
-
-/// Most values of an image that is unpacked.
-const MOST: usize = 1 << 28;
 
 struct Geometry {
     axes: Vec<usize>,
@@ -37,9 +35,14 @@ impl Geometry {
             })
             .collect();
         let all = axes.iter().try_fold(1usize, |p, n| p.checked_mul(*n));
-        if all.is_none_or(|n| n == 0 || n > MOST) {
-            return Err(format!("axes {axes:?}: expected 1 to {MOST} values"));
-        }
+        let values = all
+            .filter(|n| *n > 0)
+            .ok_or(format!("axes {axes:?}: no image"))?;
+        budget::check(
+            8 * values as u64,
+            budget::limit(),
+            &format!("axes {axes:?}"),
+        )?;
         let bitpix = h.int("ZBITPIX").unwrap_or(0);
         if ![8, 16, 32, 64, -32, -64].contains(&bitpix) {
             return Err(format!(

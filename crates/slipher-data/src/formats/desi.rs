@@ -5,6 +5,7 @@
 use super::pixels::{Medium, Noise, Pixels};
 use super::{Content, Context, Format, Row};
 use crate::fits::Fits;
+use crate::warning::Warning;
 
 pub(super) const FORMAT: Format = Format {
     name: "DESI",
@@ -68,6 +69,9 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             mask: f.named("MASK").filter(|i| f.image(*i).is_ok()),
         });
     }
+    let there = |c: &&&str| camera(f, c).is_some();
+    let arms = ["B", "R", "Z"].iter().filter(there).count();
+    let missing = arms == 1 || arms == 2;
     let image = |hdu: usize| f.image(hdu).map_err(|e| e.to_string());
     let rows = image(cameras[0].flux)?.rows();
     let waves: Vec<Vec<f64>> = cameras
@@ -117,6 +121,9 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             .into_spectrum(&context.options)
             .map_err(|e| e.to_string())
             .map(|mut s| {
+                if missing {
+                    s.warnings.push(Warning::CameraMissing);
+                }
                 if cameras.len() > 1 {
                     s.provenance.push(format!(
                         "{} cameras joined by inverse variance",

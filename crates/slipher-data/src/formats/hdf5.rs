@@ -10,6 +10,7 @@ use super::pixels::{
     CLASS, DEC, ID, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, medium_by_name, role, unit_in,
 };
 use super::{Content, Context, Format, Row, masks};
+use crate::budget;
 use crate::spectrum::{Spectrum, Truth};
 
 pub(super) const FORMAT: Format = Format {
@@ -36,14 +37,15 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
 }
 
 fn all(bytes: Vec<u8>, context: &Context) -> Result<Vec<Row>, String> {
+    let size = bytes.len() as u64;
     let file = File::from_bytes(bytes).map_err(|e| e.to_string())?;
     let root = file.root();
-    let mut out = spectra(&root, context)?.unwrap_or_default();
+    let mut out = spectra(&root, size, context)?.unwrap_or_default();
     let mut seen = shapes(&root);
     for name in root.groups().map_err(|e| e.to_string())? {
         let group = root.group(&name).map_err(|e| e.to_string())?;
         seen.push(format!("{name}/({})", shapes(&group).join(", ")));
-        let mut rows = spectra(&group, context)?.unwrap_or_default();
+        let mut rows = spectra(&group, size, context)?.unwrap_or_default();
         let single = rows.len() == 1;
         for (k, r) in rows.iter_mut().enumerate() {
             r.row = out.len() + k;
@@ -82,6 +84,17 @@ fn shapes(group: &Group) -> Vec<String> {
         .collect()
 }
 
+/// Refuses a data set that is larger than a file of `size` bytes may unpack to, or empty.
+fn fits_in(name: &str, shape: &[u64], size: u64) -> Result<(), String> {
+    let values = shape.iter().try_fold(8u64, |p, n| p.checked_mul(*n));
+    let what = format!("data set {name} of shape {shape:?}");
+    if values == Some(0) {
+        return Err(format!("{what} has no values"));
+    }
+    let bytes = values.unwrap_or(u64::MAX);
+    budget::check(bytes, budget::unpacked(size), &what)
+}
+
 /// One array by role: its name, unit, length of a row, and values.
 struct Array {
     name: String,
@@ -91,7 +104,7 @@ struct Array {
 }
 
 impl Array {
-    fn new(name: &str, d: &Dataset) -> Result<Option<Array>, String> {
+    fn new(name: &str, d: &Dataset, size: u64) -> Result<Option<Array>, String> {
         let fail = |e: hdf5_pure::Error| format!("data set {name}: {e}");
         let numeric = !matches!(
             d.dtype().map_err(fail)?,
@@ -110,6 +123,7 @@ impl Array {
         if !numeric {
             return Ok(None);
         }
+        fits_in(name, &shape, size)?;
         let values = d.read_f64().map_err(fail)?;
         let unit = d
             .attrs()
@@ -143,7 +157,7 @@ fn words(a: &AttrValue) -> Option<String> {
 }
 
 /// Spectra of one group; none if it has no wavelength and flux.
-fn spectra(group: &Group, context: &Context) -> Result<Option<Vec<Row>>, String> {
+fn spectra(group: &Group, size: u64, context: &Context) -> Result<Option<Vec<Row>>, String> {
     let names = group.datasets().map_err(|e| e.to_string())?;
     let mut arrays: Vec<(Role, Array)> = Vec::new();
     for name in &names {
@@ -157,7 +171,7 @@ fn spectra(group: &Group, context: &Context) -> Result<Option<Vec<Row>>, String>
         let d = group
             .dataset(name)
             .map_err(|e| format!("data set {name}: {e}"))?;
-        arrays.extend(Array::new(name, &d)?.map(|a| (r, a)));
+        arrays.extend(Array::new(name, &d, size)?.map(|a| (r, a)));
     }
     let get = |r: Role| arrays.iter().find(|a| a.0 == r).map(|a| &a.1);
     let (Some(wave), Some(flux)) = (get(Role::Wave), get(Role::Flux)) else {
@@ -232,6 +246,7 @@ impl Columns {
                 .iter()
                 .find_map(|w| names.iter().find(|n| n.eq_ignore_ascii_case(w)))
                 .and_then(|n| group.dataset(n).ok())
+                .filter(|d| d.shape().is_ok_and(|s| s == [rows as u64]))
         };
         let numbers = |wanted: &[&str]| {
             find(wanted)

@@ -27,6 +27,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     let Content::Parquet(bytes) = content else {
         return Err("it is no Parquet file".into());
     };
+    crate::thrift::check_parquet(&mut std::io::Cursor::new(&bytes[..]))?;
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| e.to_string())?;
     let reader = builder

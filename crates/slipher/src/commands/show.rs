@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use slipher_data::formats::{FORMATS, read};
+use slipher_systems::predict::caught;
 
 use crate::Outcome;
 
@@ -25,7 +26,13 @@ pub fn formats() -> Result<Outcome> {
 }
 
 pub fn run(a: &Args) -> Result<Outcome> {
-    let f = read(&a.file, &a.medium.options()?).into_diagnostic()?;
+    let f = {
+        let options = a.medium.options()?;
+        // Files come from strangers: a failure of a library is one of the file.
+        caught(|| read(&a.file, &options))
+            .ok_or_else(|| miette::miette!("{}: its structure is damaged", a.file.display()))?
+            .into_diagnostic()?
+    };
     println!("{}: {} ({})", a.file.display(), f.format, f.because);
     let mut failed = 0;
     for r in f.rows.iter().take(20) {
