@@ -358,5 +358,15 @@ fn python() -> Result<(), String> {
     let binary = target().join("release/slipher").display().to_string();
     sh(&python, &["python/tests/formats.py", &binary])?;
     sh(&python, &["python/tests/images.py", &binary])?;
-    sh(&python, &["python/tests/round_trip.py", &binary])
+    sh(&python, &["python/tests/round_trip.py", &binary])?;
+    let cases = root().join("../shared/cases");
+    if cases.is_dir() {
+        let cases = cases.display().to_string();
+        return sh(&python, &["python/tests/cases.py", &binary, &cases]);
+    }
+    if std::env::var("CI").is_ok_and(|v| v == "true") {
+        return Err(format!("{} is missing, and CI=true", cases.display()));
+    }
+    eprintln!("skipped: the folder {} is missing", cases.display());
+    Ok(())
 }

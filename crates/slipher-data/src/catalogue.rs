@@ -409,7 +409,7 @@ impl Values {
             Values::Text(v) => v
                 .iter()
                 .map(|s| {
-                    if s.contains([',', '"', '\n']) {
+                    if s.contains([',', '"', '\n', '\r']) {
                         format!("\"{}\"", s.replace('"', "\"\""))
                     } else {
                         s.clone()

@@ -65,7 +65,12 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
             })?;
             found.extend(entries.filter_map(Result::ok).filter(|p| p.is_file()));
             if found.is_empty() {
-                return Err(InputError::Missing(a.clone()));
+                // One path of several that is not there is a row that says so.
+                let pattern = a.contains(['*', '?', '[']);
+                if pattern || arguments.iter().all(|a| !Path::new(a).exists()) {
+                    return Err(InputError::Missing(a.clone()));
+                }
+                found.push(path.to_owned());
             }
         }
         out.extend(found);

@@ -391,8 +391,13 @@ fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
     };
     let micron = s.lo > 0.05;
     let possible = |(lo, hi): (f64, f64)| lo > 790.0 && hi < 60_000.0;
-    let log10 = possible(s.exp(10.0));
-    let ln = possible(s.exp(std::f64::consts::E));
+    let (tens, naturals) = (s.exp(10.0), s.exp(std::f64::consts::E));
+    let (log10, ln) = (possible(tens), possible(naturals));
+    // Logarithms of nm: seldom, and only where spectra usually lie.
+    let nm = |(lo, hi): (f64, f64)| lo > 300.0 && hi < 2500.0;
+    if micron && !log10 && !ln && (nm(tens) || nm(naturals)) {
+        return found(Length(1e4), Some("a logarithm of nm"));
+    }
     // km/s from pixel to pixel: spectrographs for galaxies have 15 to 3000.
     let linear = s.step / (0.5 * (s.lo + s.hi)) * C_KMS;
     let usual = |v: f64| (15.0..3000.0).contains(&v);

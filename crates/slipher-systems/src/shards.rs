@@ -9,6 +9,7 @@ use arrow_array::RecordBatch;
 use serde::{Deserialize, Serialize};
 use slipher_data::atomic::atomic_write;
 use slipher_data::hats::{self, Catalogue, HatsError, PartWriter, Pixel, batches};
+use slipher_nn::checkpoint::sha256;
 
 use crate::predict::{Predict, PredictError, caught};
 
@@ -18,6 +19,9 @@ const FILES: usize = 2000;
 const ROWS: usize = 1024;
 /// The list of parts, in the folder of the catalogue.
 pub const MANIFEST: &str = "manifest.json";
+
+/// Key of a part that says what it is made of.
+const IDENTITY: &str = "slipher_part";
 
 /// One part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -275,9 +279,16 @@ impl Part {
         Ok(())
     }
 
-    /// Whether it was made.
-    pub fn is_done(&self, folder: &Path) -> bool {
-        folder.join(&self.target).is_file()
+    /// Whether it was made, by this model of these inputs, and is whole: all of it is read.
+    pub fn is_done(&self, folder: &Path, model: &dyn Predict) -> bool {
+        let file = folder.join(&self.target);
+        file.is_file() && hats::is_intact(&file, &[(IDENTITY, &self.identity(model))])
+    }
+
+    /// What it is made of, and by what.
+    fn identity(&self, model: &dyn Predict) -> String {
+        let text = serde_json::to_string(&(self, model.sha256(), model.settings()));
+        sha256(text.unwrap_or_default().as_bytes())
     }
 }
 
@@ -304,6 +315,7 @@ pub fn run_part(
 ) -> Result<PartSummary, PartsError> {
     let target = folder.join(&part.target);
     let tables = part.inputs.iter().any(|f| is_parquet(f));
+    let keys = &[keys, &[(IDENTITY, part.identity(model))]].concat();
     let (to_write, answered) = sync_channel::<RecordBatch>(2);
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || write(&answered, &target, model, keys));

@@ -405,3 +405,128 @@ fn images_to_catalogue_and_page() {
             .contains("data:image/png")
     );
 }
+
+/// Lines of a galaxy at z = 0.1 on a grid that `axis` turns from Å into the file's numbers.
+fn galaxy(axis: impl Fn(f64) -> f64) -> String {
+    let lines = [
+        (3728.5, 3.0),
+        (4862.7, 1.0),
+        (4960.3, 1.0),
+        (5008.2, 3.0),
+        (6564.6, 3.0),
+    ];
+    (0..3800)
+        .map(|i| {
+            let w = 3800.0 * 10f64.powf(1e-4 * f64::from(i));
+            let line = |(at, height): (f64, f64)| {
+                height * (-0.5 * ((w / (1.1 * at) - 1.0) / 3e-4).powi(2)).exp()
+            };
+            // Noise without a random number: a sine that no line follows.
+            let noise = 0.05 * (f64::from(i) * 2.399_963).sin();
+            let flux = 1.0 + noise + lines.into_iter().map(line).sum::<f64>();
+            format!("{:.12} {flux:.6} 0.05\n", axis(w))
+        })
+        .collect()
+}
+
+/// A column of the catalogue that CSV holds.
+fn cells(path: &Path, name: &str) -> Vec<String> {
+    let text = std::fs::read_to_string(path).unwrap();
+    let mut lines = text.lines().map(|l| l.split(',').collect::<Vec<_>>());
+    let at = lines
+        .next()
+        .unwrap()
+        .iter()
+        .position(|c| *c == name)
+        .unwrap();
+    lines.map(|l| l[at].to_owned()).collect()
+}
+
+/// What is assumed is said by name, on the screen and in the catalogue, and not accepted where it
+/// could be wrong; the option settles it.
+#[test]
+fn assumptions_are_flagged_and_settled() {
+    let d = Dir::new();
+    // 1.5 to 3.7 of something: microns, surely; 1520 to 3650: Å or nm.
+    let sky = galaxy(|w| w * 0.4);
+    std::fs::write(d.path("sky.txt"), &sky).unwrap();
+    let ran = d.run(0, "redshift sky.txt --vacuum -o a.csv");
+    ran.says(&["1 rows with the warning wave-unit-assumed", "not accepted"]);
+    assert_eq!(cells(&d.path("a.csv"), "accepted"), ["0"]);
+    assert_eq!(cells(&d.path("a.csv"), "warnings"), ["wave-unit-assumed"]);
+    let nm = galaxy(|w| w / 10.0);
+    std::fs::write(d.path("nm.txt"), nm).unwrap();
+    d.run(0, "redshift nm.txt --vacuum --wave-unit nm -o b.csv");
+    assert_eq!(cells(&d.path("b.csv"), "accepted"), ["1"]);
+    assert_eq!(cells(&d.path("b.csv"), "warnings"), [""]);
+    let z: f64 = cells(&d.path("b.csv"), "z")[0].parse().unwrap();
+    assert!((z - 0.1).abs() < 1e-3, "{z}");
+    d.run(1, "redshift nm.txt --wave-unit furlong")
+        .says(&["furlong", "expected Angstrom"]);
+    d.run(64, "predict radio nm.txt --wave-unit nm")
+        .says(&["--wave-unit"]);
+}
+
+/// A file that is cut, one that is not there, and a good one: three files, no lost row.
+#[test]
+fn damage_costs_a_row_and_not_a_run() {
+    let d = Dir::new();
+    std::fs::write(d.path("good.txt"), galaxy(|w| w)).unwrap();
+    let card = |c: &str| format!("{c:<80}");
+    let cards = [
+        "SIMPLE  =                    T",
+        "BITPIX  =                  -64",
+        "NAXIS   =                    1",
+        "NAXIS1  =                 3000",
+        "CRVAL1  =               4000.0",
+        "CDELT1  =                  1.5",
+        "CUNIT1  = 'Angstrom'",
+        "END",
+    ];
+    let mut bytes: Vec<u8> = cards.iter().flat_map(|c| card(c).into_bytes()).collect();
+    bytes.resize(2880, b' ');
+    bytes.extend((0..2000).flat_map(|i| (1.0 + f64::from(i % 7)).to_be_bytes()));
+    std::fs::write(d.path("cut.fits"), bytes).unwrap();
+    d.run(2, "redshift cut.fits good.txt nowhere.fits -o a.csv")
+        .says(&["cut.fits", "nowhere.fits", "No such file"]);
+    let files = cells(&d.path("a.csv"), "file");
+    assert!(files.iter().any(|f| f == "good.txt") && files.iter().any(|f| f == "nowhere.fits"));
+    let (z, accepted) = (
+        cells(&d.path("a.csv"), "z"),
+        cells(&d.path("a.csv"), "accepted"),
+    );
+    let good = files.iter().position(|f| f == "good.txt").unwrap();
+    assert!((z[good].parse::<f64>().unwrap() - 0.1).abs() < 1e-3 && accepted[good] == "1");
+    // A prior of other objects is said to be one.
+    std::fs::write(d.path("prior.csv"), "object_id,z,sigma\nelse,0.1,0.05\n").unwrap();
+    d.run(0, "redshift good.txt --prior prior.csv -o b.csv")
+        .says(&["names none of these objects"]);
+}
+
+/// Parts that were replaced or damaged are made again; the same bytes come out.
+#[test]
+fn resume_trusts_no_name() {
+    let d = Dir::new();
+    for i in 0..3 {
+        std::fs::create_dir_all(d.path("in")).unwrap();
+        d.run(
+            0,
+            &format!("simulate redshift -n 4 --seed {} -o in/{i}.parquet", 5 + i),
+        );
+    }
+    d.run(0, "redshift in -o parts/");
+    let part = |i: usize| d.path(&format!("parts/part-{i:06}.parquet"));
+    let whole: Vec<Vec<u8>> = (0..3).map(|i| std::fs::read(part(i)).unwrap()).collect();
+    std::fs::copy(part(0), part(1)).unwrap();
+    let mut zeroed = whole[2].clone();
+    zeroed[40..400].fill(0);
+    std::fs::write(part(2), zeroed).unwrap();
+    d.run(0, "redshift in -o parts/ --resume").says(&[
+        "part-000001.parquet",
+        "part-000002.parquet",
+        "made again",
+    ]);
+    for (i, bytes) in whole.iter().enumerate() {
+        assert!(std::fs::read(part(i)).unwrap() == *bytes, "part {i}");
+    }
+}

@@ -3,13 +3,13 @@
 use crate::cutout::Cutout;
 
 /// Refuses a picture that takes more memory than a file may: three planes, decoded and as numbers.
-fn sides(width: usize, height: usize) -> Result<(), String> {
+fn sides(width: usize, height: usize, packed: usize) -> Result<(), String> {
     let bytes = (width as u64)
         .saturating_mul(height as u64)
         .saturating_mul(15);
     crate::budget::check(
         bytes,
-        crate::budget::limit() / 2,
+        crate::budget::unpacked(packed as u64),
         &format!("a picture of {width} × {height} pixels"),
     )
 }
@@ -70,7 +70,7 @@ fn png(bytes: &[u8]) -> Result<Cutout, String> {
         .read_info()
         .map_err(|e| format!("damaged PNG: {e}"))?;
     let (width, height) = reader.info().size();
-    sides(width as usize, height as usize)?;
+    sides(width as usize, height as usize, bytes.len())?;
     let size = reader.output_buffer_size().ok_or("PNG without a size")?;
     let mut data = vec![0; size];
     let info = reader
@@ -99,7 +99,7 @@ fn jpeg(bytes: &[u8]) -> Result<Cutout, String> {
         .decode_headers()
         .map_err(|e| format!("damaged JPEG: {e:?}"))?;
     let (w, h) = decoder.dimensions().ok_or("JPEG without a size")?;
-    sides(w, h)?;
+    sides(w, h, bytes.len())?;
     let data = decoder
         .decode()
         .map_err(|e| format!("damaged JPEG: {e:?}"))?;

@@ -154,7 +154,11 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
                 damaged(&mut rows, why);
             }
             for r in &mut rows {
+                if let Err(why) = &mut r.spectrum {
+                    *why = printable(why);
+                }
                 if let Ok(s) = &mut r.spectrum {
+                    s.object_id = printable(&s.object_id);
                     s.origin.file.clone_from(&file);
                     s.origin.hdu = r.hdu;
                     s.origin.row = r.row;
@@ -171,6 +175,17 @@ pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError
         }
     }
     Err(refuse(describe(&content)))
+}
+
+/// Words of a file without what a terminal would obey.
+pub fn printable(text: &str) -> String {
+    if text.chars().any(char::is_control) {
+        text.chars()
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+            .collect()
+    } else {
+        text.to_owned()
+    }
 }
 
 /// Rows of what is left of a file are flagged; a row more says what is lost.

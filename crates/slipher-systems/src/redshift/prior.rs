@@ -55,6 +55,14 @@ pub enum PriorError {
 }
 
 impl Prior {
+    /// Whether it says anything of an object.
+    pub fn knows(&self, object_id: &str) -> bool {
+        match self {
+            Prior::Objects(all) => all.contains_key(object_id.trim()),
+            _ => true,
+        }
+    }
+
     /// From the command line: `0.5..1.5`, or a file.
     ///
     /// # Errors

@@ -70,15 +70,25 @@ impl ShardJob<'_> {
         let missing: Vec<&Part> = mine
             .iter()
             .copied()
-            .filter(|p| !p.is_done(self.folder))
+            .filter(|p| !p.is_done(self.folder, self.model))
             .collect();
-        if missing.len() < mine.len() && !self.resume {
+        let there = |p: &&&Part| self.folder.join(&p.target).exists();
+        let found = mine.iter().filter(there).count();
+        if found > 0 && !self.resume {
             return Err(miette::miette!(
-                "{}: {} of {} parts are there already; --resume makes the others",
+                "{}: {found} of {} parts are there already; --resume makes the others",
                 self.folder.display(),
-                mine.len() - missing.len(),
                 mine.len()
             ));
+        }
+        for p in missing
+            .iter()
+            .filter(|p| self.folder.join(&p.target).exists())
+        {
+            eprintln!(
+                "slipher: {}: is damaged, or was made otherwise; it is made again",
+                p.target.display()
+            );
         }
         self.make(&manifest, &missing, mine.len())
     }

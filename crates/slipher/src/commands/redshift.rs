@@ -9,6 +9,7 @@ use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
+use slipher_data::formats::printable;
 use slipher_data::input::{ENDINGS, expand};
 use slipher_data::warning::Warning;
 use slipher_nn::checkpoint::read;
@@ -387,13 +388,14 @@ fn write(
     let bar = progress::bar(files.len() as u64, "files", quiet);
     let start = Instant::now();
     let mut count = Counts::default();
-    let mut kept: Vec<Row> = Vec::new();
+    let (mut kept, mut known) = (Vec::<Row>::new(), 0);
     pipeline::run(model, opts, files, options, |done, rows| -> Result<bool> {
         bar.set_position(done as u64);
         for r in &rows {
             count.add(r);
+            known += usize::from(opts.prior.as_ref().is_some_and(|p| p.knows(&r.object_id)));
             if let Some(why) = &r.error {
-                bar.suspend(|| eprintln!("slipher: {why}"));
+                bar.suspend(|| eprintln!("slipher: {}", printable(why)));
             }
         }
         if let Some(w) = &mut writer {
@@ -411,6 +413,11 @@ fn write(
         Ok(true)
     })?;
     bar.finish_and_clear();
+    if known == 0 && opts.prior.is_some() && count.rows > 0 {
+        eprintln!(
+            "slipher: the prior names none of these objects and had no effect; its object_id must be that of the catalogue"
+        );
+    }
     for w in [writer, line_writer].into_iter().flatten() {
         w.finish().into_diagnostic()?;
     }
@@ -453,6 +460,7 @@ fn print_rows(rows: &[Row]) -> Result<bool> {
         } else {
             &r.object_id
         };
+        let name = &printable(name);
         let line = match r.measurement.best() {
             Some(b) => {
                 let doubt = if r.measurement.accepted() {

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::cutouts::write;
+use slipher_data::formats::printable;
 use slipher_data::input::expand_for;
 use slipher_nn::heads::posterior::Posterior;
 use slipher_nn::heads::{Kind, largest};
@@ -328,7 +329,10 @@ fn run(
         bar.set_position(done as u64);
         for r in &rows {
             if !r.error.is_empty() {
-                bar.suspend(|| eprintln!("slipher: {}, row {}: {}", r.source, r.row, r.error));
+                bar.suspend(|| {
+                    let (source, why) = (printable(&r.source), printable(&r.error));
+                    eprintln!("slipher: {source}, row {}: {why}", r.row);
+                });
             } else if is_classifier {
                 counts.classes[largest(&r.values)] += 1;
                 counts.unsure += usize::from(r.flags & flag::UNSURE != 0);

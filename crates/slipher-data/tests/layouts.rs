@@ -1,0 +1,392 @@
+//! One spectrum in every container, unit, order and mask: what is read is the same spectrum. And a
+//! file for each warning.
+
+use std::path::{Path, PathBuf};
+
+use slipher_data::catalogue::{Column, Values, record};
+use slipher_data::fits::write::{Cells, TableWriter, file};
+use slipher_data::formats::{Medium, ReadOptions, read};
+use slipher_data::hats::PartWriter;
+use slipher_data::spectrum::Spectrum;
+use slipher_data::units::WaveUnit;
+use slipher_data::warning::Warning;
+
+const N: usize = 600;
+
+/// Å, flux, error, and the pixels that a mask rejects.
+fn truth() -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<bool>) {
+    let wave: Vec<f64> = (0..N).map(|i| 3800.0 * 1.0012f64.powi(i as i32)).collect();
+    let flux = (0..N).map(|i| 2.0 + (i as f64 * 0.1).sin()).collect();
+    let sigma = (0..N).map(|i| 0.1 + 1e-4 * i as f64).collect();
+    let bad = (0..N).map(|i| i % 97 == 5).collect();
+    (wave, flux, sigma, bad)
+}
+
+/// Name of a unit, what it does to Å.
+const UNITS: [(&str, fn(f64) -> f64); 9] = [
+    ("Angstrom", |w| w),
+    ("nm", |w| w / 10.0),
+    ("um", |w| w * 1e-4),
+    ("m", |w| w * 1e-10),
+    ("log(Angstrom)", f64::log10),
+    ("ln(Angstrom)", f64::ln),
+    ("log10(nm)", |w| (w / 10.0).log10()),
+    ("THz", |w| 2_997_924.58 / w),
+    ("eV", |w| 12_398.419_843 / w),
+];
+
+/// Name of a mask column, its value for (bad, good) pixels.
+const MASKS: [Option<(&str, i32, i32)>; 4] = [
+    None,
+    Some(("mask", 1, 0)),
+    Some(("QUAL", 8, 0)),
+    Some(("good", 0, 1)),
+];
+
+/// The columns of a file: wavelength in a unit, flux, error, mask.
+struct Columns {
+    wave: Vec<f64>,
+    flux: Vec<f64>,
+    sigma: Vec<f64>,
+    mask: Option<(&'static str, Vec<i32>)>,
+    flux_unit: &'static str,
+}
+
+impl Columns {
+    fn new(unit: fn(f64) -> f64, mask: Option<(&'static str, i32, i32)>, turned: bool) -> Self {
+        let (wave, mut flux, mut sigma, mut bad) = truth();
+        let mut wave: Vec<f64> = wave.into_iter().map(unit).collect();
+        if turned {
+            wave.reverse();
+            flux.reverse();
+            sigma.reverse();
+            bad.reverse();
+        }
+        let mask = mask.map(|(name, yes, no)| {
+            let all = bad.iter().map(|b| if *b { yes } else { no }).collect();
+            (name, all)
+        });
+        Columns {
+            wave,
+            flux,
+            sigma,
+            mask,
+            flux_unit: "erg/s/cm2/Angstrom",
+        }
+    }
+
+    /// Lines of numbers, with all digits.
+    fn lines(&self, between: &str) -> String {
+        (0..N)
+            .map(|i| {
+                let mut line = format!(
+                    "{:.17e}{between}{:.17e}{between}{:.17e}",
+                    self.wave[i], self.flux[i], self.sigma[i]
+                );
+                if let Some((_, m)) = &self.mask {
+                    line += &format!("{between}{}", m[i]);
+                }
+                line + "\n"
+            })
+            .collect()
+    }
+
+    fn mask_name(&self) -> &'static str {
+        self.mask.as_ref().map_or("", |m| m.0)
+    }
+}
+
+type Write = fn(&Columns, &str, &Path) -> PathBuf;
+
+fn fits_pixels(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    let mut t = TableWriter::new("SPECTRUM");
+    t.column("wavelength", unit, Cells::F64(c.wave.clone()));
+    t.column("flux", c.flux_unit, Cells::F64(c.flux.clone()));
+    t.column("error", "", Cells::F64(c.sigma.clone()));
+    if let Some((name, m)) = &c.mask {
+        t.column(name, "", Cells::I32(m.clone()));
+    }
+    put(folder, "a.fits", &file(&[], &[t]))
+}
+
+fn csv_unit_in_name(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    let mask = if c.mask.is_some() { "," } else { "" };
+    let (flux, name) = (c.flux_unit, c.mask_name());
+    let head = format!("wave ({unit}),flux ({flux}),err{mask}{name}\n");
+    put(folder, "a.csv", (head + &c.lines(",")).as_bytes())
+}
+
+fn ecsv(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    let mask = c.mask_name();
+    let more = if mask.is_empty() {
+        String::new()
+    } else {
+        format!("# - {{name: {mask}, datatype: int32}}\n")
+    };
+    let head = format!(
+        "# %ECSV 1.0\n# ---\n# datatype:\n# - {{name: wavelength, unit: '{unit}', datatype: float64}}\n# - {{name: flux, unit: erg / (Angstrom s cm2), datatype: float64}}\n# - {{name: error, datatype: float64}}\n{more}# schema: astropy-2.0\nwavelength flux error {mask}\n"
+    );
+    put(folder, "a.ecsv", (head + &c.lines(" ")).as_bytes())
+}
+
+fn votable(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    let field = |name: &str, unit: &str, kind: &str| {
+        format!("<FIELD name=\"{name}\" unit=\"{unit}\" datatype=\"{kind}\"/>")
+    };
+    let mut head = field("wavelength", unit, "double") + &field("flux", c.flux_unit, "double");
+    head += &field("error", "", "double");
+    if c.mask.is_some() {
+        head += &field(c.mask_name(), "", "int");
+    }
+    let rows: String = c
+        .lines(" ")
+        .lines()
+        .map(|l| {
+            let cells: String = l.split(' ').map(|v| format!("<TD>{v}</TD>")).collect();
+            format!("<TR>{cells}</TR>")
+        })
+        .collect();
+    let all = format!(
+        "<?xml version=\"1.0\"?><!DOCTYPE VOTABLE><VOTABLE><RESOURCE><TABLE>{head}<DATA><TABLEDATA>{rows}</TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
+    );
+    put(folder, "a.vot", all.as_bytes())
+}
+
+fn votable_cells(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    let list = |v: &[f64]| v.iter().map(|v| format!("{v:.17e} ")).collect::<String>();
+    let cell = |name: &str, unit: &str, v: &str| {
+        (
+            format!("<FIELD name=\"{name}\" unit=\"{unit}\" datatype=\"double\" arraysize=\"*\"/>"),
+            format!("<TD>{v}</TD>"),
+        )
+    };
+    let mut all = vec![
+        cell("wavelength", unit, &list(&c.wave)),
+        cell("flux", c.flux_unit, &list(&c.flux)),
+        cell("error", "", &list(&c.sigma)),
+    ];
+    if let Some((name, m)) = &c.mask {
+        let m: Vec<f64> = m.iter().map(|v| f64::from(*v)).collect();
+        all.push(cell(name, "", &list(&m)));
+    }
+    let (fields, cells): (String, String) = all.into_iter().unzip();
+    let all = format!(
+        "<VOTABLE><RESOURCE><TABLE>{fields}<DATA><TABLEDATA><TR>{cells}</TR></TABLEDATA></DATA></TABLE></RESOURCE></VOTABLE>"
+    );
+    put(folder, "b.vot", all.as_bytes())
+}
+
+fn parquet(c: &Columns, unit: &str, folder: &Path) -> PathBuf {
+    // Names of units live as long as the program.
+    let unit: &'static str = unit.to_owned().leak();
+    let list = |name, unit, v: &[f64]| Column {
+        unit,
+        ..Column::bare(name, Values::F64Lists(vec![v.to_vec()]))
+    };
+    let mut all = vec![
+        list("wave", unit, &c.wave),
+        list("flux", c.flux_unit, &c.flux),
+        list("err", "", &c.sigma),
+    ];
+    if let Some((name, m)) = &c.mask {
+        let m: Vec<f64> = m.iter().map(|v| f64::from(*v)).collect();
+        all.push(list(name, "", &m));
+    }
+    let path = folder.join("a.parquet");
+    let batch = record(&all).unwrap();
+    let mut w = PartWriter::create(&path, batch.schema_ref(), &[]).unwrap();
+    w.write(&batch).unwrap();
+    w.finish().unwrap();
+    path
+}
+
+fn put(folder: &Path, name: &str, bytes: &[u8]) -> PathBuf {
+    let path = folder.join(name);
+    std::fs::write(&path, bytes).unwrap();
+    path
+}
+
+fn one(path: &Path, options: &ReadOptions) -> Spectrum {
+    let f = read(path, options).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(f.rows.len(), 1, "{}", f.because);
+    let row = f.rows.into_iter().next().unwrap();
+    row.spectrum.unwrap_or_else(|e| panic!("{e}"))
+}
+
+#[test]
+fn one_spectrum_in_every_layout_is_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wave, flux, sigma, bad) = truth();
+    let writers: [(&str, Write); 6] = [
+        ("FITS", fits_pixels),
+        ("CSV", csv_unit_in_name),
+        ("ECSV", ecsv),
+        ("VOTable", votable),
+        ("VOTable cells", votable_cells),
+        ("Parquet", parquet),
+    ];
+    for (container, write) in writers {
+        for (unit, of) in UNITS {
+            for mask in MASKS {
+                for turned in [false, true] {
+                    let what = format!("{container} {unit} {mask:?} {turned}");
+                    let path = write(&Columns::new(of, mask, turned), unit, dir.path());
+                    let s = one(&path, &ReadOptions::default());
+                    assert_eq!(s.wave.len(), N, "{what}");
+                    for i in 0..N {
+                        assert!((s.wave[i] / wave[i] - 1.0).abs() < 1e-9, "{what} {i}");
+                        let rejected = mask.is_some() && bad[i];
+                        assert_eq!(s.ivar[i] == 0.0, rejected, "{what} {i}");
+                        assert!((f64::from(s.flux[i]) - flux[i]).abs() < 1e-5, "{what}");
+                        let error = 1.0 / f64::from(s.ivar[i]).sqrt();
+                        assert!(rejected || (error / sigma[i] - 1.0).abs() < 1e-5, "{what}");
+                    }
+                    let unsure = s.warnings.iter().any(|w| w.blocks());
+                    assert!(!unsure, "{what}: {:?}", s.warnings);
+                }
+            }
+        }
+    }
+}
+
+/// Without a statement the reading is right, or the row says that it was a guess.
+#[test]
+fn unstated_units_are_right_or_flagged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wave, ..) = truth();
+    // Nobody keeps frequencies or energies without saying so.
+    for (unit, of) in UNITS.into_iter().filter(|u| !["THz", "eV"].contains(&u.0)) {
+        for stretch in [1.0, 2.0, 0.4] {
+            // 2.2 to 2.5 is the K band in microns; nobody keeps log₁₀ of far ultraviolet nm.
+            if (unit, stretch) == ("log10(nm)", 0.4) {
+                continue;
+            }
+            let mut c = Columns::new(of, None, false);
+            c.wave = wave.iter().map(|w| of(w * stretch)).collect();
+            let path = put(dir.path(), "a.txt", c.lines(" ").as_bytes());
+            let f = read(&path, &ReadOptions::default());
+            let Some(Ok(s)) = f
+                .ok()
+                .and_then(|f| f.rows.into_iter().next())
+                .map(|r| r.spectrum)
+            else {
+                continue;
+            };
+            let right = (s.wave[0] / (wave[0] * stretch) - 1.0).abs() < 1e-6;
+            let flagged = s.warnings.iter().any(|w| w.blocks());
+            assert!(
+                right || flagged,
+                "{unit} × {stretch}: {} {:?}",
+                s.wave[0],
+                s.provenance
+            );
+            // What the user says settles it.
+            let options = ReadOptions {
+                wave_unit: WaveUnit::parse(unit).unwrap(),
+                ..ReadOptions::default()
+            };
+            let s = one(&path, &options);
+            let first = s.wave[0].min(s.wave[N - 1]);
+            assert!((first / (wave[0] * stretch) - 1.0).abs() < 1e-6, "{unit}");
+            assert!(!s.warnings.iter().any(|w| w.blocks()));
+        }
+    }
+}
+
+/// Every warning is set by a file, and not by the plain one.
+#[test]
+fn every_warning_is_set_by_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wave, flux, sigma, _) = truth();
+    let plain = || Columns::new(|w| w, None, false);
+    let vacuum = ReadOptions {
+        medium: Some(Medium::Vacuum),
+        ..ReadOptions::default()
+    };
+    let s = one(&fits_pixels(&plain(), "Angstrom", dir.path()), &vacuum);
+    assert_eq!(s.warnings, []);
+    let mut seen = one(
+        &fits_pixels(&plain(), "Angstrom", dir.path()),
+        &ReadOptions::default(),
+    )
+    .warnings;
+    // Far ultraviolet in Å, or near infrared in nm.
+    let mut c = plain();
+    c.wave = (0..N).map(|i| 1200.0 + i as f64).collect();
+    seen.extend(one(&fits_pixels(&c, "", dir.path()), &vacuum).warnings);
+    let mut c = plain();
+    c.wave = wave.iter().map(|w| w.log10()).collect();
+    seen.extend(one(&fits_pixels(&c, "Angstrom", dir.path()), &vacuum).warnings);
+    let mut c = Columns::new(|w| 2_997_924.58 / w, None, false);
+    c.flux_unit = "";
+    let path = csv_unit_in_name(&c, "THz", dir.path());
+    seen.extend(one(&path, &vacuum).warnings);
+    c = plain();
+    c.mask = Some(("mask", vec![1; N]));
+    seen.extend(one(&fits_pixels(&c, "Angstrom", dir.path()), &vacuum).warnings);
+    // A file that is cut: what is left is flagged, and a row more says why.
+    let mut t = TableWriter::new("A");
+    t.column("wave", "Angstrom", Cells::F64(wave.clone()));
+    t.column("flux", "", Cells::F64(flux.clone()));
+    t.column("error", "", Cells::F64(sigma.clone()));
+    let mut other = TableWriter::new("B");
+    other.column("x", "", Cells::F64(vec![1.0; 4000]));
+    let whole = file(&[], &[t, other]);
+    let path = put(dir.path(), "cut.fits", &whole[..whole.len() - 20_000]);
+    let rows = read(&path, &vacuum).unwrap().rows;
+    assert_eq!(rows.len(), 2);
+    seen.extend(rows[0].spectrum.as_ref().unwrap().warnings.clone());
+    assert!(
+        rows[1]
+            .spectrum
+            .as_ref()
+            .unwrap_err()
+            .contains("ends early")
+    );
+    let path = put(
+        dir.path(),
+        "tail.fits",
+        &[&whole[..], &[7u8; 2880]].concat(),
+    );
+    let rows = read(&path, &vacuum).unwrap().rows;
+    assert!(
+        rows[1]
+            .spectrum
+            .as_ref()
+            .unwrap_err()
+            .contains("are no HDU")
+    );
+    for w in Warning::ALL {
+        assert!(
+            seen.contains(&w) || w == Warning::CameraMissing,
+            "{} was never set",
+            w.name()
+        );
+    }
+}
+
+/// Magnitudes are no flux; per frequency becomes per wavelength.
+#[test]
+fn units_of_flux() {
+    let dir = tempfile::tempdir().unwrap();
+    let c = Columns::new(|w| w, None, false);
+    let file = |unit: &str| {
+        let head = format!("wave (Angstrom),flux ({unit}),err\n");
+        put(dir.path(), "a.csv", (head + &c.lines(",")).as_bytes())
+    };
+    let rows = read(&file("mag(AB)"), &ReadOptions::default())
+        .unwrap()
+        .rows;
+    assert!(
+        rows[0]
+            .spectrum
+            .as_ref()
+            .unwrap_err()
+            .contains("magnitudes")
+    );
+    let per_wavelength = one(&file("erg/s/cm2/A"), &ReadOptions::default());
+    let per_frequency = one(&file("mJy"), &ReadOptions::default());
+    let ratio = |i: usize| f64::from(per_frequency.flux[i] / per_wavelength.flux[i]);
+    let want = (per_wavelength.wave[0] / per_wavelength.wave[N - 1]).powi(2);
+    assert!((ratio(N - 1) / ratio(0) / want - 1.0).abs() < 1e-5);
+}
