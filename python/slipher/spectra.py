@@ -97,8 +97,35 @@ def _with(table, columns):
     return table
 
 
+def _check_flux(flux):
+    """Magnitudes, lengths and other units that are no flux raise ``ValueError``."""
+    unit = _unit(flux)
+    if unit is None:
+        return
+    import astropy.units as u
+
+    if isinstance(unit, u.function.FunctionUnitBase) or "mag" in str(unit).lower():
+        raise ValueError(f"flux in {unit}: magnitudes are no flux; convert them, flux = 10**(-0.4 * m)")
+    plain = [u.dimensionless_unscaled, u.ct, u.electron, u.adu, u.photon, u.W / u.m**2]
+    plain += [u.W / u.m**2 / u.AA, u.Jy, u.photon / u.s / u.m**2 / u.AA, u.photon / u.s / u.m**2 / u.Hz, 1 / u.s / u.m**2 / u.AA]
+    counts = [u.ct / u.s, u.electron / u.s, u.adu / u.s, u.ct / u.AA, u.W / u.AA, u.W / u.Hz]
+    kinds = plain + counts + [k / u.sr for k in plain]
+    if not any(unit.is_equivalent(k) for k in kinds):
+        raise ValueError(f"flux in {unit}: expected a flux density (erg/s/cm2/Angstrom, Jy), counts or numbers without a unit")
+
+
 def _known(data):
-    """Tables and objects that bring their wavelengths."""
+    """Tables and objects that bring their wavelengths; a table with a pixel in each row is one spectrum."""
+    found = _table_of(data)
+    if found is not None and not any(pa.types.is_nested(f.type) or pa.types.is_dictionary(f.type) for f in found.schema):
+        batches = found.combine_chunks().to_batches()
+        one = _slipher.one_spectrum(batches[0]) if len(batches) == 1 else None
+        if one is not None:
+            return pa.Table.from_batches([one])
+    return found
+
+
+def _table_of(data):
     if isinstance(data, pa.RecordBatch):
         return pa.Table.from_batches([data])
     if isinstance(data, pa.Table):
@@ -145,7 +172,9 @@ def _astropy(t):
 
 def _arrays(flux, wave, noise, columns):
     noise = {k: v if v is None or k == "mask" else _as_flux(k, v, flux) for k, v in noise.items()}
+    _check_flux(flux)
     flux, flux_unit = _plain(flux)
+    wave_unit = "" if _unit(wave) is None else "Angstrom"
     wave, _ = _plain(_angstrom(wave))
     one = flux.ndim == 1 and flux.dtype != object
     if one:
@@ -153,7 +182,7 @@ def _arrays(flux, wave, noise, columns):
     if flux.dtype == object or flux.ndim != 2:
         if flux.ndim != 1:
             raise ValueError(f"flux has shape {flux.shape}: expected (pixels,), (spectra, pixels) or a list of arrays")
-        return _ragged(flux, flux_unit, wave, noise, columns)
+        return _ragged(flux, flux_unit, wave, wave_unit, noise, columns)
     n, pixels = flux.shape
     fields, arrays = [], []
 
@@ -167,11 +196,11 @@ def _arrays(flux, wave, noise, columns):
         if values.dtype == bool:
             values = values.astype(np.uint8)
         array = _lists(values) if values.ndim == 2 else _shared(values, n)
-        fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+        fields.append(pa.field(name, array.type, metadata=_said(name, unit)))
         arrays.append(array)
 
     _add_columns(columns, n, fields, arrays)
-    add("wave", wave, "Angstrom")
+    add("wave", wave, wave_unit)
     add("flux", flux, flux_unit)
     for name, values in noise.items():
         if values is not None:
@@ -179,19 +208,25 @@ def _arrays(flux, wave, noise, columns):
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 
-def _ragged(flux, flux_unit, wave, noise, columns):
+def _ragged(flux, flux_unit, wave, wave_unit, noise, columns):
     n = len(flux)
     fields, arrays = [], []
     _add_columns(columns, n, fields, arrays)
     shared = wave.dtype != object and wave.ndim == 1
-    for name, values, unit in [("wave", wave, "Angstrom"), ("flux", flux, flux_unit), *((k, v, "") for k, v in noise.items() if v is not None)]:
+    for name, values, unit in [("wave", wave, wave_unit), ("flux", flux, flux_unit), *((k, v, "") for k, v in noise.items() if v is not None)]:
         values = [values] * n if name == "wave" and shared else list(values)
         if len(values) != n:
             raise ValueError(f"{name} has {len(values)} rows: expected {n} as flux")
         array = pa.array([_native(np.asarray(getattr(v, "value", v), dtype=float)) for v in values], type=pa.list_(pa.float64()))
-        fields.append(pa.field(name, array.type, metadata={"unit": unit} if unit else None))
+        fields.append(pa.field(name, array.type, metadata=_said(name, unit)))
         arrays.append(array)
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
+
+
+def _said(name, unit):
+    """What a field says of itself: arrays of wavelengths are in vacuum, unless ``medium`` says otherwise."""
+    said = {"unit": unit} if unit else {}
+    return {**said, "medium": "vacuum"} if name == "wave" else said or None
 
 
 def _add_columns(columns, n, fields, arrays):
@@ -275,7 +310,7 @@ def _filled(values):
 
 
 def _angstrom(wave):
-    """Quantities of any spectral unit; plain numbers are Angstrom."""
+    """Quantities of any spectral unit; plain numbers as they are."""
     if _unit(wave) is None:
         return wave
     import astropy.units as u

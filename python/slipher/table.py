@@ -12,6 +12,12 @@ from . import model as models
 from . import spectra
 
 
+#: Options of the redshift system, which :func:`redshift` takes beside the spectra.
+OPTIONS = ("purity", "pz", "prior", "medium", "wave_unit", "flux_unit", "precision")
+#: Columns that a single spectrum has one value of.
+CARRIED = ("object_id", "targetid", "objid", "source_id", "specid", "name", "id", "ra", "dec", "z", "spectype", "zwarn", "_healpix_29")
+
+
 class Redshifts:
     """One row for each spectrum, in the order in which they were given. ``found["z"]`` is an array; :meth:`to_qtable` has units.
 
@@ -103,7 +109,8 @@ def redshift(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None
     ivar, sigma, variance : array, optional
         Noise, one of the three, shaped as ``flux`` (or one row for all). Without one it is estimated from the scatter, and flagged.
     wave : array or Quantity
-        Wavelengths in vacuum [Angstrom unless a Quantity], one row for all spectra or one for each.
+        Wavelengths in vacuum, one row for all spectra or one for each. Numbers without a unit are Angstrom where their size allows nothing else
+        (``wave_unit`` says it); ``warnings`` tells where it does not.
     mask : array of bool, optional
         True for pixels that are not to be used.
     model : Model or path, optional
@@ -111,7 +118,8 @@ def redshift(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None
     progress : bool, optional
         A progress bar; by default where it takes more than a moment.
     **columns
-        Identifiers and whatever else is to be carried: ``object_id=…``, ``ra=…``.
+        Identifiers and whatever else is to be carried, a value for each spectrum: ``object_id=…``, ``ra=…``; and options of the model:
+        ``purity``, ``pz``, ``prior``, ``medium``, ``wave_unit``, ``flux_unit``, ``precision``. Other single values raise ``ValueError``.
 
     Returns
     -------
@@ -128,8 +136,12 @@ def redshift(flux, ivar=None, wave=None, *, sigma=None, variance=None, mask=None
     >>> round(float(found["z"][0]), 3), str(found["spectype"][0])
     (0.3, 'GALAXY')
     """
+    options = {k: columns.pop(k) for k in OPTIONS if k in columns}
+    for name, value in columns.items():
+        if np.ndim(value) == 0 and name not in CARRIED:
+            raise ValueError(f"{name}= is no option of redshift: expected {', '.join(OPTIONS)}, or columns with a value for each spectrum")
     table = spectra.table(flux, ivar, wave, sigma=sigma, variance=variance, mask=mask, **columns)
-    return Redshifts(models.of(model, "redshift").table(table, progress))
+    return Redshifts(models.of(model, "redshift", **options).table(table, progress))
 
 
 def predict(system, data, *, model=None, progress=None, **options):

@@ -109,12 +109,46 @@ whole = slipher.redshift(np.ma.array(flux, mask=~keep), ivar, wave)
 assert np.array_equal(each["z"], whole["z"], equal_nan=True) and np.array_equal(each["n_good_pix"], a["n_good_pix"])
 check("NumPy arrays, lists, masks, pandas, Arrow")
 
+
+def refused(words, *args, **options):
+    try:
+        slipher.redshift(*args, **options)
+    except ValueError as e:
+        assert all(w in str(e) for w in words), (words, str(e))
+    else:
+        raise AssertionError(f"taken without a word: {options}")
+
+
+# What is said beside a single spectrum counts, or is refused; what a table with a pixel in each row holds is one spectrum.
+agrees(slipher.redshift(flux[3], ivar[3], wave, purity=0.98), slice(3, 4))
+refused(["purty"], flux[3], ivar[3], wave, purty=0.5)
+refused(["purity"], flux[3], ivar[3], wave, purity=1.5)
+import pandas as pd
+
+frame = pd.DataFrame({"wave": wave, "flux": flux[3], "ivar": ivar[3]})
+assert slipher.redshift(frame)["z"][0] == base["z"][3] and len(slipher.redshift(frame)) == 1
+pixels = pa.table({"wavelength": wave / 1e4, "flux": flux[3], "ivar": ivar[3]})
+pixels = pixels.cast(pa.schema([pa.field("wavelength", pa.float64(), metadata={"unit": "um"}), *list(pixels.schema)[1:]]))
+assert abs(slipher.redshift(pixels)["z"][0] - base["z"][3]) < 1e-6
+with tempfile.TemporaryDirectory() as d:
+    pq.write_table(pixels, os.path.join(d, "pixels.parquet"))
+    assert abs(slipher.redshift(slipher.read(os.path.join(d, "pixels.parquet")))["z"][0] - base["z"][3]) < 1e-6
+# Numbers without a unit whose size allows two are flagged and not accepted.
+unsure = slipher.redshift(flux[3], ivar[3], np.linspace(1200, 2600, wave.size))
+assert unsure["warnings"][0] == "wave-unit-assumed" and unsure["accepted"][0] == 0
+sure = slipher.redshift(flux[3], ivar[3], np.linspace(1200, 2600, wave.size), wave_unit="nm")
+assert sure["warnings"][0] == ""
+assert set(slipher.WARNINGS) > {"wave-unit-assumed", "file-damaged"}
+check("options, unknown names, tables of pixels, units by their size")
+
 import astropy.units as u
 from astropy.nddata import InverseVariance, StdDevUncertainty, VarianceUncertainty
 from astropy.table import MaskedColumn, QTable, Table
 from specutils import Spectrum
 
 unit = u.Unit("1e-17 erg / (s cm2 AA)")
+for foreign in (u.m, u.K, u.ABmag, u.mag, u.km / u.s):
+    refused(["flux in"], flux[3] * foreign, ivar[3], wave)
 agrees(slipher.redshift(flux * unit, ivar, wave * u.AA))
 q = slipher.redshift(flux * unit, ivar, (wave * u.AA).to(u.micron))
 assert np.allclose(q["z"], base["z"], atol=1e-6)

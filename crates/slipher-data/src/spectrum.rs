@@ -90,6 +90,8 @@ pub enum BadSpectrum {
         "wavelength unit '{0}': expected Angstrom, nm, micron, m, Hz, eV, cm-1 or a logarithm of a length; --wave-unit says what it is"
     )]
     Unit(String),
+    #[error("unit of the flux '{0}': it is no flux; expected a flux density, counts or none")]
+    FluxUnit(String),
     #[error("flux in magnitudes ('{0}'): expected a flux; convert it, f = 10^(-0.4 m)")]
     Magnitudes(String),
     #[error(

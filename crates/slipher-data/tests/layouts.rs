@@ -22,8 +22,10 @@ fn truth() -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<bool>) {
     (wave, flux, sigma, bad)
 }
 
-/// Name of a unit, what it does to Å.
-const UNITS: [(&str, fn(f64) -> f64); 9] = [
+/// Name of a unit, and what it does to Å.
+type Unit = (&'static str, fn(f64) -> f64);
+
+const UNITS: [Unit; 9] = [
     ("Angstrom", |w| w),
     ("nm", |w| w / 10.0),
     ("um", |w| w * 1e-4),

@@ -13,7 +13,7 @@ mod _slipher {
     #[pymodule_export]
     use super::predictor::{Predictor, systems};
     #[pymodule_export]
-    use super::spectra::{Drawer, instruments, read};
+    use super::spectra::{Drawer, instruments, one_spectrum, read};
 
     use pyo3::prelude::*;
 

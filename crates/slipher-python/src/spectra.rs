@@ -83,6 +83,17 @@ pub fn instruments() -> Vec<&'static str> {
         .collect()
 }
 
+/// A table with a pixel in each row as one with a spectrum in its only row; None if it is none.
+#[pyfunction]
+pub fn one_spectrum<'py>(
+    py: Python<'py>,
+    batch: PyRecordBatch,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    formats::batch::one_spectrum(batch.as_ref())
+        .map(|b| PyRecordBatch::new(b).into_pyarrow(py))
+        .transpose()
+}
+
 fn arrow<'py>(py: Python<'py>, columns: &[Column]) -> PyResult<Bound<'py, PyAny>> {
     PyRecordBatch::new(record(columns).map_err(value_error)?).into_pyarrow(py)
 }

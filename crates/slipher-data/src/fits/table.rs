@@ -140,76 +140,10 @@ impl<'a> Table<'a> {
         let mut columns = Vec::new();
         let mut offset = 0usize;
         for i in 1..=size("TFIELDS").min(999) {
-            let form = h
-                .str(&format!("TFORM{i}"))
-                .unwrap_or_default()
-                .trim()
-                .to_owned();
-            let digits = form
-                .find(|c: char| !c.is_ascii_digit())
-                .unwrap_or(form.len());
-            let repeat: usize = if digits == 0 {
-                1
-            } else {
-                form[..digits].parse().unwrap_or(0)
-            };
-            let mut letters = form[digits..].chars().map(|c| c.to_ascii_uppercase());
-            let mut letter = letters.next().unwrap_or('?');
-            // P or Q, and what the arrays hold.
-            let descriptor = ['P', 'Q'].iter().position(|d| *d == letter);
-            if descriptor.is_some() {
-                letter = letters.next().unwrap_or('?');
+            if let Some((column, end)) = column(h, i, offset, stride)? {
+                columns.push(column);
+                offset = end;
             }
-            let (kind, bytes) = match letter {
-                'L' => (ColumnType::Logical, 1),
-                'B' => (ColumnType::U8, 1),
-                'I' => (ColumnType::I16, 2),
-                'J' => (ColumnType::I32, 4),
-                'K' => (ColumnType::I64, 8),
-                'E' => (ColumnType::F32, 4),
-                'D' => (ColumnType::F64, 8),
-                'A' => (ColumnType::Text, 1),
-                'C' => (ColumnType::Other(letter), 8),
-                'M' => (ColumnType::Other(letter), 16),
-                'X' => (ColumnType::Other('X'), 1),
-                other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
-            };
-            let width = match descriptor {
-                Some(k) => repeat.min(1) * (8 << k),
-                None if letter == 'X' => repeat.div_ceil(8),
-                None => repeat.saturating_mul(bytes),
-            };
-            let end = offset
-                .checked_add(width)
-                .filter(|e| *e <= stride)
-                .ok_or_else(|| {
-                    format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'")
-                })?;
-            if repeat == 0 {
-                continue; // a column without cells
-            }
-            let text = |key: String| h.str(&key).unwrap_or_default().trim().to_owned();
-            columns.push(Column {
-                name: text(format!("TTYPE{i}")),
-                kind,
-                repeat: match descriptor {
-                    Some(_) => form
-                        .split(['(', ')'])
-                        .nth(1)
-                        .and_then(|n| n.parse().ok())
-                        .unwrap_or(0),
-                    None => repeat,
-                },
-                variable: descriptor.is_some(),
-                wide: descriptor == Some(1),
-                unit: text(format!("TUNIT{i}")),
-                ucd: format!("{} {}", text(format!("TUCD{i}")), text(format!("TUTYP{i}"))),
-                offset,
-                scale: h.float(&format!("TSCAL{i}")).unwrap_or(1.0),
-                zero: h.float(&format!("TZERO{i}")).unwrap_or(0.0),
-                null: h.int(&format!("TNULL{i}")),
-            });
-            offset = end;
         }
         let heap = h.int("THEAP").and_then(|v| usize::try_from(v).ok());
         Ok(Table {
@@ -363,6 +297,84 @@ impl<'a> Table<'a> {
         self.text(name, row)
             .or_else(|| self.integer(name, row).map(|v| v.to_string()))
     }
+}
+
+/// Column `i` of a binary table, which begins at `offset` of a row, and where it ends; none without
+/// cells.
+fn column(
+    h: &Header,
+    i: usize,
+    offset: usize,
+    stride: usize,
+) -> Result<Option<(Column, usize)>, String> {
+    let text = |key: &str| {
+        h.str(&format!("{key}{i}"))
+            .unwrap_or_default()
+            .trim()
+            .to_owned()
+    };
+    let form = text("TFORM");
+    let digits = form
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(form.len());
+    let repeat: usize = if digits == 0 {
+        1
+    } else {
+        form[..digits].parse().unwrap_or(0)
+    };
+    let mut letters = form[digits..].chars().map(|c| c.to_ascii_uppercase());
+    let mut letter = letters.next().unwrap_or('?');
+    // P or Q, and what the arrays hold.
+    let descriptor = ['P', 'Q'].iter().position(|d| *d == letter);
+    if descriptor.is_some() {
+        letter = letters.next().unwrap_or('?');
+    }
+    let (kind, bytes) = match letter {
+        'L' => (ColumnType::Logical, 1),
+        'B' => (ColumnType::U8, 1),
+        'I' => (ColumnType::I16, 2),
+        'J' => (ColumnType::I32, 4),
+        'K' => (ColumnType::I64, 8),
+        'E' => (ColumnType::F32, 4),
+        'D' => (ColumnType::F64, 8),
+        'A' => (ColumnType::Text, 1),
+        'C' => (ColumnType::Other(letter), 8),
+        'M' => (ColumnType::Other(letter), 16),
+        'X' => (ColumnType::Other('X'), 1),
+        other => return Err(format!("TFORM{i} = '{form}': unknown type '{other}'")),
+    };
+    let width = match descriptor {
+        Some(k) => repeat.min(1) * (8 << k),
+        None if letter == 'X' => repeat.div_ceil(8),
+        None => repeat.saturating_mul(bytes),
+    };
+    let end = offset
+        .checked_add(width)
+        .filter(|e| *e <= stride)
+        .ok_or_else(|| {
+            format!("columns are wider than NAXIS1 = {stride} bytes at TFORM{i} = '{form}'")
+        })?;
+    if repeat == 0 {
+        return Ok(None);
+    }
+    let most = form.split(['(', ')']).nth(1).and_then(|n| n.parse().ok());
+    let found = Column {
+        name: text("TTYPE"),
+        kind,
+        repeat: match descriptor {
+            Some(_) => most.unwrap_or(0),
+            None => repeat,
+        },
+        variable: descriptor.is_some(),
+        wide: descriptor == Some(1),
+        unit: text("TUNIT"),
+        ucd: format!("{} {}", text("TUCD"), text("TUTYP")),
+        offset,
+        scale: h.float(&format!("TSCAL{i}")).unwrap_or(1.0),
+        zero: h.float(&format!("TZERO{i}")).unwrap_or(0.0),
+        null: h.int(&format!("TNULL{i}")),
+    };
+    Ok(Some((found, end)))
 }
 
 /// An ASCII table (standard 4.0, section 7.2) as a binary one: numbers in double precision.

@@ -14,14 +14,12 @@ use arrow_array::types::{
     Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatch};
-use arrow_buffer::NullBuffer;
-use arrow_schema::{DataType, Field};
+use arrow_buffer::{NullBuffer, OffsetBuffer};
+use arrow_schema::{DataType, Field, Schema};
 
 use super::desi::join;
-use super::pixels::{
-    CLASS, DEC, ID, Medium, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, medium_by_name, power_of_ten,
-    role, unit_in, wave_names,
-};
+use super::names::{CLASS, DEC, ID, RA, REDSHIFT, Role, ZWARN, role, unit_in, wave_names};
+use super::pixels::{Medium, Noise, Pixels, medium_by_name, power_of_ten};
 use super::{ReadOptions, masks};
 use crate::spectrum::{Spectrum, Truth};
 use crate::warning::Warning;
@@ -83,6 +81,35 @@ impl<'a> Spectra<'a> {
     }
 }
 
+/// A table with a pixel in each row as one with a spectrum in its only row; none if it is no such
+/// table: it has lists, or no numbers for wavelength and flux.
+pub fn one_spectrum(batch: &RecordBatch) -> Option<RecordBatch> {
+    let schema = batch.schema();
+    let plain: Vec<(&Arc<Field>, &ArrayRef)> = schema
+        .fields()
+        .iter()
+        .zip(batch.columns())
+        .filter(|(f, a)| role(f.name()).is_some() && numbers(&a.slice(0, 0)).is_some())
+        .collect();
+    let has = |r: Role| plain.iter().any(|(f, _)| role(f.name()) == Some(r));
+    let lists = batch.columns().iter().any(|a| a.data_type().is_nested());
+    if lists || batch.num_rows() < 10 || !has(Role::Wave) || !has(Role::Flux) {
+        return None;
+    }
+    let list = |(f, a): (&Arc<Field>, &ArrayRef)| {
+        let item = Arc::new(Field::new_list_field(a.data_type().clone(), true));
+        let offsets = OffsetBuffer::from_lengths([a.len()]);
+        let array = GenericListArray::<i32>::new(item, offsets, a.clone(), None);
+        let field = Field::new(f.name(), array.data_type().clone(), true);
+        (
+            field.with_metadata(f.metadata().clone()),
+            Arc::new(array) as ArrayRef,
+        )
+    };
+    let (fields, columns): (Vec<Field>, Vec<ArrayRef>) = plain.into_iter().map(list).unzip();
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).ok()
+}
+
 /// One array of numbers of an arm: by role.
 type Arm = BTreeMap<u8, (String, Numbers)>;
 
@@ -96,6 +123,8 @@ struct Numbers {
     unit: String,
     /// What its field says of itself.
     description: String,
+    /// Of wavelengths, if the field says so: `vacuum`.
+    medium: String,
 }
 
 impl Numbers {
@@ -125,6 +154,7 @@ impl Numbers {
             around: around.cloned(),
             unit: said("unit"),
             description: said("description"),
+            medium: said("medium"),
         })
     }
 
@@ -317,6 +347,8 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             bad,
             medium: if named.1.description == VACUUM {
                 (Medium::Vacuum, VACUUM.to_owned())
+            } else if named.1.medium == "vacuum" {
+                (Medium::Vacuum, "as its field says".to_owned())
             } else {
                 medium_by_name(&named.0, "")
             },
@@ -425,7 +457,6 @@ fn identify(batch: &RecordBatch, row: usize, mut s: Spectrum) -> Spectrum {
 #[cfg(test)]
 mod tests {
     use arrow_array::{Decimal128Array, Float32Array, ListArray, StructArray};
-    use arrow_buffer::OffsetBuffer;
 
     use super::*;
 

@@ -6,9 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use hdf5_pure::{AttrValue, DType, Dataset, File, Group};
 
-use super::pixels::{
-    CLASS, DEC, ID, Noise, Pixels, RA, REDSHIFT, Role, ZWARN, medium_by_name, role, unit_in,
-};
+use super::names::{CLASS, DEC, ID, RA, REDSHIFT, Role, ZWARN, role, unit_in};
+use super::pixels::{Noise, Pixels, medium_by_name};
 use super::{Content, Context, Format, Row, masks};
 use crate::budget;
 use crate::spectrum::{Spectrum, Truth};
@@ -60,7 +59,7 @@ fn all(bytes: Vec<u8>, context: &Context) -> Result<Vec<Row>, String> {
     if out.is_empty() {
         return Err(format!(
             "no data sets of wavelength ({} …) and flux, [pixel] or [spectrum, pixel], in the root or its groups; there are {}",
-            super::pixels::wave_names(),
+            super::names::wave_names(),
             seen.join(", ")
         ));
     }

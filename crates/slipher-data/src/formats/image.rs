@@ -3,7 +3,8 @@
 //! errors in an HDU, in a band of an IRAF cube, or in a companion file (`*F.fits` and `*E.fits`).
 
 use super::masks::Sense;
-use super::pixels::{Medium, Noise, Pixels, Role, role, unstated_medium};
+use super::names::{Role, role};
+use super::pixels::{Medium, Noise, Pixels, unstated_medium};
 use super::{Content, Context, Format, Row, degrees, iraf, medium_of};
 use crate::fits::{Fits, Header, Image};
 use crate::units::settle;

@@ -27,7 +27,7 @@ pub(super) fn unit(h: &Header) -> String {
     ["units=", "units ="]
         .iter()
         .find_map(|k| text.split_once(k))
-        .and_then(|(_, rest)| rest.trim_start().split_whitespace().next())
+        .and_then(|(_, rest)| rest.split_whitespace().next())
         .unwrap_or_default()
         .trim_matches('"')
         .to_owned()

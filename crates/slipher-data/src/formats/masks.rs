@@ -9,7 +9,7 @@
 //! | DESI, ESO phase 3 (`QUAL`), others | any | not 0 |
 //! | columns `good`, `valid` | | 0 |
 
-use super::pixels::Role;
+use super::names::Role;
 use crate::fits::Header;
 
 /// SPPIXMASK bits that make a pixel useless: FULLREJECT 18, NOSKY 22, BRIGHTSKY 23, NODATA 24,

@@ -8,6 +8,7 @@ mod image;
 mod iraf;
 mod marz;
 mod masks;
+mod names;
 mod parquet;
 pub mod pixels;
 mod rows;
@@ -245,7 +246,7 @@ fn describe(content: &Content) -> String {
                 .collect();
             format!(
                 "no spectrum found. Expected a table with a wavelength ({}) and a flux column, or a 1-D image with CRVAL1 and CDELT1 (or CD1_1). Found {}",
-                pixels::wave_names(),
+                names::wave_names(),
                 seen.join("; ")
             )
         }

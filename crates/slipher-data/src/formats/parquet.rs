@@ -1,9 +1,12 @@
-//! Parquet tables with a spectrum in each row, as [`super::batch`] describes them.
+//! Parquet tables with a spectrum in each row, as [`super::batch`] describes them, or with a pixel
+//! in each row of one spectrum.
 
+use arrow_array::RecordBatch;
+use arrow_select::concat::concat_batches;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 
-use super::batch::Spectra;
+use super::batch::{Spectra, one_spectrum};
 use super::{Content, Context, Format, Row};
 
 pub(super) const FORMAT: Format = Format {
@@ -35,8 +38,14 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         .build()
         .map_err(|e| e.to_string())?;
     let mut out: Vec<Row> = Vec::new();
+    let mut pixels: Vec<RecordBatch> = Vec::new();
     for batch in reader {
         let batch = batch.map_err(|e| e.to_string())?;
+        // A pixel in each row: the file is one spectrum.
+        if !pixels.is_empty() || out.is_empty() && one_spectrum(&batch).is_some() {
+            pixels.push(batch);
+            continue;
+        }
         let first = out.len();
         let found = Spectra::of(&batch, &context.options)?;
         out.par_extend((0..found.rows()).into_par_iter().map(|i| Row {
@@ -44,6 +53,16 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             row: first + i,
             spectrum: found.row(i),
         }));
+    }
+    if let Some(first) = pixels.first() {
+        let all = concat_batches(&first.schema(), &pixels).map_err(|e| e.to_string())?;
+        let row = one_spectrum(&all).ok_or("its columns changed while reading")?;
+        let spectrum = Spectra::of(&row, &context.options)?.row(0);
+        out.push(Row {
+            hdu: 0,
+            row: 0,
+            spectrum,
+        });
     }
     Ok(out)
 }

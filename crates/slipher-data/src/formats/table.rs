@@ -2,7 +2,8 @@
 //! vector cells (ESO phase 3, Euclid, PFS, JWST x1d, many others).
 
 use super::masks::Sense;
-use super::pixels::{Noise, Pixels, Role, best, medium_by_name, unit_in};
+use super::names::{Role, best, unit_in};
+use super::pixels::{Noise, Pixels, medium_by_name};
 use super::{Content, Context, Format, Row, degrees, medium_of};
 use crate::fits::{Column, Fits, Header, Table};
 

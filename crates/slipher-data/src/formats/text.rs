@@ -2,7 +2,8 @@
 //! without one, wavelength, flux, error in this order. VANDELS ASCII (`wl flam flam_err`, air) is
 //! one of them.
 
-use super::pixels::{Medium, Noise, Pixels, Role, best, medium_by_name, role, unit_in};
+use super::names::{Role, best, role, unit_in};
+use super::pixels::{Medium, Noise, Pixels, medium_by_name};
 use super::{Content, Context, Format, Row, masks};
 use crate::units::WaveUnit;
 

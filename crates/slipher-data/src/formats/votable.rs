@@ -4,7 +4,8 @@
 use base64::Engine;
 use roxmltree::{Document, Node, ParsingOptions};
 
-use super::pixels::{Noise, Pixels, Role, medium_by_name, role};
+use super::names::{Role, role};
+use super::pixels::{Noise, Pixels, medium_by_name};
 use super::{Content, Context, Format, Row, masks};
 
 pub(super) const FORMAT: Format = Format {
