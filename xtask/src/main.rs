@@ -2,6 +2,7 @@
 
 mod bench;
 mod classical;
+mod fuzz;
 mod names;
 mod npz;
 mod readall;
@@ -22,6 +23,7 @@ const HELP: &str = "cargo xtask COMMAND
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
   readall                  every file of the data folder is read or refused
+  fuzz --minutes N [TARGET] the targets of fuzz/ in turn, N minutes each (nightly, cargo install cargo-fuzz)
   peers                    the programs that own a format open what Slipher writes: redrock, desispec, specutils, qp (installs them)
   bench [PART | FOLDER]    (throughput, reading, networks, images, wheel) beside PyTorch, onnxruntime, astropy and fitsio in turns; writes docs/BENCHMARKS.md
                            (installs them from the Python package index into FOLDER/peers: some gigabytes)
@@ -42,6 +44,8 @@ fn main() -> ExitCode {
         ["real", model] => real::run(&data(), Path::new(model), false).map(drop),
         ["peers"] => test::peers(),
         ["readall"] => readall::run(&data()),
+        ["fuzz", "--minutes", n] => fuzz::run(n, None),
+        ["fuzz", "--minutes", n, target] => fuzz::run(n, Some(target)),
         ["bench"] => bench::run(&root().join("target/bench"), &shipped, false, None),
         ["bench", "--quick"] => bench::run(&root().join("target/bench"), &shipped, true, None),
         [

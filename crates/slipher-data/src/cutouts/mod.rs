@@ -73,8 +73,11 @@ pub fn read(
     }
 }
 
-/// Reads the bytes of one file; whether to go on.
-fn content(
+/// Reads the bytes of one file, unpacked; whether to go on.
+///
+/// # Errors
+/// Bytes of no format that is known.
+pub fn content(
     source: &str,
     bytes: Vec<u8>,
     options: &CutoutOptions,

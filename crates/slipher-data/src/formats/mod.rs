@@ -115,11 +115,20 @@ pub struct FileSpectra {
 /// If the file cannot be read, or is no format Slipher knows: the message says what was seen and
 /// expected.
 pub fn read(path: &Path, options: &ReadOptions) -> Result<FileSpectra, ReadError> {
-    let file = path.display().to_string();
     let bytes = read_bytes(path).map_err(|source| ReadError::Fits {
-        file: file.clone(),
+        file: path.display().to_string(),
         source,
     })?;
+    parse(path, bytes, options)
+}
+
+/// The same of bytes in memory, unpacked; `path` is what messages and formats of several files call
+/// them.
+///
+/// # Errors
+/// As [`read`].
+pub fn parse(path: &Path, bytes: Vec<u8>, options: &ReadOptions) -> Result<FileSpectra, ReadError> {
+    let file = path.display().to_string();
     let refuse = |why: String| ReadError::Content {
         file: file.clone(),
         why,
