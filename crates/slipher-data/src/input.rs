@@ -113,11 +113,9 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), I
                 walk(&path, endings, out)?;
             }
         } else if path.is_file()
-            && endings.iter().any(|e| {
-                name.strip_suffix(".gz")
-                    .unwrap_or(&name)
-                    .ends_with(&format!(".{e}"))
-            })
+            && endings
+                .iter()
+                .any(|e| crate::packed::bare(&name).ends_with(&format!(".{e}")))
         {
             out.push(path);
         }

@@ -12,6 +12,7 @@
 //! * [`hats`]: skies in Parquet files by HEALPix pixel.
 //! * [`budget`]: how much memory a file may take.
 //! * [`atomic`]: files that appear whole or not at all.
+//! * [`packed`]: gzip, bzip2, xz and zstd.
 //! * [`input`]: files, folders and globs into a list of files.
 //! * [`catalogue`]: rows to Parquet, FITS and CSV; [`columns`]: columns from rows.
 //!
@@ -54,6 +55,7 @@ pub mod formats;
 pub mod grid;
 pub mod hats;
 pub mod input;
+pub mod packed;
 pub mod spectrum;
 mod thrift;
 pub mod units;

@@ -34,7 +34,7 @@ pub enum FitsError {
     #[error("file is larger than {} GiB", MAX_BYTES >> 30)]
     TooLarge,
     #[error("{0}")]
-    Memory(String),
+    Packed(String),
     #[error("HDU {hdu}: {why}")]
     Hdu { hdu: usize, why: String },
 }
@@ -81,10 +81,10 @@ pub struct Fits {
     unpacked: Vec<OnceLock<Result<Unpacked, String>>>,
 }
 
-/// Reads a whole file, inflating gzip, recognised by its first bytes.
+/// Reads a whole file, unpacked if it is packed ([`crate::packed`]).
 ///
 /// # Errors
-/// I/O errors, broken gzip, or more than [`MAX_BYTES`].
+/// I/O errors, a damaged archive, or more than [`MAX_BYTES`].
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
     let about = std::fs::metadata(path)?;
     // A pipe would be waited for.
@@ -99,21 +99,11 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
     }
     let mut bytes = Vec::with_capacity(size as usize + 1);
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
-    if bytes.starts_with(&[0x1f, 0x8b]) {
-        let most = crate::budget::unpacked(size);
-        let mut out = Vec::new();
-        flate2::read::MultiGzDecoder::new(&bytes[..])
-            .take(most + 1)
-            .read_to_end(&mut out)?;
-        crate::budget::check(out.len() as u64, most, "what it unpacks to (gzip)")
-            .map_err(FitsError::Memory)?;
-        return Ok(out);
-    }
-    Ok(bytes)
+    crate::packed::unpack(bytes).map_err(FitsError::Packed)
 }
 
 impl Fits {
-    /// Opens a file, gzip or plain.
+    /// Opens a file, packed or plain.
     ///
     /// # Errors
     /// As [`read_bytes`] and [`Fits::parse`].

@@ -225,6 +225,18 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
                 .into(),
         );
     }
+    // UTF-16 of Windows begins with its byte order.
+    let wide = |of: fn([u8; 2]) -> u16| -> String {
+        let units = bytes[2..].chunks_exact(2).map(|b| of([b[0], b[1]]));
+        char::decode_utf16(units)
+            .map(|c| c.unwrap_or('\u{fffd}'))
+            .collect()
+    };
+    match bytes.get(..2) {
+        Some([0xff, 0xfe]) => return Ok(wide(u16::from_le_bytes)),
+        Some([0xfe, 0xff]) => return Ok(wide(u16::from_be_bytes)),
+        _ => {}
+    }
     if bytes.iter().take(4096).any(|b| *b == 0) {
         return Err("is neither FITS (it does not begin with 'SIMPLE') nor text".into());
     }
@@ -290,7 +302,7 @@ pub(crate) fn stem(path: &Path) -> String {
         .file_name()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
+    let name = crate::packed::bare(&name);
     name.rsplit_once('.').map_or(name, |(s, _)| s).to_owned()
 }
 
