@@ -323,7 +323,7 @@ impl CatalogueWriter {
                         Values::Text(v) => Cells::Text(v),
                         other => Cells::Text(other.texts()),
                     };
-                    t.column_ucd(&c.name.to_uppercase(), c.unit, c.ucd, cells);
+                    t.column_about(c.name, [c.unit, c.ucd, c.description], cells);
                 }
                 self.pending
                     .handle()

@@ -392,3 +392,29 @@ fn units_of_flux() {
     let want = (per_wavelength.wave[0] / per_wavelength.wave[N - 1]).powi(2);
     assert!((ratio(N - 1) / ratio(0) / want - 1.0).abs() < 1e-5);
 }
+
+/// Two halves of DEEP2, in two extractions, are one spectrum.
+#[test]
+fn halves_are_one_spectrum() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wave, flux, sigma, _) = truth();
+    let half = |name: &str, range: std::ops::Range<usize>| {
+        let mut t = TableWriter::new(name);
+        let ivar = sigma.iter().map(|s| s.powi(-2)).collect::<Vec<f64>>();
+        for (column, v) in [("LAMBDA", &wave), ("SPEC", &flux), ("IVAR", &ivar)] {
+            let cells = Cells::F64s(range.len(), v[range.clone()].to_vec());
+            t.column(column, "", cells);
+        }
+        t
+    };
+    let tables = [
+        half("Bxspf-B", 0..250),
+        half("Bxspf-R", 300..N),
+        half("Horne-B", 0..300),
+        half("Horne-R", 300..N),
+    ];
+    let path = put(dir.path(), "spec1d.fits", &file(&[], &tables));
+    let s = one(&path, &ReadOptions::default());
+    assert_eq!((s.wave.len(), s.good_pixels()), (N, N));
+    assert!((s.wave[N - 1] / wave[N - 1] - 1.0).abs() < 1e-9);
+}

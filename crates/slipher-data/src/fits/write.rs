@@ -23,7 +23,8 @@ pub enum Cells {
 #[derive(Clone, Debug, Default)]
 pub struct TableWriter {
     name: String,
-    columns: Vec<(String, String, String, Cells)>,
+    /// Name, [unit, UCD, description], values.
+    columns: Vec<(String, [String; 3], Cells)>,
     keywords: Vec<(String, String)>,
 }
 
@@ -37,12 +38,12 @@ impl TableWriter {
     }
     /// Adds a column with its unit (may be empty).
     pub fn column(&mut self, name: &str, unit: &str, cells: Cells) {
-        self.column_ucd(name, unit, "", cells);
+        self.column_about(name, [unit, "", ""], cells);
     }
-    /// Adds a column with unit and UCD.
-    pub fn column_ucd(&mut self, name: &str, unit: &str, ucd: &str, cells: Cells) {
+    /// Adds a column with its unit, UCD and description.
+    pub fn column_about(&mut self, name: &str, about: [&str; 3], cells: Cells) {
         self.columns
-            .push((name.to_owned(), unit.to_owned(), ucd.to_owned(), cells));
+            .push((name.to_owned(), about.map(str::to_owned), cells));
     }
     /// Adds a text keyword of at most 8 letters.
     pub fn keyword(&mut self, key: &str, value: &str) {
@@ -56,12 +57,12 @@ impl TableWriter {
 
     /// Bytes of the HDU. Columns shorter than the longest are filled with zeros or blanks.
     fn hdu(&self) -> Vec<u8> {
-        let rows = self.columns.iter().map(|c| c.3.len()).max().unwrap_or(0);
-        let widths: Vec<usize> = self.columns.iter().map(|c| c.3.width()).collect();
+        let rows = self.columns.iter().map(|c| c.2.len()).max().unwrap_or(0);
+        let widths: Vec<usize> = self.columns.iter().map(|c| c.2.width()).collect();
         let mut data = Vec::with_capacity(rows * widths.iter().sum::<usize>());
         for row in 0..rows {
             for (c, w) in self.columns.iter().zip(&widths) {
-                c.3.write(row, *w, &mut data);
+                c.2.write(row, *w, &mut data);
             }
         }
         let mut h = Cards::default();
@@ -74,14 +75,13 @@ impl TableWriter {
         h.raw("GCOUNT", "1");
         h.raw("TFIELDS", &self.columns.len().to_string());
         h.text("EXTNAME", &self.name);
-        for (i, ((name, unit, ucd, cells), w)) in self.columns.iter().zip(&widths).enumerate() {
+        for (i, ((name, about, cells), w)) in self.columns.iter().zip(&widths).enumerate() {
             h.text(&format!("TTYPE{}", i + 1), name);
             h.text(&format!("TFORM{}", i + 1), &cells.form(*w));
-            if !unit.is_empty() {
-                h.text(&format!("TUNIT{}", i + 1), unit);
-            }
-            if !ucd.is_empty() {
-                h.text(&format!("TUCD{}", i + 1), ucd);
+            for (key, words) in ["TUNIT", "TUCD", "TCOMM"].iter().zip(about) {
+                if !words.is_empty() {
+                    h.text(&format!("{key}{}", i + 1), words);
+                }
             }
         }
         for (k, v) in &self.keywords {
@@ -190,8 +190,30 @@ impl Cards {
         self.0.push(format!("{key:<8}= {value}"));
     }
     fn text(&mut self, key: &str, value: &str) {
-        let value: String = ascii(value).replace('\'', "''").chars().take(67).collect();
-        self.raw(key, &format!("'{value:<8}'"));
+        // Quotes are doubled; long text goes on in CONTINUE cards (standard 4.0, section 4.2.1.2).
+        let letters: Vec<char> = ascii(value).chars().collect();
+        let mut pieces = vec![String::new()];
+        for c in letters {
+            let own = if c == '\'' {
+                "''".to_owned()
+            } else {
+                c.to_string()
+            };
+            let last = pieces.len() - 1;
+            if pieces[last].len() + own.len() > 67 {
+                pieces[last].push('&');
+                pieces.push(own);
+            } else {
+                pieces[last].push_str(&own);
+            }
+        }
+        for (i, piece) in pieces.iter().enumerate() {
+            if i == 0 {
+                self.raw(key, &format!("'{piece:<8}'"));
+            } else {
+                self.0.push(format!("CONTINUE  '{piece}'"));
+            }
+        }
     }
     /// Header blocks with sums over header and `data`.
     fn finish(mut self, data: &[u8]) -> Vec<u8> {

@@ -17,9 +17,9 @@ use arrow_array::{Array, ArrayRef, GenericListArray, OffsetSizeTrait, RecordBatc
 use arrow_buffer::{NullBuffer, OffsetBuffer};
 use arrow_schema::{DataType, Field, Schema};
 
-use super::desi::join;
+use super::arms::joined;
 use super::names::{CLASS, DEC, ID, RA, REDSHIFT, Role, ZWARN, role, unit_in, wave_names};
-use super::pixels::{Medium, Noise, Pixels, medium_by_name, power_of_ten};
+use super::pixels::{Medium, Noise, Pixels, medium_by_name};
 use super::{ReadOptions, masks};
 use crate::spectrum::{Spectrum, Truth};
 use crate::warning::Warning;
@@ -354,8 +354,6 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             },
         });
     }
-    // One scale for all arms: a step between them would look like a feature.
-    let power = power_of_ten(parts.iter().flat_map(|p| &p.flux));
     let ours = arms
         .iter()
         .all(|a| a[&(Role::Wave as u8)].1.description == VACUUM);
@@ -364,32 +362,7 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
     } else {
         options
     };
-    let mut each: Vec<Spectrum> = parts
-        .into_iter()
-        .map(|p| p.into_spectrum_of(power, options))
-        .collect::<Result<_, _>>()
-        .map_err(|e| e.to_string())?;
-    if each.len() < 2 {
-        return each.pop().ok_or("wavelength or flux is null".into());
-    }
-    each.sort_by(|a, b| a.wave[0].total_cmp(&b.wave[0]));
-    let wide = |v: &[f32]| v.iter().map(|x| f64::from(*x)).collect::<Vec<f64>>();
-    let cut: Vec<(&[f64], Vec<f64>, Vec<f64>)> = each
-        .iter()
-        .map(|s| (s.wave.as_slice(), wide(&s.flux), wide(&s.ivar)))
-        .collect();
-    let (wave, flux, ivar) = join(&cut);
-    let narrow = |v: Vec<f64>| v.into_iter().map(|x| x as f32).collect::<Vec<f32>>();
-    let mut s = Spectrum::new(wave, narrow(flux), narrow(ivar), &[]).map_err(|e| e.to_string())?;
-    s.flux_unit.clone_from(&each[0].flux_unit);
-    s.ivar_estimated = each.iter().any(|e| e.ivar_estimated);
-    s.provenance = each[0].provenance.clone();
-    s.warnings = each.iter().flat_map(|e| e.warnings.clone()).collect();
-    s.warnings.sort_unstable();
-    s.warnings.dedup();
-    s.provenance
-        .push(format!("{} arms joined by inverse variance", each.len()));
-    Ok(s)
+    joined(parts, options)
 }
 
 /// A column by one of its names, any case.

@@ -1,5 +1,6 @@
 //! Survey files, recognised by content. Adding a format: one file here and one line in [`FORMATS`].
 
+mod arms;
 pub mod batch;
 mod desi;
 #[cfg(feature = "hdf5")]

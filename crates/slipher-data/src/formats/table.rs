@@ -4,7 +4,7 @@
 use super::masks::Sense;
 use super::names::{Role, best, unit_in};
 use super::pixels::{Noise, Pixels, medium_by_name};
-use super::{Content, Context, Format, Row, degrees, medium_of};
+use super::{Content, Context, Format, Row, arms, degrees, medium_of};
 use crate::fits::{Column, Fits, Header, Table};
 
 pub(super) const FORMAT: Format = Format {
@@ -82,6 +82,9 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         .copied()
         .filter(|i| layout(*i) == layout(all[0]))
         .collect();
+    if let Some((blue, red)) = halves(f, &same) {
+        return Ok(vec![both(f, blue, red, context)]);
+    }
     for hdu in same {
         let t = f.table(hdu).map_err(|e| e.to_string())?;
         let Some(c) = columns(&t) else { continue };
@@ -101,6 +104,38 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         }
     }
     Ok(out)
+}
+
+/// HDUs of the blue and the red half of one spectrum, `Horne-B` and `Horne-R` of DEEP2: of several
+/// extractions the optimal one.
+fn halves(f: &Fits, hdus: &[usize]) -> Option<(usize, usize)> {
+    let name = |i: usize| f.hdus[i].header.str("EXTNAME").unwrap_or_default().trim();
+    let pair = |blue: &usize| {
+        let red = name(*blue).strip_suffix("-B")?.to_owned() + "-R";
+        Some((*blue, *hdus.iter().find(|i| name(**i) == red)?))
+    };
+    let pairs: Vec<(usize, usize)> = hdus.iter().filter_map(pair).collect();
+    let optimal = pairs.iter().find(|p| name(p.0).starts_with("Horne"));
+    optimal.or(pairs.first()).copied()
+}
+
+fn both(f: &Fits, blue: usize, red: usize, context: &Context) -> Row {
+    let half = |hdu: usize| {
+        let t = f.table(hdu).map_err(|e| e.to_string())?;
+        let c = columns(&t).ok_or("its columns changed while reading")?;
+        pixels(f, &f.hdus[hdu].header, &t, &c, 0)
+    };
+    let joined = || {
+        let mut s = arms::joined(vec![half(blue)?, half(red)?], &context.options)?;
+        let t = f.table(blue).map_err(|e| e.to_string())?;
+        identify(&f.hdus[0].header, &f.hdus[blue].header, &t, 0, &mut s);
+        Ok(s)
+    };
+    Row {
+        hdu: blue,
+        row: 0,
+        spectrum: joined(),
+    }
 }
 
 fn pixels(f: &Fits, h: &Header, t: &Table, c: &Columns, row: usize) -> Result<Pixels, String> {

@@ -16,7 +16,15 @@ pub fn keys(model: &dyn Predict) -> Vec<(&'static str, String)> {
         ("model", model.id().to_owned()),
         ("sha256", model.sha256().to_owned()),
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ("settings", settings(model)),
     ]
+}
+
+/// What was chosen, as `key = value; …`: purity, prior, medium, precision, …
+fn settings(model: &dyn Predict) -> String {
+    let all = model.settings().into_iter();
+    let words: Vec<String> = all.map(|(k, v)| format!("{k} = {v}")).collect();
+    words.join("; ")
 }
 
 /// What of a catalogue a process makes, and how.

@@ -11,6 +11,7 @@ use std::path::Path;
 
 use figure::{Axis, COLOURS, Figure, GREY, escape};
 use slipher_data::atomic::atomic_write;
+use slipher_data::warning::Warning;
 use slipher_sim::sed::SpecType;
 use slipher_stats::calibration;
 use slipher_stats::proportion::Tally;
@@ -464,6 +465,19 @@ fn flags(s: &Subject) -> String {
         );
     }
     h.push_str("</table>");
+    let named = |w: &Warning| {
+        let rows = s.rows.iter();
+        rows.filter(|r| r.measurement.warnings.contains(w)).count()
+    };
+    let set: Vec<(Warning, usize)> = Warning::ALL.map(|w| (w, named(&w))).to_vec();
+    if set.iter().any(|w| w.1 > 0) {
+        h.push_str("<table><tr><th>warning</th><th>rows</th><th>meaning</th></tr>");
+        for (w, n) in set.into_iter().filter(|w| w.1 > 0) {
+            let (name, about) = (w.name(), escape(w.about()));
+            let _ = write!(h, "<tr><td>{name}</td><td>{n}</td><td>{about}</td></tr>");
+        }
+        h.push_str("</table>");
+    }
     let failed: Vec<&Row> = s.rows.iter().filter(|r| r.error.is_some()).collect();
     if !failed.is_empty() {
         h.push_str("<p>Not read:</p><ul>");
