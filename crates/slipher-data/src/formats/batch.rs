@@ -152,7 +152,11 @@ impl Numbers {
             values: values.clone(),
             keys: None,
             around: around.cloned(),
-            unit: said("unit"),
+            unit: ["unit", "units", "TUNIT"]
+                .map(said)
+                .into_iter()
+                .find(|u| !u.is_empty())
+                .unwrap_or_default(),
             description: said("description"),
             medium: said("medium"),
         })

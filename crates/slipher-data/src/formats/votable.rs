@@ -43,7 +43,12 @@ fn child<'a>(n: Node<'a, 'a>, name: &str) -> Option<Node<'a, 'a>> {
 fn role_of(f: &Field) -> Option<Role> {
     role(f.name).or_else(|| match f.ucd.to_lowercase() {
         u if u.starts_with("stat.error;phot.flux") => Some(Role::Sigma),
-        u if u.starts_with("em.wl") => Some(Role::Wave),
+        u if ["em.wl", "em.freq", "em.energy", "em.wavenumber"]
+            .iter()
+            .any(|k| u.starts_with(k)) =>
+        {
+            Some(Role::Wave)
+        }
         u if u.starts_with("phot.flux") => Some(Role::Flux),
         _ => None,
     })
