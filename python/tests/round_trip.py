@@ -144,9 +144,9 @@ with tempfile.TemporaryDirectory() as d:
         assert r["z_l95"] <= r["z_l68"] <= r["z"] <= r["z_u68"] <= r["z_u95"] and r["z_u95"] - r["z_l95"] < 0.01, r
         assert "Halpha" in r["lines"] and r["solutions"][0]["line_id"] in r["lines"], r["lines"]
     t = Table.read(lines, hdu=1)
-    for r in t[[str(x).strip() == "Halpha" for x in t["LINE"]]]:
+    for r in t[[str(x).strip() == "Halpha" for x in t["line"]]]:
         # Simulated with 30 Å; the width of Gaussians tried is not exactly theirs.
-        assert abs(r["EW"] - 30) < max(4.5, 5 * r["EW_ERR"]), (r["FILE"], r["EW"], r["EW_ERR"])
+        assert abs(r["ew"] - 30) < max(4.5, 5 * r["ew_err"]), (r["file"], r["EW"], r["ew_err"])
     columns = {
         "redrock": ("REDSHIFTS", "TARGETID CHI2 COEFF Z ZERR ZWARN NPIXELS SPECTYPE SUBTYPE NCOEFF DELTACHI2"),
         "sdss": ("SPALL", "PLATE MJD FIBERID CLASS SUBCLASS Z Z_ERR ZWARNING"),

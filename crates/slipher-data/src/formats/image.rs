@@ -341,7 +341,8 @@ pub(super) fn axis(h: &Header, n: usize) -> Result<Axis, String> {
     } else {
         offset.map(|d| value + d).collect()
     };
-    let name = if name.is_empty() {
+    // What WAVE-LOG spaces out are wavelengths.
+    let name = if name.is_empty() || kind.ends_with("-LOG") && !small {
         "wavelength".into()
     } else {
         name
