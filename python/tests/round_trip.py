@@ -146,7 +146,7 @@ with tempfile.TemporaryDirectory() as d:
     t = Table.read(lines, hdu=1)
     for r in t[[str(x).strip() == "Halpha" for x in t["line"]]]:
         # Simulated with 30 Å; the width of Gaussians tried is not exactly theirs.
-        assert abs(r["ew"] - 30) < max(4.5, 5 * r["ew_err"]), (r["file"], r["EW"], r["ew_err"])
+        assert abs(r["ew"] - 30) < max(4.5, 5 * r["ew_err"]), (r["file"], r["ew"], r["ew_err"])
     columns = {
         "redrock": ("REDSHIFTS", "TARGETID CHI2 COEFF Z ZERR ZWARN NPIXELS SPECTYPE SUBTYPE NCOEFF DELTACHI2"),
         "sdss": ("SPALL", "PLATE MJD FIBERID CLASS SUBCLASS Z Z_ERR ZWARNING"),
