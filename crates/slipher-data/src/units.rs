@@ -6,6 +6,8 @@
 //! is taken and the spectrum carries [`Warning::WaveUnitAssumed`], with which no redshift is
 //! accepted.
 
+use std::f64::consts::E;
+
 use crate::spectrum::BadSpectrum;
 use crate::warning::Warning;
 
@@ -238,11 +240,11 @@ pub fn settle(
             sure(unit, format!("'{name}' in '{stated}'"))
         }
         (Ok(Some(Length(f))), _) => {
-            let s = Sizes::of(values);
-            let (log, ln) = (s.exp(10.0), s.exp(std::f64::consts::E));
+            let ends = range(values);
+            let (log, ln) = (powers(10.0, ends), powers(E, ends));
             // Numbers that are no wavelength in the stated unit, but are as logarithms of it.
             let spectrum = |(lo, hi): (f64, f64)| lo * f > 700.0 && hi * f < 1e6;
-            if s.hi * f < 100.0 && (spectrum(log) || spectrum(ln)) {
+            if ends.1 * f < 100.0 && (spectrum(log) || spectrum(ln)) {
                 let unit = if spectrum(log) { Log10(f) } else { Ln(f) };
                 return Ok(Settled {
                     unit,
@@ -259,7 +261,7 @@ pub fn settle(
         (Err(e), _) => Err(e),
         (Ok(None), _) => match by_name {
             Some(unit) => sure(unit, format!("by its name '{name}'")),
-            None => by_size(&Sizes::of(values)),
+            None => by_size(values),
         },
     }
 }
@@ -305,49 +307,39 @@ pub fn split(name: &str) -> Option<(String, String)> {
         .find(|(head, unit)| !head.is_empty() && is_unit(unit))
 }
 
-/// Smallest and largest number, and what tells a linear from a logarithmic axis.
-struct Sizes {
-    lo: f64,
-    hi: f64,
-    /// Median step, without its sign.
-    step: f64,
-    /// All steps are the same.
-    uniform: bool,
+/// Smallest and largest number.
+fn range(values: &[f64]) -> (f64, f64) {
+    let good = values.iter().copied().filter(|w| w.is_finite());
+    good.fold((f64::INFINITY, f64::NEG_INFINITY), |(lo, hi), w| {
+        (lo.min(w), hi.max(w))
+    })
 }
 
-impl Sizes {
-    fn of(values: &[f64]) -> Sizes {
-        let good = || values.iter().copied().filter(|w| w.is_finite());
-        let (lo, hi) = (
-            good().fold(f64::INFINITY, f64::min),
-            good().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let mut steps: Vec<f64> = values
-            .windows(2)
-            .map(|w| (w[1] - w[0]).abs())
-            .filter(|s| s.is_finite() && *s > 0.0)
-            .collect();
-        steps.sort_by(f64::total_cmp);
-        let step = steps.get(steps.len() / 2).copied().unwrap_or(0.0);
-        // Single precision, or a few decimals, blur steps.
-        let blur = 0.02 * step + 4e-7 * hi.abs();
-        let uniform = steps.iter().all(|s| (s - step).abs() < blur);
-        Sizes {
-            lo,
-            hi,
-            step,
-            uniform,
-        }
-    }
+/// Both ends of a range as powers of a base.
+fn powers(base: f64, (lo, hi): (f64, f64)) -> (f64, f64) {
+    (base.powf(lo), base.powf(hi))
+}
 
-    fn exp(&self, base: f64) -> (f64, f64) {
-        (base.powf(self.lo), base.powf(self.hi))
+/// Median step without its sign, and whether all steps are the same.
+fn steps(values: &[f64]) -> (f64, bool) {
+    let mut steps: Vec<f64> = values
+        .windows(2)
+        .map(|w| (w[1] - w[0]).abs())
+        .filter(|s| s.is_finite() && *s > 0.0)
+        .collect();
+    if steps.is_empty() {
+        return (0.0, true);
     }
+    let middle = steps.len() / 2;
+    let step = *steps.select_nth_unstable_by(middle, f64::total_cmp).1;
+    // Single precision, or a few decimals, blur steps.
+    let blur = 0.02 * step + 4e-7 * range(values).1.abs();
+    (step, steps.iter().all(|s| (s - step).abs() < blur))
 }
 
 /// Numbers without a statement.
-fn by_size(s: &Sizes) -> Result<Settled, BadSpectrum> {
-    let (lo, hi) = (s.lo, s.hi);
+fn by_size(values: &[f64]) -> Result<Settled, BadSpectrum> {
+    let (lo, hi) = range(values);
     let take = |unit: WaveUnit, also: &str| {
         Ok(Settled {
             unit,
@@ -363,7 +355,7 @@ fn by_size(s: &Sizes) -> Result<Settled, BadSpectrum> {
         return Err(BadSpectrum::Range(lo, hi));
     }
     if hi < 100.0 {
-        return small(s);
+        return small(values, (lo, hi));
     }
     // What spectrographs see: 900 Å to 10 µm, and in nm rarely beyond 5.5 µm.
     let (angstrom, nm) = (lo >= 850.0 && hi <= 3e5, lo >= 85.0 && hi <= 5500.0);
@@ -379,7 +371,7 @@ fn by_size(s: &Sizes) -> Result<Settled, BadSpectrum> {
 }
 
 /// Numbers below 100: microns, or logarithms of Å.
-fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
+fn small(values: &[f64], (lo, hi): (f64, f64)) -> Result<Settled, BadSpectrum> {
     let found = |unit: WaveUnit, also: Option<&str>| {
         Ok(Settled {
             unit,
@@ -389,9 +381,9 @@ fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
             warning: also.map(|_| Warning::WaveUnitAssumed),
         })
     };
-    let micron = s.lo > 0.05;
+    let micron = lo > 0.05;
     let possible = |(lo, hi): (f64, f64)| lo > 790.0 && hi < 60_000.0;
-    let (tens, naturals) = (s.exp(10.0), s.exp(std::f64::consts::E));
+    let (tens, naturals) = (powers(10.0, (lo, hi)), powers(E, (lo, hi)));
     let (log10, ln) = (possible(tens), possible(naturals));
     // Logarithms of nm: seldom, and only where spectra usually lie.
     let nm = |(lo, hi): (f64, f64)| lo > 300.0 && hi < 2500.0;
@@ -399,9 +391,10 @@ fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
         return found(Length(1e4), Some("a logarithm of nm"));
     }
     // km/s from pixel to pixel: spectrographs for galaxies have 15 to 3000.
-    let linear = s.step / (0.5 * (s.lo + s.hi)) * C_KMS;
+    let (step, uniform) = steps(values);
+    let linear = step / (0.5 * (lo + hi)) * C_KMS;
     let usual = |v: f64| (15.0..3000.0).contains(&v);
-    let log_step = s.step * C_KMS * if log10 { std::f64::consts::LN_10 } else { 1.0 };
+    let log_step = step * C_KMS * if log10 { std::f64::consts::LN_10 } else { 1.0 };
     let logarithm = if log10 { Log10(1.0) } else { Ln(1.0) };
     match (micron, log10 || ln) {
         (true, false) => found(Length(1e4), None),
@@ -409,9 +402,9 @@ fn small(s: &Sizes) -> Result<Settled, BadSpectrum> {
         // So fine that no instrument for galaxies samples microns like it.
         (true, true) if usual(log_step) && linear < 15.0 => found(logarithm, None),
         // Steps that grow: no grid in the logarithm.
-        (true, true) if !s.uniform && usual(linear) => found(Length(1e4), Some("a logarithm")),
+        (true, true) if !uniform && usual(linear) => found(Length(1e4), Some("a logarithm")),
         (true, true) => found(logarithm, Some("micron")),
-        (false, false) => Err(BadSpectrum::Range(s.lo, s.hi)),
+        (false, false) => Err(BadSpectrum::Range(lo, hi)),
     }
 }
 
