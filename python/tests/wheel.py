@@ -79,7 +79,8 @@ wave = np.array(sky["wave"][0].as_py())
 flux = np.array(sky["flux"].to_pylist(), dtype=np.float32)
 ivar = np.array(sky["ivar"].to_pylist(), dtype=np.float32)
 base = slipher.redshift(sky)
-results = [n for n in base.columns if n not in sky.column_names and not n.endswith("_in")] + ["z"]
+# pandas forgets what fields say of themselves: that the medium is assumed then is right.
+results = [n for n in base.columns if n not in sky.column_names and not n.endswith("_in") and n != "warnings"] + ["z"]
 assert sky.equals(slipher.simulate(24, ["euclid-red"], seed=5)) and not sky.equals(slipher.simulate(24, ["euclid-red"], seed=6))
 
 

@@ -153,3 +153,45 @@ fn answers<T: Send>(
         .flatten()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::redshift::model::NetworkRecipe;
+
+    /// What is exported is calibrated, the same each time, and survives the disk.
+    #[test]
+    fn exported_models_are_whole_and_reproducible() {
+        let mut recipe = Recipe::built_in().unwrap();
+        recipe.network = NetworkRecipe {
+            depth: 1,
+            width: 16,
+            taps: 3,
+            patterns: [1, 1, 1],
+        };
+        (recipe.training.validation, recipe.training.batch) = (8, 4);
+        recipe.simulation.instruments = vec![("sdss".into(), 1.0)];
+        let data = Simulated::new(&recipe).unwrap();
+        let learner = ShiftLearner::new(&Model::new(recipe.network.clone(), 3), 0.0);
+        let made = || export(&learner, &recipe, &data, 10, "tiny");
+        let model = made();
+        let bytes = |m: &Model| m.to_checkpoint().unwrap().to_bytes().unwrap();
+        assert!(bytes(&model) == bytes(&made()), "two exports differ");
+        let back = Model::from_bytes("tiny", &bytes(&model)).unwrap();
+        assert_eq!((&back.id, &back.thresholds), (&model.id, &model.thresholds));
+        assert_eq!(
+            (&back.calibration, back.sharpness),
+            (&model.calibration, model.sharpness)
+        );
+        // Purer thresholds are not lower.
+        let steps = &model.thresholds.0;
+        assert!(steps.len() > 3 && steps.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1));
+        let card: serde_json::Value = serde_json::from_str(&model.card).unwrap();
+        assert_eq!(card["examples"], 40);
+        assert_eq!(card["recipe"]["training"]["batch"], 4);
+        // The same spectrum, the same answer, from the disk too.
+        let e = data.simulator.draw(Split::Test, 5);
+        let answer = |m: &Model| measure_all(m, &PredictOptions::default(), &[&e.spectrum]);
+        assert_eq!(answer(&model), answer(&back));
+    }
+}
