@@ -23,8 +23,10 @@ def meta(catalog, model=None):
     return partition(catalog.meta, model)
 
 
-def predict(system, catalog, model=None):
+def predict(system, catalog=None, model=None):
     """A catalogue with the answers of a system (``"radio"``, ``"transients"``, …). Nothing is computed until it is asked for."""
+    if not isinstance(system, str):  # of 0.1: predict(frame, model), which is partition now; kept for one release
+        return partition(system, catalog if model is None else model)
     model = models.of(model, system)
     return catalog.map_partitions(partition, model=model, meta=meta(catalog, model))
 

@@ -111,7 +111,7 @@ def lsdb(sky, truth, folder):
         catalog = lsdb_.open_catalog(sky)
         out = os.path.join(folder, "lsdb")
         meta = slipher.lsdb.meta(catalog, model)
-        lazy = catalog.map_partitions(slow(slipher.lsdb.predict), model=model, meta=meta)
+        lazy = catalog.map_partitions(slow(slipher.lsdb.partition), model=model, meta=meta)
         pids = list(client.run(os.getpid).values())
         killer = threading.Timer(3.0, kill, [pids, "a Dask worker"])
         killer.start()
