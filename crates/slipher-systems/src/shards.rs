@@ -20,9 +20,6 @@ const ROWS: usize = 1024;
 /// The list of parts, in the folder of the catalogue.
 pub const MANIFEST: &str = "manifest.json";
 
-/// Key of a part that says what it is made of.
-const IDENTITY: &str = "slipher_part";
-
 /// One part.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Part {
@@ -282,7 +279,7 @@ impl Part {
     /// Whether it was made, by this model of these inputs, and is whole: all of it is read.
     pub fn is_done(&self, folder: &Path, model: &dyn Predict) -> bool {
         let file = folder.join(&self.target);
-        file.is_file() && hats::is_intact(&file, &[(IDENTITY, &self.identity(model))])
+        file.is_file() && hats::is_intact(&file, &self.identity(model))
     }
 
     /// What it is made of, and by what.
@@ -315,7 +312,6 @@ pub fn run_part(
 ) -> Result<PartSummary, PartsError> {
     let target = folder.join(&part.target);
     let tables = part.inputs.iter().any(|f| is_parquet(f));
-    let keys = &[keys, &[(IDENTITY, part.identity(model))]].concat();
     let (to_write, answered) = sync_channel::<RecordBatch>(2);
     std::thread::scope(|scope| {
         let writer = scope.spawn(move || write(&answered, &target, model, keys));
@@ -357,7 +353,7 @@ pub fn run_part(
         }
         writer
             .ok_or_else(|| PartsError::Failed(part.target.clone()))?
-            .finish()?;
+            .finish_as(&part.identity(model))?;
         Ok(made)
     })
 }

@@ -1,7 +1,7 @@
 //! Parquet files that appear whole or not at all, with a digest of their data.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,12 +9,11 @@ use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 
-use super::{HatsError, content, io, open};
-use crate::atomic::PendingFile;
+use super::{HatsError, content, io};
+use crate::atomic::{PendingFile, atomic_write};
 
 /// A Parquet file that appears whole or not at all. The same batches give the same bytes.
 pub struct PartWriter {
@@ -41,8 +40,12 @@ impl Write for Hashed {
     }
 }
 
-/// Key of the SHA-256 of all that stands before the footer.
-const DIGEST: &str = "slipher_data_sha256";
+/// The hidden file beside a part that holds what it is made of and its SHA-256: metadata that differ
+/// from part to part would keep readers from taking a folder as one table.
+fn signature(part: &Path) -> PathBuf {
+    let name = part.file_name().unwrap_or_default().to_string_lossy();
+    part.with_file_name(format!(".{name}.sha256"))
+}
 
 fn hexadecimal(sha: Sha256) -> String {
     sha.finalize().iter().map(|b| format!("{b:02x}")).collect()
@@ -102,53 +105,46 @@ impl PartWriter {
     ///
     /// # Errors
     /// As [`PartWriter::write`].
-    pub fn finish(mut self) -> Result<u64, HatsError> {
-        let fail = |e: &dyn std::fmt::Display| content(&self.path, e);
-        self.writer.flush().map_err(|e| fail(&e))?;
-        self.writer.sync().map_err(io(&self.path))?;
-        let digest = hexadecimal(self.writer.inner().sha.clone());
-        let digest = KeyValue::new(DIGEST.to_owned(), digest);
-        self.writer.append_key_value_metadata(digest);
-        self.writer.close().map_err(|e| fail(&e))?;
+    pub fn finish(self) -> Result<u64, HatsError> {
+        self.close(None)
+    }
+
+    /// The same, signed: [`is_intact`] knows it by `identity` again.
+    ///
+    /// # Errors
+    /// As [`PartWriter::write`].
+    pub fn finish_as(self, identity: &str) -> Result<u64, HatsError> {
+        self.close(Some(identity))
+    }
+
+    fn close(self, identity: Option<&str>) -> Result<u64, HatsError> {
+        let written = self.writer.into_inner();
+        let written = written.map_err(|e| content(&self.path, e))?;
+        if let Some(identity) = identity {
+            let line = format!("{identity} {}\n", hexadecimal(written.sha));
+            let path = signature(&self.path);
+            atomic_write(&path, line).map_err(io(&path))?;
+        }
         self.pending.finish().map_err(io(&self.path))?;
         Ok(self.rows)
     }
 }
 
-/// Whether a file of [`PartWriter`] carries these keys and is as it was written: reads all of it.
-pub fn is_intact(file: &Path, keys: &[(&str, &str)]) -> bool {
-    let digests = || {
-        let found = open(file).ok()?;
-        let schema = found.schema().metadata();
-        let own = keys
-            .iter()
-            .all(|(k, v)| schema.get(*k).is_some_and(|s| s == v));
-        let about = found.metadata().file_metadata().key_value_metadata()?;
-        let said = about.iter().find(|k| k.key == DIGEST)?.value.clone()?;
-        let mut f = File::open(file).ok()?;
-        f.seek(SeekFrom::End(-8)).ok()?;
-        let mut end = [0u8; 4];
-        f.read_exact(&mut end).ok()?;
-        let size = f
-            .seek(SeekFrom::Start(0))
-            .and_then(|_| f.metadata())
-            .ok()?
-            .len();
-        let data = size.checked_sub(8 + u64::from(u32::from_le_bytes(end)))?;
-        let (mut sha, mut buffer, mut left) = (Sha256::new(), vec![0; 1 << 16], data);
-        while left > 0 {
-            let n = f
-                .read(&mut buffer)
-                .ok()?
-                .min(usize::try_from(left).unwrap_or(usize::MAX));
-            if n == 0 {
-                return None;
-            }
-            sha.update(&buffer[..n]);
-            left -= n as u64;
-        }
-        Some(own && hexadecimal(sha) == said)
+/// Whether a part was signed with this identity and is as it was written: reads all of it.
+pub fn is_intact(part: &Path, identity: &str) -> bool {
+    let said = std::fs::read_to_string(signature(part)).unwrap_or_default();
+    let Some(digest) = said.trim_end().strip_prefix(&format!("{identity} ")) else {
+        return false;
     };
-    // The reader of Parquet panics on some damaged files.
-    std::panic::catch_unwind(digests).ok().flatten() == Some(true)
+    let whole = || -> std::io::Result<Sha256> {
+        let (mut f, mut sha) = (File::open(part)?, Sha256::new());
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match f.read(&mut buffer)? {
+                0 => return Ok(sha),
+                n => sha.update(&buffer[..n]),
+            }
+        }
+    };
+    whole().is_ok_and(|sha| hexadecimal(sha) == digest)
 }
