@@ -192,8 +192,7 @@ pub fn check_parquet(file: &mut (impl std::io::Read + std::io::Seek)) -> Result<
             "damaged Parquet: groups nested {depth} deep, expected at most {DEEPEST}"
         ));
     }
-    let most = budget::unpacked(size).max(budget::limit().min(size.saturating_mul(100)));
-    budget::check(bytes, most.max(64 << 20), "a row group")?;
+    budget::check(bytes, budget::unpacked(size).max(64 << 20), "a row group")?;
     // Rows of nothing, by the million in a few bytes.
     if rows / 1000 > size {
         return Err(format!("damaged Parquet: {rows} rows in {size} bytes"));

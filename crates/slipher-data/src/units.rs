@@ -337,20 +337,20 @@ fn steps(values: &[f64]) -> (f64, bool) {
     (step, steps.iter().all(|s| (s - step).abs() < blur))
 }
 
+/// A reading by size; `also` names another that is as possible.
+fn found(unit: WaveUnit, also: Option<&str>) -> Result<Settled, BadSpectrum> {
+    Ok(Settled {
+        unit,
+        evidence: also.map_or("no unit; by their size".into(), |also| {
+            format!("assumed: no unit, and {also} is as possible; --wave-unit settles it")
+        }),
+        warning: also.map(|_| Warning::WaveUnitAssumed),
+    })
+}
+
 /// Numbers without a statement.
 fn by_size(values: &[f64]) -> Result<Settled, BadSpectrum> {
     let (lo, hi) = range(values);
-    let take = |unit: WaveUnit, also: &str| {
-        Ok(Settled {
-            unit,
-            evidence: if also.is_empty() {
-                "no unit; by their size".to_owned()
-            } else {
-                format!("assumed: no unit, and {also} is as possible; --wave-unit settles it")
-            },
-            warning: (!also.is_empty()).then_some(Warning::WaveUnitAssumed),
-        })
-    };
     if !(lo > 0.0 && hi > lo) {
         return Err(BadSpectrum::Range(lo, hi));
     }
@@ -360,27 +360,18 @@ fn by_size(values: &[f64]) -> Result<Settled, BadSpectrum> {
     // What spectrographs see: 900 Å to 10 µm, and in nm rarely beyond 5.5 µm.
     let (angstrom, nm) = (lo >= 850.0 && hi <= 3e5, lo >= 85.0 && hi <= 5500.0);
     match (angstrom, nm) {
-        (true, true) if lo >= 3000.0 => take(Length(1.0), ""),
-        (true, true) => take(Length(1.0), "nm"),
-        (false, true) if lo < 300.0 => take(Length(10.0), "Angstrom"),
-        (false, true) => take(Length(10.0), ""),
-        (true, false) => take(Length(1.0), ""),
-        (false, false) if lo >= 100.0 && hi <= 1e7 => take(Length(1.0), "another unit"),
+        (true, true) if lo >= 3000.0 => found(Length(1.0), None),
+        (true, true) => found(Length(1.0), Some("nm")),
+        (false, true) if lo < 300.0 => found(Length(10.0), Some("Angstrom")),
+        (false, true) => found(Length(10.0), None),
+        (true, false) => found(Length(1.0), None),
+        (false, false) if lo >= 100.0 && hi <= 1e7 => found(Length(1.0), Some("another unit")),
         (false, false) => Err(BadSpectrum::Range(lo, hi)),
     }
 }
 
 /// Numbers below 100: microns, or logarithms of Å.
 fn small(values: &[f64], (lo, hi): (f64, f64)) -> Result<Settled, BadSpectrum> {
-    let found = |unit: WaveUnit, also: Option<&str>| {
-        Ok(Settled {
-            unit,
-            evidence: also.map_or("no unit; by their size".into(), |also| {
-                format!("assumed: no unit, and {also} is as possible; --wave-unit settles it")
-            }),
-            warning: also.map(|_| Warning::WaveUnitAssumed),
-        })
-    };
     let micron = lo > 0.05;
     let possible = |(lo, hi): (f64, f64)| lo > 790.0 && hi < 60_000.0;
     let (tens, naturals) = (powers(10.0, (lo, hi)), powers(E, (lo, hi)));

@@ -333,11 +333,7 @@ fn spectrum(arms: &[Arm], row: usize, options: &ReadOptions) -> Result<Spectrum,
             Some((_, v)) => Noise::Variance(v),
             None => Noise::Missing,
         };
-        let mask = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)];
-        let bad = mask
-            .into_iter()
-            .find_map(|(r, sense)| Some(sense.bad(&get(r)?)))
-            .unwrap_or_default();
+        let bad = masks::bad(get);
         let named = &arm[&(Role::Wave as u8)];
         parts.push(Pixels {
             wave,

@@ -209,10 +209,7 @@ fn spectra(group: &Group, size: u64, context: &Context) -> Result<Option<Vec<Row
                 flux.unit.clone()
             },
             noise,
-            bad: [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
-                .into_iter()
-                .find_map(|(r, sense)| Some(sense.bad(&get(r)?.row(i))))
-                .unwrap_or_default(),
+            bad: masks::bad(|r| Some(get(r)?.row(i))),
             medium: medium_by_name(&wave.name, ""),
         };
         let spectrum = pixels

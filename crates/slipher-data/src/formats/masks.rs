@@ -32,6 +32,14 @@ const JWST: Sense = Sense(|v| v as i64 & 1 != 0);
 /// Odd, or at least 64.
 const EUCLID: Sense = Sense(|v| v >= 64.0 || v as i64 % 2 != 0);
 
+/// Bad pixels by the mask that `get` finds, of a format whose masks have no headers; none without.
+pub(super) fn bad(get: impl Fn(Role) -> Option<Vec<f64>>) -> Vec<bool> {
+    [(Role::Mask, NONZERO), (Role::Good, ZERO)]
+        .into_iter()
+        .find_map(|(r, sense)| Some(sense.bad(&get(r)?)))
+        .unwrap_or_default()
+}
+
 impl Sense {
     /// Whether each pixel is bad.
     pub fn bad(self, values: &[f64]) -> Vec<bool> {

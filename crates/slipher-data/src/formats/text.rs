@@ -247,11 +247,8 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
     } else {
         medium_by_name(&name, "")
     };
-    let bad = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
-        .into_iter()
-        .find_map(|(r, sense)| Some(sense.bad(&p.columns[find(&p, r)?])))
-        .unwrap_or_default();
     let column = |i: usize| p.columns[i].clone();
+    let bad = masks::bad(|r| Some(column(find(&p, r)?)));
     let pixels = Pixels {
         wave: column(w),
         wave_unit: stated(w),

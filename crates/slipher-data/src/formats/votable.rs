@@ -102,9 +102,6 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         let noise = [Role::Ivar, Role::Sigma, Role::Variance]
             .into_iter()
             .find_map(|r| Some((r, find(r)?)));
-        let mask = [(Role::Mask, masks::NONZERO), (Role::Good, masks::ZERO)]
-            .into_iter()
-            .find_map(|(r, sense)| Some((find(r)?, sense)));
         // A pixel a row: one spectrum; or a spectrum a row.
         let vectors = fields[flux].size != Some(1);
         let rows = if vectors { cells.len() } else { 1 };
@@ -129,9 +126,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
                     Some((_, c)) => Noise::Sigma(get(c)),
                     None => Noise::Missing,
                 },
-                bad: mask
-                    .map(|(c, sense)| sense.bad(&get(c)))
-                    .unwrap_or_default(),
+                bad: masks::bad(|r| Some(get(find(r)?))),
                 medium: medium_by_name(fields[wave].name, fields[wave].ucd),
             };
             let spectrum = pixels
