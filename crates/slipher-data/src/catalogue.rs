@@ -18,7 +18,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
-use crate::atomic::PendingFile;
+use crate::atomic::{PendingFile, atomic_write};
 use crate::fits::write::{Cells, TableWriter};
 
 /// One alternative answer, best first in each row.
@@ -133,6 +133,8 @@ pub struct CatalogueWriter {
     pending: PendingFile,
     /// Names and kinds of the first batch, which all others must have.
     columns: Option<Vec<(&'static str, &'static str)>>,
+    /// Name, unit, UCD and description of each column.
+    about: Vec<[&'static str; 4]>,
     sink: Sink,
     keys: Vec<(String, String)>,
 }
@@ -166,6 +168,7 @@ impl CatalogueWriter {
             path: path.to_owned(),
             pending,
             columns: None,
+            about: vec![],
             sink,
             keys,
         })
@@ -279,6 +282,8 @@ impl CatalogueWriter {
             Some(_) => Ok(()),
             None => {
                 self.columns = Some(own);
+                let about = |c: &Column| [c.name, c.unit, c.ucd, c.description];
+                self.about = batch.iter().map(about).collect();
                 Ok(())
             }
         }
@@ -302,37 +307,83 @@ impl CatalogueWriter {
                     })?;
                 }
             }
-            Sink::Csv(mut out, _) => out.flush().map_err(io)?,
+            Sink::Csv(mut out, _) => {
+                out.flush().map_err(io)?;
+                if !self.keys.is_empty() {
+                    let beside = beside(&self.path);
+                    atomic_write(&beside, csv_metadata(&self.path, &self.keys, &self.about))
+                        .map_err(|source| CatalogueError::Io {
+                            path: beside,
+                            source,
+                        })?;
+                }
+            }
             Sink::Fits(columns) => {
-                let mut t = TableWriter::new("CATALOGUE");
-                for (k, v) in &self.keys {
-                    let short: String = k
-                        .to_uppercase()
-                        .chars()
-                        .filter(char::is_ascii_alphanumeric)
-                        .take(8)
-                        .collect();
-                    t.keyword(&short, v);
-                }
-                for c in columns {
-                    let cells = match c.values {
-                        Values::F64(v) => Cells::F64(v),
-                        Values::F32(v) => Cells::F32(v),
-                        Values::I64(v) => Cells::I64(v),
-                        Values::I32(v) => Cells::I32(v),
-                        Values::Text(v) => Cells::Text(v),
-                        other => Cells::Text(other.texts()),
-                    };
-                    t.column_about(c.name, [c.unit, c.ucd, c.description], cells);
-                }
+                let bytes = fits(columns, &self.keys);
                 self.pending
                     .handle()
-                    .and_then(|mut f| f.write_all(&t.to_bytes()))
+                    .and_then(|mut f| f.write_all(&bytes))
                     .map_err(io)?;
             }
         }
         self.pending.finish().map_err(io)
     }
+}
+
+/// Where the metadata of a CSV file lie (W3C, CSV on the Web).
+fn beside(csv: &Path) -> PathBuf {
+    let mut name = csv.as_os_str().to_owned();
+    name.push("-metadata.json");
+    name.into()
+}
+
+/// Metadata of a CSV file: the keys, and what each column means.
+fn csv_metadata(csv: &Path, keys: &[(String, String)], about: &[[&str; 4]]) -> String {
+    let columns = about.iter().map(|[name, unit, ucd, description]| {
+        serde_json::json!({"name": name, "unit": unit, "ucd": ucd, "dc:description": description})
+    });
+    let mut all = serde_json::json!({
+        "@context": "http://www.w3.org/ns/csvw",
+        "url": csv.file_name().unwrap_or_default().to_string_lossy(),
+        "tableSchema": {"columns": columns.collect::<Vec<_>>()},
+    });
+    for (k, v) in keys {
+        all[format!("slipher:{k}")] = v.clone().into();
+    }
+    format!("{all:#}\n")
+}
+
+/// A FITS file of one table; keys that list numbers (grids) are tables of their own.
+fn fits(columns: Vec<Column>, keys: &[(String, String)]) -> Vec<u8> {
+    let mut t = TableWriter::new("CATALOGUE");
+    let (grids, words): (Vec<_>, Vec<_>) = keys.iter().partition(|(k, _)| k.ends_with("_grid"));
+    for (k, v) in words {
+        let key = k.to_uppercase();
+        let letters = key.chars().filter(char::is_ascii_alphanumeric);
+        t.keyword(&letters.take(8).collect::<String>(), v);
+    }
+    for c in columns {
+        let cells = match c.values {
+            Values::F64(v) => Cells::F64(v),
+            Values::F32(v) => Cells::F32(v),
+            Values::I64(v) => Cells::I64(v),
+            Values::I32(v) => Cells::I32(v),
+            Values::Text(v) => Cells::Text(v),
+            Values::F32Lists(v) if v.iter().all(|l| l.len() == v[0].len()) => {
+                Cells::F32s(v.first().map_or(0, Vec::len), v.concat())
+            }
+            other => Cells::Text(other.texts()),
+        };
+        t.column_about(c.name, [c.unit, c.ucd, c.description], cells);
+    }
+    let mut tables = vec![t];
+    for (k, v) in grids {
+        let numbers = v.split([' ', ',', '[', ']']).filter_map(|w| w.parse().ok());
+        let mut grid = TableWriter::new(&k.to_uppercase());
+        grid.column("z", "", Cells::F64(numbers.collect()));
+        tables.push(grid);
+    }
+    crate::fits::write::file(&[], &tables)
 }
 
 impl Values {

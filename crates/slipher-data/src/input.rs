@@ -28,8 +28,8 @@ pub fn expand(arguments: &[String]) -> Result<Vec<PathBuf>, InputError> {
 }
 
 /// Expands arguments: a file is itself, a folder all files below it with one of the endings, a HATS
-/// catalogue its partitions, `@list` the lines of a file, anything else a glob. Sorted within each
-/// argument, duplicates dropped.
+/// catalogue its partitions, `@list` the lines of a file (`@-` of standard input), `-` standard
+/// input itself, anything else a glob. Sorted within each argument, duplicates dropped.
 ///
 /// # Errors
 /// An argument that matches nothing, or a folder that cannot be listed.
@@ -39,7 +39,11 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
         let path = Path::new(a);
         let mut found = Vec::new();
         if let Some(list) = a.strip_prefix('@') {
-            let text = std::fs::read_to_string(list).map_err(|source| InputError::Io {
+            let text = match list {
+                "-" => std::io::read_to_string(std::io::stdin()),
+                _ => std::fs::read_to_string(list),
+            };
+            let text = text.map_err(|source| InputError::Io {
                 path: list.into(),
                 source,
             })?;
@@ -56,7 +60,7 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
         } else if path.is_dir() {
             walk(path, endings, &mut found)?;
             found.sort();
-        } else if path.is_file() {
+        } else if path.is_file() || a == "-" {
             found.push(path.to_owned());
         } else {
             let entries = glob::glob(a).map_err(|e| InputError::Pattern {
@@ -98,7 +102,9 @@ fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), I
     let entries = match std::fs::read_dir(folder) {
         // One folder that may not be listed is no reason to lose the others.
         Err(e) if !out.is_empty() => {
-            eprintln!("slipher: {}: passed over ({e})", folder.display());
+            use std::io::Write;
+            let name = folder.display();
+            let _ = writeln!(std::io::stderr(), "slipher: {name}: passed over ({e})");
             return Ok(());
         }
         entries => entries.map_err(io)?,

@@ -1,12 +1,20 @@
 //! The program. A verb parses, calls one function of a crate below, and prints.
 
+/// A line on stderr; a full disk there is no reason to stop.
+macro_rules! tell {
+    ($($text:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($text)*);
+    }};
+}
+
 mod commands;
 mod progress;
 mod report;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Calibrated redshifts from spectra of any spectrograph, and classifiers of images.
 ///
@@ -53,9 +61,13 @@ enum Verb {
     Formats,
     /// Say what a file is recognised as, and why
     Show(commands::show::Args),
+    /// Print completions for a shell: slipher completions bash
+    Completions(commands::manual::CompletionArgs),
+    /// Print the manual page of the program or of a verb, as troff: slipher man redshift | man -l -
+    Man(commands::manual::ManArgs),
 }
 
-/// A closed pipe (`| head`) ends the program without a message.
+/// A closed pipe (`| head`) ends the program without a message, a full disk with one.
 fn exit_quietly_on_broken_pipe() {
     let usual = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |p| {
@@ -63,6 +75,10 @@ fn exit_quietly_on_broken_pipe() {
             .contains("failed printing to stdout: Broken pipe")
         {
             std::process::exit(0);
+        }
+        if p.to_string().contains("failed printing to stdout") {
+            tell!("slipher: cannot write to the output: {p}");
+            std::process::exit(1);
         }
         usual(p);
     }));
@@ -84,9 +100,19 @@ const USAGE: u8 = 64;
 /// More threads than this are a slip of the hand.
 const MOST_THREADS: usize = 4096;
 
+/// The command line; `--version` also says what was built and which models are inside.
+fn command() -> clap::Command {
+    let command = Cli::command();
+    if std::env::args().nth(1).is_some_and(|a| a == "--version") {
+        return command.long_version(commands::manual::version());
+    }
+    command
+}
+
 fn main() -> ExitCode {
     exit_quietly_on_broken_pipe();
-    let cli = match Cli::try_parse() {
+    let parsed = command().try_get_matches();
+    let cli = match parsed.and_then(|m| Cli::from_arg_matches(&m)) {
         Ok(cli) => cli,
         Err(e) => {
             let _ = e.print();
@@ -97,16 +123,19 @@ fn main() -> ExitCode {
     if let Some(bytes) = cli.memory {
         slipher_data::budget::set(bytes);
     }
+    if let Err(e) = commands::watch_signals() {
+        tell!("slipher: cannot watch signals: {e}");
+    }
     let threads = cli.threads.unwrap_or(0);
     if threads > MOST_THREADS {
-        eprintln!("slipher: --threads {threads}: expected at most {MOST_THREADS}");
+        tell!("slipher: --threads {threads}: expected at most {MOST_THREADS}");
         return ExitCode::from(USAGE);
     }
     if let Err(e) = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build_global()
     {
-        eprintln!("slipher: cannot start threads: {e}");
+        tell!("slipher: cannot start threads: {e}");
         return ExitCode::from(1);
     }
     let result = match cli.verb {
@@ -121,13 +150,15 @@ fn main() -> ExitCode {
         Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
+        Verb::Completions(a) => commands::manual::completions(&a, &mut command()),
+        Verb::Man(a) => commands::manual::man(&a, &command()),
     };
     match result {
         Ok(Outcome::Good) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(2),
         Ok(Outcome::Nothing) => ExitCode::from(1),
         Err(e) => {
-            eprintln!("{e:?}");
+            tell!("{e:?}");
             ExitCode::from(1)
         }
     }

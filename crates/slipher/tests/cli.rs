@@ -530,3 +530,136 @@ fn resume_trusts_no_name() {
         assert!(std::fs::read(part(i)).unwrap() == *bytes, "part {i}");
     }
 }
+
+/// What holds anything is replaced only when that is asked for; the demo knows its own.
+#[test]
+fn outputs_are_replaced_only_when_asked() {
+    let d = Dir::new();
+    d.run(0, "-q simulate redshift -n 4 -i boss -o sky.parquet");
+    d.run(1, "simulate redshift -n 4 -i boss -o sky.parquet")
+        .says(&["sky.parquet", "--overwrite"]);
+    d.run(
+        0,
+        "-q simulate redshift -n 5 -i boss -o sky.parquet --overwrite",
+    );
+    for out in ["z.csv", "z.fits", "z.parquet"] {
+        d.run(0, &format!("redshift sky.parquet -o {out}"))
+            .says(&["5 spectra measured in 1 file,", "Wrote"]);
+        let before = std::fs::read(d.path(out)).unwrap();
+        d.run(1, &format!("redshift sky.parquet -o {out}"))
+            .says(&[out, "--overwrite"]);
+        assert_eq!(std::fs::read(d.path(out)).unwrap(), before);
+        d.run(0, &format!("-q redshift sky.parquet -o {out} --overwrite"));
+    }
+    d.run(1, "redshift sky.parquet --lines z.csv")
+        .says(&["--overwrite"]);
+    d.run(1, "report redshift sky.parquet -o z.csv")
+        .says(&["--overwrite"]);
+    d.run(1, "redshift sky.parquet -o parts --overwrite")
+        .says(&["--resume"]);
+    // An empty file holds nothing.
+    std::fs::write(d.path("empty.csv"), "").unwrap();
+    d.run(0, "-q redshift sky.parquet -o empty.csv");
+    let about = std::fs::read_to_string(d.path("z.csv-metadata.json")).unwrap();
+    for word in [
+        "slipher:command",
+        "slipher:date",
+        "slipher:sha256",
+        "p_correct",
+    ] {
+        assert!(about.contains(word), "{about}");
+    }
+    d.run(0, "-q demo -n 9");
+    d.run(0, "-q demo -n 9");
+    std::fs::write(d.path("slipher-demo/report.html"), "my notes").unwrap();
+    d.run(1, "-q demo -n 9")
+        .says(&["report.html", "--overwrite"]);
+    assert!(
+        d.files().iter().all(|f| !f.starts_with('.')),
+        "{:?}",
+        d.files()
+    );
+}
+
+/// What other programs want: pipes, JSON, completions, manual pages, the version.
+#[test]
+fn manners_of_the_shell() {
+    let d = Dir::new();
+    d.run(0, "-q simulate redshift -n 3 -i boss -o sky.parquet");
+    let piped = |words: &str, input: &Path| {
+        let out = Command::new(env!("CARGO_BIN_EXE_slipher"))
+            .args(words.split_whitespace())
+            .current_dir(d.0.path())
+            .stdin(std::fs::File::open(input).unwrap())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{words}: {}", Ran(out).err());
+        Ran(out)
+    };
+    let plain = d.run(0, "-q redshift sky.parquet").out();
+    let from_pipe = piped("-q redshift -", &d.path("sky.parquet")).out();
+    assert_eq!(plain, from_pipe);
+    std::fs::write(d.path("list"), "sky.parquet\n").unwrap();
+    assert_eq!(plain, piped("-q redshift @-", &d.path("list")).out());
+    let json = d.run(0, "redshift sky.parquet -o a.csv --json").out();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json["rows"], &json["failed"]), (&3.into(), &0.into()));
+    assert_eq!(json["about"]["sha256"].as_str().unwrap().len(), 64);
+    d.run(64, "redshift sky.parquet --json").says(&["--output"]);
+    let json = d.run(0, "redshift sky.parquet -o parts --json").out();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(
+        (&json["made"], &json["complete"]),
+        (&1.into(), &true.into())
+    );
+    d.run(0, "-q simulate radio -n 2 -o maps.fits");
+    let json = d.run(0, "predict radio maps.fits -o maps.csv --json").out();
+    let json: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["rows"], 2);
+    d.run(0, "completions bash").says(&["_slipher", "redshift"]);
+    d.run(0, "man").says(&[".TH slipher", "redshift"]);
+    d.run(0, "man redshift").says(&[".TH", "overwrite"]);
+    d.run(1, "man meteors").says(&["no such verb"]);
+    let version = d.run(0, "--version").out();
+    assert!(version.contains("features: ") && version.contains("model redshift"));
+    assert_eq!(d.run(0, "-V").out().lines().count(), 1);
+    // Densities of z and their redshifts in FITS.
+    d.run(0, "-q redshift sky.parquet -o pz.fits --pz");
+    let f = slipher_data::fits::Fits::open(&d.path("pz.fits")).unwrap();
+    assert_eq!(f.table(1).unwrap().column("pz").unwrap().repeat, 4550);
+    let grid = f.table(f.named("PZ_GRID").unwrap()).unwrap();
+    assert_eq!(grid.rows(), 4550);
+    let header = &f.hdus[1].header;
+    assert!(header.str("COMMAND").unwrap().contains("--pz"));
+    assert_eq!(header.str("DATE").unwrap().len(), 19);
+}
+
+/// A program that is told to end leaves neither half a file nor a hidden one.
+#[test]
+#[cfg(unix)]
+fn told_to_end_it_leaves_nothing() {
+    let d = Dir::new();
+    d.run(0, "-q simulate redshift -n 40 -i boss -o sky.parquet");
+    for i in 0..400 {
+        std::fs::hard_link(d.path("sky.parquet"), d.path(&format!("s{i}.parquet"))).unwrap();
+    }
+    for (k, signal) in ["TERM", "INT", "HUP", "KILL"].into_iter().enumerate() {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_slipher"))
+            .args(["-q", "redshift", ".", "-o", "z.parquet"])
+            .current_dir(d.0.path())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(300 + 150 * k as u64));
+        let kill = Command::new("kill")
+            .args([&format!("-{signal}"), &child.id().to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+        let status = child.wait().unwrap();
+        assert!(
+            signal == "KILL" || status.code() == Some(130),
+            "{signal}: {status}"
+        );
+        let hidden = |f: &String| f.starts_with('.') || f.starts_with('z');
+        assert!(!d.files().iter().any(hidden), "{signal}: {:?}", d.files());
+    }
+}

@@ -22,7 +22,7 @@ pub struct Header {
 
 impl Header {
     /// Parses up to the END card; returns the header and the bytes it takes, whole blocks.
-    pub(super) fn parse(bytes: &[u8]) -> Result<(Header, usize), String> {
+    pub(crate) fn parse(bytes: &[u8]) -> Result<(Header, usize), String> {
         let mut header = Header::default();
         for (i, card) in bytes.chunks_exact(80).enumerate() {
             // Data behind a header whose END card is lost are no cards.

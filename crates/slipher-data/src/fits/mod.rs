@@ -19,7 +19,8 @@ pub use image::Image;
 pub use table::{Column, ColumnType, Table};
 use tiles::Unpacked;
 
-const BLOCK: usize = 2880;
+/// Bytes to which headers and data are filled.
+pub(crate) const BLOCK: usize = 2880;
 /// Most bytes that a file may have, and may inflate to.
 pub const MAX_BYTES: u64 = 4 << 30;
 
@@ -86,6 +87,9 @@ pub struct Fits {
 /// # Errors
 /// I/O errors, a damaged archive, or more than [`MAX_BYTES`].
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
+    if path == Path::new("-") {
+        return stdin();
+    }
     let about = std::fs::metadata(path)?;
     // A pipe would be waited for.
     if !about.is_file() {
@@ -100,6 +104,19 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, FitsError> {
     let mut bytes = Vec::with_capacity(size as usize + 1);
     file.take(MAX_BYTES).read_to_end(&mut bytes)?;
     crate::packed::unpack(bytes).map_err(FitsError::Packed)
+}
+
+/// Standard input, which can be read once and is asked for again by reports.
+fn stdin() -> Result<Vec<u8>, FitsError> {
+    static READ: OnceLock<std::result::Result<Vec<u8>, String>> = OnceLock::new();
+    let read = READ.get_or_init(|| {
+        let mut bytes = Vec::new();
+        let stdin = std::io::stdin().lock();
+        let read = stdin.take(MAX_BYTES).read_to_end(&mut bytes);
+        read.map_err(|e| e.to_string())?;
+        crate::packed::unpack(bytes)
+    });
+    read.clone().map_err(FitsError::Packed)
 }
 
 impl Fits {
@@ -160,6 +177,12 @@ impl Fits {
                 ));
             }
             let len = end.min(bytes.len()).saturating_sub(start);
+            let filled = start.saturating_add(len.next_multiple_of(BLOCK));
+            if damage.is_none() && changed(&header, bytes.get(start..filled)) {
+                damage = Some(format!(
+                    "HDU {n}: the data differ from their DATASUM; was the file changed on its way?"
+                ));
+            }
             hdus.push(Hdu {
                 header,
                 kind,
@@ -224,6 +247,19 @@ impl Fits {
     }
 }
 
+/// Whether data do not add up to what their header says (standard 4.0, appendix J).
+fn changed(header: &Header, data: Option<&[u8]>) -> bool {
+    let said: Option<u32> = header.str("DATASUM").and_then(|t| t.trim().parse().ok());
+    match (said, data) {
+        // Zero and minus zero are one in ones' complement.
+        (Some(said), Some(data)) => {
+            let own = write::sum32(data, 0);
+            own != said && !(own == 0 && said == u32::MAX) && !(own == u32::MAX && said == 0)
+        }
+        _ => false,
+    }
+}
+
 /// What stands behind HDU `last` and is none: nothing is said of blanks and zeros.
 fn foreign(rest: &[u8], last: usize) -> Option<String> {
     let filled = rest.iter().any(|b| !matches!(b, 0 | b' ' | b'\n' | b'\r'));
@@ -231,7 +267,7 @@ fn foreign(rest: &[u8], last: usize) -> Option<String> {
 }
 
 /// Kind and data size in bytes (standard 4.0, equations 1 and 2); `None` if it overflows.
-fn describe(h: &Header) -> (Kind, Option<u64>) {
+pub(crate) fn describe(h: &Header) -> (Kind, Option<u64>) {
     let naxis = h.int("NAXIS").unwrap_or(0).clamp(0, 999);
     let bytes = h.int("BITPIX").unwrap_or(8).unsigned_abs() / 8;
     let axes: Vec<u64> = (1..=naxis)

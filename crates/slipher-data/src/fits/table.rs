@@ -278,7 +278,9 @@ impl<'a> Table<'a> {
             ColumnType::I64 => i128::from(i64::from_be_bytes(raw.get(..8)?.try_into().ok()?)),
             _ => return None,
         };
-        Some(v + c.zero as i128)
+        // A zero point beyond this is no shift of integers (and would overflow).
+        let zero = Some(c.zero).filter(|z| z.abs() < 1e19 && z.fract() == 0.0)?;
+        Some(v + zero as i128)
     }
 
     /// A text cell, trailing blanks and NULs removed.

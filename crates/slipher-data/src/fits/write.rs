@@ -238,11 +238,12 @@ impl Cards {
     }
 }
 
-/// Ones'-complement sum of big-endian 32-bit words.
-fn sum32(data: &[u8], start: u32) -> u32 {
-    let mut sum = u64::from(start);
-    for w in data.chunks_exact(4) {
-        sum += u64::from(u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
+/// Ones'-complement sum of big-endian 32-bit words, of data below 16 GiB.
+pub(super) fn sum32(data: &[u8], start: u32) -> u32 {
+    let words = data.chunks_exact(4);
+    let one = |w: &[u8]| u64::from(u32::from_be_bytes([w[0], w[1], w[2], w[3]]));
+    let mut sum = u64::from(start) + words.map(one).sum::<u64>();
+    while sum >> 32 != 0 {
         sum = (sum & 0xffff_ffff) + (sum >> 32);
     }
     sum as u32

@@ -14,6 +14,7 @@ mod parquet;
 pub mod pixels;
 mod rows;
 mod sdss;
+mod slices;
 mod table;
 mod text;
 mod votable;
@@ -21,6 +22,7 @@ mod votable;
 use std::path::Path;
 
 pub use pixels::{Medium, ReadOptions};
+pub use slices::{is_large, read_slices};
 
 use bytes::Bytes;
 
@@ -164,28 +166,40 @@ pub fn parse(path: &Path, bytes: Vec<u8>, options: &ReadOptions) -> Result<FileS
             {
                 damaged(&mut rows, why);
             }
-            for r in &mut rows {
-                if let Err(why) = &mut r.spectrum {
-                    *why = printable(why);
-                }
-                if let Ok(s) = &mut r.spectrum {
-                    s.object_id = printable(&s.object_id);
-                    s.origin.file.clone_from(&file);
-                    s.origin.hdu = r.hdu;
-                    s.origin.row = r.row;
-                    if s.object_id.is_empty() {
-                        s.object_id = stem(path);
-                    }
-                }
+            if rows.is_empty() {
+                return Err(refuse(format!(
+                    "looks like {} ({because}), but holds no spectra: 0 rows",
+                    format.name
+                )));
             }
-            return Ok(FileSpectra {
-                format: format.name,
-                because,
-                rows,
-            });
+            return Ok(finished(path, format.name, because, rows));
         }
     }
     Err(refuse(describe(&content)))
+}
+
+/// Rows with their places in the file, and identifiers.
+fn finished(path: &Path, format: &'static str, because: String, mut rows: Vec<Row>) -> FileSpectra {
+    let file = path.display().to_string();
+    for r in &mut rows {
+        match &mut r.spectrum {
+            Err(why) => *why = printable(why),
+            Ok(s) => {
+                s.object_id = printable(&s.object_id);
+                s.origin.file.clone_from(&file);
+                s.origin.hdu = r.hdu;
+                s.origin.row = r.row;
+                if s.object_id.is_empty() {
+                    s.object_id = stem(path);
+                }
+            }
+        }
+    }
+    FileSpectra {
+        format,
+        because,
+        rows,
+    }
 }
 
 /// Words of a file without what a terminal would obey.

@@ -7,7 +7,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 
 use super::batch::{Spectra, one_spectrum};
-use super::{Content, Context, Format, Row};
+use super::{Content, Context, Format, ReadOptions, Row};
 
 pub(super) const FORMAT: Format = Format {
     name: "Parquet",
@@ -17,13 +17,28 @@ pub(super) const FORMAT: Format = Format {
 };
 
 /// Rows decoded at a time.
-const BATCH: usize = 1024;
+pub(super) const BATCH: usize = 1024;
 
 fn recognise(content: &Content) -> Option<String> {
     let Content::Parquet(_) = content else {
         return None;
     };
     Some("begins with PAR1".into())
+}
+
+/// A spectrum for each row of a batch whose first row has this number.
+pub(super) fn rows_of(
+    batch: &RecordBatch,
+    first: usize,
+    options: &ReadOptions,
+) -> Result<Vec<Row>, String> {
+    let found = Spectra::of(batch, options)?;
+    let row = |i| Row {
+        hdu: 0,
+        row: first + i,
+        spectrum: found.row(i),
+    };
+    Ok((0..found.rows()).into_par_iter().map(row).collect())
 }
 
 fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
@@ -46,13 +61,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
             pixels.push(batch);
             continue;
         }
-        let first = out.len();
-        let found = Spectra::of(&batch, &context.options)?;
-        out.par_extend((0..found.rows()).into_par_iter().map(|i| Row {
-            hdu: 0,
-            row: first + i,
-            spectrum: found.row(i),
-        }));
+        out.extend(rows_of(&batch, out.len(), &context.options)?);
     }
     if let Some(first) = pixels.first() {
         let all = concat_batches(&first.schema(), &pixels).map_err(|e| e.to_string())?;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
-use slipher_data::formats::{ReadOptions, read};
+use slipher_data::formats::{FileSpectra, ReadOptions, is_large, read, read_slices};
 use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::object_pool::ObjectPool;
 
@@ -66,18 +66,31 @@ pub fn run<E>(
         scope.spawn(move || {
             let mut done = 0;
             let pool = ObjectPool::<Workspace>::default();
-            for batch in files.chunks(BATCH) {
-                let rows = batch
-                    .par_chunks(model.batch_size())
-                    .map(|some| rows_of(model, opts, some, options, &pool));
-                let rows: Vec<Vec<Row>> = rows.collect();
-                done += batch.len();
-                // Nobody listens any more: stop.
-                if send
-                    .send((done, rows.into_iter().flatten().collect()))
-                    .is_err()
+            for batch in files.chunk_by(|a, b| !is_large(a) && !is_large(b)) {
+                if let [one] = batch
+                    && is_large(one)
                 {
-                    return;
+                    let mut sink =
+                        |last: bool, rows| send.send((done + usize::from(last), rows)).is_ok();
+                    if !large(model, opts, one, options, &mut sink) {
+                        return;
+                    }
+                    done += 1;
+                    continue;
+                }
+                for batch in batch.chunks(BATCH) {
+                    let rows = batch
+                        .par_chunks(model.batch_size())
+                        .map(|some| rows_of(model, opts, some, options, &pool));
+                    let rows: Vec<Vec<Row>> = rows.collect();
+                    done += batch.len();
+                    // Nobody listens any more: stop.
+                    if send
+                        .send((done, rows.into_iter().flatten().collect()))
+                        .is_err()
+                    {
+                        return;
+                    }
                 }
             }
         });
@@ -88,6 +101,37 @@ pub fn run<E>(
         }
         Ok(())
     })
+}
+
+/// Rows of a large file, a slice at a time; false when nobody listens any more.
+fn large(
+    model: &Model,
+    opts: &PredictOptions,
+    file: &Path,
+    options: &ReadOptions,
+    sink: &mut dyn FnMut(bool, Vec<Row>) -> bool,
+) -> bool {
+    let mut listens = true;
+    let read = caught(|| {
+        read_slices(file, options, &mut |found| {
+            listens = sink(false, answered(model, opts, rows_in(file, found)));
+            listens
+        })
+    });
+    let name = file.display().to_string();
+    let why = match read {
+        Some(Ok(())) => None,
+        Some(Err(e)) => Some(e.to_string()),
+        None => Some(failed(&name)),
+    };
+    let last = why.map(|why| {
+        let origin = Origin {
+            file: name.clone(),
+            ..Origin::default()
+        };
+        Row::unreadable(origin, why)
+    });
+    listens && sink(true, last.into_iter().collect())
 }
 
 /// Rows of a few files, measured together.
@@ -115,6 +159,22 @@ fn rows_of(
     } else {
         measured(model, opts, &good)
     };
+    joined(found, rows)
+}
+
+/// Rows of spectra that are worth all threads, and of what could not be read.
+fn answered(
+    model: &Model,
+    opts: &PredictOptions,
+    found: Vec<Result<Spectrum, Box<Row>>>,
+) -> Vec<Row> {
+    let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
+    let rows = measured(model, opts, &good);
+    joined(found, rows)
+}
+
+/// Answers in the places of their spectra.
+fn joined(found: Vec<Result<Spectrum, Box<Row>>>, rows: Vec<Row>) -> Vec<Row> {
     let mut rows = rows.into_iter();
     let row = |r: Result<Spectrum, Box<Row>>| match r {
         Err(row) => *row,
@@ -141,19 +201,25 @@ fn spectra_of(path: &Path, options: &ReadOptions) -> Vec<Result<Spectrum, Box<Ro
     match caught(|| read(path, options)) {
         None => vec![unreadable(0, 0, failed(&name))],
         Some(Err(e)) => vec![unreadable(0, 0, e.to_string())],
-        Some(Ok(found)) => {
-            let one = |r: slipher_data::formats::Row| {
-                r.spectrum.or_else(|why| {
-                    unreadable(
-                        r.hdu,
-                        r.row,
-                        format!("{name} HDU {} row {}: {why}", r.hdu, r.row),
-                    )
-                })
-            };
-            found.rows.into_iter().map(one).collect()
-        }
+        Some(Ok(found)) => rows_in(path, found),
     }
+}
+
+/// Spectra as read, or flagged rows.
+fn rows_in(path: &Path, found: FileSpectra) -> Vec<Result<Spectrum, Box<Row>>> {
+    let name = path.display().to_string();
+    let one = |r: slipher_data::formats::Row| {
+        r.spectrum.map_err(|why| {
+            let origin = Origin {
+                file: name.clone(),
+                hdu: r.hdu,
+                row: r.row,
+            };
+            let why = format!("{name} HDU {} row {}: {why}", r.hdu, r.row);
+            Box::new(Row::unreadable(origin, why))
+        })
+    };
+    found.rows.into_iter().map(one).collect()
 }
 
 fn failed(file: &str) -> String {
@@ -176,12 +242,14 @@ pub fn keep(
     row: &Row,
     options: &ReadOptions,
 ) -> Option<Kept> {
-    let found = read(Path::new(&row.origin.file), options).ok()?;
-    let r = found
-        .rows
-        .into_iter()
-        .find(|r| (r.hdu, r.row) == (row.origin.hdu, row.origin.row))?;
-    keep_spectrum(model, opts, r.spectrum.ok()?)
+    let place = (row.origin.hdu, row.origin.row);
+    let mut there = None;
+    read_slices(Path::new(&row.origin.file), options, &mut |found| {
+        there = found.rows.into_iter().find(|r| (r.hdu, r.row) == place);
+        there.is_none()
+    })
+    .ok()?;
+    keep_spectrum(model, opts, there?.spectrum.ok()?)
 }
 
 /// A spectrum with its measurement and posterior.

@@ -116,7 +116,7 @@ pub fn simulate(recipe: Option<&Path>, n: u64, output: &Path, quiet: bool) -> Re
     writer.finish().into_diagnostic()?;
     bar.finish_and_clear();
     if !quiet {
-        eprintln!("Wrote {n} spectra to {}", output.display());
+        tell!("Wrote {n} spectra to {}", output.display());
     }
     Ok(Outcome::Good)
 }
@@ -143,7 +143,7 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
             a.output.display()
         ));
     }
-    let stop = super::ctrl_c_flag()?;
+    let stop = super::ctrl_c_flag();
     let bar = progress::bar(run.plan.steps(), "steps", quiet);
     let plan = run.plan.clone();
     let whole = run.go(&a.output, |p| {
@@ -165,17 +165,17 @@ pub fn train(a: &Changes, quiet: bool) -> Result<Outcome> {
                 100.0 * l.validation_right,
                 l.n
             );
-            bar.suspend(|| eprintln!("{line}"));
+            bar.suspend(|| tell!("{line}"));
         }
         !stop.load(Ordering::Relaxed)
     });
     bar.finish_and_clear();
     if !whole.into_diagnostic()? {
-        eprintln!("Stopped; continue with --resume");
+        tell!("Stopped; continue with --resume");
         return Ok(Outcome::SomeFailed);
     }
     table(&run, 2000);
-    eprintln!(
+    tell!(
         "Wrote {}",
         a.output.join("checkpoint.safetensors").display()
     );

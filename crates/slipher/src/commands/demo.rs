@@ -1,11 +1,13 @@
 //! `slipher demo`: simulate, measure, report; needs no data.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
+use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
+use slipher_nn::checkpoint::sha256;
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::catalogue::columns;
 use slipher_systems::redshift::measure::PredictOptions;
@@ -13,6 +15,7 @@ use slipher_systems::redshift::pipeline::{keep_spectrum, rows_of_spectra};
 use slipher_systems::redshift::score::success;
 use slipher_systems::redshift::simulate::{Example, SimulationRecipe, Simulator, Split};
 
+use super::Overwrite;
 use crate::Outcome;
 use crate::report::{self, Simulated, Subject};
 
@@ -27,9 +30,36 @@ pub struct Args {
     /// Seed of the simulation
     #[arg(short, long, default_value_t = 1)]
     seed: u64,
+    #[command(flatten)]
+    overwrite: Overwrite,
+}
+
+/// Files that the demo writes.
+const FILES: [&str; 2] = ["catalogue.parquet", "report.html"];
+/// Their digests, by which the next demo knows them.
+const MARK: &str = ".slipher-demo";
+
+/// A line for each file: digest and name.
+fn digests(folder: &Path) -> String {
+    let line = |name: &&str| {
+        let bytes = std::fs::read(folder.join(name)).unwrap_or_default();
+        format!("{}  {name}\n", sha256(&bytes))
+    };
+    FILES.iter().map(line).collect()
+}
+
+/// What an earlier demo left, and nobody changed, is replaced; anything else only when asked.
+fn check(a: &Args) -> Result<()> {
+    let own = std::fs::read_to_string(a.output.join(MARK));
+    if own.is_ok_and(|mark| mark == digests(&a.output)) {
+        return Ok(());
+    }
+    let files = FILES.map(|f| a.output.join(f));
+    a.overwrite.check(&files.each_ref().map(PathBuf::as_path))
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    check(a)?;
     let model = super::model(None)?;
     let names = ["sdss", "desi", "euclid-red"];
     let recipe = SimulationRecipe {
@@ -39,7 +69,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     let say = |text: String| {
         if !quiet {
-            eprintln!("{text}");
+            tell!("{text}");
         }
     };
     say(format!(
@@ -60,7 +90,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let rows = rows_of_spectra(&model, &PredictOptions::default(), &spectra);
     let seconds = start.elapsed().as_secs_f64();
     std::fs::create_dir_all(&a.output).into_diagnostic()?;
-    let catalogue = a.output.join("catalogue.parquet");
+    let catalogue = a.output.join(FILES[0]);
     let keys = [
         ("model", model.id.clone()),
         ("sha256", model.sha256.clone()),
@@ -99,7 +129,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             .map(|e| names[e.instrument].to_owned())
             .collect(),
     };
-    let page = a.output.join("report.html");
+    let page = a.output.join(FILES[1]);
     report::write(
         &page,
         &Subject {
@@ -111,6 +141,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         },
     )
     .into_diagnostic()?;
+    atomic_write(&a.output.join(MARK), digests(&a.output)).into_diagnostic()?;
     say(format!("Right class and redshift: {all}"));
     say(format!("Of the {} with p_correct > 0.9: {sure}", sure.n));
     say(format!(

@@ -4,6 +4,7 @@ pub mod classes;
 pub mod demo;
 pub mod euclid;
 pub mod evaluate;
+pub mod manual;
 pub mod parts;
 pub mod predict;
 pub mod redshift;
@@ -16,9 +17,10 @@ pub mod study;
 pub mod target;
 pub mod train;
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::formats::ReadOptions;
@@ -77,12 +79,64 @@ pub fn model(path: Option<&Path>) -> Result<Model> {
     }
 }
 
-/// True once Ctrl-C was pressed.
-pub fn ctrl_c_flag() -> Result<Arc<AtomicBool>> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let flag = stop.clone();
-    ctrlc::set_handler(move || flag.store(true, Ordering::Relaxed)).into_diagnostic()?;
-    Ok(stop)
+/// Set by verbs that end in an orderly way when they are told to.
+static ORDERLY: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+
+/// Exit code of a program that a signal ended (128 + SIGINT).
+const INTERRUPTED: i32 = 130;
+
+/// Ctrl-C, SIGTERM and SIGHUP: files that are being written go; nothing half stays.
+pub fn watch_signals() -> Result<()> {
+    ctrlc::set_handler(|| {
+        // The second time the user means it.
+        if ORDERLY
+            .get()
+            .is_some_and(|f| !f.swap(true, Ordering::Relaxed))
+        {
+            return;
+        }
+        slipher_data::atomic::remove_pending();
+        std::process::exit(INTERRUPTED);
+    })
+    .into_diagnostic()
+}
+
+/// True once Ctrl-C was pressed or the program was told to end.
+pub fn ctrl_c_flag() -> Arc<AtomicBool> {
+    ORDERLY.get_or_init(Arc::default).clone()
+}
+
+/// Permission to replace files.
+#[derive(clap::Args)]
+pub struct Overwrite {
+    /// Replace files that are there already
+    #[arg(long)]
+    pub overwrite: bool,
+}
+
+impl Overwrite {
+    /// Refuses to replace what holds anything; devices and pipes are written through.
+    pub fn check(&self, outputs: &[&Path]) -> Result<()> {
+        let holds = |p: &&&Path| p.metadata().is_ok_and(|m| m.is_file() && m.len() > 0);
+        match outputs.iter().find(holds) {
+            Some(p) if !self.overwrite => Err(miette::miette!(
+                "{}: is there already; --overwrite replaces it",
+                p.display()
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Parts are continued, never replaced.
+    pub fn refuse_for_parts(&self) -> Result<()> {
+        if self.overwrite {
+            return Err(miette::miette!(
+                "--overwrite is for single files: parts of a folder are made anew by removing it, \
+                 or continued with --resume"
+            ));
+        }
+        Ok(())
+    }
 }
 
 /// Reads `I/N`.
@@ -97,6 +151,62 @@ pub fn parse_shard(text: Option<&str>) -> Result<(usize, usize)> {
             "--shard {text}: expected I/N with 1 ≤ I ≤ N, for example 3/10"
         )),
     }
+}
+
+/// When and by which command a file was made; parts, which must come out the same when they are
+/// made again, say neither.
+pub fn made() -> [(&'static str, String); 2] {
+    let seconds = std::env::var("SOURCE_DATE_EPOCH")
+        .ok()
+        .and_then(|t| t.parse().ok());
+    let now = || {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        since.map_or(0, |d| d.as_secs())
+    };
+    let words: Vec<String> = std::env::args_os()
+        .map(|a| a.to_string_lossy().into_owned())
+        .collect();
+    [
+        ("date", date(seconds.unwrap_or_else(now))),
+        ("command", words.join(" ")),
+    ]
+}
+
+/// ISO 8601, UTC, of seconds since 1970 (days to civil dates: H. Hinnant's algorithm).
+fn date(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + 400 * era + u64::from(month <= 2);
+    format!(
+        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
+        second / 3600,
+        second / 60 % 60,
+        second % 60
+    )
+}
+
+/// A number with its noun: `1 row`, `2 rows`, `2 galaxies`, `2 spectra`.
+pub fn counted(n: usize, noun: &str) -> String {
+    match noun {
+        _ if n == 1 => format!("1 {noun}"),
+        "spectrum" => format!("{n} spectra"),
+        _ => match noun.strip_suffix('y') {
+            Some(stem) => format!("{n} {stem}ies"),
+            None => format!("{n} {noun}s"),
+        },
+    }
+}
+
+/// Prints a summary as one line of JSON on stdout.
+pub fn print_json(summary: &serde_json::Value) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    line_written(writeln!(out, "{summary}").and_then(|()| out.flush()))?;
+    Ok(())
 }
 
 /// Refuses two outputs of one name, of which the later would replace the earlier.
@@ -165,4 +275,20 @@ pub fn own_files(files: Vec<PathBuf>, shard: (usize, usize), outputs: &[&Path]) 
         !named_alike || f.canonicalize().map_or(true, |f| !own.contains(&f))
     });
     files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_and_nouns() {
+        assert_eq!(date(0), "1970-01-01T00:00:00");
+        assert_eq!(date(951_782_399), "2000-02-28T23:59:59");
+        assert_eq!(date(951_868_800), "2000-03-01T00:00:00");
+        assert_eq!(date(1_795_780_800), "2026-11-27T12:00:00");
+        assert_eq!(counted(1, "spectrum"), "1 spectrum");
+        assert_eq!(counted(2, "spectrum"), "2 spectra");
+        assert_eq!(counted(0, "galaxy"), "0 galaxies");
+    }
 }

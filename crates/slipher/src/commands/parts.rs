@@ -1,5 +1,6 @@
 //! `-o FOLDER`: a catalogue in parts, for job arrays and inputs of any size.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result};
@@ -8,6 +9,7 @@ use slipher_data::input::expand_for;
 use slipher_systems::predict::Predict;
 use slipher_systems::shards::{Manifest, Part, PartSummary, run_part};
 
+use super::counted;
 use crate::{Outcome, progress};
 
 /// Metadata of a catalogue file.
@@ -34,6 +36,8 @@ pub struct ShardJob<'a> {
     /// (which, of how many), from 1 on.
     pub shard: (usize, usize),
     pub resume: bool,
+    /// The summary is a line of JSON on stdout.
+    pub json: bool,
     pub quiet: bool,
 }
 
@@ -68,7 +72,7 @@ impl ShardJob<'_> {
         };
         let mut manifest = manifest.into_diagnostic()?;
         if manifest.parts.is_empty() {
-            eprintln!("slipher: no files to read");
+            tell!("slipher: no files to read");
             return Ok(Outcome::Nothing);
         }
         manifest
@@ -93,7 +97,7 @@ impl ShardJob<'_> {
             .iter()
             .filter(|p| self.folder.join(&p.target).exists())
         {
-            eprintln!(
+            tell!(
                 "slipher: {}: is damaged, or was made otherwise; it is made again",
                 p.target.display()
             );
@@ -112,30 +116,45 @@ impl ShardJob<'_> {
                 Ok(m) => (made.rows, made.failed) = (made.rows + m.rows, made.failed + m.failed),
                 Err(e) => {
                     broken += 1;
-                    bar.suspend(|| eprintln!("slipher: {}: {e}", part.target.display()));
+                    bar.suspend(|| tell!("slipher: {}: {e}", part.target.display()));
                 }
             }
             bar.inc(1);
         }
         bar.finish_and_clear();
         let whole = manifest.finish(self.folder).into_diagnostic()?;
-        if !self.quiet {
-            let seconds = start.elapsed().as_secs_f64();
-            eprintln!(
-                "{} of {all} parts made ({} were there): {} rows, {seconds:.1} s ({:.0} a second), {} without an answer.",
+        let seconds = start.elapsed().as_secs_f64();
+        if self.json {
+            super::print_json(&serde_json::json!({
+                "parts": all,
+                "made": missing.len() - broken,
+                "broken": broken,
+                "rows": made.rows,
+                "failed": made.failed,
+                "complete": whole.is_some(),
+                "rows_in_all": whole,
+                "seconds": seconds,
+                "outputs": [self.folder.display().to_string()],
+                "about": keys(self.model).into_iter().collect::<BTreeMap<_, _>>(),
+            }))?;
+        } else if !self.quiet {
+            tell!(
+                "{} of {} made ({} there before): {}, {seconds:.1} s ({:.0} a second), {} without an answer.",
                 missing.len() - broken,
+                counted(all, "part"),
                 all - missing.len(),
-                made.rows,
+                counted(made.rows as usize, "row"),
                 made.rows as f64 / seconds.max(1e-9),
                 made.failed
             );
             match whole {
-                Some(rows) => eprintln!(
-                    "{} is complete: {rows} rows in {} parts.",
+                Some(rows) => tell!(
+                    "{} is complete: {} in {}.",
                     self.folder.display(),
-                    manifest.parts.len()
+                    counted(rows as usize, "row"),
+                    counted(manifest.parts.len(), "part")
                 ),
-                None => eprintln!(
+                None => tell!(
                     "{} is not complete yet: parts of other shards, or that failed, are missing.",
                     self.folder.display()
                 ),

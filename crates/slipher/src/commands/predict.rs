@@ -6,7 +6,7 @@ use clap::Args as ClapArgs;
 use miette::Result;
 
 use super::target::{Target, systems, systems_and_study};
-use super::{redshift, shared};
+use super::{Overwrite, redshift, shared};
 use crate::Outcome;
 
 #[derive(ClapArgs)]
@@ -22,11 +22,16 @@ pub struct Args {
     common: shared::PredictArgs,
     /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts; without it rows are
     /// printed
-    #[arg(short, long)]
+    #[arg(short, long, group = "written")]
     output: Option<PathBuf>,
     /// HTML page to write
-    #[arg(long)]
+    #[arg(long, group = "written")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: Overwrite,
+    /// Print the summary as a line of JSON on stdout
+    #[arg(long, requires = "written")]
+    json: bool,
 }
 
 /// `slipher predict`.
@@ -37,6 +42,8 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             &a.common,
             a.output.as_deref(),
             a.report.as_deref(),
+            &a.overwrite,
+            a.json,
             quiet,
         ),
         None => Err(miette::miette!(
@@ -56,6 +63,8 @@ pub struct ReportArgs {
     #[arg(long)]
     bands: Option<String>,
     #[command(flatten)]
+    overwrite: Overwrite,
+    #[command(flatten)]
     redshift: redshift::ReportArgs,
 }
 
@@ -69,11 +78,19 @@ pub fn report(a: &ReportArgs, quiet: bool) -> Result<Outcome> {
         t => match t.shared() {
             Some(s) => {
                 let common = a.redshift.for_shared(t, a.bands.as_deref())?;
-                shared::predict(s, &common, None, Some(&a.output), quiet)
+                shared::predict(
+                    s,
+                    &common,
+                    None,
+                    Some(&a.output),
+                    &a.overwrite,
+                    false,
+                    quiet,
+                )
             }
             None => {
                 t.refuse(&[("--bands", a.bands.is_some())])?;
-                redshift::report(&a.redshift, &a.output, quiet)
+                redshift::report(&a.redshift, &a.output, a.overwrite.overwrite, quiet)
             }
         },
     }

@@ -24,6 +24,7 @@ use slipher_systems::registry;
 use super::parts::ShardJob;
 use super::shared::PredictArgs;
 use super::target::Target;
+use super::{Overwrite, counted};
 use crate::report::{self, Subject};
 use crate::{Outcome, progress};
 
@@ -38,10 +39,10 @@ pub struct Args {
     files: Vec<String>,
     /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts (of HATS a HATS
     /// catalogue); without it rows are printed
-    #[arg(short, long)]
+    #[arg(short, long, group = "written")]
     output: Option<PathBuf>,
     /// HTML report to write
-    #[arg(long)]
+    #[arg(long, group = "written")]
     report: Option<PathBuf>,
     /// Write the catalogue as another program would: columns and HDUs that its users' scripts
     /// expect
@@ -50,10 +51,18 @@ pub struct Args {
     /// Table of emission and absorption lines to write: .parquet, .fits or .csv
     #[arg(long, value_name = "FILE")]
     lines: Option<PathBuf>,
-    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, or layout
-    /// euclid)
+    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, .fits, or
+    /// layout euclid)
     #[arg(long)]
     pz: bool,
+    #[command(flatten)]
+    overwrite: Overwrite,
+    /// Print the summary as a line of JSON on stdout
+    #[arg(long, requires = "written")]
+    json: bool,
+    /// Name the warnings of each row as it comes
+    #[arg(short, long, conflicts_with = "quiet")]
+    verbose: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -167,10 +176,11 @@ impl ReportArgs {
 }
 
 /// `slipher report redshift`.
-pub fn report(a: &ReportArgs, page: &Path, quiet: bool) -> Result<Outcome> {
+pub fn report(a: &ReportArgs, page: &Path, overwrite: bool, quiet: bool) -> Result<Outcome> {
     measure(
         &a.files,
         &Outputs {
+            overwrite,
             page: Some(page),
             ..Outputs::default()
         },
@@ -182,6 +192,9 @@ pub fn report(a: &ReportArgs, page: &Path, quiet: bool) -> Result<Outcome> {
 /// `slipher redshift`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     let outputs = Outputs {
+        overwrite: a.overwrite.overwrite,
+        json: a.json,
+        verbose: a.verbose,
         catalogue: a.output.as_deref(),
         layout: a.layout.map(Layout::from),
         lines: a.lines.as_deref(),
@@ -194,6 +207,9 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 /// What is written.
 #[derive(Default)]
 struct Outputs<'a> {
+    overwrite: bool,
+    json: bool,
+    verbose: bool,
     catalogue: Option<&'a Path>,
     layout: Option<Layout>,
     lines: Option<&'a Path>,
@@ -215,6 +231,13 @@ impl Outputs<'_> {
 
     /// What cannot be written as asked.
     fn check(&self) -> Result<()> {
+        let overwrite = Overwrite {
+            overwrite: self.overwrite,
+        };
+        overwrite.check(&self.files().collect::<Vec<_>>())?;
+        if self.folder().is_some() {
+            overwrite.refuse_for_parts()?;
+        }
         if let Some(folder) = self.folder()
             && (self.layout.is_some() || self.lines.is_some() || self.page.is_some())
         {
@@ -267,10 +290,10 @@ impl Outputs<'_> {
             || (self.layout.is_none()
                 && self
                     .catalogue
-                    .is_some_and(|p| ends(p, &["parquet"]) || self.folder().is_some()));
+                    .is_some_and(|p| !ends(p, &["csv"]) || self.folder().is_some()));
         if self.pz && !densities {
             return Err(miette::miette!(
-                "--pz needs --output NAME.parquet or --layout euclid: the other catalogues have no place for arrays"
+                "--pz needs --output NAME.parquet, NAME.fits or --layout euclid: the other catalogues have no place for arrays"
             ));
         }
         Ok(())
@@ -303,14 +326,14 @@ impl Common {
             }
         };
         if m.settings().get("precision") != Some(&self.precision) && !quiet {
-            eprintln!("slipher: this processor has no bf16; using f32");
+            tell!("slipher: this processor has no bf16; using f32");
         }
         let device = self.device.unwrap_or(Device::Auto);
         if let Some((name, backend)) =
             slipher_gpu::open(device.into(), &m.model.net).into_diagnostic()?
         {
             if !quiet {
-                eprintln!("slipher: the network runs on {name}");
+                tell!("slipher: the network runs on {name}");
             }
             m.on_device(&name, backend);
         }
@@ -342,6 +365,7 @@ fn measure(
             model: &measurer,
             shard,
             resume: common.resume,
+            json: outputs.json,
             quiet,
         };
         return job.run(arguments);
@@ -357,7 +381,7 @@ fn measure(
     super::refuse_output_among_inputs(arguments, shard, &own)?;
     let files = super::own_files(expand(arguments).into_diagnostic()?, shard, &own);
     if files.is_empty() {
-        eprintln!(
+        tell!(
             "slipher: no files to read (folders are searched for .{}, each also with .gz)",
             ENDINGS.join(", .")
         );
@@ -376,6 +400,7 @@ fn write(
     let (model, opts, options) = (&measurer.model, &measurer.opts, &measurer.read);
     let create = |p: &Path, pz: bool| {
         let mut keys = super::parts::keys(measurer);
+        keys.extend(super::made());
         keys.extend(measurer.keys().into_iter().filter(|_| pz));
         CatalogueWriter::create(p, &keys).into_diagnostic()
     };
@@ -395,7 +420,12 @@ fn write(
             count.add(r);
             known += usize::from(opts.prior.as_ref().is_some_and(|p| p.knows(&r.object_id)));
             if let Some(why) = &r.error {
-                bar.suspend(|| eprintln!("slipher: {}", printable(why)));
+                bar.suspend(|| tell!("slipher: {}", printable(why)));
+            }
+            if outputs.verbose && !r.measurement.warnings.is_empty() {
+                let names: Vec<&str> = r.measurement.warnings.iter().map(|w| w.name()).collect();
+                let (file, names) = (printable(&r.origin.file), names.join(", "));
+                bar.suspend(|| tell!("slipher: {file}, row {}: {names}", r.origin.row));
             }
         }
         if let Some(w) = &mut writer {
@@ -414,7 +444,7 @@ fn write(
     })?;
     bar.finish_and_clear();
     if known == 0 && opts.prior.is_some() && count.rows > 0 {
-        eprintln!(
+        tell!(
             "slipher: the prior names none of these objects and had no effect; its object_id must be that of the catalogue"
         );
     }
@@ -441,8 +471,11 @@ fn write(
         )
         .into_diagnostic()?;
     }
-    if !quiet {
-        count.tell(files.len(), start.elapsed().as_secs_f64(), outputs);
+    let seconds = start.elapsed().as_secs_f64();
+    if outputs.json {
+        super::print_json(&count.json(measurer, files.len(), seconds, outputs))?;
+    } else if !quiet {
+        count.tell(files.len(), seconds, outputs);
     }
     Ok(match count {
         Counts { rows, failed, .. } if failed == rows => Outcome::Nothing,
@@ -523,35 +556,72 @@ impl Counts {
         }
     }
 
+    fn json(
+        &self,
+        measurer: &Measurer,
+        files: usize,
+        seconds: f64,
+        outputs: &Outputs,
+    ) -> serde_json::Value {
+        let [galaxy, qso, star] = self.class;
+        let warnings: BTreeMap<&str, usize> =
+            self.warnings.iter().map(|(w, n)| (w.name(), *n)).collect();
+        serde_json::json!({
+            "files": files,
+            "rows": self.rows,
+            "measured": self.rows - self.failed,
+            "failed": self.failed,
+            "unreadable": self.unread,
+            "accepted": self.sure,
+            "spectype": {"GALAXY": galaxy, "QSO": qso, "STAR": star},
+            "warnings": warnings,
+            "seconds": seconds,
+            "outputs": outputs.files().map(|p| p.display().to_string()).collect::<Vec<_>>(),
+            "about": super::parts::keys(measurer).into_iter().collect::<BTreeMap<_, _>>(),
+        })
+    }
+
     fn tell(&self, files: usize, seconds: f64, outputs: &Outputs) {
         let measured = self.rows - self.failed;
         let [g, q, s] = self.class;
-        eprintln!(
-            "{measured} spectra measured in {files} files, {:.1} s ({:.0} a second): {g} galaxies, {q} quasars, {s} stars.",
-            seconds,
-            measured as f64 / seconds.max(1e-9)
+        tell!(
+            "{} measured in {}, {seconds:.1} s ({:.0} a second): {}, {}, {}.",
+            counted(measured, "spectrum"),
+            counted(files, "file"),
+            measured as f64 / seconds.max(1e-9),
+            counted(g, "galaxy"),
+            counted(q, "quasar"),
+            counted(s, "star")
         );
-        eprintln!(
-            "{} redshifts accepted; {} spectra have only a best guess (column accepted, --purity).",
-            self.sure,
-            measured - self.sure
+        tell!(
+            "{} accepted; {} only a best guess (column accepted, --purity).",
+            counted(self.sure, "redshift"),
+            match measured - self.sure {
+                1 => "1 spectrum has".to_owned(),
+                n => format!("{n} spectra have"),
+            }
         );
         if self.failed > 0 {
-            eprintln!(
-                "{} rows have no redshift ({} unreadable): see the columns zwarn and error.",
-                self.failed, self.unread
+            tell!(
+                "{} no redshift ({} unreadable): see the columns zwarn and error.",
+                match self.failed {
+                    1 => "1 row has".to_owned(),
+                    n => format!("{n} rows have"),
+                },
+                self.unread
             );
         }
         for (w, n) in &self.warnings {
             let barred = if w.blocks() { "; not accepted" } else { "" };
-            eprintln!(
-                "{n} rows with the warning {}: {}{barred}.",
+            tell!(
+                "{} with the warning {}: {}{barred}.",
+                counted(*n, "row"),
                 w.name(),
                 w.about()
             );
         }
         for p in outputs.files() {
-            eprintln!("Wrote {}", p.display());
+            tell!("Wrote {}", p.display());
         }
     }
 }

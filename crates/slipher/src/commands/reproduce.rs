@@ -141,7 +141,7 @@ fn talk(a: &Args, quiet: bool) -> Result<Outcome> {
     };
     let page = output.join("index.html");
     report::talk::write(&study, &page).into_diagnostic()?;
-    eprintln!(
+    tell!(
         "Wrote {} and {}{}",
         page.display(),
         output.join("numbers.json").display(),
@@ -156,7 +156,7 @@ fn talk(a: &Args, quiet: bool) -> Result<Outcome> {
 
 /// Runs the cells that are asked for and not finished: how many stay open; none if it was stopped.
 fn run_cells(a: &Args, study: &TalkStudy, cells: &[Cell], quiet: bool) -> Result<Option<usize>> {
-    let stop = super::ctrl_c_flag()?;
+    let stop = super::ctrl_c_flag();
     let mut pools = StudyPools::default();
     let mut open = 0;
     for (i, cell) in cells.iter().enumerate() {
@@ -177,7 +177,7 @@ fn run_cells(a: &Args, study: &TalkStudy, cells: &[Cell], quiet: bool) -> Result
         });
         bar.finish_and_clear();
         if !done.into_diagnostic()? {
-            eprintln!("Stopped in {}; the same command continues there", cell.name);
+            tell!("Stopped in {}; the same command continues there", cell.name);
             return Ok(None);
         }
         if let (Some(f), false) = (study.finished(cell), quiet) {
@@ -192,7 +192,7 @@ fn run_cells(a: &Args, study: &TalkStudy, cells: &[Cell], quiet: bool) -> Result
                     t.key, t.metrics.exact, t.metrics.close
                 )
             });
-            eprintln!(
+            tell!(
                 "[{}/{}] {}: {text} ({:.0} s)",
                 i + 1,
                 cells.len(),

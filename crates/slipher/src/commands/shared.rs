@@ -1,5 +1,6 @@
 //! The verbs for systems of the shared engine.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +27,7 @@ use slipher_systems::system::System;
 use slipher_systems::train::{self, Data, Recipe};
 
 use super::parts::{ShardJob, keys, wants_folder};
+use super::{Overwrite, counted};
 use crate::{Outcome, progress, report};
 
 /// What the command line changes of a recipe.
@@ -66,13 +68,13 @@ pub fn train(system: &'static dyn System, c: &Changes, quiet: bool) -> Result<Ou
             c.output.display()
         ));
     }
-    let stop = super::ctrl_c_flag()?;
+    let stop = super::ctrl_c_flag();
     let Some(model) = fit(system, &recipe, c.output, c.id, &stop, quiet)? else {
         return Ok(Outcome::SomeFailed);
     };
     let path = c.output.join("model.safetensors");
     model.write(&path).into_diagnostic()?;
-    eprintln!(
+    tell!(
         "Wrote {0}; use it with: slipher predict {1} FILES… --model {0}",
         path.display(),
         system.name()
@@ -90,14 +92,14 @@ pub fn fit(
     quiet: bool,
 ) -> Result<Option<Model>> {
     if !quiet {
-        eprintln!("{id}: simulating {} examples", recipe.simulated);
+        tell!("{id}: simulating {} examples", recipe.simulated);
     }
     let data = Data::new(recipe, system).into_diagnostic()?;
     for why in data.skipped.iter().take(5) {
-        eprintln!("left out: {why}");
+        tell!("left out: {why}");
     }
     if data.skipped.len() > 5 {
-        eprintln!("left out: {} more", data.skipped.len() - 5);
+        tell!("left out: {} more", data.skipped.len() - 5);
     }
     let bar = progress::bar(recipe.steps(), "steps", quiet);
     let (mut smooth, mut first, mut of) = (Smooth::default(), (0, 0.0), usize::MAX);
@@ -105,7 +107,7 @@ pub fn fit(
         if of != k {
             (of, smooth, first) = (k, Smooth::default(), (p.step - 1, p.seconds));
             if p.step > 1 {
-                eprintln!("Resumed at step {}", p.step - 1);
+                tell!("Resumed at step {}", p.step - 1);
             }
         }
         smooth.add(p.report.loss, p.report.correct);
@@ -127,21 +129,21 @@ pub fn fit(
                 )
             });
             let (step, steps, text) = (p.step, p.steps, smooth.text());
-            bar.suspend(|| eprintln!("{name}: step {step} of {steps}, {text}{held_out}"));
+            bar.suspend(|| tell!("{name}: step {step} of {steps}, {text}{held_out}"));
         }
         !stop.load(Ordering::Relaxed)
     };
     let model = train::train(system, recipe, &data, folder, id, &mut watch).into_diagnostic()?;
     bar.finish_and_clear();
     let Some(model) = model else {
-        eprintln!("Stopped; the same command with --resume continues");
+        tell!("Stopped; the same command with --resume continues");
         return Ok(None);
     };
     if model.head.kind() == Kind::Classes && !quiet && data.validation.rows() > 0 {
         let p = model.predict(&data.validation.images);
         let (truth, n) = (&data.validation.truth, system.outputs().len());
         let right = slipher_stats::classification::accuracy(&p, truth, n);
-        eprintln!(
+        tell!(
             "{id}: {:.2} % of {} validation rows correct",
             100.0 * right,
             data.validation.rows()
@@ -203,7 +205,7 @@ pub fn simulate(
             .map_err(|e| miette::miette!("{}: {e}", output.display()))?;
     }
     if !quiet {
-        eprintln!("Wrote {n} images to {}", output.display());
+        tell!("Wrote {n} images to {}", output.display());
     }
     Ok(Outcome::Good)
 }
@@ -241,8 +243,12 @@ pub fn predict(
     a: &PredictArgs,
     output: Option<&Path>,
     page: Option<&Path>,
+    overwrite: &Overwrite,
+    json: bool,
     quiet: bool,
 ) -> Result<Outcome> {
+    let outputs: Vec<&Path> = [output, page].into_iter().flatten().collect();
+    overwrite.check(&outputs)?;
     let options = Options::default()
         .with_some("bands", a.bands.as_deref())
         .with_some("precision", a.precision.as_deref());
@@ -270,11 +276,13 @@ pub fn predict(
                 folder.display()
             ));
         }
+        overwrite.refuse_for_parts()?;
         let job = ShardJob {
             folder,
             model: &answerer,
             shard,
             resume: a.resume,
+            json,
             quiet,
         };
         return job.run(&a.files);
@@ -285,18 +293,17 @@ pub fn predict(
         ));
     }
     let files = expand_for(&a.files, answerer.endings()).into_diagnostic()?;
-    let outputs: Vec<&Path> = [output, page].into_iter().flatten().collect();
     super::distinct(&outputs)?;
     super::refuse_output_among_inputs(&a.files, shard, &outputs)?;
     let files = super::own_files(files, shard, &outputs);
     if files.is_empty() {
-        eprintln!(
+        tell!(
             "slipher: no files to read (folders are searched for .{})",
             answerer.endings().join(", .")
         );
         return Ok(Outcome::Nothing);
     }
-    run(&answerer, &files, output, page, quiet)
+    run(&answerer, &files, &Written { output, page, json }, quiet)
 }
 
 /// What a run counts.
@@ -305,14 +312,17 @@ struct Counts {
     unsure: usize,
 }
 
-fn run(
-    answerer: &Answerer,
-    files: &[PathBuf],
-    output: Option<&Path>,
-    page: Option<&Path>,
-    quiet: bool,
-) -> Result<Outcome> {
-    let (model, keys) = (&answerer.model, keys(answerer));
+/// What a run writes.
+struct Written<'a> {
+    output: Option<&'a Path>,
+    page: Option<&'a Path>,
+    json: bool,
+}
+
+fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Result<Outcome> {
+    let Written { output, page, json } = *to;
+    let (model, mut keys) = (&answerer.model, keys(answerer));
+    keys.extend(super::made());
     let mut writer = output
         .map(|p| CatalogueWriter::create(p, &keys))
         .transpose()
@@ -331,7 +341,7 @@ fn run(
             if !r.error.is_empty() {
                 bar.suspend(|| {
                     let (source, why) = (printable(&r.source), printable(&r.error));
-                    eprintln!("slipher: {source}, row {}: {why}", r.row);
+                    tell!("slipher: {source}, row {}: {why}", r.row);
                 });
             } else if is_classifier {
                 counts.classes[largest(&r.values)] += 1;
@@ -356,37 +366,53 @@ fn run(
     if let Some(p) = page {
         atomic_write(p, report::shared::answered(model, &kept)).into_diagnostic()?;
     }
-    if !quiet {
-        let seconds = start.elapsed().as_secs_f64();
-        let good = tally.rows - tally.failed;
-        let names = model.system.outputs().iter().zip(&counts.classes);
+    let seconds = start.elapsed().as_secs_f64();
+    let good = tally.rows - tally.failed;
+    let names = model.system.outputs().iter().zip(&counts.classes);
+    if json {
+        let classes: BTreeMap<&str, usize> = names.map(|(n, c)| (*n, *c)).collect();
+        let outputs: Vec<_> = [output, page].into_iter().flatten().collect();
+        let about: BTreeMap<_, _> = keys.iter().cloned().collect();
+        super::print_json(&serde_json::json!({
+            "files": files.len(),
+            "rows": tally.rows,
+            "failed": tally.failed,
+            "unsure": counts.unsure,
+            "classes": is_classifier.then_some(classes),
+            "seconds": seconds,
+            "outputs": outputs,
+            "about": about,
+        }))?;
+    } else if !quiet {
         let classes: Vec<String> = names.map(|(n, c)| format!("{c} {n}")).collect();
         let classes = if is_classifier {
             format!(": {}", classes.join(", "))
         } else {
             String::new()
         };
-        eprintln!(
-            "{good} row(s) in {} file(s), {seconds:.1} s ({:.0} a second){classes}.",
-            files.len(),
+        tell!(
+            "{} in {}, {seconds:.1} s ({:.0} a second){classes}.",
+            counted(good, "row"),
+            counted(files.len(), "file"),
             good as f64 / seconds.max(1e-9)
         );
         if counts.unsure > 0 {
-            eprintln!(
+            tell!(
                 "{} answers are less likely than {UNSURE} (flags, bit 2).",
                 counts.unsure
             );
         }
         if tally.failed > 0 {
-            eprintln!(
+            tell!(
                 "{} of {} rows without an answer: see the column error.",
-                tally.failed, tally.rows
+                tally.failed,
+                tally.rows
             );
         }
         [output, page]
             .into_iter()
             .flatten()
-            .for_each(|p| eprintln!("Wrote {}", p.display()));
+            .for_each(|p| tell!("Wrote {}", p.display()));
     }
     Ok(match tally {
         t if t.rows == t.failed => Outcome::Nothing,

@@ -42,10 +42,13 @@ pub struct Args {
     /// Parquet file to write; for images also .fits
     #[arg(short, long, default_value = "spectra.parquet")]
     output: PathBuf,
+    #[command(flatten)]
+    overwrite: super::Overwrite,
 }
 
 /// `slipher simulate`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    a.overwrite.check(&[&a.output])?;
     let of_spectra = [
         ("--instrument", !a.instrument.is_empty()),
         ("--templates", !a.templates.is_empty()),
@@ -76,6 +79,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     };
     let simulator = Simulator::new(&recipe, a.seed).into_diagnostic()?;
     if let Some(order) = a.hats {
+        a.overwrite.refuse_for_parts()?;
         return sky(a, &simulator, order, quiet);
     }
     let mut writer =
@@ -97,7 +101,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     writer.finish().into_diagnostic()?;
     bar.finish_and_clear();
     if !quiet {
-        eprintln!("Wrote {} spectra to {}", a.n, a.output.display());
+        tell!("Wrote {} spectra to {}", a.n, a.output.display());
     }
     Ok(Outcome::Good)
 }
@@ -129,7 +133,7 @@ fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcom
         .map_or_else(|| "spectra".into(), |n| n.to_string_lossy().into_owned());
     hats::finish(&a.output, &name, &BTreeMap::new(), &all, a.n, &schema).into_diagnostic()?;
     if !quiet {
-        eprintln!(
+        tell!(
             "Wrote {} spectra in {} partitions to {}",
             a.n,
             all.len(),

@@ -21,6 +21,8 @@ pub struct Args {
     /// Parquet file to write; without it the answer is printed
     #[arg(short, long)]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    overwrite: super::Overwrite,
     /// Model file of a system; others keep the one that comes with the program
     #[arg(short, long)]
     model: Option<PathBuf>,
@@ -33,6 +35,8 @@ pub struct Args {
 }
 
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    a.overwrite
+        .check(&a.output.as_deref().into_iter().collect::<Vec<_>>())?;
     let own = a
         .model
         .as_deref()
@@ -58,7 +62,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     let rows = slipher_sql::run(&systems, &a.query, a.output.as_deref()).into_diagnostic()?;
     if let (Some(p), false) = (&a.output, quiet) {
-        eprintln!("Wrote {rows} rows to {}", p.display());
+        tell!("Wrote {rows} rows to {}", p.display());
     }
     Ok(Outcome::Good)
 }

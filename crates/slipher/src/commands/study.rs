@@ -50,7 +50,7 @@ const PUBLISHED: &str = "Simulated sky of the paper's survey";
 impl Study<'_> {
     /// Trains what is not trained yet, compares all, writes `index.html` and `numbers.json`.
     pub fn run(&self, quiet: bool) -> Result<Outcome> {
-        let stop = ctrl_c_flag()?;
+        let stop = ctrl_c_flag();
         let mut models = Vec::new();
         for cell in cells(self.system, self.share, self.seed, self.labelled).into_diagnostic()? {
             let place = folder(&self.folder, &cell);
@@ -218,7 +218,7 @@ impl Report {
 
     fn say(&self, text: &str) {
         if !self.quiet {
-            eprintln!("{text}")
+            tell!("{text}")
         }
     }
 
@@ -301,7 +301,7 @@ impl Report {
         let numbers = serde_json::to_string_pretty(&self.numbers).into_diagnostic()?;
         atomic_write(&folder.join("numbers.json"), numbers).into_diagnostic()?;
         atomic_write(&folder.join("tables.md"), self.tables).into_diagnostic()?;
-        eprintln!(
+        tell!(
             "Wrote {}, and beside it numbers.json and tables.md",
             html.display()
         );

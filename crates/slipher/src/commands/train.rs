@@ -111,12 +111,12 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     let data = Simulated::new(&recipe).into_diagnostic()?;
     for (file, why) in &data.simulator.skipped {
-        eprintln!("not a template: {file}: {why}");
+        tell!("not a template: {file}: {why}");
     }
     let t = &recipe.training;
     let model = Model::new(recipe.network.clone(), t.seed);
     let mut learner = ShiftLearner::new(&model, t.weight_decay as f32);
-    let stop = super::ctrl_c_flag()?;
+    let stop = super::ctrl_c_flag();
     let bar = progress::bar(t.steps, "steps", quiet);
     let (mut smooth, mut first) = (Smooth::default(), None);
     let mut run = Run {
@@ -125,7 +125,7 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
         watch: Box::new(|p| {
             let (from, before) = *first.get_or_insert((p.step - 1, p.seconds));
             if p.step == from + 1 && from > 0 {
-                eprintln!("Resumed at step {from}");
+                tell!("Resumed at step {from}");
             }
             smooth.add(p.report.loss, p.report.correct);
             let seconds = (p.seconds - before).max(1e-9);
@@ -145,7 +145,7 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
                     share("star"),
                     get("n")
                 );
-                bar.suspend(|| eprintln!("{line}"));
+                bar.suspend(|| tell!("{line}"));
             }
             !stop.load(Ordering::Relaxed)
         }),
@@ -154,7 +154,7 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     drop(run);
     bar.finish_and_clear();
     if !end.whole {
-        eprintln!("Stopped at step {}; continue with --resume", end.step);
+        tell!("Stopped at step {}; continue with --resume", end.step);
         return Ok(Outcome::SomeFailed);
     }
     let path = a.output.join("model.safetensors");
@@ -165,7 +165,7 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
         .into_diagnostic()?
         .write(&path)
         .into_diagnostic()?;
-    eprintln!(
+    tell!(
         "Wrote {0}; use it with: slipher redshift FILES… --model {0}",
         path.display()
     );
