@@ -89,9 +89,9 @@ pub fn expand_for(arguments: &[String], endings: &[&str]) -> Result<Vec<PathBuf>
 }
 
 /// Endings that files of spectra have; others in a folder (README, images) are passed over.
-pub const ENDINGS: [&str; 17] = [
+pub const ENDINGS: [&str; 18] = [
     "fits", "fit", "fts", "dat", "txt", "csv", "ascii", "asc", "parquet", "vot", "votable", "h5",
-    "hdf5", "ecsv", "tsv", "tbl", "tab",
+    "hdf5", "npz", "ecsv", "tsv", "tbl", "tab",
 ];
 
 fn walk(folder: &Path, endings: &[&str], out: &mut Vec<PathBuf>) -> Result<(), InputError> {

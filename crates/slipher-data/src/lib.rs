@@ -55,6 +55,7 @@ pub mod formats;
 pub mod grid;
 pub mod hats;
 pub mod input;
+mod npy;
 pub mod packed;
 pub mod spectrum;
 mod thrift;

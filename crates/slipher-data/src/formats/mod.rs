@@ -10,6 +10,7 @@ mod iraf;
 mod marz;
 mod masks;
 mod names;
+mod numpy;
 mod parquet;
 pub mod pixels;
 mod rows;
@@ -40,6 +41,8 @@ pub enum Content {
     Parquet(Bytes),
     /// HDF5, not decoded.
     Hdf5(Bytes),
+    /// Arrays of NumPy.
+    Numpy(Vec<numpy::Named>),
 }
 
 /// One format: how it is recognised and read.
@@ -84,6 +87,7 @@ pub const FORMATS: &[Format] = &[
     votable::FORMAT,
     text::FORMAT,
     parquet::FORMAT,
+    numpy::FORMAT,
     #[cfg(feature = "hdf5")]
     hdf5::FORMAT,
 ];
@@ -148,6 +152,10 @@ pub fn parse(path: &Path, bytes: Vec<u8>, options: &ReadOptions) -> Result<FileS
         Content::Parquet(bytes.into())
     } else if bytes.starts_with(&HDF5) {
         Content::Hdf5(bytes.into())
+    } else if bytes.starts_with(numpy::MAGIC) {
+        Content::Numpy(numpy::array(&bytes).map_err(refuse)?)
+    } else if bytes.starts_with(b"PK") {
+        Content::Numpy(numpy::archive(&bytes).map_err(refuse)?)
     } else {
         Content::Text(text_of(bytes).map_err(refuse)?)
     };
@@ -231,9 +239,6 @@ fn text_of(bytes: Vec<u8>) -> Result<String, String> {
     if bytes.starts_with(b"version https://git-lfs") {
         return Err("is a Git LFS pointer, not the data: run 'git lfs pull'".into());
     }
-    if bytes.starts_with(b"PK") {
-        return Err("is a zip archive (or .npz): unpack it first".into());
-    }
     if bytes.starts_with(&[0x1f, 0x9d]) {
         return Err(
             "is compressed with Unix 'compress' (.Z): run 'uncompress' or repack it with gzip"
@@ -287,6 +292,7 @@ fn describe(content: &Content) -> String {
             )
         }
         Content::Parquet(_) => "no spectrum found in this Parquet file".into(),
+        Content::Numpy(_) => "no spectrum found in these arrays".into(),
         Content::Hdf5(_) => "is HDF5, which this build does not read: build with the feature 'hdf5', or convert it to Parquet or FITS".into(),
         Content::Text(t) => {
             let first: String = t.lines().find(|l| !l.trim().is_empty()).unwrap_or_default().chars().take(80).collect();

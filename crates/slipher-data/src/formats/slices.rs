@@ -365,15 +365,17 @@ mod tests {
         assert_eq!(sliced.len(), 2003);
         for (a, b) in whole.iter().zip(&sliced) {
             assert_eq!((a.hdu, a.row), (b.hdu, b.row));
-            assert_eq!(a.spectrum.as_ref().unwrap(), b.spectrum.as_ref().unwrap());
+            // Coordinates that are not known are NaN, unequal to themselves.
+            let words = |r: &super::super::Row| format!("{:?}", r.spectrum.as_ref().unwrap());
+            assert_eq!(words(a), words(b));
         }
         // Few spectra, and a file that is cut, are read as one: what is lost is told there.
         std::fs::write(&path, stack(100)).unwrap();
         assert_eq!(told(&path, 0, 1000).0, 1);
         let bytes = stack(2003);
         std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-        let (calls, rows) = told(&path, 0, 100_000);
-        assert!(calls == 1 && rows.last().unwrap().spectrum.is_err());
+        let e = cut(&path, &ReadOptions::default(), 0, 100_000, &mut |_| true);
+        assert!(e.unwrap_err().to_string().contains("download complete"));
     }
 
     /// A bit that changed on the way is noticed where the file has a sum of its data.

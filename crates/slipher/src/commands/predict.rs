@@ -11,6 +11,7 @@ use crate::Outcome;
 
 #[derive(ClapArgs)]
 #[command(
+    group = clap::ArgGroup::new("written").multiple(true).args(["output", "report"]),
     after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
 Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  \
 slipher predict radio maps/ -o classes.csv --report page.html\n  slipher predict morphology galaxies/ -o votes/ --shard 3/10 --resume"
@@ -22,10 +23,10 @@ pub struct Args {
     common: shared::PredictArgs,
     /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts; without it rows are
     /// printed
-    #[arg(short, long, group = "written")]
+    #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML page to write
-    #[arg(long, group = "written")]
+    #[arg(long)]
     report: Option<PathBuf>,
     #[command(flatten)]
     overwrite: Overwrite,

@@ -30,6 +30,7 @@ use crate::{Outcome, progress};
 
 #[derive(ClapArgs)]
 #[command(
+    group = clap::ArgGroup::new("written").multiple(true).args(["output", "report"]),
     after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
 Examples:\n  slipher redshift spec-*.fits\n  slipher redshift folder/ -o catalogue.parquet --report report.html\n  slipher redshift @list.txt -o part-3.parquet --shard 3/10\n  slipher redshift sky.hats/ -o zcat/ --shard $SLURM_ARRAY_TASK_ID/100 --resume"
 )]
@@ -39,10 +40,10 @@ pub struct Args {
     files: Vec<String>,
     /// Catalogue to write: .parquet, .fits or .csv, or a folder of parts (of HATS a HATS
     /// catalogue); without it rows are printed
-    #[arg(short, long, group = "written")]
+    #[arg(short, long)]
     output: Option<PathBuf>,
     /// HTML report to write
-    #[arg(long, group = "written")]
+    #[arg(long)]
     report: Option<PathBuf>,
     /// Write the catalogue as another program would: columns and HDUs that its users' scripts
     /// expect
