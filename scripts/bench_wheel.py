@@ -41,10 +41,10 @@ def main():
     program, n, rounds, many = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
     with tempfile.TemporaryDirectory() as folder:
         sky, out = os.path.join(folder, "sky.parquet"), os.path.join(folder, "z.parquet")
-        simulate = lambda n: subprocess.run([program, "simulate", "redshift", "-n", n, "-i", "euclid-red", "-s", "4", "-o", sky, "-q"], check=True)
+        simulate = lambda n: subprocess.run([program, "simulate", "redshift", "-n", n, "-i", "euclid-red", "-s", "4", "-o", sky, "-q", "--overwrite"], check=True)
         simulate(n)
         for _ in range(rounds):
-            print("program", timed(program, "redshift", sky, "-o", out, "-q"))
+            print("program", timed(program, "redshift", sky, "-o", out, "-q", "--overwrite"))
             print("wheel", timed(sys.executable, "-c", WHOLE, sky, out))
         simulate(many)
         print(subprocess.run([sys.executable, "-c", MEMORY, sky], check=True, capture_output=True, text=True).stdout, end="")

@@ -364,7 +364,7 @@ with tempfile.TemporaryDirectory() as d:
             continue
         path, out = os.path.join(d, name), os.path.join(d, "out.parquet")
         zs = make(path)
-        p = subprocess.run([slipher, "redshift", path, "-o", out, "-q"], capture_output=True, text=True)
+        p = subprocess.run([slipher, "redshift", path, "-o", out, "-q", "--overwrite"], capture_output=True, text=True)
         problems = []
         if p.returncode == 1:
             problems.append(p.stderr.strip()[-300:])

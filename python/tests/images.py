@@ -69,7 +69,7 @@ with tempfile.TemporaryDirectory() as d:
     fits.PrimaryHDU(cube[7]).writeto("one.fits")
     found = {}
     for name in ["set.fits", "set.npy", "last.npy", "set.parquet"]:
-        run("predict", "star-galaxy", name, "--bands", "u,g,r,i,z", "-o", "out.parquet", "-q")
+        run("predict", "star-galaxy", name, "--bands", "u,g,r,i,z", "-o", "out.parquet", "-q", "--overwrite")
         found[name] = np.array([r["galaxy"] for r in rows("out.parquet")])
         assert len(found[name]) == 40
     assert all(np.allclose(v, found["set.fits"], atol=1e-5) for v in found.values()), found

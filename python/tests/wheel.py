@@ -61,7 +61,7 @@ if files:
             except ValueError as e:
                 assert os.path.basename(f) in str(e), (f, e)
         open(listing, "w").write("\n".join(readable))
-        subprocess.run([program, "redshift", "@" + listing, "-o", out, "-q"])
+        subprocess.run([program, "redshift", "@" + listing, "-o", out, "-q", "--overwrite"])
         cli = pq.read_table(out)
         found = slipher.redshift(slipher.read(readable)).arrow
         assert cli.num_rows == found.num_rows > 70, (cli.num_rows, found.num_rows)

@@ -122,6 +122,7 @@ fn predict(
         .arg(format!("@{}", list.display()))
         .arg("-o")
         .arg(folder.join("catalogue.parquet"))
+        .arg("--overwrite")
         .env("RAYON_NUM_THREADS", threads.to_string())
         .stderr(Stdio::null())
         .spawn()

@@ -31,7 +31,8 @@ pub struct Args {
     /// Model file; default: the shipped one
     #[arg(short, long)]
     model: Option<PathBuf>,
-    /// Spectra per cell of the table
+    /// Spectra of each cell of the table (with --calibration or --euclid of each instrument), or
+    /// images in all
     #[arg(short, default_value_t = 200, value_parser = clap::value_parser!(u64).range(1..))]
     n: u64,
     /// Instruments [default: sdss,boss,desi,vimos]
