@@ -24,6 +24,11 @@ for method in ("GZIP_1", "GZIP_2"):
 cases.append(("RICE_1_TILES", integers[32], dict(compression_type="RICE_1", tile_shape=(8, 10))))
 cases.append(("PLIO_1", mask, dict(compression_type="PLIO_1")))
 cases.append(("NOCOMPRESS", integers[16], dict(compression_type="NOCOMPRESS")))
+for bits, data in integers.items():
+    cases.append((f"HCOMPRESS_1_{bits}", data, dict(compression_type="HCOMPRESS_1")))
+cases.append(("HCOMPRESS_1_TILES", integers[32], dict(compression_type="HCOMPRESS_1", tile_shape=(8, 10))))
+cases.append(("HCOMPRESS_1_LOSSY", integers[32], dict(compression_type="HCOMPRESS_1", hcomp_scale=8)))
+cases.append(("HCOMPRESS_1_F32", np.nan_to_num(floats), dict(compression_type="HCOMPRESS_1", quantize_method=1, dither_seed=17)))
 out = [fits.PrimaryHDU()]
 for name, data, options in cases:
     packed = fits.CompImageHDU(data, name=name, **options)

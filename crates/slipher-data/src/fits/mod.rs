@@ -4,6 +4,7 @@
 //! is allocated on a header's word alone, and nothing panics. Images compressed in tiles are
 //! unpacked when they are asked for; random groups are listed but refused with a message.
 
+mod hcompress;
 mod header;
 mod image;
 mod table;

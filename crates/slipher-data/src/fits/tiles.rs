@@ -1,9 +1,9 @@
-//! Tile-compressed images (FITS standard 4.0, section 10): GZIP_1, GZIP_2, RICE_1, PLIO_1, NOCOMPRESS,
-//! integers and quantised floats, with and without dithering. HCOMPRESS_1 is refused by name.
+//! Tile-compressed images (FITS standard 4.0, section 10): GZIP_1, GZIP_2, RICE_1, PLIO_1,
+//! HCOMPRESS_1, NOCOMPRESS, integers and quantised floats, with and without dithering.
 
 use std::io::Read;
 
-use super::{Header, Table};
+use super::{Header, Table, hcompress};
 use crate::budget;
 
 /// An image unpacked: axes, and big-endian values of its BITPIX.
@@ -119,6 +119,7 @@ enum Method {
     Gzip { shuffled: bool },
     Rice { block: usize, bytes: usize },
     Plio,
+    Hcompress,
     Plain,
 }
 
@@ -145,10 +146,19 @@ impl Method {
                 }
             }
             "PLIO_1" => Method::Plio,
+            "HCOMPRESS_1" => {
+                if parameter("SMOOTH").is_some_and(|s| s != 0) {
+                    return Err(
+                        "compressed by HCOMPRESS_1 with SMOOTH, which is not read; run 'funpack' first"
+                            .into(),
+                    );
+                }
+                Method::Hcompress
+            }
             "NOCOMPRESS" => Method::Plain,
             other => {
                 return Err(format!(
-                    "compressed by {other}: expected GZIP_1, GZIP_2, RICE_1 or PLIO_1; run 'funpack' first"
+                    "compressed by {other}: expected GZIP_1, GZIP_2, RICE_1, PLIO_1 or HCOMPRESS_1; run 'funpack' first"
                 ));
             }
         })
@@ -209,6 +219,7 @@ fn tile(
             })
             .collect(),
         Method::Plio => plio(packed, n)?,
+        Method::Hcompress => hcompress::decode(packed, n)?,
     };
     if g.bitpix > 0 {
         let bytes = |v: &i64| v.to_be_bytes()[8 - wide..].to_vec();
