@@ -40,7 +40,20 @@ impl Reader<'_> {
         } else {
             u64::from(b >> 4)
         };
+        self.holds(n)?;
         Some((b & 15, n))
+    }
+    /// Elements take at least a byte each: more than follow are promised by damaged files only.
+    fn holds(&self, n: u64) -> Option<()> {
+        (n <= self.bytes.len().saturating_sub(self.at) as u64).then_some(())
+    }
+    /// Passes over an element of a list or map, where booleans have a byte.
+    fn element(&mut self, kind: u8, depth: usize) -> Option<()> {
+        if kind <= 2 {
+            self.byte().map(drop)
+        } else {
+            self.skip(kind, depth)
+        }
     }
     /// Calls `f` with number and type of each field of a struct; `f` takes its value, or says no.
     fn fields(
@@ -83,20 +96,17 @@ impl Reader<'_> {
             9 | 10 => {
                 let (of, n) = self.list()?;
                 for _ in 0..n {
-                    if of <= 2 {
-                        self.byte()?;
-                    } else {
-                        self.skip(of, depth + 1)?;
-                    }
+                    self.element(of, depth + 1)?;
                 }
             }
             11 => {
                 let n = self.varint()?;
+                self.holds(n)?;
                 if n > 0 {
                     let kinds = self.byte()?;
                     for _ in 0..n {
-                        self.skip(kinds >> 4, depth + 1)?;
-                        self.skip(kinds & 15, depth + 1)?;
+                        self.element(kinds >> 4, depth + 1)?;
+                        self.element(kinds & 15, depth + 1)?;
                     }
                 }
             }
@@ -217,5 +227,19 @@ mod tests {
         }
         let mut file = std::io::Cursor::new(b"PAR1".to_vec());
         assert!(check_parquet(&mut file).is_err());
+    }
+
+    /// Lists and maps of more elements than bytes, which take no bytes, ended no run but took for
+    /// ever (found by fuzzing).
+    #[test]
+    fn elements_take_bytes() {
+        // Field 1: a map of 2⁶² pairs of booleans; a list of 2⁶² structs.
+        let many = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x3f];
+        for head in [&[0x1b][..], &[0x19, 0xfc]] {
+            let mut footer = head.to_vec();
+            footer.extend(many);
+            footer.extend([0x11, 0, 0, 0]);
+            assert_eq!(promises(&footer), None);
+        }
     }
 }

@@ -33,9 +33,14 @@ pub enum WaveUnit {
 
 use WaveUnit::{Energy, Frequency, Length, Ln, Log10, Wavenumber};
 
-/// Letters and digits of a unit, in lower case; `µ` is `u`.
+/// Longest text that may be a unit.
+const LONGEST: usize = 200;
+
+/// Letters and digits of a unit, in lower case; `µ` is `u`. Of text too long for a unit only the
+/// beginning, which is none.
 fn plain(text: &str) -> String {
     text.chars()
+        .take(LONGEST)
         .filter(|c| !c.is_whitespace() && !"()[]{}'\"._$\\".contains(*c))
         .flat_map(char::to_lowercase)
         .map(|c| if "µμ".contains(c) { 'u' } else { c })

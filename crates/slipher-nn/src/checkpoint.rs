@@ -352,6 +352,17 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> Result<(), CheckpointError
     })
 }
 
+/// Removes what killed processes left of [`write_atomically`] in a folder.
+pub fn remove_leftovers(folder: &Path) {
+    for e in folder.read_dir().into_iter().flatten().flatten() {
+        let name = e.file_name().to_string_lossy().into_owned();
+        if name.starts_with(".slipher-") && name.ends_with(".tmp") {
+            // What cannot be removed is hidden and harms nobody.
+            let _ = std::fs::remove_file(e.path());
+        }
+    }
+}
+
 /// SHA-256 of a file's bytes, in hexadecimal: what catalogues carry of their model.
 pub fn sha256(bytes: &[u8]) -> String {
     Sha256::digest(bytes)
@@ -375,6 +386,16 @@ mod tests {
         c.set("kind", &"test").unwrap();
         c.set("list", &vec![Some(0.1), None]).unwrap();
         c
+    }
+
+    #[test]
+    fn leftovers_go() {
+        let dir = tempfile::tempdir().unwrap();
+        for f in [".slipher-0AyPo6.tmp", ".slipher", "model.safetensors"] {
+            std::fs::write(dir.path().join(f), "x").unwrap();
+        }
+        remove_leftovers(dir.path());
+        assert_eq!(dir.path().read_dir().unwrap().count(), 2);
     }
 
     #[test]

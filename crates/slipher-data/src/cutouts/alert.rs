@@ -28,12 +28,16 @@ const NUMBERS: [&str; 13] = [
     "ssdistnr",
 ];
 
+/// Most bytes of a block, and most elements of an array, that the decoder is let allocate: it takes
+/// some 100 bytes for an element before it has read one.
+const LARGEST: usize = 1 << 23;
+
 pub(super) fn read(
     source: &str,
     bytes: &[u8],
     each: &mut dyn FnMut(Row) -> bool,
 ) -> Result<bool, String> {
-    apache_avro::util::max_allocation_bytes(1 << 28);
+    apache_avro::util::max_allocation_bytes(LARGEST);
     schema(bytes)?;
     let reader = apache_avro::Reader::new(bytes).map_err(|e| format!("damaged Avro: {e}"))?;
     for (row, value) in reader.enumerate() {
@@ -81,15 +85,20 @@ fn embedded(bytes: &[u8]) -> Option<&[u8]> {
             shift += 7;
         }
     }
+    let mut schema = None;
     loop {
         let mut n = long(&mut rest)?;
         if n == 0 {
-            return None;
+            return schema;
         }
         if n < 0 {
             // A negative count is followed by the size of the block.
             long(&mut rest)?;
             n = n.checked_neg()?;
+        }
+        // The decoder makes room for all entries before it reads one.
+        if n as u64 > rest.len() as u64 / 2 {
+            return None;
         }
         for _ in 0..n {
             let size = usize::try_from(long(&mut rest)?).ok()?;
@@ -99,7 +108,7 @@ fn embedded(bytes: &[u8]) -> Option<&[u8]> {
             let (value, tail) = rest.split_at_checked(size)?;
             rest = tail;
             if key == b"avro.schema" {
-                return Some(value);
+                schema = Some(value);
             }
         }
     }

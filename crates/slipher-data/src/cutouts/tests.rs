@@ -23,6 +23,24 @@ fn sample(bands: &[&str], side: usize) -> Cutout {
     c
 }
 
+/// A header of Avro that promises a thousand million entries asked for gigabytes (found by
+/// fuzzing).
+#[test]
+fn headers_of_avro_promise_what_they_hold() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("many.avro");
+    // A block of 2³⁰ entries (zigzag, seven bits a byte), of which none follows.
+    let bytes = [&b"Obj\x01"[..], &[0x80, 0x80, 0x80, 0x80, 0x08], &[0; 40]].concat();
+    std::fs::write(&path, bytes).unwrap();
+    let mut why = String::new();
+    let read = read(&path, &CutoutOptions::default(), &mut |row| {
+        why = row.cutout.unwrap_err();
+        true
+    });
+    let why = read.err().unwrap_or(why);
+    assert!(why.contains("damaged Avro"), "{why}");
+}
+
 #[test]
 fn fits_round_trip_one_and_many() {
     let dir = tempfile::tempdir().unwrap();

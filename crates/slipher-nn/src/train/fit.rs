@@ -7,7 +7,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use super::{Diverged, Examples, Learner, Metrics, Schedule, StepReport};
-use crate::checkpoint::{Checkpoint, CheckpointError, write_atomically};
+use crate::checkpoint::{Checkpoint, CheckpointError, remove_leftovers, write_atomically};
 
 /// The state of a run on disk.
 const CHECKPOINT: &str = "checkpoint.safetensors";
@@ -164,6 +164,9 @@ pub fn fit<L: Learner + ?Sized>(
     schedule: &Schedule,
     run: &mut Run<'_>,
 ) -> Result<Finished, TrainError> {
+    if let Some(folder) = &run.folder {
+        remove_leftovers(folder);
+    }
     let mut state = resume(learner, run)?;
     let mut best = Best {
         kept: schedule.keep_best,

@@ -12,6 +12,7 @@ use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::cutouts::write;
 use slipher_data::formats::printable;
 use slipher_data::input::expand_for;
+use slipher_nn::checkpoint::remove_leftovers;
 use slipher_nn::heads::posterior::Posterior;
 use slipher_nn::heads::{Kind, largest};
 use slipher_nn::train::Progress;
@@ -73,6 +74,7 @@ pub fn train(system: &'static dyn System, c: &Changes, quiet: bool) -> Result<Ou
         return Ok(Outcome::SomeFailed);
     };
     let path = c.output.join("model.safetensors");
+    remove_leftovers(c.output);
     model.write(&path).into_diagnostic()?;
     tell!(
         "Wrote {0}; use it with: slipher predict {1} FILES… --model {0}",
