@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{data, root, sh, sh_with};
+use crate::{data, measure, root, sh, sh_with, target};
 
 /// Stages with their times, for the summary.
 #[derive(Default)]
@@ -48,7 +48,6 @@ pub fn run(all: bool) -> Result<(), String> {
 
 fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
     s.run("format", || words("cargo fmt --all --check"))?;
-    s.run("names of systems", crate::names::check)?;
     s.run("clippy", || {
         words("cargo clippy --workspace --all-targets --release -- -D warnings")
     })?;
@@ -137,8 +136,8 @@ fn licences() -> Result<(), String> {
 /// All files of the data folder are read or refused; the redshift model reaches its bars.
 fn real() -> Result<(), String> {
     if data().is_dir() {
-        crate::readall::run(&data())?;
-        return crate::real::check(&data(), &root().join(crate::SHIPPED));
+        measure(&["readall"])?;
+        return measure(&["real", "--check"]);
     }
     if std::env::var("CI").is_ok_and(|v| v == "true") {
         return Err(format!("{} is missing, and CI=true", data().display()));
@@ -163,10 +162,6 @@ pub fn peers() -> Result<(), String> {
             &target().join("release/slipher").display().to_string(),
         ],
     )
-}
-
-fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
 }
 
 /// The Python of a virtual environment in the target folder that can import `modules`; made, and
@@ -311,24 +306,38 @@ fn engines(wheel: &str) -> Result<(), String> {
     )
 }
 
-/// The functions of DataFusion, in a build of its own, which is half of what CI builds: the lints of
-/// its few lines are run by hand (`cargo clippy -p slipher-sql --features datafusion`).
+/// Planning alone, where optimisation by the compiler is a third of a long build.
+const PLANNING: [&str; 15] = [
+    "datafusion",
+    "datafusion-catalog-listing",
+    "datafusion-datasource",
+    "datafusion-datasource-parquet",
+    "datafusion-expr",
+    "datafusion-functions",
+    "datafusion-functions-aggregate",
+    "datafusion-functions-nested",
+    "datafusion-functions-window",
+    "datafusion-optimizer",
+    "datafusion-physical-expr",
+    "datafusion-physical-optimizer",
+    "datafusion-physical-plan",
+    "datafusion-sql",
+    "sqlparser",
+];
+
+/// The functions of DataFusion, in a build of its own, which is a third of what CI builds: the lints
+/// of its few lines are run by hand (`cargo clippy -p slipher-sql --features datafusion`).
 fn sql() -> Result<(), String> {
-    sh(
-        "cargo",
-        &[
-            "test",
-            "--release",
-            "-p",
-            "slipher",
-            "-p",
-            "slipher-sql",
-            "--features",
-            "slipher/sql",
-            "--test",
-            "sql",
-        ],
-    )
+    let config: Vec<String> = PLANNING
+        .iter()
+        .map(|name| format!("--config=profile.release.package.{name}.opt-level=0"))
+        .collect();
+    let args: Vec<&str> =
+        "test --release -p slipher -p slipher-sql --features slipher/sql --test sql"
+            .split(' ')
+            .chain(config.iter().map(String::as_str))
+            .collect();
+    sh("cargo", &args)
 }
 
 /// Real readers (astropy, pyarrow, h5py, fastavro) open what the program writes, in an environment

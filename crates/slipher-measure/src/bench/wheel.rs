@@ -3,7 +3,7 @@
 use super::{built, output, spread};
 
 pub fn run(rounds: usize, spectra: usize, many: usize) -> Result<String, String> {
-    let (_, python) = crate::test::wheel_installed()?;
+    let (_, python) = xtask::test::wheel_installed()?;
     let args = [
         "scripts/bench_wheel.py".to_owned(),
         built("slipher").display().to_string(),

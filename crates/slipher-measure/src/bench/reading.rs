@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{built, median, output, spread};
-use crate::data;
+use xtask::data;
 
 pub fn run(python: &Path, rounds: usize) -> Result<String, String> {
     let mut files = Vec::new();

@@ -10,7 +10,7 @@ mod wheel;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::{root, sh};
+use xtask::{root, sh, target};
 
 const BEGIN: &str = "<!-- from here on written by: cargo xtask bench -->";
 
@@ -112,9 +112,7 @@ fn environment(venv: &Path) -> Result<PathBuf, String> {
 
 /// A binary of this build.
 fn built(name: &str) -> PathBuf {
-    let target =
-        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
-    target.join("release").join(name)
+    target().join("release").join(name)
 }
 
 /// Runs a program in the repository and returns what it prints.
