@@ -18,6 +18,8 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
+pub mod append;
+
 use crate::atomic::{PendingFile, atomic_write};
 use crate::fits::write::{Cells, TableWriter};
 

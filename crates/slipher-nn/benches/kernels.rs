@@ -139,7 +139,7 @@ fn dense_layers(c: &mut Criterion) {
 }
 
 fn correlations(c: &mut Criterion) {
-    let (isa, n) = (Isa::best(), 11_250);
+    let (isa, n) = (Isa::best(), 13_500);
     let plan = LaneFft::new(n);
     let (mut series, mut spectrum, mut s) = (vec![0.1; n * 16], vec![], fft::Scratch::default());
     let mut group = c.benchmark_group("16 Fourier transforms of 11,250");
@@ -153,7 +153,7 @@ fn correlations(c: &mut Criterion) {
         b.iter(|| plan.inverse(isa, &spectrum, &mut series, &mut s))
     });
     group.finish();
-    let correlation = Correlation::new(n, 6662, -20, 4550, 9);
+    let correlation = Correlation::new(n, 6662, -20, 6640, 9);
     let patterns = correlation.patterns_spectrum(isa, &vec![0.01; correlation.weights()]);
     let mut scratch = Scratch::default();
     for together in [1, 8] {

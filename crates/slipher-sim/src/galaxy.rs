@@ -81,7 +81,7 @@ pub fn draw(rng: &mut Stream, populations: &[Population], z: f64) -> Sed {
     };
     let emission = if young { 0.93 } else { 0.3 };
     if !lines_in && rng.chance(emission) {
-        nebular(rng, &mut sed, young);
+        nebular(rng, &mut sed, young, z > 4.0);
     }
     ultraviolet(rng, &mut sed, young);
     sed
@@ -93,7 +93,11 @@ fn mixture(
     z: f64,
 ) -> (Vec<(Arc<Template>, f32)>, bool, bool) {
     // High redshift shows the young: the Universe has no time for old stars at z > 2.
-    let young = rng.chance(if z > 1.5 { 0.95 } else { 0.6 });
+    let young = rng.chance(match z {
+        z if z > 5.0 => 1.0,
+        z if z > 1.5 => 0.95,
+        _ => 0.6,
+    });
     let n = 1 + rng.below(3);
     let mut out = Vec::new();
     let mut lines_in = false;
@@ -141,12 +145,15 @@ fn emit(sed: &mut Sed, wave: f64, flux: f64, sigma: f64) {
 
 /// Nebular lines: the star-forming sequence of the BPT diagram (Kewley et al. 2013, equation 1)
 /// with scatter, or an active nucleus or LINER.
-fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
+///
+/// `early`: beyond redshift 4 gas is poor in metals and lines are strong (Cameron et al. 2023;
+/// Endsley et al. 2023).
+fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool, early: bool) {
     let sigma = rng.log_uniform(35.0, 220.0);
-    let width = if young {
-        rng.log_uniform(4.0, 900.0)
-    } else {
-        rng.log_uniform(0.5, 12.0)
+    let width = match (young, early) {
+        (true, true) => rng.log_uniform(25.0, 2500.0),
+        (true, false) => rng.log_uniform(4.0, 900.0),
+        _ => rng.log_uniform(0.5, 12.0),
     };
     let at = continuum(sed, 6564.6).max(1e-4);
     // Intrinsic Hα flux; attenuation is applied to lines and continuum alike when observed,
@@ -159,6 +166,8 @@ fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let active = rng.chance(if young { 0.08 } else { 0.6 });
     let n2 = if active {
         rng.uniform(-0.35, 0.35)
+    } else if early {
+        rng.uniform(-2.6, -0.9)
     } else {
         rng.uniform(-1.7, -0.25)
     };
@@ -179,7 +188,12 @@ fn nebular(rng: &mut Stream, sed: &mut Sed, young: bool) {
     let n2 = 2.86 * 10f64.powf(n2);
     add(6585.28, n2);
     add(6549.85, n2 / 3.05);
-    let o2 = 2.86 * 10f64.powf(rng.normal(if active { 0.1 } else { 0.0 }, 0.22));
+    let o2 = match (active, early) {
+        (true, _) => 0.1,
+        (_, true) => rng.uniform(-1.3, 0.0),
+        _ => 0.0,
+    };
+    let o2 = 2.86 * 10f64.powf(rng.normal(o2, 0.22));
     let ratio = rng.uniform(0.75, 1.48);
     add(3729.88, o2 * ratio / (1.0 + ratio));
     add(3727.09, o2 / (1.0 + ratio));

@@ -12,6 +12,10 @@ const SERIES: [(f64, f64); 4] = [(LYA, 1.0), (1025.72, 0.47), (972.54, 0.33), (9
 pub struct Sightline {
     scatter: f64,
     limit: f64,
+    /// Radius of the ionised bubble, km/s of Hubble flow.
+    bubble: f64,
+    /// log₁₀ column of a damped absorber in the host, per cm²; 0: none.
+    column: f64,
     seed: u64,
 }
 
@@ -33,13 +37,47 @@ impl Sightline {
         Sightline {
             scatter: rng.uniform(0.5, 1.4),
             limit: 912.0 * rng.uniform(0.85, 1.0),
+            bubble: 10f64.powf(rng.uniform(1.7, 3.3)),
+            column: if rng.chance(0.4) {
+                rng.uniform(20.5, 23.0)
+            } else {
+                0.0
+            },
             seed: (rng.uniform(0.0, 1e15)) as u64,
+        }
+    }
+
+    /// The damping wing of neutral gas on the red side of Lyα, beyond redshift 5.8: that of the
+    /// intergalactic medium, τ = 2.3 x (600 km/s / Δv) ((1+z)/10)^{3/2} (Dijkstra 2014, PASA 31, 40,
+    /// equation 30), and of gas around the galaxy (Heintz et al. 2024).
+    fn damp(&self, flux: &mut [f32], start: f64, step: f64, z: f64) {
+        if z < 5.8 {
+            return;
+        }
+        // Half of the gas is neutral at z ≈ 7.5, with a width of 0.5 (Mason et al. 2018).
+        let neutral = 1.0 / (1.0 + (-(z - 7.2) / 0.4).exp());
+        let centre = (((LYA * (1.0 + z)).log10() - start) / step).max(0.0) as usize;
+        let last = (((LYA * 1.12 * (1.0 + z)).log10() - start) / step).max(0.0) as usize;
+        for i in centre..last.min(flux.len()) {
+            let wave = 10f64.powf(start + step * i as f64) / (1.0 + z);
+            let x = wave / LYA - 1.0;
+            let v = x.max(1e-5) * crate::sed::C_KMS;
+            let gas = 2.3 * neutral * 600.0 / (v + self.bubble) * ((1.0 + z) / 10.0).powf(1.5);
+            // Damped Lyα: τ = 1.5 at 24 Å for 2 × 10²² per cm².
+            let own = if self.column > 0.0 {
+                let n = 10f64.powf(self.column - 22.3);
+                1.5 * n * (24.0 / (x * LYA).abs().max(0.3)).powi(2)
+            } else {
+                0.0
+            };
+            flux[i] *= (-(gas + own).min(60.0)).exp() as f32;
         }
     }
 
     /// Multiplies `flux` by the transmission towards redshift `z`. Pixel `i` is at log₁₀ λ_obs =
     /// start + i·step.
     pub fn apply(&self, flux: &mut [f32], start: f64, step: f64, z: f64) {
+        self.damp(flux, start, step, z);
         let rest0 = start - (1.0 + z).log10();
         let end = (((LYA.log10() - rest0) / step).ceil().max(0.0) as usize).min(flux.len());
         if end == 0 {
@@ -74,6 +112,22 @@ impl Sightline {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// At z = 9 nothing is left at Lyα and below, and the continuum at 1400 Å is whole.
+    #[test]
+    fn neutral_gas_damps_the_line() {
+        for seed in 0..20 {
+            let s = Sightline::draw(&mut Stream::new(seed, 3, 0));
+            let (start, step) = (4.0, 1e-4);
+            let mut f = vec![1.0f32; 5000];
+            s.apply(&mut f, start, step, 9.0);
+            let at = |rest: f64| f[(((rest * 10.0).log10() - start) / step) as usize];
+            assert!(at(1200.0) < 1e-3 && at(1216.5) < 0.9 && at(1400.0) == 1.0);
+            let mut low = vec![1.0f32; 5000];
+            s.damp(&mut low, start, step, 5.0);
+            assert!(low.iter().all(|x| *x == 1.0));
+        }
+    }
 
     #[test]
     fn mean_transmission_is_near_the_measured_one() {

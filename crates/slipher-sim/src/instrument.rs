@@ -152,8 +152,8 @@ impl Instrument {
                 "windows: outside the grid of the network, 2512 to 54,000 Å",
             ),
             (
-                i.snr[1].is_finite() && i.z_max > 0.0 && i.z_max <= 7.0 && i.galaxy_z_max > 0.0,
-                "snr must be finite, z_max between 0 and 7",
+                i.snr[1].is_finite() && i.z_max > 0.0 && i.z_max <= 20.0 && i.galaxy_z_max > 0.0,
+                "snr must be finite, z_max between 0 and 20",
             ),
             (
                 !i.windows.is_empty()
@@ -243,16 +243,29 @@ impl Instrument {
             .collect()
     }
 
-    /// A spectrograph nobody has built: random window, sampling, resolution and noise.
+    /// A spectrograph nobody has built: random window, sampling, resolution and noise, over all that
+    /// the network takes (2512 to 54,000 Å): from the ultraviolet on, one band alone, or all of it.
     pub fn random(rng: &mut Stream) -> Instrument {
         let infrared = rng.chance(0.35);
         let lo = if infrared {
-            rng.log_uniform(8000.0, 20_000.0)
+            rng.log_uniform(8000.0, 25_000.0)
+        } else if rng.chance(0.25) {
+            rng.log_uniform(1150.0, 3000.0)
         } else {
             rng.log_uniform(3000.0, 7000.0)
         };
-        let hi = (lo * rng.log_uniform(1.35, 3.2)).min(53_000.0);
-        let r = rng.log_uniform(if infrared { 80.0 } else { 250.0 }, 6000.0);
+        let factor = match rng.weighted(&[0.7, 0.15, 0.15]) {
+            0 => rng.log_uniform(1.35, 3.2),
+            1 => rng.log_uniform(1.12, 1.35),
+            _ => rng.log_uniform(3.2, 12.0),
+        };
+        // At least a window of 12 % on the grid.
+        let hi = (lo.max(2512.0) * factor).min(53_000.0);
+        let r = if rng.chance(0.1) {
+            rng.log_uniform(6000.0, 15_000.0) / factor.max(1.0)
+        } else {
+            rng.log_uniform(if infrared { 80.0 } else { 250.0 }, 6000.0)
+        };
         let sampling = if rng.chance(0.6) {
             Sampling::Linear
         } else {
@@ -272,12 +285,7 @@ impl Instrument {
             })
             .collect();
         let middle = lo + (hi - lo) * rng.uniform(0.25, 0.75);
-        let gap = rng.chance(0.25);
-        let windows = if gap {
-            vec![[lo, middle], [middle * rng.uniform(1.001, 1.06), hi]]
-        } else {
-            vec![[lo, hi]]
-        };
+        let windows = windows(rng, lo, hi, middle);
         Instrument {
             name: "any".into(),
             description: String::new(),
@@ -316,11 +324,29 @@ impl Instrument {
                 0.0
             },
             snr: [0.7, 40.0],
-            classes: [0.62, 0.25, 0.13],
-            z_max: 7.0,
+            classes: [0.56, 0.22, 0.22],
+            z_max: if infrared { 20.0 } else { 8.0 },
             galaxy_z_max: 7.0,
         }
     }
+}
+
+/// From `lo` to `hi`, with a gap at `middle` now and then, or two.
+fn windows(rng: &mut Stream, lo: f64, hi: f64, middle: f64) -> Vec<[f64; 2]> {
+    if !rng.chance(0.3) {
+        return vec![[lo, hi]];
+    }
+    let resume = middle * rng.uniform(1.001, 1.06);
+    if resume > 0.98 * hi {
+        return vec![[lo, middle]];
+    }
+    if rng.chance(0.7) {
+        return vec![[lo, middle], [resume, hi]];
+    }
+    // As the atmosphere leaves the J, H and K bands.
+    let second = resume * (hi / resume).powf(rng.uniform(0.3, 0.6));
+    let third = second * (hi / second).powf(rng.uniform(0.05, 0.4));
+    vec![[lo, middle], [resume, second], [third, hi]]
 }
 
 impl Resolution for Instrument {
@@ -375,7 +401,7 @@ mod tests {
         for row in 0..200 {
             let i = Instrument::random(&mut Stream::new(1, 2, row));
             let p = i.pixels();
-            assert!(p.len() > 30 && p.len() < 60_000 && p.is_sorted(), "{i:?}");
+            assert!(p.len() > 20 && p.len() < 100_000 && p.is_sorted(), "{i:?}");
         }
     }
 }

@@ -4,10 +4,12 @@
 //! * [`dust`], [`igm`]: what lies in front.
 //! * [`stellar`]: built-in stars and stellar populations, no files needed.
 //! * [`sed`]: a rest-frame spectral energy distribution, and its redshifted look.
-//! * [`galaxy`], [`quasar`], [`star`]: distributions of SEDs.
-//! * [`templates`]: SED libraries from a folder.
+//! * [`galaxy`], [`quasar`], [`star`], [`exotic`]: distributions of SEDs.
+//! * [`templates`]: SED libraries from a folder; [`medium`]: which of them are in air.
 //! * [`instrument`]: spectrographs as TOML.
-//! * [`observe`]: an SED through a spectrograph, with noise and defects.
+//! * [`observe`]: an SED through a spectrograph, with noise and defects; [`residual`]: what sky
+//!   subtraction and the detector leave.
+//! * [`supernova`]: supernovae of all types and phases on their hosts.
 //! * [`peculiar`]: spectra that a reduction should not give.
 //! * [`sky`]: images through a telescope.
 
@@ -17,16 +19,20 @@
 )]
 
 pub mod dust;
+pub mod exotic;
 pub mod galaxy;
 pub mod igm;
 pub mod instrument;
 pub mod lines;
+pub mod medium;
 pub mod observe;
 pub mod peculiar;
 pub mod quasar;
 pub mod random;
+pub mod residual;
 pub mod sed;
 pub mod sky;
 pub mod star;
 pub mod stellar;
+pub mod supernova;
 pub mod templates;

@@ -203,6 +203,10 @@ fn calibrate(instrument: &Instrument, wave: &[f64], flux: &mut [f32], rng: &mut 
         (8230.0, 70.0, 0.3),
         (9400.0, 150.0, 0.9),
         (11_300.0, 250.0, 1.0),
+        (13_700.0, 450.0, 1.6),
+        (14_600.0, 250.0, 0.7),
+        (18_600.0, 700.0, 1.6),
+        (20_100.0, 120.0, 0.7),
     ];
     // Smooth, so every 16th pixel is enough.
     const EVERY: usize = 16;

@@ -136,8 +136,10 @@ fn multiply(s: &mut Spectrum, i: usize, gain: f32) {
 
 /// Makes a spectrum of an object at `z` peculiar in one of the ways that leave its redshift in it.
 pub fn any(s: &mut Spectrum, z: f64, rng: &mut Stream) {
-    match rng.weighted(&[1.5, 1.5, 2.5, 2.0]) {
-        0 => supernova(s, z, rng),
+    match rng.weighted(&[4.0, 1.5, 2.5, 2.0]) {
+        0 => {
+            crate::supernova::explode(s, z, rng);
+        }
         1 => miscalibrate(s, rng),
         2 => uncalibrate(s, rng),
         _ => normalise(s, rng),

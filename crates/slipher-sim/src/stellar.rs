@@ -10,7 +10,14 @@ use crate::random::Stream;
 use crate::sed::{STEP, Template};
 
 const START: f64 = 2.954; // 900 Å
-const LEN: usize = 14_450; // to 25,060 Å
+pub(crate) const LEN: usize = 14_450; // to 25,060 Å
+
+/// Wavelengths of built-in templates, vacuum Å.
+pub(crate) fn grid() -> Vec<f64> {
+    (0..LEN)
+        .map(|i| 10f64.powf(START + STEP * i as f64))
+        .collect()
+}
 
 /// Parameters of a built-in star.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,9 +164,7 @@ const HOT_UV: [(f64, f64, f64, f64); 8] = [
 
 /// A built-in star on the template grid, 900 Å to 2.5 µm, mean 1 over 5000–6000 Å.
 pub fn star(p: StarParams) -> Template {
-    let wave: Vec<f64> = (0..LEN)
-        .map(|i| 10f64.powf(START + STEP * i as f64))
-        .collect();
+    let wave = grid();
     let mut flux: Vec<f64> = wave.iter().map(|w| planck(*w, p.teff)).collect();
     let mut tau = vec![0.0f64; LEN];
     hydrogen(&p, &wave, &mut tau);
@@ -208,13 +213,14 @@ pub fn star(p: StarParams) -> Template {
     })
 }
 
-fn planck(wave: f64, t: f64) -> f64 {
+/// f_λ of a black body, 1 at 5500 Å.
+pub(crate) fn planck(wave: f64, t: f64) -> f64 {
     let x = (1.438_777e8 / (wave * t)).min(600.0);
     (5500.0 / wave).powi(5) * ((1.438_777e8 / (5500.0 * t)).exp() - 1.0) / (x.exp() - 1.0)
 }
 
 /// Adds a Gaussian line of an equivalent width (Å) as optical depth.
-fn gauss(wave: &[f64], tau: &mut [f64], centre: f64, ew: f64, sigma: f64) {
+pub(crate) fn gauss(wave: &[f64], tau: &mut [f64], centre: f64, ew: f64, sigma: f64) {
     if ew < 0.005 {
         return;
     }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use slipher_data::fits::{Fits, Kind, read_bytes};
 
+use crate::exotic::Exotic;
 use crate::galaxy::Population;
+use crate::medium::{Medium, medium_of, to_vacuum};
 use crate::sed::{SpecType, Template};
-use crate::{quasar, star, stellar};
+use crate::{exotic, quasar, star, stellar};
 
 /// All SEDs that simulations draw from.
 #[derive(Clone, Debug)]
@@ -17,9 +19,10 @@ pub struct Library {
     pub galaxies: Vec<Population>,
     /// Quasars.
     pub quasars: Vec<Arc<Template>>,
-    /// Stars.
-    pub stars: Vec<Arc<Template>>,
+    /// Stars of files, with the temperature of the built-in star that continues them.
+    pub stars: Vec<(Option<f64>, Arc<Template>)>,
     pub(crate) builtin_stars: Vec<(Option<f64>, Arc<Template>)>,
+    pub(crate) exotic: Vec<Exotic>,
     pub(crate) pseudo: Vec<Arc<Template>>,
     /// Files that were not understood, with the reason.
     pub skipped: Vec<(String, String)>,
@@ -41,6 +44,7 @@ impl Library {
             quasars: vec![],
             stars: vec![],
             builtin_stars: star::builtin(),
+            exotic: exotic::builtin(),
             pseudo: quasar::builtin(),
             skipped: vec![],
         }
@@ -56,13 +60,13 @@ impl Library {
         files.sort();
         for path in files {
             let name = path.display().to_string();
-            match read(&path) {
+            let below = path
+                .strip_prefix(folder)
+                .unwrap_or(&path)
+                .display()
+                .to_string();
+            match read(&path, &below) {
                 Ok(found) => {
-                    let below = path
-                        .strip_prefix(folder)
-                        .unwrap_or(&path)
-                        .display()
-                        .to_string();
                     for f in found {
                         self.add(f, &below);
                     }
@@ -78,7 +82,10 @@ impl Library {
         let template = Arc::new(found.template);
         match class {
             SpecType::Qso => self.quasars.push(template),
-            SpecType::Star => self.stars.push(template),
+            SpecType::Star => {
+                let (whole, teff) = star::extend(&template, &self.builtin_stars);
+                self.stars.push((teff, Arc::new(whole)));
+            }
             SpecType::Galaxy => {
                 let has_lines = has_emission(&template);
                 self.galaxies.push(Population {
@@ -156,14 +163,15 @@ fn has_emission(t: &Template) -> bool {
     })
 }
 
-fn read(path: &Path) -> Result<Vec<Found>, String> {
+/// The templates of a file, in vacuum; `below` is its path in the library.
+fn read(path: &Path, below: &str) -> Result<Vec<Found>, String> {
     let bytes = read_bytes(path).map_err(|e| e.to_string())?;
     let name = path
         .file_stem()
         .map(|n| n.to_string_lossy().into_owned())
         .unwrap_or_default();
     if bytes.starts_with(b"SIMPLE") {
-        return read_fits(bytes, &name);
+        return read_fits(bytes, &name, below);
     }
     let text = String::from_utf8(bytes).map_err(|_| "neither FITS nor text".to_owned())?;
     let mut points: Vec<(f64, f64)> = Vec::new();
@@ -184,7 +192,8 @@ fn read(path: &Path) -> Result<Vec<Found>, String> {
     }
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points.dedup_by(|a, b| a.0 == b.0);
-    let (w, f): (Vec<f64>, Vec<f64>) = points.into_iter().filter(|p| p.0 > 0.0).unzip();
+    let (mut w, f): (Vec<f64>, Vec<f64>) = points.into_iter().filter(|p| p.0 > 0.0).unzip();
+    to_vacuum(medium_of(below, stated_in(&text)), &mut w);
     let t = Template::from_points(&name, &w, &f)
         .ok_or("no positive flux over a useful range of wavelengths")?;
     let mut found = Found::new(t);
@@ -198,24 +207,56 @@ fn read(path: &Path) -> Result<Vec<Found>, String> {
     Ok(vec![found])
 }
 
-fn read_fits(bytes: Vec<u8>, name: &str) -> Result<Vec<Found>, String> {
+/// What the comments at the top of a text say of the medium.
+fn stated_in(text: &str) -> Option<Medium> {
+    let comments = text.lines().take_while(|l| l.trim_start().starts_with('#'));
+    let words = comments.collect::<Vec<_>>().join(" ").to_lowercase();
+    let has = |word: &str| {
+        words
+            .split(|c: char| !c.is_ascii_alphabetic())
+            .any(|w| w == word)
+    };
+    match (has("air"), has("vacuum") || has("vac")) {
+        (true, false) => Some(Medium::Air),
+        (false, true) => Some(Medium::Vacuum),
+        _ => None,
+    }
+}
+
+/// What a header says of the medium.
+fn stated_by(h: &slipher_data::fits::Header) -> Option<Medium> {
+    let text = |key: &str| h.str(key).unwrap_or_default().to_ascii_lowercase();
+    let kind = text("CTYPE1");
+    match text("AIRORVAC").as_str() {
+        "air" => return Some(Medium::Air),
+        "vac" | "vacuum" => return Some(Medium::Vacuum),
+        _ => {}
+    }
+    if kind.starts_with("awav") {
+        return Some(Medium::Air);
+    }
+    kind.starts_with("wave-vac").then_some(Medium::Vacuum)
+}
+
+fn read_fits(bytes: Vec<u8>, name: &str, below: &str) -> Result<Vec<Found>, String> {
     let fits = Fits::parse(bytes).map_err(|e| e.to_string())?;
     let mut found = Vec::new();
     for (i, hdu) in fits.hdus.iter().enumerate() {
         match hdu.kind {
-            Kind::Image if i == 0 => found.extend(image_templates(&fits, name)),
+            Kind::Image if i == 0 => found.extend(image_templates(&fits, name, below)),
             Kind::BinTable => {
                 let Ok(t) = fits.table(i) else { continue };
                 for class in SpecType::ALL {
                     // prospect's std_templates.fits: wave_GALAXY, flux_GALAXY, …
                     let column = |c: &str| t.whole(&format!("{c}_{}", class.name()));
                     if let (Some(w), Some(f)) = (column("wave"), column("flux")) {
-                        let good: (Vec<f64>, Vec<f64>) = w
+                        let mut good: (Vec<f64>, Vec<f64>) = w
                             .iter()
                             .zip(&f)
                             .filter(|(w, f)| **w > 0.0 && f.is_finite())
                             .map(|(w, f)| (*w, *f))
                             .unzip();
+                        to_vacuum(medium_of(below, stated_by(&hdu.header)), &mut good.0);
                         if let Some(t) = Template::from_points(name, &good.0, &good.1) {
                             found.push(Found {
                                 template: t,
@@ -237,7 +278,7 @@ fn read_fits(bytes: Vec<u8>, name: &str) -> Result<Vec<Found>, String> {
 }
 
 /// Rows of an image whose header gives the wavelength: linear, or log₁₀ when its range is below 10.
-fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
+fn image_templates(fits: &Fits, name: &str, below: &str) -> Vec<Found> {
     let Ok(image) = fits.image(0) else {
         return vec![];
     };
@@ -247,12 +288,13 @@ fn image_templates(fits: &Fits, name: &str) -> Vec<Found> {
         return vec![];
     };
     let pixel = h.float("CRPIX1").unwrap_or(1.0);
-    let wave: Vec<f64> = (0..image.width())
+    let mut wave: Vec<f64> = (0..image.width())
         .map(|i| {
             let x = value + step * (i as f64 + 1.0 - pixel);
             if value < 10.0 { 10f64.powf(x) } else { x }
         })
         .collect();
+    to_vacuum(medium_of(below, stated_by(h)), &mut wave);
     // The rows of Redrock's quasar file are basis vectors; only the first is a spectrum.
     let basis = h.str("RRTYPE").is_some();
     let rows = if basis { 1 } else { image.rows().min(200) };
@@ -327,8 +369,9 @@ impl Library {
         Library {
             galaxies: keep(&self.galaxies, |g| g.template.name.clone(), held_out),
             quasars: keep(&self.quasars, |t| t.name.clone(), held_out),
-            stars: keep(&self.stars, |t| t.name.clone(), held_out),
+            stars: keep(&self.stars, |t| t.1.name.clone(), held_out),
             builtin_stars: keep(&self.builtin_stars, |t| t.1.name.clone(), held_out),
+            exotic: keep(&self.exotic, |t| t.1.name.clone(), held_out),
             pseudo: self.pseudo.clone(),
             skipped: vec![],
         }
@@ -344,7 +387,7 @@ impl Library {
         match class {
             SpecType::Galaxy => crate::galaxy::draw(rng, &self.galaxies, z),
             SpecType::Qso => quasar::draw(rng, &self.pseudo, &self.quasars, &self.galaxies, z),
-            SpecType::Star => star::draw(rng, &self.builtin_stars, &self.stars),
+            SpecType::Star => star::draw(rng, &self.builtin_stars, &self.exotic, &self.stars),
         }
     }
 }

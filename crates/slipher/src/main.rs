@@ -57,6 +57,8 @@ enum Verb {
     /// Query Parquet files with the function redshift(flux, ivar, wave); in builds with the feature
     /// sql
     Sql(commands::sql::Args),
+    /// Decide which redshifts of a whole sample to accept, from its own probabilities
+    Accept(commands::accept::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -148,6 +150,7 @@ fn main() -> ExitCode {
         Verb::Report(a) => commands::predict::report(&a, cli.quiet),
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
+        Verb::Accept(a) => commands::accept::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
         Verb::Completions(a) => commands::manual::completions(&a, &mut command()),

@@ -626,9 +626,9 @@ fn manners_of_the_shell() {
     // Densities of z and their redshifts in FITS.
     d.run(0, "-q redshift sky.parquet -o pz.fits --pz");
     let f = slipher_data::fits::Fits::open(&d.path("pz.fits")).unwrap();
-    assert_eq!(f.table(1).unwrap().column("pz").unwrap().repeat, 4550);
+    assert_eq!(f.table(1).unwrap().column("pz").unwrap().repeat, 6640);
     let grid = f.table(f.named("PZ_GRID").unwrap()).unwrap();
-    assert_eq!(grid.rows(), 4550);
+    assert_eq!(grid.rows(), 6640);
     let header = &f.hdus[1].header;
     assert!(header.str("COMMAND").unwrap().contains("--pz"));
     assert_eq!(header.str("DATE").unwrap().len(), 19);

@@ -87,6 +87,7 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
         let right = d.truth.is_some_and(|t| success(t, b.class, b.z));
         let fit = (right
             && !d.peculiar
+            && !d.spoiled
             && !d.spectrum.ivar_estimated
             && simulator.names[d.instrument] != "any")
             .then(|| {

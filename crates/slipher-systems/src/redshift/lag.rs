@@ -6,10 +6,10 @@ use super::encode::{LAG, POSITIONS};
 
 /// First lag: ln(1+z) = −20 LAG, v ≈ −2760 km/s.
 pub const MIN_LAG: i32 = -20;
-/// Lags up to z = 7.05.
-pub const LAGS: usize = 4550;
-/// Transform length: POSITIONS + LAGS at least; 2·3²·5⁴, fast.
-pub const NFFT: usize = 11_250;
+/// Lags up to z = 20.09.
+pub const LAGS: usize = 6640;
+/// Transform length: POSITIONS + LAGS at least; 2²·3³·5³, fast.
+pub const NFFT: usize = 13_500;
 /// Stars: |lag| ≤ 15, |v| ≤ 2070 km/s.
 const STAR_LAG: i32 = 15;
 /// Galaxies from z = −0.005.
@@ -44,7 +44,7 @@ mod tests {
 
     #[test]
     fn lags_and_redshifts_invert() {
-        for z in [-0.005, 0.0, 0.5, 3.0, 7.0] {
+        for z in [-0.005, 0.0, 0.5, 3.0, 7.0, 20.0] {
             assert!((redshift_of(lag_of(z)) - z).abs() < 1e-9);
             assert!(lag_of(z) >= 0.0 && lag_of(z) < LAGS as f64);
         }

@@ -343,6 +343,8 @@ fn measure_together(
                 let flag = |set: bool, bit: i64| if set { bit } else { 0 };
                 m.zwarn |= flag(m.p_values.is_poor(), zwarn::UNFAMILIAR)
                     | flag(m.p_values.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
+                let needed = least_probability(opts.accept, m.zwarn);
+                m.zwarn |= flag(best.probability < needed, zwarn::LOW_PROBABILITY);
             }
             if let (true, Some(best)) = (opts.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
@@ -414,6 +416,18 @@ fn after(m: &mut Measurement, answer: Option<Answer>, accept: f64) {
         }
     }
     m.answer = answer;
+}
+
+/// What `p_correct` must be for a redshift to be accepted: `accept`, the threshold of the purity,
+/// but never less than an even chance; where nothing that was simulated looks like the spectrum, or
+/// the redshift lies at the edge of the range, a quarter of the doubt that is allowed elsewhere.
+pub fn least_probability(accept: f64, zwarn: i64) -> f64 {
+    let usual = accept.max(0.5);
+    if zwarn & (zwarn::UNFAMILIAR | zwarn::Z_FITLIMIT) == 0 {
+        usual
+    } else {
+        1.0 - 0.25 * (1.0 - usual)
+    }
 }
 
 /// The solution lies on the first or last lags that its class may take.

@@ -96,6 +96,8 @@ pub struct Model {
     pub net: ShiftNet,
     /// Predicts instead of our own kernels, if set.
     pub backend: Option<Arc<dyn Backend>>,
+    /// Lags that it was trained for, the lowest first: models of 0.1 end at z = 7.05.
+    pub lags: usize,
     /// Logits are multiplied by this before the softmax (fitted on held-out simulations).
     pub sharpness: f64,
     /// From the network's probabilities to calibrated ones.
@@ -131,6 +133,7 @@ impl Model {
             recipe,
             net,
             backend: None,
+            lags: LAGS,
             sharpness: 1.0,
             calibration,
             goodness,
@@ -160,10 +163,20 @@ impl Model {
         if let Some(why) = recipe.problem() {
             return Err(bad(why));
         }
-        let net = if old {
-            old_network(&c, &recipe)?
+        let lags = if c.meta.contains_key("lags") {
+            c.get("lags")?
         } else {
-            read_network(&c, &recipe)?
+            OLD_LAGS
+        };
+        if ![OLD_LAGS, LAGS].contains(&lags) {
+            return Err(bad(
+                "'lags': expected the 4550 of 0.1 or those of this version",
+            ));
+        }
+        let net = if old {
+            old_network(&c, &recipe, lags)?
+        } else {
+            read_network(&c, &recipe, lags)?
         };
         let [temperature, thresholds, known] = if old {
             ["sharpness", "dial", "known"]
@@ -191,7 +204,11 @@ impl Model {
                 "'calibration': expected finite numbers, and as many as there are features",
             ));
         }
-        let basis = if old { old_basis(&c)? } else { read_basis(&c)? };
+        let basis = if old {
+            old_basis(&c, lags)?
+        } else {
+            read_basis(&c, lags)?
+        };
         let goodness = GoodnessOfFit {
             basis,
             known: c.get(known)?,
@@ -199,6 +216,7 @@ impl Model {
         Ok(Model {
             net,
             backend: None,
+            lags,
             sharpness,
             calibration,
             goodness,
@@ -231,6 +249,20 @@ impl Model {
             "the shipped model",
             slipher_models::weights("redshift").ok_or_else(missing)?,
         )
+    }
+
+    /// Name and hash, to be named by what was made from it.
+    pub fn named(&self) -> String {
+        format!("{} {}", self.id, self.sha256)
+    }
+
+    /// Adds an entry to the card.
+    pub fn note(&mut self, key: &str, value: &serde_json::Value) {
+        let card = serde_json::from_str::<serde_json::Value>(&self.card);
+        if let Ok(serde_json::Value::Object(mut map)) = card {
+            map.insert(key.to_owned(), value.clone());
+            self.card = serde_json::Value::Object(map).to_string();
+        }
     }
 
     /// The content of a model file.
@@ -269,6 +301,7 @@ impl Model {
         c.set("kind", &KIND)?;
         c.set("system", &"redshift")?;
         c.set("network", &self.recipe)?;
+        c.set("lags", &self.lags)?;
         c.set("inverse_temperature", &self.sharpness)?;
         c.set("purity_thresholds", &self.thresholds)?;
         c.set("calibration", &self.calibration)?;
@@ -284,12 +317,15 @@ impl Model {
     /// The device has not answered.
     pub fn predict(&self, inputs: &[Input], out: &mut Prediction) -> Result<(), BackendError> {
         match &self.backend {
-            Some(b) => b.predict(inputs, out),
-            None => {
-                self.net.predict(inputs, out);
-                Ok(())
+            Some(b) => b.predict(inputs, out)?,
+            None => self.net.predict(inputs, out),
+        }
+        if self.lags < LAGS {
+            for row in out.logits.iter_mut().flat_map(|l| l.chunks_exact_mut(LAGS)) {
+                row[self.lags..].fill(-1e9);
             }
         }
+        Ok(())
     }
 
     /// Spectra to predict at a time.
@@ -311,12 +347,18 @@ impl Model {
 const KIND: &str = "slipher redshift model 2";
 /// Most components of a class.
 const MOST: usize = 64;
+/// Lags of models that do not say how many, to z = 7.05.
+const OLD_LAGS: usize = 4550;
 
 fn basis_name(class: SpecType) -> String {
     format!("basis.{}", class.name().to_lowercase())
 }
 
-fn read_network(c: &Checkpoint, recipe: &NetworkRecipe) -> Result<ShiftNet, ModelError> {
+fn read_network(
+    c: &Checkpoint,
+    recipe: &NetworkRecipe,
+    lags: usize,
+) -> Result<ShiftNet, ModelError> {
     let config = recipe.config();
     let mut layers = Vec::new();
     for (name, shape) in ShiftNet::layer_shapes(&config) {
@@ -324,29 +366,58 @@ fn read_network(c: &Checkpoint, recipe: &NetworkRecipe) -> Result<ShiftNet, Mode
         layers.push((weights, c.weights(&format!("{name}.bias"), shape[0])?));
     }
     let bias = c.weights("patterns.bias", config.patterns)?;
-    let mut patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
-    unpack(
-        &c.weights("patterns.weight", config.patterns * WIDTH * SUPPORT)?,
-        &mut patterns,
-    );
+    let patterns = read_patterns(c, "patterns.weight", &config, lags)?;
     Ok(ShiftNet::from_layers(config, &layers, &bias, patterns))
 }
 
 /// As 0.1 wrote it: in the order of the kernels.
-fn old_network(c: &Checkpoint, recipe: &NetworkRecipe) -> Result<ShiftNet, ModelError> {
+fn old_network(
+    c: &Checkpoint,
+    recipe: &NetworkRecipe,
+    lags: usize,
+) -> Result<ShiftNet, ModelError> {
     let config = recipe.config();
     let trunk = c.weights("trunk", config.trunk_weights())?;
-    let mut patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
-    unpack(
-        &c.weights("patterns", config.patterns * WIDTH * SUPPORT)?,
-        &mut patterns,
-    );
+    let patterns = read_patterns(c, "patterns", &config, lags)?;
     Ok(ShiftNet::from_weights(config, trunk, patterns))
+}
+
+/// Patterns of a model with so many lags, in their slots of the transform.
+fn read_patterns(
+    c: &Checkpoint,
+    name: &str,
+    config: &ShiftNetConfig,
+    lags: usize,
+) -> Result<Vec<f32>, ModelError> {
+    let support = POSITIONS + lags;
+    let packed = c.weights(name, config.patterns * WIDTH * support)?;
+    let mut patterns = vec![0.0; config.patterns * WIDTH * config.nfft];
+    for (row, from) in patterns
+        .chunks_exact_mut(NFFT)
+        .zip(packed.chunks_exact(support))
+    {
+        for (i, v) in from.iter().enumerate() {
+            // The highest rest position is the same for any number of lags.
+            row[slot(i + SUPPORT - support)] = *v;
+        }
+    }
+    Ok(patterns)
 }
 
 type Basis = [Vec<Vec<f32>>; 3];
 
-fn read_basis(c: &Checkpoint) -> Result<Basis, ModelError> {
+/// Components of `support` positions, with nothing below the lowest that was stored.
+fn components(values: &[f32], support: usize) -> Vec<Vec<f32>> {
+    let whole = |v: &[f32]| {
+        let mut out = vec![0.0; SUPPORT - support];
+        out.extend_from_slice(v);
+        out
+    };
+    values.chunks_exact(support).map(whole).collect()
+}
+
+fn read_basis(c: &Checkpoint, lags: usize) -> Result<Basis, ModelError> {
+    let support = POSITIONS + lags;
     let mut basis = Basis::default();
     for (class, own) in SpecType::ALL.iter().zip(&mut basis) {
         let name = basis_name(*class);
@@ -355,22 +426,19 @@ fn read_basis(c: &Checkpoint) -> Result<Basis, ModelError> {
             .get(&name)
             .and_then(|a| a.shape.first())
             .map_or(0, |n| (*n).min(MOST));
-        *own = c
-            .weights(&name, n * SUPPORT)?
-            .chunks_exact(SUPPORT)
-            .map(<[f32]>::to_vec)
-            .collect();
+        *own = components(&c.weights(&name, n * support)?, support);
     }
     Ok(basis)
 }
 
-fn old_basis(c: &Checkpoint) -> Result<Basis, ModelError> {
+fn old_basis(c: &Checkpoint, lags: usize) -> Result<Basis, ModelError> {
     let counts: [usize; 3] = c.get("basis")?;
+    let support = POSITIONS + lags;
     let all = c.weights(
         "basis",
-        counts.iter().map(|n| (*n).min(MOST)).sum::<usize>() * SUPPORT,
+        counts.iter().map(|n| (*n).min(MOST)).sum::<usize>() * support,
     )?;
-    let mut vectors = all.chunks_exact(SUPPORT).map(<[f32]>::to_vec);
+    let mut vectors = components(&all, support).into_iter();
     Ok(counts.map(|n| vectors.by_ref().take(n).collect()))
 }
 
@@ -380,17 +448,6 @@ fn pack(patterns: &[f32]) -> Vec<f32> {
         .chunks_exact(NFFT)
         .flat_map(|row| (0..SUPPORT).map(|i| row[slot(i)]))
         .collect()
-}
-
-fn unpack(packed: &[f32], patterns: &mut [f32]) {
-    for (row, from) in patterns
-        .chunks_exact_mut(NFFT)
-        .zip(packed.chunks_exact(SUPPORT))
-    {
-        for (i, v) in from.iter().enumerate() {
-            row[slot(i)] = *v;
-        }
-    }
 }
 
 /// Index modulo the transform of the i-th reachable rest position.

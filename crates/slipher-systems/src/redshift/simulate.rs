@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use slipher_data::spectrum::{Spectrum, Truth};
+use slipher_data::spectrum::{Spectrum, Truth, estimate_ivar};
 use slipher_sim::instrument::{BadInstrument, Instrument};
 use slipher_sim::observe::{blank_sky, observe};
 use slipher_sim::peculiar::{self, power_law};
 use slipher_sim::random::Stream;
+use slipher_sim::residual;
 use slipher_sim::sed::SpecType;
 use slipher_sim::templates::Library;
 
@@ -55,6 +56,8 @@ pub struct Example {
     pub subtype: &'static str,
     /// See [`SimulationRecipe::peculiar`].
     pub peculiar: bool,
+    /// Sky is left in it, or its errors are missing or wrong.
+    pub spoiled: bool,
 }
 
 /// Draws examples.
@@ -202,7 +205,12 @@ impl Simulator {
             .snr
             .unwrap_or_else(|| rng.log_uniform(instrument.snr[0], instrument.snr[1]));
         if fixed.class.is_none() && rng.chance(self.blank_sky) {
-            let spectrum = blank_sky(instrument, &mut rng);
+            let mut spectrum = blank_sky(instrument, &mut rng);
+            if rng.chance(0.65) {
+                residual::leave(&mut spectrum, 4.0, &mut rng);
+            }
+            spoil_errors(&mut spectrum, &mut rng);
+            // Of blank sky nothing is learned but that it has no redshift.
             return Example {
                 spectrum,
                 truth: None,
@@ -210,6 +218,7 @@ impl Simulator {
                 instrument: index,
                 subtype: "sky",
                 peculiar: false,
+                spoiled: true,
             };
         }
         let peculiar = rng.chance(self.peculiar);
@@ -229,6 +238,7 @@ impl Simulator {
                 instrument: index,
                 subtype: "blazar",
                 peculiar,
+                spoiled: false,
             };
         }
         let drawn = SpecType::ALL[rng.weighted(&instrument.classes)];
@@ -244,7 +254,7 @@ impl Simulator {
             && class == SpecType::Galaxy
             && rng.chance(0.3);
         let snr = if drowned {
-            snr / rng.log_uniform(1.0, 12.0)
+            snr / rng.log_uniform(1.0, 30.0)
         } else {
             snr
         };
@@ -252,6 +262,11 @@ impl Simulator {
         if peculiar {
             peculiar::any(&mut spectrum, z, &mut rng);
         }
+        let sky_left = instrument.sky_lines > 0.0 && rng.chance(0.2);
+        if sky_left {
+            residual::leave(&mut spectrum, 2.0, &mut rng);
+        }
+        let spoiled = spoil_errors(&mut spectrum, &mut rng) || sky_left;
         spectrum.object_id = format!("sim-{}-{row}", split as u64);
         spectrum.origin.row = row as usize;
         spectrum.truth = Some(Truth {
@@ -266,8 +281,27 @@ impl Simulator {
             instrument: index,
             subtype: sed.subtype,
             peculiar,
+            spoiled,
         }
     }
+}
+
+/// Leaves errors out now and then, as files do (they are then estimated as the readers do), or
+/// makes them wrong by a factor; true if it did.
+fn spoil_errors(s: &mut Spectrum, rng: &mut Stream) -> bool {
+    match rng.weighted(&[0.87, 0.07, 0.06]) {
+        0 => return false,
+        1 => {
+            // Without errors nothing says which pixels are bad.
+            s.ivar = estimate_ivar(&s.flux);
+            s.ivar_estimated = true;
+        }
+        _ => {
+            let factor = rng.log_uniform(0.2, 5.0) as f32;
+            s.ivar.iter_mut().for_each(|v| *v *= factor);
+        }
+    }
+    true
 }
 
 /// Features that galaxies and quasars are recognised by, rest Å, with weights: redshifts are drawn
@@ -303,10 +337,11 @@ fn draw_redshift(rng: &mut Stream, class: SpecType, instrument: &Instrument) -> 
         .fold(f64::INFINITY, f64::min);
     let hi = instrument.windows.iter().map(|w| w[1]).fold(0.0, f64::max);
     let survey = class == SpecType::Galaxy && rng.chance(0.8);
-    let z_max = if survey {
-        instrument.galaxy_z_max
-    } else {
-        instrument.z_max
+    let z_max = match class {
+        SpecType::Galaxy if survey => instrument.galaxy_z_max,
+        // The farthest quasars known are at 7.6.
+        SpecType::Qso => instrument.z_max.min(8.5),
+        _ => instrument.z_max,
     };
     let anchors: &[(f64, f64)] = match class {
         SpecType::Star => {
@@ -371,7 +406,7 @@ mod tests {
             );
             assert!(a.spectrum.good_pixels() > 0);
             if let Some((_, z)) = a.truth {
-                assert!((-0.01..7.01).contains(&z));
+                assert!((-0.01..20.01).contains(&z));
             }
         }
         assert!(

@@ -1,5 +1,6 @@
 //! One file per verb.
 
+pub mod accept;
 pub mod classes;
 pub mod demo;
 pub mod euclid;

@@ -52,7 +52,7 @@ pub struct Args {
     /// Table of emission and absorption lines to write: .parquet, .fits or .csv
     #[arg(long, value_name = "FILE")]
     lines: Option<PathBuf>,
-    /// Add the probability density of z, on 4550 redshifts, to the catalogue (.parquet, .fits, or
+    /// Add the probability density of z, on 6640 redshifts, to the catalogue (.parquet, .fits, or
     /// layout euclid)
     #[arg(long)]
     pz: bool,
@@ -535,6 +535,8 @@ struct Counts {
     rows: usize,
     failed: usize,
     sure: usize,
+    /// Σ p_correct of the accepted rows, and of all.
+    expected: [f64; 2],
     class: [usize; 3],
     unread: usize,
     /// Rows with each warning.
@@ -551,10 +553,19 @@ impl Counts {
         match r.measurement.best() {
             Some(b) => {
                 self.class[b.class as usize] += 1;
-                self.sure += usize::from(r.measurement.accepted());
+                let accepted = r.measurement.accepted();
+                self.sure += usize::from(accepted);
+                self.expected[0] += if accepted { b.probability } else { 0.0 };
+                self.expected[1] += b.probability;
             }
             None => self.failed += 1,
         }
+    }
+
+    /// Expected purity of the accepted rows, and expected share of all right answers among them.
+    fn purity_completeness(&self) -> Option<(f64, f64)> {
+        let [accepted, all] = self.expected;
+        (self.sure > 0).then(|| (accepted / self.sure as f64, accepted / all.max(1e-9)))
     }
 
     fn json(
@@ -574,6 +585,8 @@ impl Counts {
             "failed": self.failed,
             "unreadable": self.unread,
             "accepted": self.sure,
+            "expected_purity": self.purity_completeness().map(|p| p.0),
+            "expected_completeness": self.purity_completeness().map(|p| p.1),
             "spectype": {"GALAXY": galaxy, "QSO": qso, "STAR": star},
             "warnings": warnings,
             "seconds": seconds,
@@ -602,6 +615,14 @@ impl Counts {
                 n => format!("{n} spectra have"),
             }
         );
+        if let Some((purity, completeness)) = self.purity_completeness() {
+            tell!(
+                "By their own probabilities {:.1} % of the accepted are right, and {:.1} % of all \
+                 right redshifts are among them (slipher accept moves the threshold for a sample).",
+                100.0 * purity,
+                100.0 * completeness
+            );
+        }
         if self.failed > 0 {
             tell!(
                 "{} no redshift ({} unreadable): see the columns zwarn and error.",

@@ -37,6 +37,9 @@ pub struct Args {
     /// Name of the model; default: the system's
     #[arg(long)]
     id: Option<String>,
+    /// Of redshift: begin with the weights of this model ('shipped' or a file) instead of random ones
+    #[arg(long, value_name = "MODEL")]
+    from: Option<String>,
     /// Of image systems: folder or archive of labelled examples, with a folder for each class
     /// (morphology: the Kaggle contest's files)
     #[arg(long, value_name = "PATH")]
@@ -45,6 +48,9 @@ pub struct Args {
 
 /// `slipher train`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    if a.system.shared().is_some() || matches!(a.system, Target::Study) {
+        a.system.refuse(&[("--from", a.from.is_some())])?;
+    }
     if let Some(system) = a.system.shared() {
         let changes = super::shared::Changes {
             recipe: a.recipe.as_deref(),
@@ -101,6 +107,34 @@ fn recipe(a: &Args) -> Result<Recipe> {
     Ok(recipe)
 }
 
+/// The model that `--from` names.
+fn start(a: &Args, recipe: &Recipe) -> Result<Option<Model>> {
+    let Some(name) = &a.from else {
+        return Ok(None);
+    };
+    let model = if name == "shipped" {
+        Model::shipped()
+    } else {
+        Model::read(std::path::Path::new(name))
+    };
+    let model = model.into_diagnostic().wrap_err("--from")?;
+    if model.recipe != recipe.network {
+        return Err(miette::miette!(
+            "--from {name}: its network differs from the recipe's; take its sizes into [network]"
+        ));
+    }
+    Ok(Some(model))
+}
+
+/// What a run must be resumed with.
+fn settings(recipe: &Recipe, start: Option<&Model>) -> Result<String> {
+    let recipe = serde_json::to_string(recipe).into_diagnostic()?;
+    Ok(match start {
+        Some(m) => format!("{recipe} from {}", m.sha256),
+        None => recipe,
+    })
+}
+
 fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     let recipe = recipe(a)?;
     if Run::exists(&a.output) && !a.resume {
@@ -114,14 +148,18 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
         tell!("not a template: {file}: {why}");
     }
     let t = &recipe.training;
-    let model = Model::new(recipe.network.clone(), t.seed);
+    let start = start(a, &recipe)?;
+    let model = match &start {
+        Some(m) => m.clone(),
+        None => Model::new(recipe.network.clone(), t.seed),
+    };
     let mut learner = ShiftLearner::new(&model, t.weight_decay as f32);
     let stop = super::ctrl_c_flag();
     let bar = progress::bar(t.steps, "steps", quiet);
     let (mut smooth, mut first) = (Smooth::default(), None);
     let mut run = Run {
         folder: Some(a.output.clone()),
-        recipe: serde_json::to_string(&recipe).into_diagnostic()?,
+        recipe: settings(&recipe, start.as_ref())?,
         watch: Box::new(|p| {
             let (from, before) = *first.get_or_insert((p.step - 1, p.seconds));
             if p.step == from + 1 && from > 0 {
@@ -159,7 +197,10 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     }
     let path = a.output.join("model.safetensors");
     let id = a.id.as_deref().unwrap_or(a.system.name());
-    let model = export(&learner, &recipe, &data, end.step, id);
+    let mut model = export(&learner, &recipe, &data, end.step, id);
+    if let Some(start) = &start {
+        model.note("began_with", &serde_json::json!(start.named()));
+    }
     model
         .to_checkpoint()
         .into_diagnostic()?

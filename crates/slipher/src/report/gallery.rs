@@ -124,7 +124,7 @@ fn posterior(k: &Kept) -> String {
     let mut f = Figure::new(
         330.0,
         250.0,
-        Axis::linear(redshift_axis(-0.01), redshift_axis(7.0), "ln(1 + z)"),
+        Axis::linear(redshift_axis(-0.01), redshift_axis(20.0), "ln(1 + z)"),
         Axis::log(1e-5, 2.0, "p(z) / max"),
     );
     let floor = lag_of(-0.005) as usize;

@@ -220,3 +220,13 @@ fn every_bit_is_set_by_something() {
         assert!(all & bit != 0, "{name} was never set");
     }
 }
+
+/// What is unfamiliar needs more than what is not; nothing is accepted below an even chance.
+#[test]
+fn the_unfamiliar_needs_more() {
+    assert_eq!(least_probability(0.75, 0), 0.75);
+    assert_eq!(least_probability(0.1, zwarn::IVAR_ESTIMATED), 0.5);
+    assert_eq!(least_probability(0.8, zwarn::UNFAMILIAR), 0.95);
+    assert_eq!(least_probability(0.1, zwarn::Z_FITLIMIT), 0.875);
+    assert_eq!(least_probability(1.0, zwarn::UNFAMILIAR), 1.0);
+}
