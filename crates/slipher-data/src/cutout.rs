@@ -117,12 +117,22 @@ impl Cutout {
     /// The square of `side` pixels around the middle, with NaN where it reaches beyond the edges:
     /// `[band][side][side]`.
     pub fn square(&self, side: usize) -> Cutout {
+        let start = [
+            (self.height as isize - side as isize).div_euclid(2),
+            (self.width as isize - side as isize).div_euclid(2),
+        ];
+        self.square_from(side, start)
+    }
+
+    /// The square of `side` pixels around the pixel (row, column), with NaN beyond the edges.
+    pub fn square_at(&self, side: usize, [row, column]: [usize; 2]) -> Cutout {
+        let half = (side / 2) as isize;
+        self.square_from(side, [row as isize - half, column as isize - half])
+    }
+
+    fn square_from(&self, side: usize, [top, left]: [isize; 2]) -> Cutout {
         let cut = |from: &[f32], nothing: f32| -> Vec<f32> {
             let n = self.height * self.width;
-            let (top, left) = (
-                (self.height as isize - side as isize).div_euclid(2),
-                (self.width as isize - side as isize).div_euclid(2),
-            );
             let mut out = Vec::with_capacity(from.len() / n.max(1) * side * side);
             for band in from.chunks_exact(n) {
                 for i in 0..side * side {

@@ -19,6 +19,7 @@ use slipher_nn::heads::{Kind, largest};
 
 use crate::example::{Input, Observation};
 use crate::model::Model;
+use crate::pixels;
 use crate::predict::{FAILED, Options, Predict, PredictError, beside, caught, guarded, precision};
 use crate::system::System;
 
@@ -262,9 +263,12 @@ impl Answerer {
     fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
         let failed = |i: usize| (Err(FAILED.to_owned()), self.nothing(), i);
         let run = |some: std::ops::Range<usize>| {
-            let encode = |r: &Read| {
-                let x = r.input.as_ref().map_err(Clone::clone)?;
-                self.model.system.encode(x)
+            let encode = |r: &Read| match r.input.as_ref().map_err(Clone::clone)? {
+                Observation::Cutout(c) => {
+                    let settled = pixels::settle(c)?.into_owned();
+                    self.model.system.encode(&Observation::Cutout(settled))
+                }
+                x => self.model.system.encode(x),
             };
             let encoded: Vec<Result<Vec<f32>, String>> =
                 rows[some.clone()].par_iter().map(encode).collect();

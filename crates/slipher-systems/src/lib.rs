@@ -61,6 +61,7 @@ pub mod model;
 pub mod moments;
 pub mod morphology;
 pub mod offered;
+pub mod pixels;
 pub mod predict;
 pub mod radio;
 pub mod recipe;

@@ -119,6 +119,7 @@ fn options_without_effect_are_refused() {
         ("report radio x.fits --air", "--air"),
         ("report radio x.fits --device cpu", "--device"),
         ("report redshift x.fits --bands u", "--bands"),
+        ("train radio --from shipped", "--from"),
         ("simulate radio --instrument boss", "--instrument"),
         ("simulate radio --recipe x", "--recipe"),
         ("simulate redshift --recipe x", "--recipe"),
@@ -662,4 +663,56 @@ fn told_to_end_it_leaves_nothing() {
         let hidden = |f: &String| f.starts_with('.') || f.starts_with('z');
         assert!(!d.files().iter().any(hidden), "{signal}: {:?}", d.files());
     }
+}
+
+/// The second pass over a sample: one file or a folder of parts, the same rows, a column more.
+#[test]
+fn samples_are_accepted_by_their_own_probabilities() {
+    let d = Dir::new();
+    d.run(
+        0,
+        "-q simulate redshift -n 120 -i boss --seed 5 -o sky.parquet",
+    );
+    d.run(0, "redshift sky.parquet -o z.parquet");
+    let said = d.run(0, "accept z.parquet --purity 0.9 -o sample.parquet --json");
+    let line: serde_json::Value = serde_json::from_str(&said.out()).unwrap();
+    let (before, after) = (rows(&d.path("z.parquet")), rows(&d.path("sample.parquet")));
+    let (one, two) = (&before[0], &after[0]);
+    assert_eq!(two.num_columns(), one.num_columns() + 1);
+    assert_eq!(
+        two.column_by_name("z").unwrap(),
+        one.column_by_name("z").unwrap()
+    );
+    let taken = two.column_by_name("accepted_sample").unwrap();
+    let taken = taken
+        .as_any()
+        .downcast_ref::<arrow_array::Int32Array>()
+        .unwrap();
+    let p = two.column_by_name("p_correct").unwrap();
+    let p = p
+        .as_any()
+        .downcast_ref::<arrow_array::Float64Array>()
+        .unwrap();
+    let own: Vec<f64> = (0..two.num_rows())
+        .filter(|i| taken.value(*i) == 1)
+        .map(|i| p.value(i))
+        .collect();
+    assert_eq!(line["accepted"], own.len());
+    let mean = own.iter().sum::<f64>() / own.len() as f64;
+    assert!(own.len() > 40 && mean >= 0.9, "{} {mean}", own.len());
+    assert!((line["purity_expected"].as_f64().unwrap() - mean).abs() < 1e-6);
+    d.run(0, "redshift sky.parquet -o parts");
+    let parts = d.run(0, "accept parts --purity 0.9 --json");
+    let parts: serde_json::Value = serde_json::from_str(&parts.out()).unwrap();
+    assert_eq!(parts, line);
+    d.run(1, "accept z.parquet -o sample.parquet")
+        .says(&["sample.parquet", "--overwrite"]);
+    d.run(1, "accept z.parquet -o z.parquet --overwrite")
+        .says(&["is a catalogue that is read"]);
+    d.run(1, "accept sky.parquet")
+        .says(&["p_correct", "slipher redshift"]);
+    d.run(1, "accept sample.parquet --purity 0.9 -o again.parquet")
+        .says(&["accepted_sample", "already"]);
+    d.run(1, "accept z.parquet --purity 1.5")
+        .says(&["--purity 1.5"]);
 }

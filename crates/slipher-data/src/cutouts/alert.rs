@@ -248,16 +248,61 @@ type Stamp = (usize, usize, Vec<f32>);
 
 /// Stamps that are there, on squares of one size around their middles.
 pub(super) fn together(stamps: Vec<(&str, Stamp)>) -> Result<Cutout, String> {
-    let side = stamps.iter().map(|(_, s)| s.0.max(s.1)).max().unwrap_or(0);
+    let side = largest(&stamps);
+    around(stamps, side, None)
+}
+
+fn largest(stamps: &[(&str, Stamp)]) -> usize {
+    stamps.iter().map(|(_, s)| s.0.max(s.1)).max().unwrap_or(0)
+}
+
+/// Where the candidate is in a stamp of so many rows and columns.
+type Place<'a> = dyn Fn(usize, usize) -> Result<[usize; 2], String> + 'a;
+
+/// Squares of `side` pixels around a place (row and column, from 0) of a stamp of so many rows and
+/// columns.
+fn around(
+    stamps: Vec<(&str, Stamp)>,
+    side: usize,
+    place: Option<&Place>,
+) -> Result<Cutout, String> {
     let bytes = (side as u64).saturating_pow(2).saturating_mul(12);
     let what = format!("a square of {side} pixels around a stamp");
     budget::check(bytes, budget::unpacked(0), &what)?;
     let mut pixels = Vec::new();
     let names: Vec<&str> = stamps.iter().map(|s| s.0).collect();
     for (name, (h, w, data)) in stamps {
-        pixels.extend(Cutout::new(&[name], h, w, data)?.square(side).pixels);
+        let stamp = Cutout::new(&[name], h, w, data)?;
+        let square = match place {
+            Some(place) if (h, w) != (side, side) => stamp.square_at(side, place(h, w)?),
+            _ => stamp.square(side),
+        };
+        pixels.extend(square.pixels);
     }
     Cutout::new(&names, side, side, pixels)
+}
+
+/// Pixels of a readout channel of ZTF in x and y (Dekany et al. 2020).
+const ZTF: [f64; 2] = [3072.0, 3080.0];
+
+/// Where the candidate lies in a stamp that the edge of the detector cuts: `at` is its place on the
+/// detector (from 1), `full` the side of a whole stamp.
+fn cut_by_edge(length: usize, full: usize, at: f64, detector: f64) -> Option<usize> {
+    let half = (full / 2) as f64;
+    if length >= full {
+        return Some(length / 2);
+    }
+    // From 0: the first pixel of the detector is the first of a stamp that its left edge cuts.
+    let index = (at - 1.0).round();
+    if index < half && index >= 0.0 {
+        Some(index as usize)
+    } else if index > detector - 1.0 - half && index < detector {
+        // What is missing is on the far side.
+        Some(full / 2)
+    } else {
+        None
+    }
+    .filter(|i| *i < length)
 }
 
 fn alert(v: &Value) -> Result<Cutout, String> {
@@ -274,10 +319,27 @@ fn alert(v: &Value) -> Result<Cutout, String> {
             fields.join(", ")
         ));
     }
-    let mut c = together(stamps)?;
     let candidate = get(v, "candidate")
         .or_else(|| get(v, "diaSource"))
         .unwrap_or(v);
+    let at = ["xpos", "ypos"].map(|k| get(candidate, k).and_then(number));
+    // ZTF's stamps have 63 pixels; a corner of the detector cuts both sides.
+    let ztf = at[0].is_some() && get(candidate, "rb").is_some();
+    let full = largest(&stamps).max(if ztf { 63 } else { 0 });
+    let place = |h: usize, w: usize| -> Result<[usize; 2], String> {
+        let lost = || {
+            format!(
+                "a stamp of {w} × {h} pixels beside ones of {full}, and nothing says where in it \
+                 the candidate is: expected candidate.xpos and ypos at the edge of ZTF's detector"
+            )
+        };
+        let [Some(x), Some(y)] = at else {
+            return Err(lost());
+        };
+        let column = cut_by_edge(w, full, x, ZTF[0]).ok_or_else(lost)?;
+        Ok([cut_by_edge(h, full, y, ZTF[1]).ok_or_else(lost)?, column])
+    };
+    let mut c = around(stamps, full, Some(&place))?;
     let name = |keys: &[&str]| {
         keys.iter()
             .find_map(|k| get(v, k).or_else(|| get(candidate, k)).and_then(text))
@@ -292,9 +354,39 @@ fn alert(v: &Value) -> Result<Cutout, String> {
         value("dec").or(value("decl")).unwrap_or(f64::NAN),
     );
     for k in NUMBERS {
-        if let Some(x) = value(k).filter(|x| x.is_finite()) {
+        // Alerts older than a score carry it as 0, which no classifier gives.
+        let unset = |x: &f64| *x == 0.0 && ["drb", "braai", "rb", "reliability"].contains(&k);
+        if let Some(x) = value(k).filter(|x| x.is_finite() && !unset(x)) {
             c.survey.push((k.to_owned(), x));
         }
     }
     Ok(c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The candidate of a stamp that an edge cuts is where the detector says.
+    #[test]
+    fn candidates_at_the_edge() {
+        let [nx, _] = ZTF;
+        assert_eq!(cut_by_edge(63, 63, 1500.0, nx), Some(31));
+        // 12 pixels from the left edge: the stamp begins at the edge.
+        assert_eq!(cut_by_edge(43, 63, 12.0, nx), Some(11));
+        // 12 from the right: the stamp begins 31 pixels before the candidate.
+        assert_eq!(cut_by_edge(43, 63, nx - 11.0, nx), Some(31));
+        // A short stamp in the middle of the detector: nobody knows.
+        assert_eq!(cut_by_edge(43, 63, 1500.0, nx), None);
+        assert_eq!(cut_by_edge(43, 63, f64::NAN, nx), None);
+        // The place of the candidate comes to the middle of the square.
+        let mut pixels = vec![0.0f32; 43 * 63];
+        pixels[20 * 43 + 11] = 1.0;
+        let place = |h: usize, w: usize| {
+            assert_eq!((h, w), (63, 43));
+            Ok([20, 11])
+        };
+        let c = around(vec![("science", (63, 43, pixels))], 63, Some(&place)).unwrap();
+        assert_eq!(c.pixels[31 * 63 + 31], 1.0);
+    }
 }

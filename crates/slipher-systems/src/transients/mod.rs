@@ -115,12 +115,27 @@ impl System for Transients {
                 Values::F64(rows.iter().map(|r| value(r, keys)).collect()),
             )
         };
+        const SCORES: [&str; 4] = ["drb", "braai", "rb", "reliability"];
+        let named = |row: &Option<&Observation>| {
+            let survey = row
+                .and_then(|x| x.cutout().ok())
+                .map_or(&[][..], |c| &c.survey);
+            let found = SCORES.iter().find(|k| survey.iter().any(|s| s.0 == **k));
+            found.map_or_else(String::new, |k| (*k).to_owned())
+        };
         vec![
             column(
                 "survey_score",
                 "the survey's own score: drb, rb, braai or reliability",
-                &["drb", "braai", "rb", "reliability"],
+                &SCORES,
             ),
+            Column {
+                description: "which score of the survey that is",
+                ..Column::bare(
+                    "survey_score_name",
+                    Values::Text(rows.iter().map(named).collect()),
+                )
+            },
             column("survey_mag", "the survey's magnitude", &["magpsf"]),
         ]
     }
