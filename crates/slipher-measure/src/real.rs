@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use slipher_sim::random::Stream;
+use slipher_sim::sed::C_KMS;
 use slipher_stats::calibration::{calibration_error, reliability};
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::measure::{PURITY, PredictOptions, measure_all, zwarn};
@@ -23,6 +24,9 @@ struct Line {
     unfamiliar: usize,
     errors: usize,
     classical: Tally,
+    /// Velocities (km/s) of the answers that are right, and in units of their errors.
+    velocity: Vec<f64>,
+    pulls: Vec<f64>,
 }
 
 /// Success by set.
@@ -86,6 +90,11 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         if right {
             line.kept.add(m.accepted());
         }
+        if let Some(b) = best.filter(|_| right) {
+            let v = C_KMS * (b.z - k.truth.1) / (1.0 + k.truth.1);
+            line.velocity.push(v);
+            line.pulls.push((b.z - k.truth.1) / b.z_err.max(1e-9));
+        }
         line.unfamiliar += usize::from(m.zwarn & zwarn::UNFAMILIAR != 0);
         line.errors += usize::from(m.zwarn & zwarn::ERRORS_UNLIKELY != 0);
         if let Some(b) = best {
@@ -118,6 +127,11 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         "\n| set | class and z right | p_correct says | z right | right, of the accepted (purity) | accepted, of the right (completeness) | UNFAMILIAR, ERRORS_UNLIKELY | template χ² |\n| --- | --- | --- | --- | --- | --- | --- | --- |"
     );
     let tallies = table.iter().map(|(k, l)| (*k, l.all)).collect();
+    let velocities: Vec<String> = table
+        .iter()
+        .filter(|(_, l)| l.velocity.len() >= 5)
+        .map(|(set, l)| velocity_line(set, &l.velocity, &l.pulls))
+        .collect();
     for (set, l) in table {
         let theirs = if classical {
             l.classical.to_string()
@@ -130,6 +144,10 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
             l.all, l.z, l.accepted, l.kept, l.unfamiliar, l.errors, l.all.n
         );
     }
+    println!(
+        "\n| set | n right | median velocity, km/s | scatter | width of the pulls |\n| --- | --- | --- | --- | --- |"
+    );
+    velocities.iter().for_each(|l| println!("{l}"));
     println!();
     calibration("all sets", &judged);
     calibration("without the mangled DESI EDR", &sound);
@@ -142,6 +160,25 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
         );
     }
     Ok(tallies)
+}
+
+/// Median velocity with its 95 % interval (1.96 × 1.2533 σ/√n, σ from the median deviation).
+fn velocity_line(set: &str, velocity: &[f64], pulls: &[f64]) -> String {
+    let median = |v: &mut Vec<f64>| {
+        v.sort_by(f64::total_cmp);
+        v.get(v.len() / 2).copied().unwrap_or(f64::NAN)
+    };
+    let mut v = velocity.to_vec();
+    let middle = median(&mut v);
+    let mut off: Vec<f64> = velocity.iter().map(|v| (v - middle).abs()).collect();
+    let scatter = 1.4826 * median(&mut off);
+    let mut p: Vec<f64> = pulls.iter().map(|p| p.abs()).collect();
+    let half = 1.96 * 1.2533 * scatter / (v.len() as f64).sqrt();
+    format!(
+        "| {set} | {} | {middle:+.0} ± {half:.0} | {scatter:.0} | {:.2} |",
+        v.len(),
+        1.4826 * median(&mut p)
+    )
 }
 
 /// Mean probability against the share right, and the calibration error beside what chance alone

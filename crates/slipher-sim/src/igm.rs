@@ -101,7 +101,8 @@ impl Sightline {
                 }
             }
             let local = tau * (self.scatter * g - 0.5 * self.scatter * self.scatter).exp() * 1.25;
-            *f *= (-local).exp() as f32;
+            // Where the mean depth is far beyond what voids let through, nothing passes.
+            *f *= (-local.max(0.25 * tau - 1.0)).exp() as f32;
             if rest < self.limit && z > 2.0 {
                 *f *= (-(2.0 + 0.8 * (z - 2.0)) * (rest / self.limit).powi(3)).exp() as f32;
             }

@@ -53,11 +53,14 @@ const LINES: [f64; 9] = [
 ];
 
 /// Velocity (km/s) at which the metal lines of a rest-frame template lie, from −400 to 400: near 0
-/// in vacuum, near −83 if wavelengths in air were taken for vacuum. `None` where the lines are weak
-/// or hidden by emission.
+/// in vacuum, near −83 if wavelengths in air were taken for vacuum. `None` where the lines are weak,
+/// hidden by emission, or sampled in steps of more than some 6 Å.
 pub fn line_velocity(t: &Template) -> Option<f64> {
     const HALF: usize = 60;
     let n = t.flux.len();
+    if is_coarse(t) {
+        return None;
+    }
     let mut sums = vec![0.0f64; n + 1];
     for (i, f) in t.flux.iter().enumerate() {
         sums[i + 1] = sums[i] + f64::from(*f);
@@ -98,6 +101,17 @@ pub fn line_velocity(t: &Template) -> Option<f64> {
     let (a, b, c) = (scores[lo], scores[best], scores[hi]);
     let bend = a - 2.0 * b + c;
     (bend < 0.0).then(|| best as f64 * 10.0 - 400.0 + 60.0 * 0.5 * (a - c) / bend)
+}
+
+/// Between the points of a coarse file the template is straight: its second differences vanish.
+fn is_coarse(t: &Template) -> bool {
+    let index = |w: f64| (((w.log10() - t.start) / STEP).max(0.0) as usize).min(t.flux.len());
+    let near = &t.flux[index(5000.0)..index(6000.0)];
+    let straight = near
+        .windows(3)
+        .filter(|w| (w[0] - 2.0 * w[1] + w[2]).abs() < 1e-5 * w[1].abs())
+        .count();
+    straight * 5 > near.len() * 4
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use slipher_data::catalogue::{Column, SolutionCell, Values};
 use slipher_data::columns::Columns;
 use slipher_data::spectrum::{Origin, Spectrum, Truth};
 use slipher_data::warning::Warning;
+use slipher_sim::sed::{C_KMS, SpecType};
 
 use super::decode::Solution;
 use super::lag::LAGS;
@@ -222,6 +223,34 @@ fn answer_columns(t: &mut Columns<Row>) {
     t.text(["spectype", "", "src.spType", "GALAXY, QSO or STAR"], |r| {
         best(r).map_or(String::new(), |b| b.class.name().into())
     });
+    t.text(
+        [
+            "subtype",
+            "",
+            "src.spType",
+            "of a star: O B A F G K M L T, WD white dwarf, C carbon star; else empty",
+        ],
+        |r| r.measurement.subtype.to_owned(),
+    );
+    let star = |r: &Row| best(r).filter(|b| b.class == SpecType::Star);
+    t.f64(
+        [
+            "rv",
+            "km/s",
+            "spect.dopplerVeloc",
+            "of a star: radial velocity, c z, heliocentric as the spectrum is",
+        ],
+        |r| star(r).map_or(f64::NAN, |b| C_KMS * b.z),
+    );
+    t.f64(
+        [
+            "rv_err",
+            "km/s",
+            "stat.error;spect.dopplerVeloc",
+            "of a star: standard deviation of rv",
+        ],
+        |r| star(r).map_or(f64::NAN, |b| C_KMS * b.z_err),
+    );
     t.f64(
         [
             "p_correct",

@@ -15,6 +15,7 @@ use super::lag::{allowed, lag_of};
 use super::lines::{LineFit, measure_lines};
 use super::model::Model;
 use super::prior::Prior;
+use super::subtype::subtype;
 
 /// Bits of `zwarn`. Bits 0–15 keep Redrock's meaning; 16–23 are ours.
 pub mod zwarn {
@@ -196,6 +197,8 @@ pub struct Measurement {
     pub error: Option<String>,
     /// Compared with what was simulated.
     pub p_values: FitPValues,
+    /// Spectral type of a star, else empty: [`subtype`](super::subtype::subtype).
+    pub subtype: &'static str,
     /// Bits of [`zwarn`].
     pub zwarn: i64,
     /// What was assumed of the spectrum, and what is wrong with its file.
@@ -348,6 +351,9 @@ fn measure_together(
             }
             if let (true, Some(best)) = (opts.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
+                if best.class == SpecType::Star {
+                    m.subtype = subtype(e, best.z);
+                }
             }
             if opts.evaluate {
                 m.pit_crps = evaluated(s, p.as_deref(), m.answer.as_ref());

@@ -43,6 +43,7 @@ pub mod prior;
 pub mod recipe;
 pub mod score;
 pub mod simulate;
+pub mod subtype;
 pub mod table;
 pub mod template_fit;
 pub mod train;

@@ -39,6 +39,7 @@ fn rows() -> Vec<Row> {
         pit_crps: None,
         error: None,
         p_values: Default::default(),
+        subtype: "",
         zwarn: 0,
         snr_median: 3.0,
         good_pixels: 900,
