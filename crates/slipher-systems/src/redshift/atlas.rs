@@ -230,6 +230,7 @@ mod tests {
             ew: 5.0,
             ew_err: 1.0,
             sigma_kms: 100.0,
+            sigma_err_kms: f64::NAN,
         };
         let flag = if p < 0.75 { zwarn::LOW_PROBABILITY } else { 0 };
         let measurement = Measurement {
@@ -248,6 +249,7 @@ mod tests {
             object_id: String::new(),
             ra: 0.0,
             dec: 0.0,
+            flux_unit: String::new(),
             measurement,
             error: None,
             truth,

@@ -23,6 +23,8 @@ pub struct Row {
     pub ra: f64,
     /// Declination in degrees (ICRS); NaN if unknown.
     pub dec: f64,
+    /// Unit of the flux; empty if the file says none.
+    pub flux_unit: String,
     /// What was measured.
     pub measurement: Measurement,
     /// Why there is no spectrum, if there is none.
@@ -40,6 +42,7 @@ impl Row {
             object_id: s.object_id.clone(),
             ra: s.ra,
             dec: s.dec,
+            flux_unit: s.flux_unit.clone(),
             measurement,
             error,
             truth: s.truth.clone(),
@@ -58,6 +61,7 @@ impl Row {
             object_id: String::new(),
             ra: f64::NAN,
             dec: f64::NAN,
+            flux_unit: String::new(),
             measurement,
             error: Some(error),
             truth: None,
@@ -439,6 +443,27 @@ pub fn line_columns(rows: &[Row]) -> Vec<Column> {
             "Gaussian standard deviation fitted, instrument included",
         ],
         |l| l.1.sigma_kms,
+    );
+    t.f64(
+        [
+            "sigma_err",
+            "km/s",
+            "stat.error;spect.line.width",
+            "standard error of sigma; missing where the line was too weak to fit it",
+        ],
+        |l| l.1.sigma_err_kms,
+    );
+    t.text(
+        [
+            "flux_unit",
+            "",
+            "meta.unit",
+            "unit of flux: that of the spectrum times Angstrom; empty if the file says none",
+        ],
+        |l| match l.0.flux_unit.as_str() {
+            "" => String::new(),
+            unit => format!("{unit} Angstrom"),
+        },
     );
     t.done()
 }

@@ -2,9 +2,10 @@
 //! takes a feature for which line.
 //!
 //! Lines closer than a few thousand km/s are fitted together: a straight continuum and a Gaussian
-//! for each, by weighted linear least squares at widths tried in turn; errors from the covariance.
-//! One width for all lines of a galaxy or star; for a quasar one for the permitted lines of each
-//! group, forbidden lines narrow.
+//! for each, by weighted linear least squares; errors from the covariance. One width and one offset
+//! of at most 120 km/s for all lines of a galaxy or star, where χ² is least; for a quasar one width
+//! for the permitted lines of each group, forbidden lines narrow. The error of the width is in that
+//! of the fluxes. Balmer lines are not corrected for the absorption of the stars.
 
 use slipher_data::spectrum::Spectrum;
 use slipher_sim::lines::{LINES, Line, Look};
@@ -30,8 +31,11 @@ pub struct LineFit {
     pub ew: f64,
     /// Its error.
     pub ew_err: f64,
-    /// Gaussian σ that was fitted, km/s.
+    /// Gaussian σ as observed (the instrument's resolution is in it), km/s: fitted where lines are
+    /// strong enough, else the width that was taken.
     pub sigma_kms: f64,
+    /// Its error; NaN where it was not fitted.
+    pub sigma_err_kms: f64,
 }
 
 impl LineFit {
@@ -97,17 +101,21 @@ pub fn measure_lines(s: &Spectrum, class: SpecType, z: f64) -> Vec<LineFit> {
     let groups: Vec<&[&Line]> = covered
         .chunk_by(|a, b| (b.wave / a.wave).ln() * C_KMS < apart)
         .collect();
-    let fits = |g: &[&Line], width: f64| match class {
-        SpecType::Qso => fit(s, g, z, BESIDE_BROAD, &|l| {
-            if l.name.starts_with('[') {
-                FORBIDDEN
-            } else {
-                width
-            }
-        }),
-        _ => fit(s, g, z, BESIDE, &|_| width),
+    // Fits of a group at a width, its lines moved by `dv` km/s.
+    let fits = |g: &[&Line], width: f64, dv: f64| {
+        let z = (1.0 + z) * (1.0 + dv / C_KMS) - 1.0;
+        match class {
+            SpecType::Qso => fit(s, g, z, BESIDE_BROAD, &|l| {
+                if l.name.starts_with('[') {
+                    FORBIDDEN
+                } else {
+                    width
+                }
+            }),
+            _ => fit(s, g, z, BESIDE, &|_| width),
+        }
     };
-    // Widths are tried where there is something to see; the others take the middle one, or that of
+    // Widths are fitted where there is something to see; the others take the middle one, or that of
     // their galaxy.
     let widths: &[f64] = if class == SpecType::Qso {
         &BROAD
@@ -116,61 +124,131 @@ pub fn measure_lines(s: &Spectrum, class: SpecType, z: f64) -> Vec<LineFit> {
     };
     let first: Vec<(&[&Line], Fit)> = groups
         .into_iter()
-        .filter_map(|g| Some((g, fits(g, widths[2])?)))
+        .filter_map(|g| Some((g, fits(g, widths[2], 0.0)?)))
         .collect();
     let strong = |f: &Fit| f.gain > 25.0;
     if class == SpecType::Qso {
-        let best = |(g, f): (&[&Line], Fit)| {
+        // Each group has a width of its own.
+        let own = |(g, f): (&[&Line], Fit)| {
             if strong(&f) {
-                widths.iter().filter_map(|w| fits(g, *w)).max_by(better)
+                let gain = |w: f64, dv: f64| fits(g, w, dv).map_or(0.0, |f| f.gain);
+                let width = Width::of(widths, false, &gain);
+                width.lines(&|w, dv| fits(g, w, dv))
             } else {
-                Some(f)
+                f.lines
             }
         };
-        return first
-            .into_iter()
-            .filter_map(best)
-            .flat_map(|f| f.lines)
-            .collect();
+        return first.into_iter().flat_map(own).collect();
     }
     let seen: Vec<&[&Line]> = first.iter().filter(|f| strong(&f.1)).map(|f| f.0).collect();
-    let gain = |w: f64| {
+    if seen.is_empty() {
+        return first.into_iter().flat_map(|f| f.1.lines).collect();
+    }
+    let gain = |w: f64, dv: f64| {
         seen.iter()
-            .filter_map(|g| fits(g, w))
+            .filter_map(|g| fits(g, w, dv))
             .map(|f| f.gain)
             .sum::<f64>()
     };
-    let best = if seen.is_empty() {
-        widths[2]
-    } else {
-        widths
-            .iter()
-            .map(|w| (*w, gain(*w)))
-            .fold((widths[2], 0.0), |b, w| if w.1 > b.1 { w } else { b })
-            .0
-    };
-    let again = |(g, f)| {
-        if best == widths[2] {
-            Some(f)
-        } else {
-            fits(g, best)
-        }
-    };
+    let width = Width::of(widths, true, &gain);
     first
         .into_iter()
-        .filter_map(again)
-        .flat_map(|f| f.lines)
+        .flat_map(|(g, _)| width.lines(&|w, dv| fits(g, w, dv)))
         .collect()
+}
+
+/// A width (km/s) that χ² chose, with the error of its logarithm, and how far the lines lie beside
+/// the redshift (km/s).
+struct Width {
+    value: f64,
+    ln_err: f64,
+    dv: f64,
+}
+
+/// Step in ln width with which the maximum is found, and fluxes are differentiated.
+const STEP: f64 = 0.18;
+
+impl Width {
+    /// Where `gain` (width, dv), the χ² that the lines explain, is largest: the best of `grid`,
+    /// then parabolas in ln width and, if `moves`, in velocity.
+    fn of(grid: &[f64], moves: bool, gain: &dyn Fn(f64, f64) -> f64) -> Width {
+        let gains: Vec<f64> = grid.iter().map(|w| gain(*w, 0.0)).collect();
+        let k = (0..grid.len())
+            .max_by(|a, b| gains[*a].total_cmp(&gains[*b]))
+            .unwrap_or(0);
+        let mut ln = grid[k].ln();
+        if k > 0 && k + 1 < grid.len() {
+            let x = [grid[k - 1].ln(), ln, grid[k + 1].ln()];
+            let top = vertex(x, [gains[k - 1], gains[k], gains[k + 1]]);
+            ln = top.map_or(ln, |t| t.0.clamp(x[0], x[2]));
+        }
+        let mut dv = 0.0;
+        if moves {
+            let at = |dv: f64| gain(ln.exp(), dv);
+            let top = vertex([-50.0, 0.0, 50.0], [at(-50.0), at(0.0), at(50.0)]);
+            dv = top.map_or(0.0, |t| t.0.clamp(-120.0, 120.0));
+        }
+        let mut ln_err = f64::NAN;
+        for _ in 0..2 {
+            let at = |x: f64| gain((ln + x).exp(), dv);
+            let Some((top, bend)) = vertex([-STEP, 0.0, STEP], [at(-STEP), at(0.0), at(STEP)])
+            else {
+                break;
+            };
+            ln += top.clamp(-0.3, 0.3);
+            // The gain is a difference of χ², twice that of ln likelihood.
+            ln_err = (2.0 / -bend).sqrt();
+        }
+        Width {
+            value: ln.exp(),
+            ln_err,
+            dv,
+        }
+    }
+
+    /// Lines at this width; what is uncertain in it is in the errors of their fluxes.
+    fn lines(&self, fits: &dyn Fn(f64, f64) -> Option<Fit>) -> Vec<LineFit> {
+        let Some(mut best) = fits(self.value, self.dv) else {
+            return vec![];
+        };
+        if !self.ln_err.is_finite() {
+            return best.lines;
+        }
+        let wider = fits(self.value * STEP.exp(), self.dv);
+        let narrower = fits(self.value * (-STEP).exp(), self.dv);
+        let flux = |f: &Option<Fit>, rest: f64| {
+            let f = f.as_ref()?;
+            f.lines.iter().find(|l| l.rest == rest).map(|l| l.flux)
+        };
+        for l in &mut best.lines {
+            let slope = flux(&wider, l.rest)
+                .zip(flux(&narrower, l.rest))
+                .map_or(0.0, |(a, b)| (a - b) / (2.0 * STEP));
+            let extra = slope * self.ln_err;
+            l.ew_err = l.ew_err.hypot(l.ew * extra / l.flux);
+            l.flux_err = l.flux_err.hypot(extra);
+            // Lines of a width of their own (forbidden ones of quasars) have none to err in.
+            if slope != 0.0 {
+                l.sigma_err_kms = l.sigma_kms * self.ln_err;
+            }
+        }
+        best.lines
+    }
+}
+
+/// Where the parabola through three points is highest, and its second derivative; none if it opens
+/// upwards.
+fn vertex(x: [f64; 3], y: [f64; 3]) -> Option<(f64, f64)> {
+    let (d1, d2) = ((y[1] - y[0]) / (x[1] - x[0]), (y[2] - y[1]) / (x[2] - x[1]));
+    let bend = 2.0 * (d2 - d1) / (x[2] - x[0]);
+    // Slope at the middle of the first interval is d1.
+    (bend < 0.0).then(|| (0.5 * (x[0] + x[1]) - d1 / bend, bend))
 }
 
 /// A group's fit, and how much χ² its lines explain.
 struct Fit {
     lines: Vec<LineFit>,
     gain: f64,
-}
-
-fn better(a: &Fit, b: &Fit) -> std::cmp::Ordering {
-    a.gain.total_cmp(&b.gain)
 }
 
 /// Continuum and Gaussians of a group in a window `beside` km/s wider; `sigma` in km/s.
@@ -301,6 +379,7 @@ impl Solved {
             ew,
             ew_err: (flux_err * per).hypot(ew * continuum_err / continuum),
             sigma_kms: sigma / centre * C_KMS,
+            sigma_err_kms: f64::NAN,
         }
     }
 }
@@ -411,6 +490,35 @@ mod tests {
             mean.abs() < 0.15 && (rms - 1.0).abs() < 0.12,
             "{mean} {rms}"
         );
+    }
+
+    /// Widths come back without bias, whatever they are, and their errors are the scatter; so do
+    /// fluxes where the redshift is a little off.
+    #[test]
+    fn widths_come_back_with_honest_errors() {
+        let z: f64 = 0.1;
+        for kms in [110.0, 190.0, 330.0] {
+            let (mut widths, mut fluxes) = (Vec::new(), Vec::new());
+            for seed in 0..150 {
+                let at = 6564.61 * (1.0 + z) * (1.0 + 25.0 / C_KMS);
+                let s = spectrum(&[(at, 60.0, kms)], 0.3, 1000 + seed);
+                let l = measure_lines(&s, SpecType::Galaxy, z);
+                let l = l.iter().find(|l| l.label == "Halpha").unwrap();
+                // The pixels of 48 km/s widen the line.
+                let truth = kms.hypot(48.0 / 12f64.sqrt());
+                widths.push((l.sigma_kms - truth) / l.sigma_err_kms);
+                fluxes.push((l.flux - 60.0) / l.flux_err);
+            }
+            for pulls in [widths, fluxes] {
+                let n = pulls.len() as f64;
+                let mean = pulls.iter().sum::<f64>() / n;
+                let rms = (pulls.iter().map(|p| p * p).sum::<f64>() / n).sqrt();
+                assert!(
+                    mean.abs() < 0.35 && (0.8..1.2).contains(&rms),
+                    "{kms}: {mean} {rms}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ fn rows() -> Vec<Row> {
         ew: 10.0,
         ew_err: 1.0,
         sigma_kms: 140.0,
+        sigma_err_kms: 5.0,
     };
     let m = Measurement {
         warnings: vec![],
@@ -54,6 +55,7 @@ fn rows() -> Vec<Row> {
         object_id: "39628412345678901".into(),
         ra: 150.0,
         dec: -2.0,
+        flux_unit: String::new(),
         measurement: m,
         error: None,
         truth: None,
