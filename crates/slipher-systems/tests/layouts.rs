@@ -19,7 +19,9 @@ fn every_layout_has_the_same_redshift() {
         for (unit, of) in UNITS {
             for mask in MASKS {
                 for turned in [false, true] {
-                    for air in [false, true] {
+                    // Frequencies and energies have no medium.
+                    let media = if ["THz", "eV"].contains(&unit) { 1 } else { 2 };
+                    for air in [false, true].into_iter().take(media) {
                         let mut c = Columns::new(|w| w, mask, turned);
                         let place = |w: f64| of(if air { vacuum_to_air(w) } else { w });
                         c.wave.iter_mut().for_each(|w| *w = place(*w));
@@ -36,7 +38,7 @@ fn every_layout_has_the_same_redshift() {
     let model = Model::shipped().unwrap();
     let all: Vec<&Spectrum> = spectra.iter().collect();
     let found = measure_all(&model, &PredictOptions::default(), &all);
-    assert_eq!(found.len(), 6 * 9 * 4 * 2 * 2);
+    assert_eq!(found.len(), 6 * (2 * 7 + 2) * 4 * 2);
     // With a mask some pixels are lost: those are compared among themselves.
     let mut first: [Option<f64>; 2] = [None; 2];
     for ((name, m), s) in names.iter().zip(&found).zip(&spectra) {

@@ -230,7 +230,7 @@ mod tests {
             ew: 5.0,
             ew_err: 1.0,
             sigma_kms: 100.0,
-            sigma_err_kms: f64::NAN,
+            sigma_err_kms: None,
         };
         let flag = if p < 0.75 { zwarn::LOW_PROBABILITY } else { 0 };
         let measurement = Measurement {

@@ -451,7 +451,7 @@ pub fn line_columns(rows: &[Row]) -> Vec<Column> {
             "stat.error;spect.line.width",
             "standard error of sigma; missing where the line was too weak to fit it",
         ],
-        |l| l.1.sigma_err_kms,
+        |l| l.1.sigma_err_kms.unwrap_or(f64::NAN),
     );
     t.text(
         [

@@ -30,7 +30,7 @@ fn rows() -> Vec<Row> {
         ew: 10.0,
         ew_err: 1.0,
         sigma_kms: 140.0,
-        sigma_err_kms: 5.0,
+        sigma_err_kms: Some(5.0),
     };
     let m = Measurement {
         warnings: vec![],
