@@ -44,6 +44,7 @@
 )]
 
 pub mod airvac;
+pub mod arms;
 pub mod atomic;
 pub mod budget;
 pub mod catalogue;

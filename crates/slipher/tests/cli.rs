@@ -716,3 +716,40 @@ fn samples_are_accepted_by_their_own_probabilities() {
     d.run(1, "accept z.parquet --purity 1.5")
         .says(&["--purity 1.5"]);
 }
+
+/// Arms in separate files are one row when that is asked for.
+#[test]
+fn arms_in_separate_files_are_joined() {
+    let d = Dir::new();
+    for (name, lo) in [("t1_blue", 3600.0), ("t1_red", 6400.0)] {
+        let line = |w: f64, at: f64| 8.0 * (-0.5 * ((w - at * 1.2) / 5.0).powi(2)).exp();
+        let rows: String = (0..1500)
+            .map(|i| {
+                let w = lo + 2.0 * f64::from(i);
+                let lines = [3728.5, 4862.7, 4960.3, 5008.2, 6564.6].map(|at| line(w, at));
+                let noise = 0.1 * f64::from(i * 7919 % 101) / 50.0;
+                format!("{w},{},0.1\n", 1.0 + lines.iter().sum::<f64>() + noise)
+            })
+            .collect();
+        let head = "wave (Angstrom),flux (erg/s/cm2/Angstrom),err\n";
+        std::fs::write(d.path(&format!("{name}.csv")), head.to_owned() + &rows).unwrap();
+    }
+    d.run(
+        0,
+        "-q redshift t1_blue.csv t1_red.csv --vacuum -o apart.parquet",
+    );
+    assert_eq!(rows(&d.path("apart.parquet"))[0].num_rows(), 2);
+    let run = "-q redshift t1_blue.csv t1_red.csv --vacuum --join-arms";
+    d.run(0, &format!("{run} -o one.parquet"));
+    let one = rows(&d.path("one.parquet"));
+    assert_eq!(one[0].num_rows(), 1);
+    let z = one[0].column_by_name("z").unwrap();
+    let z = z
+        .as_any()
+        .downcast_ref::<arrow_array::Float64Array>()
+        .unwrap();
+    assert!((z.value(0) - 0.2).abs() < 1e-3, "{}", z.value(0));
+    d.run(1, &format!("{run} -o parts")).says(&["--join-arms"]);
+    d.run(1, &format!("{run} -o z.csv --report z.html"))
+        .says(&["--join-arms"]);
+}

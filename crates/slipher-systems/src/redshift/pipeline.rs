@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use slipher_data::arms;
 use slipher_data::formats::{FileSpectra, ReadOptions, is_large, read, read_slices};
 use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::object_pool::ObjectPool;
@@ -101,6 +102,39 @@ pub fn run<E>(
         }
         Ok(())
     })
+}
+
+/// As [`run`], with arms of one object in separate files or rows joined to one spectrum
+/// ([`slipher_data::arms`]). All spectra are held in memory.
+pub fn run_joined<E>(
+    model: &Model,
+    opts: &PredictOptions,
+    files: &[PathBuf],
+    options: &ReadOptions,
+    mut sink: impl FnMut(usize, Vec<Row>) -> Result<bool, E>,
+) -> Result<(), E> {
+    let found: Vec<Result<Spectrum, Box<Row>>> = files
+        .par_iter()
+        .map(|f| spectra_of(f, options))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .flatten()
+        .collect();
+    let good: Vec<&Spectrum> = found.iter().filter_map(|r| r.as_ref().ok()).collect();
+    let groups = arms::groups(&good);
+    for some in groups.chunks(4096) {
+        let whole: Vec<Spectrum> = some
+            .par_iter()
+            .filter_map(|g| arms::join(&g.iter().map(|i| good[*i]).collect::<Vec<_>>()))
+            .collect();
+        let rows = measured(model, opts, &whole.iter().collect::<Vec<_>>());
+        if !sink(0, rows)? {
+            return Ok(());
+        }
+    }
+    drop(good);
+    let lost = found.into_iter().filter_map(|r| r.err().map(|row| *row));
+    sink(files.len(), lost.collect()).map(drop)
 }
 
 /// Rows of a large file, a slice at a time; false when nobody listens any more.

@@ -56,6 +56,10 @@ pub struct Args {
     /// layout euclid)
     #[arg(long)]
     pz: bool,
+    /// Join arms of one object that lie in separate files or rows, by position within 1 arcsec, else
+    /// by identifier (NAME_uvb and NAME_vis are one); all spectra are then held in memory
+    #[arg(long)]
+    join_arms: bool,
     #[command(flatten)]
     overwrite: Overwrite,
     /// Print the summary as a line of JSON on stdout
@@ -201,6 +205,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         lines: a.lines.as_deref(),
         page: a.report.as_deref(),
         pz: a.pz,
+        join_arms: a.join_arms,
     };
     measure(&a.files, &outputs, &a.common, quiet)
 }
@@ -216,6 +221,7 @@ struct Outputs<'a> {
     lines: Option<&'a Path>,
     page: Option<&'a Path>,
     pz: bool,
+    join_arms: bool,
 }
 
 impl Outputs<'_> {
@@ -240,11 +246,19 @@ impl Outputs<'_> {
             overwrite.refuse_for_parts()?;
         }
         if let Some(folder) = self.folder()
-            && (self.layout.is_some() || self.lines.is_some() || self.page.is_some())
+            && (self.layout.is_some()
+                || self.lines.is_some()
+                || self.page.is_some()
+                || self.join_arms)
         {
             return Err(miette::miette!(
-                "{}: a folder of parts has no --layout, --lines or --report; a name that ends in .parquet, .fits or .csv has",
+                "{}: a folder of parts has no --layout, --lines, --report or --join-arms; a name that ends in .parquet, .fits or .csv has",
                 folder.display()
+            ));
+        }
+        if self.join_arms && self.page.is_some() {
+            return Err(miette::miette!(
+                "--report draws spectra as they lie in their files: leave it out with --join-arms"
             ));
         }
         if let Some(p) = self.catalogue
@@ -415,7 +429,7 @@ fn write(
     let start = Instant::now();
     let mut count = Counts::default();
     let (mut kept, mut known) = (Vec::<Row>::new(), 0);
-    pipeline::run(model, opts, files, options, |done, rows| -> Result<bool> {
+    let sink = |done: usize, rows: Vec<Row>| -> Result<bool> {
         bar.set_position(done as u64);
         for r in &rows {
             count.add(r);
@@ -442,7 +456,12 @@ fn write(
             kept.extend(rows);
         }
         Ok(true)
-    })?;
+    };
+    if outputs.join_arms {
+        pipeline::run_joined(model, opts, files, options, sink)?;
+    } else {
+        pipeline::run(model, opts, files, options, sink)?;
+    }
     bar.finish_and_clear();
     if known == 0 && opts.prior.is_some() && count.rows > 0 {
         tell!(
