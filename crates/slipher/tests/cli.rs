@@ -102,7 +102,6 @@ fn every_system_is_offered_and_explained() {
 fn options_without_effect_are_refused() {
     let d = Dir::new();
     for (words, option) in [
-        ("train redshift --labelled x", "--labelled"),
         ("train redshift-classes --id x", "--id"),
         ("train redshift-classes --labelled x", "--labelled"),
         ("evaluate radio --snr 3", "--snr"),

@@ -30,6 +30,7 @@ pub mod encode;
 pub mod euclid;
 pub mod export;
 pub mod goodness;
+pub mod inspected;
 pub mod lag;
 pub mod layouts;
 mod least_squares;

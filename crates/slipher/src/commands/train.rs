@@ -1,15 +1,18 @@
 //! `slipher train`: a recipe to a model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result, WrapErr};
-use slipher_nn::train::{Run, fit};
+use slipher_data::atomic::atomic_write;
+use slipher_data::formats::ReadOptions;
+use slipher_nn::train::{Examples, Run, fit};
 use slipher_systems::redshift::export::export;
+use slipher_systems::redshift::inspected::{self, Inspected, Mixed};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::recipe::Recipe;
-use slipher_systems::redshift::train::{HELD_OUT, ShiftLearner, Simulated};
+use slipher_systems::redshift::train::{Batch, HELD_OUT, ShiftLearner, Simulated};
 
 use super::shared::Smooth;
 use super::target::{Target, systems_and_study};
@@ -41,7 +44,8 @@ pub struct Args {
     #[arg(long, value_name = "MODEL")]
     from: Option<String>,
     /// Of image systems: folder or archive of labelled examples, with a folder for each class
-    /// (morphology: the Kaggle contest's files)
+    /// (morphology: the Kaggle contest's files). Of redshift, with --from: CSV of inspected redshifts
+    /// (file, z, and if there are any row, class, quality) to tune the model with
     #[arg(long, value_name = "PATH")]
     labelled: Option<PathBuf>,
 }
@@ -63,9 +67,11 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         };
         return super::shared::train(system, &changes, quiet);
     }
-    a.system.refuse(&[("--labelled", a.labelled.is_some())])?;
     if let Target::Study = a.system {
-        a.system.refuse(&[("--id", a.id.is_some())])?;
+        a.system.refuse(&[
+            ("--labelled", a.labelled.is_some()),
+            ("--id", a.id.is_some()),
+        ])?;
         let changes = super::classes::Changes {
             recipe: a.recipe.as_deref(),
             output: a.output.clone(),
@@ -87,7 +93,16 @@ fn recipe(a: &Args) -> Result<Recipe> {
                 .wrap_err_with(|| format!("--recipe {}", p.display()))?;
             Recipe::parse(&text).into_diagnostic()?
         }
-        None => Recipe::built_in().into_diagnostic()?,
+        None => {
+            let mut own = Recipe::built_in().into_diagnostic()?;
+            if a.labelled.is_some() {
+                // Tuning: minutes, with a small rate, until nothing more is gained.
+                let t = &mut own.training;
+                (t.steps, t.learning_rate, t.warmup) = (600, 3e-4, 30);
+                (t.every, t.patience, t.validation) = (50, 4, 400);
+            }
+            own
+        }
     };
     if let Some(folder) = a.recipe.as_ref().and_then(|p| p.parent()) {
         recipe
@@ -147,9 +162,46 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     for (file, why) in &data.simulator.skipped {
         tell!("not a template: {file}: {why}");
     }
-    let t = &recipe.training;
     let start = start(a, &recipe)?;
-    let model = match &start {
+    if let Some(list) = &a.labelled {
+        return tune(a, list, &recipe, data, start, quiet);
+    }
+    let Some(learner) = learn(a, &recipe, &data, start.as_ref(), quiet)? else {
+        return Ok(Outcome::SomeFailed);
+    };
+    let id = a.id.as_deref().unwrap_or(a.system.name());
+    let mut model = export(&learner.0, &recipe, &data, learner.1, id);
+    if let Some(start) = &start {
+        model.note("began_with", &serde_json::json!(start.named()));
+    }
+    save(a, &model)
+}
+
+/// Writes a model into the folder of the run.
+fn save(a: &Args, model: &Model) -> Result<Outcome> {
+    let path = a.output.join("model.safetensors");
+    model
+        .to_checkpoint()
+        .into_diagnostic()?
+        .write(&path)
+        .into_diagnostic()?;
+    tell!(
+        "Wrote {0}; use it with: slipher redshift FILES… --model {0}",
+        path.display()
+    );
+    Ok(Outcome::Good)
+}
+
+/// Trains to the end, and says after how many steps that was; none if it was stopped before.
+fn learn(
+    a: &Args,
+    recipe: &Recipe,
+    data: &dyn Examples<Batch>,
+    start: Option<&Model>,
+    quiet: bool,
+) -> Result<Option<(ShiftLearner, u64)>> {
+    let t = &recipe.training;
+    let model = match start {
         Some(m) => m.clone(),
         None => Model::new(recipe.network.clone(), t.seed),
     };
@@ -159,7 +211,7 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
     let (mut smooth, mut first) = (Smooth::default(), None);
     let mut run = Run {
         folder: Some(a.output.clone()),
-        recipe: settings(&recipe, start.as_ref())?,
+        recipe: settings(recipe, start)?,
         watch: Box::new(|p| {
             let (from, before) = *first.get_or_insert((p.step - 1, p.seconds));
             if p.step == from + 1 && from > 0 {
@@ -188,27 +240,86 @@ fn redshift(a: &Args, quiet: bool) -> Result<Outcome> {
             !stop.load(Ordering::Relaxed)
         }),
     };
-    let end = fit(&mut learner, &data, &t.schedule(), &mut run).into_diagnostic()?;
+    let end = fit(&mut learner, data, &t.schedule(), &mut run).into_diagnostic()?;
     drop(run);
     bar.finish_and_clear();
     if !end.whole {
         tell!("Stopped at step {}; continue with --resume", end.step);
+        return Ok(None);
+    }
+    Ok(Some((learner, end.step)))
+}
+
+/// Simulated rows on which a tuned model may lose one in a hundred at most.
+const GUARD: u64 = 2000;
+
+/// Tunes a model with inspected redshifts; what it gained is a page beside it.
+fn tune(
+    a: &Args,
+    list: &Path,
+    recipe: &Recipe,
+    data: Simulated,
+    start: Option<Model>,
+    quiet: bool,
+) -> Result<Outcome> {
+    let start = start
+        .ok_or_else(|| miette::miette!("--labelled tunes a model: give it, as --from shipped"))?;
+    let inspected = Inspected::read(list, &ReadOptions::default())
+        .map_err(|e| miette::miette!("--labelled {e}"))?;
+    for why in inspected.left_out.iter().take(5) {
+        tell!("left out: {why}");
+    }
+    if inspected.left_out.len() > 5 {
+        tell!("left out: {} lines more", inspected.left_out.len() - 5);
+    }
+    let old = inspected::simulated_rows(&data, GUARD);
+    let mixed = Mixed::new(data, &inspected, recipe.training.seed);
+    let Some((learner, steps)) = learn(a, recipe, &mixed, Some(&start), quiet)? else {
+        return Ok(Outcome::SomeFailed);
+    };
+    let id = a.id.as_deref().unwrap_or(a.system.name());
+    let mut model = export(&learner, recipe, &mixed.simulated, steps, id);
+    // What is familiar does not depend on the network.
+    model.goodness = start.goodness.clone();
+    model.note("began_with", &serde_json::json!(start.named()));
+    model.note(
+        "inspected",
+        &serde_json::json!(inspected::classes(&inspected.train)),
+    );
+    let sets = [
+        ("inspected, held out", &inspected.held_out),
+        ("simulated, held-out SEDs", &old),
+    ];
+    let table: Vec<[String; 5]> = sets
+        .iter()
+        .flat_map(|(name, rows)| {
+            [("before", &start), ("after", &model)].map(|(when, m)| {
+                let s = inspected::standing(m, rows);
+                [
+                    format!("{name}, n = {}", rows.len()),
+                    when.to_owned(),
+                    s.right.to_string(),
+                    format!("{:.1} %", 100.0 * s.said),
+                    s.accepted.to_string(),
+                ]
+            })
+        })
+        .collect();
+    let page = a.output.join("gain.html");
+    atomic_write(&page, crate::report::gain::page(&inspected, list, &table)).into_diagnostic()?;
+    table.iter().for_each(|row| tell!("{}", row.join(" | ")));
+    let (before, after) = (
+        inspected::standing(&start, &old).right,
+        inspected::standing(&model, &old).right,
+    );
+    if after.percent() < before.percent() - 1.0 {
+        tell!(
+            "The tuned model is worse on simulated rows ({after} after {before}): no model is \
+             written. Give fewer --steps, or a list that is more like what you measure; {} says more",
+            page.display()
+        );
         return Ok(Outcome::SomeFailed);
     }
-    let path = a.output.join("model.safetensors");
-    let id = a.id.as_deref().unwrap_or(a.system.name());
-    let mut model = export(&learner, &recipe, &data, end.step, id);
-    if let Some(start) = &start {
-        model.note("began_with", &serde_json::json!(start.named()));
-    }
-    model
-        .to_checkpoint()
-        .into_diagnostic()?
-        .write(&path)
-        .into_diagnostic()?;
-    tell!(
-        "Wrote {0}; use it with: slipher redshift FILES… --model {0}",
-        path.display()
-    );
-    Ok(Outcome::Good)
+    tell!("What it gained: {}", page.display());
+    save(a, &model)
 }

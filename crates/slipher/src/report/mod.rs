@@ -2,6 +2,7 @@
 
 mod atlas;
 mod figure;
+pub mod gain;
 mod gallery;
 pub mod shared;
 pub mod talk;
