@@ -748,7 +748,8 @@ fn arms_in_separate_files_are_joined() {
         .downcast_ref::<arrow_array::Float64Array>()
         .unwrap();
     assert!((z.value(0) - 0.2).abs() < 1e-3, "{}", z.value(0));
-    d.run(1, &format!("{run} -o parts")).says(&["--join-arms"]);
+    d.run(1, &format!("{run} -o parts"))
+        .says(&["a folder of parts has no"]);
     d.run(1, &format!("{run} -o z.csv --report z.html"))
         .says(&["--join-arms"]);
 }
