@@ -26,14 +26,28 @@ fn is_blank(plane: &[f32]) -> bool {
     }
 }
 
-/// The pixels of a plane look like magnitudes: all within 5 to 40, and the middle "fainter" in
-/// number than the sky around, by more than the sky scatters.
-fn looks_like_magnitudes(plane: &[f32], height: usize, width: usize) -> bool {
+/// What the numbers of a plane look like.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Looks {
+    /// Some value lies outside 5 to 40, or the sky outside 15 to 32: no magnitudes.
+    Flux,
+    /// They could be magnitudes: the middle is smaller than the sky around it, as light makes them.
+    Smaller,
+    /// They could be: the middle is larger.
+    Larger,
+    /// They could be: there is no difference.
+    Same,
+}
+
+fn looks(plane: &[f32], height: usize, width: usize) -> Looks {
     let mut finite: Vec<f32> = plane.iter().copied().filter(|v| v.is_finite()).collect();
     if finite.len() < 25 || finite.iter().any(|v| !(5.0..40.0).contains(v)) {
-        return false;
+        return Looks::Flux;
     }
     let sky = median(&mut finite);
+    if !(15.0..32.0).contains(&sky) {
+        return Looks::Flux;
+    }
     finite.iter_mut().for_each(|v| *v = (*v - sky).abs());
     let scatter = (1.4826 * median(&mut finite)).max(1e-3);
     let (y0, x0) = (
@@ -45,17 +59,22 @@ fn looks_like_magnitudes(plane: &[f32], height: usize, width: usize) -> bool {
         .copied()
         .filter(|v| v.is_finite())
         .collect();
-    if near.is_empty() || !(15.0..32.0).contains(&sky) {
-        return false;
+    if near.is_empty() {
+        return Looks::Same;
     }
-    let middle = median(&mut near);
-    let deepest = plane
+    let middle = median(&mut near) - sky;
+    let lowest = plane
         .iter()
         .copied()
         .filter(|v| v.is_finite())
         .fold(f32::MAX, f32::min);
-    // Light makes magnitudes smaller: a dip in the middle, and deeper than any rise.
-    middle < sky - 2.0 * scatter.min(0.5) && deepest < sky - 0.3
+    if middle < -2.0 * scatter.min(0.5) && lowest < sky - 0.3 {
+        Looks::Smaller
+    } else if middle > 2.0 * scatter {
+        Looks::Larger
+    } else {
+        Looks::Same
+    }
 }
 
 /// Softening of a band's asinh magnitudes if its sky lies where zero flux does.
@@ -98,19 +117,29 @@ pub fn settle(c: &Cutout) -> Result<Cow<'_, Cutout>, String> {
             named(i)
         ));
     }
-    if planes.is_empty()
-        || !planes
-            .iter()
-            .all(|p| looks_like_magnitudes(p, c.height, c.width))
-    {
+    let seen: Vec<Looks> = planes.iter().map(|p| looks(p, c.height, c.width)).collect();
+    if seen.is_empty() || seen.contains(&Looks::Flux) {
         return Ok(Cow::Borrowed(c));
     }
-    let known: Option<Vec<f64>> = planes
-        .iter()
-        .zip(&c.bands)
-        .map(|(p, name)| softening(name, p))
+    // Five planes without names are u, g, r, i and z.
+    let unnamed = planes.len() == 5 && c.bands.iter().all(String::is_empty);
+    let name = |i: usize| {
+        if unnamed {
+            LUPTITUDES[i].0
+        } else {
+            c.bands.get(i).map_or("", String::as_str)
+        }
+    };
+    let known: Option<Vec<f64>> = (0..planes.len())
+        .map(|i| softening(name(i), planes[i]))
         .collect();
-    let Some(known) = known else {
+    // Several skies at the magnitudes of zero flux are no chance; one is, unless light makes it
+    // smaller.
+    let certain = planes.len() >= 3 || seen.contains(&Looks::Smaller);
+    let Some(known) = known.filter(|_| certain) else {
+        if !seen.contains(&Looks::Smaller) || seen.contains(&Looks::Larger) {
+            return Ok(Cow::Borrowed(c));
+        }
         return Err(
             "the pixels look like magnitudes (the middle is smaller than the sky around it, all \
              values are between 5 and 40): expected flux, as nanomaggies, counts or Jy"
@@ -164,6 +193,14 @@ mod tests {
         for (a, b) in back.pixels.iter().zip(&linear.pixels) {
             assert!((a - b).abs() < 1e-4 * (0.05 + b.abs()), "{a} {b}");
         }
+        // A source too faint to be seen: its sky tells.
+        let mut faint = asinh.clone();
+        for (plane, l) in faint.pixels.chunks_exact_mut(n).zip(LUPTITUDES) {
+            let noise = |i: usize| ((i * 7919 % 1009) as f32 / 1009.0 - 0.5) * 0.06;
+            (0..n).for_each(|i| plane[i] = luptitude(noise(i), l.1));
+        }
+        faint.bands = vec![String::new(); 5];
+        assert_eq!(settle(&faint).unwrap().notes.len(), 1);
         // Of unknown bands, or plain magnitudes without those of negative flux: refused.
         let mut other = asinh.clone();
         other.bands = vec!["F606W".into(); 5];
