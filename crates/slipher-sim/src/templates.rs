@@ -1,6 +1,7 @@
 //! SED libraries from a folder: LePhare/EAZY/BPZ two-column files, BC03 and redmonster FITS, quasar
 //! composites. What is in a file is read from its content and the folder names above it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,6 +24,9 @@ pub struct Library {
     pub stars: Vec<(Option<f64>, Arc<Template>)>,
     pub(crate) builtin_stars: Vec<(Option<f64>, Arc<Template>)>,
     pub(crate) exotic: Vec<Exotic>,
+    /// Stars whose temperature somebody has measured (those of MILES, with their table), K.
+    pub spectral_types: Vec<(f64, Arc<Template>)>,
+    temperatures: BTreeMap<String, f64>,
     pub(crate) pseudo: Vec<Arc<Template>>,
     /// Files that were not understood, with the reason.
     pub skipped: Vec<(String, String)>,
@@ -45,6 +49,8 @@ impl Library {
             stars: vec![],
             builtin_stars: star::builtin(),
             exotic: exotic::builtin(),
+            spectral_types: vec![],
+            temperatures: BTreeMap::new(),
             pseudo: quasar::builtin(),
             skipped: vec![],
         }
@@ -58,6 +64,8 @@ impl Library {
         let mut files = Vec::new();
         list(folder, &mut files)?;
         files.sort();
+        let temperatures = files.iter().filter_map(|f| temperatures(f)).flatten();
+        self.temperatures.extend(temperatures);
         for path in files {
             let name = path.display().to_string();
             let below = path
@@ -83,8 +91,19 @@ impl Library {
         match class {
             SpecType::Qso => self.quasars.push(template),
             SpecType::Star => {
-                let (whole, teff) = star::extend(&template, &self.builtin_stars);
-                self.stars.push((teff, Arc::new(whole)));
+                let (whole, by_colour) = star::extend(&template, &self.builtin_stars);
+                // MILES calls its star 1 `…_star_m0001V`.
+                let number = template
+                    .name
+                    .split("_star_m")
+                    .nth(1)
+                    .and_then(|t| t.split('V').next());
+                let known = number.and_then(|n| self.temperatures.get(n)).copied();
+                let whole = Arc::new(whole);
+                if let Some(teff) = known {
+                    self.spectral_types.push((teff, whole.clone()));
+                }
+                self.stars.push((known.or(by_colour), whole));
             }
             SpecType::Galaxy => {
                 let has_lines = has_emission(&template);
@@ -96,6 +115,22 @@ impl Library {
             }
         }
     }
+}
+
+/// Effective temperatures by number of star, of a table `…_params.db` (number, Teff, log g, [Fe/H]).
+fn temperatures(path: &Path) -> Option<Vec<(String, f64)>> {
+    let name = path.file_name()?.to_string_lossy().into_owned();
+    if !name.ends_with("_params.db") {
+        return None;
+    }
+    let text = std::fs::read_to_string(path).ok()?;
+    let row = |line: &str| {
+        let mut cells = line.split_whitespace();
+        let (number, teff) = (cells.next()?, cells.next()?.parse::<f64>().ok()?);
+        (number.parse::<u32>().is_ok() && (1000.0..100_000.0).contains(&teff))
+            .then(|| (number.to_owned(), teff))
+    };
+    Some(text.lines().filter_map(row).collect())
 }
 
 struct Found {
@@ -372,6 +407,8 @@ impl Library {
             stars: keep(&self.stars, |t| t.1.name.clone(), held_out),
             builtin_stars: keep(&self.builtin_stars, |t| t.1.name.clone(), held_out),
             exotic: keep(&self.exotic, |t| t.1.name.clone(), held_out),
+            spectral_types: keep(&self.spectral_types, |t| t.1.name.clone(), held_out),
+            temperatures: BTreeMap::new(),
             pseudo: self.pseudo.clone(),
             skipped: vec![],
         }

@@ -15,6 +15,7 @@ use super::phase::Phase;
 use super::recipe::Recipe;
 use super::score::success;
 use super::simulate::{Example, Simulator, Split};
+use super::subtype;
 use super::train::{ShiftLearner, Simulated};
 use slipher_stats::calibration::PurityThresholds;
 
@@ -43,6 +44,7 @@ pub fn export(
         &data.simulator,
         ROWS * recipe.training.validation,
     );
+    model.subtypes = subtype::sequence(data.simulator.library(Split::Train));
     model.id = id.to_owned();
     let validation: serde_json::Map<_, _> = validation
         .0

@@ -352,7 +352,7 @@ fn measure_together(
             if let (true, Some(best)) = (opts.lines, m.best().copied()) {
                 m.lines = measure_lines(s, best.class, best.z);
                 if best.class == SpecType::Star {
-                    m.subtype = subtype(e, best.z);
+                    m.subtype = subtype(&model.subtypes, e, best.z);
                 }
             }
             if opts.evaluate {

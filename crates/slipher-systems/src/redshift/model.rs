@@ -13,6 +13,7 @@ use super::calibrate::Calibration;
 use super::encode::{CHANNELS, POSITIONS};
 use super::goodness::GoodnessOfFit;
 use super::lag::{LAGS, MIN_LAG, NFFT, SUPPORT};
+use super::subtype::{Kind, letter};
 use slipher_stats::calibration::PurityThresholds;
 
 /// Size of the network; everything else follows.
@@ -104,6 +105,8 @@ pub struct Model {
     pub calibration: Calibration,
     /// What simulated spectra look like.
     pub goodness: GoodnessOfFit,
+    /// Stars by spectral type; empty: the built-in ones serve.
+    pub subtypes: Vec<Kind>,
     /// p_correct to accept for a purity, measured on held-out simulations.
     pub thresholds: PurityThresholds,
     /// Name and SHA-256 of the file.
@@ -137,6 +140,7 @@ impl Model {
             sharpness: 1.0,
             calibration,
             goodness,
+            subtypes: vec![],
             thresholds: default_thresholds(),
             id: "untrained".into(),
             sha256: String::new(),
@@ -220,6 +224,7 @@ impl Model {
             sharpness,
             calibration,
             goodness,
+            subtypes: read_subtypes(&c)?,
             thresholds,
             id: c.get("id")?,
             sha256: sha256(bytes),
@@ -293,6 +298,14 @@ impl Model {
                 Array::new(vec![basis.len(), SUPPORT], values),
             );
         }
+        if !self.subtypes.is_empty() {
+            let flux = self.subtypes.iter().flat_map(|k| &k.flux).copied();
+            let shape = vec![self.subtypes.len(), POSITIONS];
+            c.tensors
+                .insert(SUBTYPES.into(), Array::new(shape, flux.collect()));
+            let letters: Vec<&str> = self.subtypes.iter().map(|k| k.letter).collect();
+            c.set("subtypes", &letters)?;
+        }
         let card: serde_json::Value =
             serde_json::from_str(&self.card).map_err(|e| ModelError::Shape {
                 name: self.id.clone(),
@@ -349,6 +362,32 @@ const KIND: &str = "slipher redshift model 2";
 const MOST: usize = 64;
 /// Lags of models that do not say how many, to z = 7.05.
 const OLD_LAGS: usize = 4550;
+
+/// Tensor of the spectra of stars.
+const SUBTYPES: &str = "subtypes.flux";
+
+/// Stars by type, if the file has any.
+fn read_subtypes(c: &Checkpoint) -> Result<Vec<Kind>, ModelError> {
+    if !c.meta.contains_key("subtypes") {
+        return Ok(vec![]);
+    }
+    let letters: Vec<String> = c.get("subtypes")?;
+    let known: Option<Vec<&'static str>> = letters.iter().map(|l| letter(l)).collect();
+    let known = known
+        .filter(|k| k.len() <= 1000)
+        .ok_or_else(|| ModelError::Shape {
+            name: "the model".into(),
+            why: "'subtypes': expected spectral types O to T".into(),
+        })?;
+    let flux = c.weights(SUBTYPES, known.len() * POSITIONS)?;
+    let kinds = known.into_iter().zip(flux.chunks_exact(POSITIONS));
+    Ok(kinds
+        .map(|(letter, flux)| Kind {
+            letter,
+            flux: flux.to_vec(),
+        })
+        .collect())
+}
 
 fn basis_name(class: SpecType) -> String {
     format!("basis.{}", class.name().to_lowercase())
@@ -475,6 +514,10 @@ mod tests {
             vec![],
             vec![vec![2.0; SUPPORT]],
         ];
+        m.subtypes = vec![Kind {
+            letter: "K",
+            flux: vec![1.5; POSITIONS],
+        }];
         m.net
             .update(|_, patterns| (0..SUPPORT).for_each(|i| patterns[slot(i)] = i as f32));
         m
@@ -493,6 +536,7 @@ mod tests {
             (back.thresholds, back.calibration, back.goodness),
             (m.thresholds, m.calibration, m.goodness)
         );
+        assert_eq!(back.subtypes, m.subtypes);
         assert!(Model::from_bytes("x", &bytes[..bytes.len() / 2]).is_err());
         assert!(Model::from_bytes("x", b"hello").is_err());
     }

@@ -1,14 +1,15 @@
-//! Spectral type of a star: the built-in star that describes it best at its velocity.
+//! Spectral type of a star: the star that describes it best at its velocity.
 //!
-//! χ² of each of the built-in stars (the main sequence and giants by temperature, white dwarfs,
-//! carbon stars, L and T dwarfs), each with a cubic polynomial for the flux calibration, to means
-//! over some pixels. The letter is that of the best; the stars are parametric, so it is good to
-//! about one letter (docs/redshift.md).
+//! χ² of each of some stars, each with a cubic polynomial for the flux calibration, to means over
+//! some pixels; the letter is that of the best. The sequence O to M are stars of known temperature
+//! that the model brings (of MILES, if it was trained with them), else built-in ones; white dwarfs,
+//! carbon stars, L and T dwarfs are built in. It is good to about one letter (docs/redshift.md).
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use slipher_sim::sed::Template;
+use slipher_sim::templates::Library;
 use slipher_sim::{exotic, star};
 
 use super::encode::{Encoded, FINE, LAG, POSITIONS};
@@ -23,10 +24,37 @@ const FLOOR: f32 = 0.04;
 /// A squared residual counts up to this.
 const CLIP: f64 = 25.0;
 
+/// Stars that a model brings.
+const STARS: usize = 72;
+/// What catalogues call the sequence.
+const LETTERS: [&str; 9] = ["O", "B", "A", "F", "G", "K", "M", "L", "T"];
+
 /// A type and its spectrum on the positions of the network.
-struct Kind {
-    letter: &'static str,
-    flux: Vec<f32>,
+#[derive(Clone, Debug, PartialEq)]
+pub struct Kind {
+    /// Spectral type.
+    pub letter: &'static str,
+    /// Flux density at each position, in any unit.
+    pub flux: Vec<f32>,
+}
+
+/// Stars of known temperature, evenly by their number.
+pub fn sequence(library: &Library) -> Vec<Kind> {
+    let mut all: Vec<&(f64, Arc<Template>)> = library.spectral_types.iter().collect();
+    all.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let n = all.len();
+    (0..STARS.min(n))
+        .map(|k| all[k * n / STARS.min(n)])
+        .map(|(teff, t)| Kind {
+            letter: star::letter(*teff),
+            flux: on_positions(t),
+        })
+        .collect()
+}
+
+/// The letter of a model file; none for another word.
+pub fn letter(word: &str) -> Option<&'static str> {
+    LETTERS.into_iter().find(|l| *l == word)
 }
 
 fn on_positions(t: &Template) -> Vec<f32> {
@@ -42,20 +70,28 @@ fn on_positions(t: &Template) -> Vec<f32> {
         .collect()
 }
 
-fn kinds() -> &'static [Kind] {
-    static ALL: OnceLock<Vec<Kind>> = OnceLock::new();
+/// The built-in sequence, and what is no part of it.
+fn builtin() -> &'static [Vec<Kind>; 2] {
+    static ALL: OnceLock<[Vec<Kind>; 2]> = OnceLock::new();
     ALL.get_or_init(|| {
-        let sequence = star::builtin().into_iter().map(|(teff, t)| {
-            let letter = teff.map_or("WD", star::letter);
-            (letter, t)
-        });
-        let all: Vec<_> = sequence.chain(exotic::builtin()).collect();
-        all.into_par_iter()
-            .map(|(letter, t)| Kind {
-                letter,
-                flux: on_positions(&t),
-            })
-            .collect()
+        let kinds = |all: Vec<exotic::Exotic>| -> Vec<Kind> {
+            all.into_par_iter()
+                .map(|(letter, t)| Kind {
+                    letter,
+                    flux: on_positions(&t),
+                })
+                .collect()
+        };
+        let (normal, dwarfs): (Vec<_>, Vec<_>) =
+            star::builtin().into_iter().partition(|s| s.0.is_some());
+        let normal = normal
+            .into_iter()
+            .map(|(teff, t)| (teff.map_or("", star::letter), t));
+        let dwarfs = dwarfs.into_iter().map(|(_, t)| ("WD", t));
+        [
+            kinds(normal.collect()),
+            kinds(dwarfs.chain(exotic::builtin()).collect()),
+        ]
     })
 }
 
@@ -106,11 +142,14 @@ fn chi2(flux: &[f32], e: &Encoded, lag: f64) -> Option<f64> {
 }
 
 /// Type of a star whose redshift is `z`: O, B, A, F, G, K, M, L, T, WD or C; empty if there is too
-/// little to tell.
-pub fn subtype(e: &Encoded, z: f64) -> &'static str {
+/// little to tell. `own` is the sequence of the model, if it has one.
+pub fn subtype(own: &[Kind], e: &Encoded, z: f64) -> &'static str {
     let lag = (1.0 + z).ln() / LAG;
-    kinds()
+    let [normal, others] = builtin();
+    let normal = if own.is_empty() { normal } else { own };
+    normal
         .iter()
+        .chain(others)
         .filter_map(|k| Some((chi2(&k.flux, e, lag)?, k.letter)))
         .min_by(|a, b| a.0.total_cmp(&b.0))
         .map_or("", |best| best.1)
@@ -147,7 +186,7 @@ mod tests {
             if ["", "binary", "CV"].contains(&example.subtype) {
                 continue;
             }
-            let found = subtype(&encode(&example.spectrum).unwrap(), z);
+            let found = subtype(&[], &encode(&example.spectrum).unwrap(), z);
             n += 1;
             near += usize::from(match (place(found), place(example.subtype)) {
                 (Some(a), Some(b)) => a.abs_diff(b) <= 1,
