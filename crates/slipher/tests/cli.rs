@@ -712,6 +712,7 @@ fn samples_are_accepted_by_their_own_probabilities() {
         .says(&["p_correct", "slipher redshift"]);
     d.run(1, "accept sample.parquet --purity 0.9 -o again.parquet")
         .says(&["accepted_sample", "already"]);
+    d.run(1, "accept z.csv").says(&["expected Parquet"]);
     d.run(1, "accept z.parquet --purity 1.5")
         .says(&["--purity 1.5"]);
 }

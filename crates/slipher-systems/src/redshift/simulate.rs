@@ -420,4 +420,77 @@ mod tests {
             .is_err()
         );
     }
+
+    /// What the encoder accepts occurs in training: windows from its blue end to its red one, one
+    /// band alone and all of it, gaps, coarse and fine pixels, errors that are missing, redshifts to
+    /// the last lag.
+    #[test]
+    fn training_covers_what_the_encoder_takes() {
+        use super::super::encode::FINE;
+        let (lo, hi) = (FINE.wave(0.0), FINE.wave(FINE.len as f64 - 1.0));
+        let mut seen = std::collections::BTreeMap::<String, u32>::new();
+        let mut count = |what: String| *seen.entry(what).or_default() += 1;
+        for row in 0..3000 {
+            let i = Instrument::random(&mut Stream::new(11, 1, row));
+            let from = i.windows[0][0].max(lo);
+            let to = i.windows[i.windows.len() - 1][1].min(hi);
+            let place = |x: f64| {
+                ((x / lo).ln() / (hi / lo).ln() * 6.0)
+                    .floor()
+                    .clamp(0.0, 5.0)
+            };
+            count(format!("begins in sixth {}", place(from)));
+            count(format!("ends in sixth {}", place(to)));
+            if i.windows[0][0] < lo {
+                count("begins before the grid".into());
+            }
+            count(format!("{} windows", i.windows.len()));
+            let span = to / from;
+            let size = [1.35, 3.2, 6.0].iter().filter(|s| span > **s).count();
+            count(format!("span {size}"));
+            let r = slipher_sim::instrument::interpolate(&i.resolution, from);
+            let fine = [200.0, 1000.0, 4000.0].iter().filter(|s| r > **s).count();
+            count(format!("resolution {fine}"));
+        }
+        let recipe = SimulationRecipe {
+            instruments: vec![("any".into(), 1.0), ("nirspec-prism".into(), 1.0)],
+            blank_sky: 0.05,
+            peculiar: 0.1,
+            ..SimulationRecipe::default()
+        };
+        let simulator = Simulator::new(&recipe, 3).unwrap();
+        for row in 0..600 {
+            let e = simulator.draw(Split::Train, row);
+            if e.spectrum.ivar_estimated {
+                count("no errors".into());
+            }
+            match e.truth {
+                None => count("no redshift".into()),
+                Some((class, z)) => {
+                    count(class.name().into());
+                    let far = [7.0, 10.0, 15.0].iter().filter(|f| z > **f).count();
+                    count(format!("distance {far}"));
+                }
+            }
+        }
+        let wanted = (0..5)
+            .map(|k| format!("begins in sixth {k}"))
+            .chain((1..6).map(|k| format!("ends in sixth {k}")))
+            .chain((1..4).map(|k| format!("{k} windows")))
+            .chain((0..4).map(|k| format!("span {k}")))
+            .chain((0..4).map(|k| format!("resolution {k}")))
+            .chain((0..4).map(|k| format!("distance {k}")));
+        let words = [
+            "begins before the grid",
+            "no errors",
+            "no redshift",
+            "GALAXY",
+            "QSO",
+            "STAR",
+        ];
+        for what in wanted.chain(words.map(String::from)) {
+            let n = seen.get(&what).copied().unwrap_or(0);
+            assert!(n >= 3, "{what}: {n} times");
+        }
+    }
 }

@@ -44,6 +44,13 @@ pub struct Args {
 /// The Parquet files of an argument; of a folder all below it, in the order of their names.
 fn files(argument: &Path) -> Result<Vec<PathBuf>> {
     if !argument.is_dir() {
+        let other = |e: &std::ffi::OsStr| ["csv", "fits", "fit"].iter().any(|x| e == *x);
+        if argument.extension().is_some_and(other) {
+            return Err(miette::miette!(
+                "{}: expected Parquet: write the catalogue with slipher redshift … -o NAME.parquet",
+                argument.display()
+            ));
+        }
         return Ok(vec![argument.to_owned()]);
     }
     let (mut found, mut left) = (Vec::new(), vec![argument.to_owned()]);
