@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, RecordBatch, StringArray};
+use arrow_array::{
+    Array, ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+};
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
@@ -62,6 +64,12 @@ impl Cells<'_> {
     /// The column is missing, or of another type.
     pub fn f64(&self, column: &'static str) -> Result<&Float64Array, AppendError> {
         self.of(column, "float64")
+    }
+
+    /// # Errors
+    /// The column is missing, or of another type.
+    pub fn f32(&self, column: &'static str) -> Result<&Float32Array, AppendError> {
+        self.of(column, "float32")
     }
 
     /// # Errors

@@ -346,7 +346,7 @@ fn measure_together(
                 let flag = |set: bool, bit: i64| if set { bit } else { 0 };
                 m.zwarn |= flag(m.p_values.is_poor(), zwarn::UNFAMILIAR)
                     | flag(m.p_values.errors_unlikely(), zwarn::ERRORS_UNLIKELY);
-                let needed = least_probability(opts.accept, m.zwarn);
+                let needed = least_probability(opts.accept, m.zwarn, m.snr_median);
                 m.zwarn |= flag(best.probability < needed, zwarn::LOW_PROBABILITY);
             }
             if let (true, Some(best)) = (opts.lines, m.best().copied()) {
@@ -425,16 +425,25 @@ fn after(m: &mut Measurement, answer: Option<Answer>, accept: f64) {
 }
 
 /// What `p_correct` must be for a redshift to be accepted: `accept`, the threshold of the purity,
-/// but never less than an even chance; where nothing that was simulated looks like the spectrum, or
-/// the redshift lies at the edge of the range, a quarter of the doubt that is allowed elsewhere.
-pub fn least_probability(accept: f64, zwarn: i64) -> f64 {
+/// but never less than an even chance; a quarter of the doubt that is allowed elsewhere for the odd:
+/// nothing that was simulated looks like it, the redshift lies at the edge of the range, or there is
+/// no continuum, so that it rests on lines alone, often on one.
+pub fn least_probability(accept: f64, zwarn: i64, snr_median: f32) -> f64 {
     let usual = accept.max(0.5);
-    if zwarn & (zwarn::UNFAMILIAR | zwarn::Z_FITLIMIT) == 0 {
-        usual
-    } else {
+    if is_odd(zwarn, snr_median) {
         1.0 - 0.25 * (1.0 - usual)
+    } else {
+        usual
     }
 }
+
+/// Of which more is asked: see [`least_probability`].
+pub fn is_odd(zwarn: i64, snr_median: f32) -> bool {
+    zwarn & (zwarn::UNFAMILIAR | zwarn::Z_FITLIMIT) != 0 || snr_median < NO_CONTINUUM
+}
+
+/// Below this median S/N of a pixel there is no continuum.
+const NO_CONTINUUM: f32 = 0.3;
 
 /// The solution lies on the first or last lags that its class may take.
 fn at_limit(s: &Solution) -> bool {

@@ -368,7 +368,8 @@ const SUBTYPES: &str = "subtypes.flux";
 
 /// Stars by type, if the file has any.
 fn read_subtypes(c: &Checkpoint) -> Result<Vec<Kind>, ModelError> {
-    if !c.meta.contains_key("subtypes") {
+    // Files without stars have neither.
+    if !c.meta.contains_key("subtypes") && !c.tensors.contains_key(SUBTYPES) {
         return Ok(vec![]);
     }
     let letters: Vec<String> = c.get("subtypes")?;

@@ -14,7 +14,7 @@ use miette::{IntoDiagnostic, Result};
 use slipher_data::catalogue::append::{AppendError, Cells, append, flag, visit};
 use slipher_data::warning::Warning;
 use slipher_stats::sample::{Acceptance, Sample};
-use slipher_systems::redshift::measure::{PURITY, zwarn};
+use slipher_systems::redshift::measure::{PURITY, is_odd, zwarn};
 
 use super::{Overwrite, counted};
 use crate::Outcome;
@@ -79,14 +79,14 @@ fn files(argument: &Path) -> Result<Vec<PathBuf>> {
 /// (probability, odd) of each row; NaN where nothing can be accepted.
 fn rows(cells: &Cells) -> Result<Vec<(f64, bool)>, AppendError> {
     let (p, flags) = (cells.f64("p_correct")?, cells.i64("zwarn")?);
-    let warnings = cells.text("warnings")?;
+    let (warnings, snr) = (cells.text("warnings")?, cells.f32("snr_med")?);
     let row = |i: usize| {
         let bits = if flags.is_valid(i) { flags.value(i) } else { 0 };
         let blocked =
             warnings.is_valid(i) && Warning::split(warnings.value(i)).iter().any(|w| w.blocks());
         let none = bits & (zwarn::NODATA | zwarn::UNREADABLE) != 0 || blocked || p.is_null(i);
         let p = if none { f64::NAN } else { p.value(i) };
-        (p, bits & (zwarn::UNFAMILIAR | zwarn::Z_FITLIMIT) != 0)
+        (p, is_odd(bits, snr.value(i)))
     };
     Ok((0..cells.rows()).map(row).collect())
 }
@@ -194,7 +194,7 @@ fn say(a: &Args, n: u64, found: Option<&Acceptance>, quiet: bool) {
     match found {
         Some(f) => println!(
             "{} of {} accepted: expected purity {:.1} %, expected completeness {:.1} %, \
-             p_correct from {:.4} (flagged UNFAMILIAR or Z_FITLIMIT: from {:.4})",
+             p_correct from {:.4} (UNFAMILIAR, Z_FITLIMIT or no continuum: from {:.4})",
             f.accepted,
             counted(n as usize, "row"),
             100.0 * f.purity,

@@ -225,9 +225,11 @@ fn every_bit_is_set_by_something() {
 /// What is unfamiliar needs more than what is not; nothing is accepted below an even chance.
 #[test]
 fn the_unfamiliar_needs_more() {
-    assert_eq!(least_probability(0.75, 0), 0.75);
-    assert_eq!(least_probability(0.1, zwarn::IVAR_ESTIMATED), 0.5);
-    assert_eq!(least_probability(0.8, zwarn::UNFAMILIAR), 0.95);
-    assert_eq!(least_probability(0.1, zwarn::Z_FITLIMIT), 0.875);
-    assert_eq!(least_probability(1.0, zwarn::UNFAMILIAR), 1.0);
+    assert_eq!(least_probability(0.75, 0, 2.0), 0.75);
+    assert_eq!(least_probability(0.1, zwarn::IVAR_ESTIMATED, 2.0), 0.5);
+    assert_eq!(least_probability(0.8, zwarn::UNFAMILIAR, 2.0), 0.95);
+    assert_eq!(least_probability(0.1, zwarn::Z_FITLIMIT, 2.0), 0.875);
+    assert_eq!(least_probability(1.0, zwarn::UNFAMILIAR, 2.0), 1.0);
+    // Lines without a continuum.
+    assert_eq!(least_probability(0.8, 0, 0.1), 0.95);
 }
