@@ -9,9 +9,12 @@ use std::process::Command;
 /// The redshift model that comes with the program.
 pub const SHIPPED: &str = "crates/slipher-models/weights/redshift.safetensors";
 
-/// The repository.
+/// The repository. Cargo says where the package is that it runs; the path at building may be that of
+/// another clone, if they share a target folder.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
+    let built = || env!("CARGO_MANIFEST_DIR").to_owned();
+    let package = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_else(|_| built());
+    Path::new(&package)
         .parent()
         .map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
