@@ -197,7 +197,7 @@ pub struct Measurement {
     pub error: Option<String>,
     /// Compared with what was simulated.
     pub p_values: FitPValues,
-    /// Spectral type of a star, else empty: [`subtype`](super::subtype::subtype).
+    /// Spectral type of a star, else empty: [`subtype`].
     pub subtype: &'static str,
     /// Bits of [`zwarn`].
     pub zwarn: i64,
