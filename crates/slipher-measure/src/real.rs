@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use slipher_sim::random::Stream;
 use slipher_sim::sed::C_KMS;
-use slipher_stats::calibration::{calibration_error, reliability};
+use slipher_stats::calibration::{calibration_error, pulls as summary, reliability};
 use slipher_stats::proportion::Tally;
 use slipher_systems::redshift::measure::{PURITY, PredictOptions, measure_all, zwarn};
 use slipher_systems::redshift::model::Model;
@@ -164,20 +164,14 @@ pub fn run(data: &Path, model: &Path, classical: bool) -> Result<Tallies, String
 
 /// Median velocity with its 95 % interval (1.96 × 1.2533 σ/√n, σ from the median deviation).
 fn velocity_line(set: &str, velocity: &[f64], pulls: &[f64]) -> String {
-    let median = |v: &mut Vec<f64>| {
-        v.sort_by(f64::total_cmp);
-        v.get(v.len() / 2).copied().unwrap_or(f64::NAN)
-    };
-    let mut v = velocity.to_vec();
-    let middle = median(&mut v);
-    let mut off: Vec<f64> = velocity.iter().map(|v| (v - middle).abs()).collect();
-    let scatter = 1.4826 * median(&mut off);
-    let mut p: Vec<f64> = pulls.iter().map(|p| p.abs()).collect();
-    let half = 1.96 * 1.2533 * scatter / (v.len() as f64).sqrt();
+    let middle = summary(&mut velocity.to_vec()).median;
+    let mut off: Vec<f64> = velocity.iter().map(|v| v - middle).collect();
+    let scatter = summary(&mut off).width;
+    let n = velocity.len();
+    let half = 1.96 * 1.2533 * scatter / (n as f64).sqrt();
     format!(
-        "| {set} | {} | {middle:+.0} ± {half:.0} | {scatter:.0} | {:.2} |",
-        v.len(),
-        1.4826 * median(&mut p)
+        "| {set} | {n} | {middle:+.0} ± {half:.0} | {scatter:.0} | {:.2} |",
+        summary(&mut pulls.to_vec()).width
     )
 }
 

@@ -104,11 +104,17 @@ fn band(wave: &[f64], out: &mut [f64], head: f64, width: f64, depth: f64) {
     }
 }
 
+/// Wavelengths, flux of a black body, and no optical depth yet.
+fn black_body(teff: f64) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let wave = grid();
+    let flux = wave.iter().map(|w| planck(*w, teff)).collect();
+    let tau = vec![0.0; wave.len()];
+    (wave, flux, tau)
+}
+
 /// A white dwarf of helium (DB), carbon (DQ), metals (DZ) or nothing to be seen (DC).
 fn white_dwarf(kind: &str, teff: f64, strength: f64) -> Arc<Template> {
-    let wave = grid();
-    let flux: Vec<f64> = wave.iter().map(|w| planck(*w, teff)).collect();
-    let mut tau = vec![0.0; wave.len()];
+    let (wave, flux, mut tau) = black_body(teff);
     match kind {
         "DB" => {
             for (line, s) in HELIUM {
@@ -153,9 +159,7 @@ fn white_dwarf(kind: &str, teff: f64, strength: f64) -> Arc<Template> {
 
 /// A carbon star: Swan bands, cyanogen, sodium, hardly any blue light.
 fn carbon(teff: f64, strength: f64) -> Arc<Template> {
-    let wave = grid();
-    let flux: Vec<f64> = wave.iter().map(|w| planck(*w, teff)).collect();
-    let mut tau = vec![0.0; wave.len()];
+    let (wave, flux, mut tau) = black_body(teff);
     for (head, s) in SWAN {
         band(&wave, &mut tau, head, -170.0, 1.3 * s * strength);
     }
@@ -180,9 +184,7 @@ fn carbon(teff: f64, strength: f64) -> Arc<Template> {
 /// An L dwarf (`t` 0) to a T dwarf (`t` 1): alkali resonance lines with wings of thousands of Å,
 /// hydrides, water, methane.
 fn brown_dwarf(teff: f64, t: f64) -> Arc<Template> {
-    let wave = grid();
-    let flux: Vec<f64> = wave.iter().map(|w| planck(*w, teff)).collect();
-    let mut tau = vec![0.0; wave.len()];
+    let (wave, flux, mut tau) = black_body(teff);
     for (i, w) in wave.iter().enumerate() {
         // Lorentzian wings of K I 7667, 7701 and Na I 5891, 5897 (Burrows et al. 2000).
         for (centre, width, depth) in [(7682.0, 120.0, 14.0), (5894.0, 160.0, 14.0)] {

@@ -47,8 +47,8 @@ fn bin(p: f64) -> usize {
     ((p.clamp(0.0, 1.0) * BINS as f64).floor() as usize).min(BINS)
 }
 
-/// A quarter of the doubt that a usual row may have.
-fn odd(threshold: f64) -> f64 {
+/// Least probability of an odd row: a quarter of the doubt that a usual one may have.
+pub fn odd_threshold(threshold: f64) -> f64 {
     1.0 - 0.25 * (1.0 - threshold)
 }
 
@@ -76,7 +76,7 @@ impl Sample {
             let b = self.bins[0][i];
             (rows, sum) = (rows + b.0, sum + b.1);
             let threshold = i as f64 / BINS as f64;
-            while next as f64 / BINS as f64 >= odd(threshold) - 1e-12 {
+            while next as f64 / BINS as f64 >= odd_threshold(threshold) - 1e-12 {
                 let b = self.bins[1][next as usize];
                 (rows, sum) = (rows + b.0, sum + b.1);
                 next -= 1;
@@ -85,7 +85,7 @@ impl Sample {
             if rows > 0 && mean >= purity - 1e-9 {
                 best = Some(Acceptance {
                     threshold,
-                    odd_threshold: odd(threshold),
+                    odd_threshold: odd_threshold(threshold),
                     accepted: rows,
                     purity: mean,
                     completeness: sum as f64 / all.max(1) as f64,

@@ -3,6 +3,7 @@
 
 mod columns;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -263,12 +264,14 @@ impl Answerer {
     fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
         let failed = |i: usize| (Err(FAILED.to_owned()), self.nothing(), i);
         let run = |some: std::ops::Range<usize>| {
-            let encode = |r: &Read| match r.input.as_ref().map_err(Clone::clone)? {
-                Observation::Cutout(c) => {
-                    let settled = pixels::settle(c)?.into_owned();
-                    self.model.system.encode(&Observation::Cutout(settled))
+            let encode = |r: &Read| {
+                let x = r.input.as_ref().map_err(Clone::clone)?;
+                if let Observation::Cutout(c) = x
+                    && let Cow::Owned(settled) = pixels::settle(c)?
+                {
+                    return self.model.system.encode(&Observation::Cutout(settled));
                 }
-                x => self.model.system.encode(x),
+                self.model.system.encode(x)
             };
             let encoded: Vec<Result<Vec<f32>, String>> =
                 rows[some.clone()].par_iter().map(encode).collect();

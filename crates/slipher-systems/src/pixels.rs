@@ -28,7 +28,7 @@ fn is_blank(plane: &[f32]) -> bool {
 
 /// What the numbers of a plane look like.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Looks {
+enum Brightness {
     /// Some value lies outside 5 to 40, or the sky outside 15 to 32: no magnitudes.
     Flux,
     /// They could be magnitudes: the middle is smaller than the sky around it, as light makes them.
@@ -39,14 +39,14 @@ enum Looks {
     Same,
 }
 
-fn looks(plane: &[f32], height: usize, width: usize) -> Looks {
+fn brightness(plane: &[f32], height: usize, width: usize) -> Brightness {
     let mut finite: Vec<f32> = plane.iter().copied().filter(|v| v.is_finite()).collect();
     if finite.len() < 25 || finite.iter().any(|v| !(5.0..40.0).contains(v)) {
-        return Looks::Flux;
+        return Brightness::Flux;
     }
     let sky = median(&mut finite);
     if !(15.0..32.0).contains(&sky) {
-        return Looks::Flux;
+        return Brightness::Flux;
     }
     finite.iter_mut().for_each(|v| *v = (*v - sky).abs());
     let scatter = (1.4826 * median(&mut finite)).max(1e-3);
@@ -60,7 +60,7 @@ fn looks(plane: &[f32], height: usize, width: usize) -> Looks {
         .filter(|v| v.is_finite())
         .collect();
     if near.is_empty() {
-        return Looks::Same;
+        return Brightness::Same;
     }
     let middle = median(&mut near) - sky;
     let lowest = plane
@@ -69,11 +69,11 @@ fn looks(plane: &[f32], height: usize, width: usize) -> Looks {
         .filter(|v| v.is_finite())
         .fold(f32::MAX, f32::min);
     if middle < -2.0 * scatter.min(0.5) && lowest < sky - 0.3 {
-        Looks::Smaller
+        Brightness::Smaller
     } else if middle > 2.0 * scatter {
-        Looks::Larger
+        Brightness::Larger
     } else {
-        Looks::Same
+        Brightness::Same
     }
 }
 
@@ -117,8 +117,11 @@ pub fn settle(c: &Cutout) -> Result<Cow<'_, Cutout>, String> {
             named(i)
         ));
     }
-    let seen: Vec<Looks> = planes.iter().map(|p| looks(p, c.height, c.width)).collect();
-    if seen.is_empty() || seen.contains(&Looks::Flux) {
+    let seen: Vec<Brightness> = planes
+        .iter()
+        .map(|p| brightness(p, c.height, c.width))
+        .collect();
+    if seen.is_empty() || seen.contains(&Brightness::Flux) {
         return Ok(Cow::Borrowed(c));
     }
     // Five planes without names are u, g, r, i and z.
@@ -135,9 +138,9 @@ pub fn settle(c: &Cutout) -> Result<Cow<'_, Cutout>, String> {
         .collect();
     // Several skies at the magnitudes of zero flux are no chance; one is, unless light makes it
     // smaller.
-    let certain = planes.len() >= 3 || seen.contains(&Looks::Smaller);
+    let certain = planes.len() >= 3 || seen.contains(&Brightness::Smaller);
     let Some(known) = known.filter(|_| certain) else {
-        if !seen.contains(&Looks::Smaller) || seen.contains(&Looks::Larger) {
+        if !seen.contains(&Brightness::Smaller) || seen.contains(&Brightness::Larger) {
             return Ok(Cow::Borrowed(c));
         }
         return Err(

@@ -6,6 +6,7 @@ use slipher_data::warning::Warning;
 use slipher_nn::object_pool::ObjectPool;
 use slipher_nn::shiftnet::{Input, Prediction};
 use slipher_sim::sed::SpecType;
+use slipher_stats::sample::odd_threshold;
 
 use super::calibrate::Conditions;
 use super::decode::{Answer, Solution, decode, density, pit_crps, posterior};
@@ -431,7 +432,7 @@ fn after(m: &mut Measurement, answer: Option<Answer>, accept: f64) {
 pub fn least_probability(accept: f64, zwarn: i64, snr_median: f32) -> f64 {
     let usual = accept.max(0.5);
     if is_odd(zwarn, snr_median) {
-        1.0 - 0.25 * (1.0 - usual)
+        odd_threshold(usual)
     } else {
         usual
     }

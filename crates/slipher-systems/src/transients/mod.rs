@@ -100,29 +100,25 @@ impl System for Transients {
     }
     /// What the survey says of its own candidates, where they are alerts.
     fn extra_columns(&self, rows: &[Option<&Observation>]) -> Vec<Column> {
-        let value = |row: &Option<&Observation>, keys: &[&str]| {
-            let survey = row
-                .and_then(|x| x.cutout().ok())
-                .map_or(&[][..], |c| &c.survey);
+        // The first of some names that the survey gives, and its value.
+        let found = |row: &Option<&Observation>, keys: &[&'static str]| {
+            let survey = &row.as_ref()?.cutout().ok()?.survey;
             keys.iter()
-                .find_map(|k| survey.iter().find(|s| s.0 == *k))
-                .map_or(f64::NAN, |s| s.1)
+                .find_map(|k| Some((*k, survey.iter().find(|s| s.0 == *k)?.1)))
         };
-        let column = |name, description, keys: &[&str]| Column {
+        let column = |name, description, keys: &[&'static str]| Column {
             description,
             ..Column::bare(
                 name,
-                Values::F64(rows.iter().map(|r| value(r, keys)).collect()),
+                Values::F64(
+                    rows.iter()
+                        .map(|r| found(r, keys).map_or(f64::NAN, |f| f.1))
+                        .collect(),
+                ),
             )
         };
         const SCORES: [&str; 4] = ["drb", "braai", "rb", "reliability"];
-        let named = |row: &Option<&Observation>| {
-            let survey = row
-                .and_then(|x| x.cutout().ok())
-                .map_or(&[][..], |c| &c.survey);
-            let found = SCORES.iter().find(|k| survey.iter().any(|s| s.0 == **k));
-            found.map_or_else(String::new, |k| (*k).to_owned())
-        };
+        let named = |row| found(row, &SCORES).map_or("", |f| f.0).to_owned();
         vec![
             column(
                 "survey_score",

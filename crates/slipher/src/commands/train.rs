@@ -9,7 +9,7 @@ use slipher_data::atomic::atomic_write;
 use slipher_data::formats::ReadOptions;
 use slipher_nn::train::{Examples, Run, fit};
 use slipher_systems::redshift::export::export;
-use slipher_systems::redshift::inspected::{self, Inspected, Mixed};
+use slipher_systems::redshift::inspected::{self, Inspected, Known, Mixed, Standing};
 use slipher_systems::redshift::model::Model;
 use slipher_systems::redshift::recipe::Recipe;
 use slipher_systems::redshift::train::{Batch, HELD_OUT, ShiftLearner, Simulated};
@@ -201,11 +201,11 @@ fn learn(
     quiet: bool,
 ) -> Result<Option<(ShiftLearner, u64)>> {
     let t = &recipe.training;
-    let model = match start {
-        Some(m) => m.clone(),
-        None => Model::new(recipe.network.clone(), t.seed),
+    let fresh = || Model::new(recipe.network.clone(), t.seed);
+    let mut learner = match start {
+        Some(m) => ShiftLearner::new(m, t.weight_decay as f32),
+        None => ShiftLearner::new(&fresh(), t.weight_decay as f32),
     };
-    let mut learner = ShiftLearner::new(&model, t.weight_decay as f32);
     let stop = super::ctrl_c_flag();
     let bar = progress::bar(t.steps, "steps", quiet);
     let (mut smooth, mut first) = (Smooth::default(), None);
@@ -286,32 +286,25 @@ fn tune(
         "inspected",
         &serde_json::json!(inspected::classes(&inspected.train)),
     );
+    let measured = |rows: &[Known]| [&start, &model].map(|m| inspected::standing(m, rows));
     let sets = [
         ("inspected, held out", &inspected.held_out),
         ("simulated, held-out SEDs", &old),
-    ];
+    ]
+    .map(|(name, rows)| (format!("{name}, n = {}", rows.len()), measured(rows)));
+    let line = |name: &str, when: &str, s: &Standing| {
+        let said = format!("{:.1} %", 100.0 * s.said);
+        let (right, accepted) = (s.right.to_string(), s.accepted.to_string());
+        [name.to_owned(), when.to_owned(), right, said, accepted]
+    };
     let table: Vec<[String; 5]> = sets
         .iter()
-        .flat_map(|(name, rows)| {
-            [("before", &start), ("after", &model)].map(|(when, m)| {
-                let s = inspected::standing(m, rows);
-                [
-                    format!("{name}, n = {}", rows.len()),
-                    when.to_owned(),
-                    s.right.to_string(),
-                    format!("{:.1} %", 100.0 * s.said),
-                    s.accepted.to_string(),
-                ]
-            })
-        })
+        .flat_map(|(name, [b, a])| [line(name, "before", b), line(name, "after", a)])
         .collect();
     let page = a.output.join("gain.html");
     atomic_write(&page, crate::report::gain::page(&inspected, list, &table)).into_diagnostic()?;
     table.iter().for_each(|row| tell!("{}", row.join(" | ")));
-    let (before, after) = (
-        inspected::standing(&start, &old).right,
-        inspected::standing(&model, &old).right,
-    );
+    let [before, after] = sets[1].1.map(|s| s.right);
     if after.percent() < before.percent() - 1.0 {
         tell!(
             "The tuned model is worse on simulated rows ({after} after {before}): no model is \
