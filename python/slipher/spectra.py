@@ -149,7 +149,9 @@ def _spectrum(s):
         from astropy.nddata import InverseVariance
 
         try:
-            ivar = s.uncertainty.represent_as(InverseVariance)
+            # represent_as goes through the variance, which rounds an inverse variance too.
+            same = isinstance(s.uncertainty, InverseVariance)
+            ivar = s.uncertainty if same else s.uncertainty.represent_as(InverseVariance)
             noise["ivar"] = ivar.array if ivar.unit is None else ivar.array * ivar.unit
         except TypeError as e:
             raise ValueError(f"uncertainty {type(s.uncertainty).__name__}: expected a standard deviation, variance or inverse variance") from e
