@@ -69,6 +69,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                     &posterior(&tape.logits, &classes, 1.0),
                     5,
                     &Default::default(),
+                    &Default::default(),
                 ));
                 answer += t.elapsed().as_secs_f64();
                 let t = Instant::now();

@@ -9,6 +9,7 @@ use super::decode::{Best, best_window};
 use super::lag::redshift_of;
 use super::least_squares::solve;
 use super::phase::Phase;
+use super::scatter::Scatter;
 
 /// Numbers that the calibration of a probability depends on.
 const FEATURES: usize = 9;
@@ -34,6 +35,9 @@ pub struct Conditions {
 pub struct Calibration {
     /// Of redshifts within a lag.
     pub phase: Phase,
+    /// For each class, from the width of a peak to the error of its redshift.
+    #[serde(default)]
+    pub scatter: [Scatter; 3],
     /// For each class, logit p = w · features; empty: p as it is.
     odds: [Vec<f64>; 3],
 }
@@ -80,12 +84,14 @@ impl Calibration {
     pub fn is_sound(&self) -> bool {
         let odds =
             |o: &Vec<f64>| (o.is_empty() || o.len() == FEATURES) && o.iter().all(|v| v.is_finite());
-        self.phase.0.iter().all(|v| v.is_finite()) && self.odds.iter().all(odds)
+        self.phase.0.iter().all(|v| v.is_finite())
+            && self.scatter.iter().all(Scatter::is_sound)
+            && self.odds.iter().all(odds)
     }
 
     /// Logistic regression for each class (Platt 2000, with more than one feature), by Newton's
     /// method, pulled towards no change.
-    pub fn fit(phase: Phase, rows: &[CalibrationRow]) -> Calibration {
+    pub fn fit(phase: Phase, scatter: [Scatter; 3], rows: &[CalibrationRow]) -> Calibration {
         let odds = SpecType::ALL.map(|class| {
             let own: Vec<([f64; FEATURES], f64)> = rows
                 .iter()
@@ -103,7 +109,11 @@ impl Calibration {
                 regression(&own)
             }
         });
-        Calibration { phase, odds }
+        Calibration {
+            phase,
+            scatter,
+            odds,
+        }
     }
 
     /// The probability that an answer is right.
@@ -243,7 +253,7 @@ mod tests {
             }
         };
         let rows: Vec<CalibrationRow> = (0..20_000).map(|_| draw()).collect();
-        let c = Calibration::fit(Phase::default(), &rows);
+        let c = Calibration::fit(Phase::default(), Default::default(), &rows);
         for class in SpecType::ALL {
             for (p, snr) in [(0.3, 0.5), (0.8, 0.5), (0.5, 10.0), (0.9, 3.0)] {
                 let (got, want) = (
@@ -275,7 +285,7 @@ mod tests {
         assert_eq!(posterior, before);
         c.odds[0] = vec![0.4, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0];
         c.apply(&mut posterior, &GOOD);
-        let best = decode(&posterior, 3, &Phase::default()).solutions;
+        let best = decode(&posterior, 3, &Phase::default(), &Default::default()).solutions;
         assert!(
             (best[0].probability - sigmoid(1.5f64.ln() + 0.4)).abs() < 1e-9
                 && best[0].class == SpecType::Galaxy
@@ -287,7 +297,7 @@ mod tests {
         // Doubt does not change the order.
         c.odds[0][0] = -6.0;
         c.apply(&mut posterior, &GOOD);
-        let best = decode(&posterior, 3, &Phase::default()).solutions;
+        let best = decode(&posterior, 3, &Phase::default(), &Default::default()).solutions;
         assert!(
             best[0].class == SpecType::Galaxy
                 && (best[0].probability - best[1].probability).abs() < 1e-6,

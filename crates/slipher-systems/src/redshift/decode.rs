@@ -6,6 +6,7 @@ use slipher_sim::sed::SpecType;
 use super::encode::LAG;
 use super::lag::{LAGS, allowed, lag_of, redshift_of};
 use super::phase::Phase;
+use super::scatter::Scatter;
 
 /// Within this of the best redshift an answer counts as the same: 0.0033 (1+z) for galaxies and
 /// stars, 0.01 for quasars, in ln(1+z).
@@ -136,7 +137,7 @@ fn around(peak: usize, class: SpecType) -> std::ops::Range<usize> {
 }
 
 /// The best `n` solutions of a posterior `[class][lag]`.
-pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
+pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase, scatter: &[Scatter; 3]) -> Answer {
     let classes = [0, 1, 2].map(|c| posterior[c].iter().sum());
     let mut left = posterior.to_vec();
     let mut windows = SpecType::ALL.map(|c| class_window(&left[c as usize], c));
@@ -165,6 +166,7 @@ pub fn decode(posterior: &[Vec<f64>], n: usize, phase: &Phase) -> Answer {
         // by t (1 − t).
         let t = mean.fract();
         let spread = (var - t * (1.0 - t)).max(1.0 / 192.0);
+        let spread = scatter[class as usize].variance(spread);
         let mean = phase.correct(mean);
         let z = redshift_of(mean);
         let z_err = (1.0 + z) * LAG * spread.sqrt();
@@ -345,7 +347,12 @@ mod tests {
         let mut logits = vec![0.0f32; 3 * LAGS];
         peak(&mut logits, 0, 0.5123, 30.0);
         peak(&mut logits, 1, 2.2, 28.0);
-        let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
+        let a = decode(
+            &posterior(&logits, &classes, 1.0),
+            5,
+            &Phase::default(),
+            &Default::default(),
+        );
         assert_eq!(a.solutions[0].class, SpecType::Galaxy);
         assert!(
             (a.solutions[0].z - 0.5123).abs() < 1e-4,
@@ -371,14 +378,19 @@ mod tests {
         let p = posterior(&logits, &classes, 1.0);
         let (pit, crps) = pit_crps(
             &p,
-            &decode(&p, 5, &Phase::default()),
+            &decode(&p, 5, &Phase::default(), &Default::default()),
             SpecType::Galaxy,
             0.5123,
         )
         .unwrap();
         assert!((pit - 0.5).abs() < 0.3 && crps < 1e-3, "{pit} {crps}");
-        let (far, worse) =
-            pit_crps(&p, &decode(&p, 5, &Phase::default()), SpecType::Galaxy, 1.0).unwrap();
+        let (far, worse) = pit_crps(
+            &p,
+            &decode(&p, 5, &Phase::default(), &Default::default()),
+            SpecType::Galaxy,
+            1.0,
+        )
+        .unwrap();
         assert!(
             far > 0.99 && (worse - (1.0 - 0.5123)).abs() < 0.01,
             "{far} {worse}"
@@ -389,7 +401,12 @@ mod tests {
         );
         // Two peaks of one class: the interval spans both.
         peak(&mut logits, 0, 1.2, 30.0);
-        let a = decode(&posterior(&logits, &classes, 1.0), 5, &Phase::default());
+        let a = decode(
+            &posterior(&logits, &classes, 1.0),
+            5,
+            &Phase::default(),
+            &Default::default(),
+        );
         assert!(
             a.quantiles[0] < 0.52 && a.quantiles[1] > 1.19,
             "{:?}",
@@ -406,7 +423,7 @@ mod tests {
             let logits: Vec<f32> = (0..3 * LAGS).map(|_| { s ^= s << 13; s ^= s >> 7; s ^= s << 17; scale * ((s >> 40) as f32 / 1.7e7 - 0.5) }).collect();
             let p = posterior(&logits, &SpecType::ALL, sharpness);
             prop_assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
-            let a = decode(&p, 4, &Phase::default());
+            let a = decode(&p, 4, &Phase::default(), &Default::default());
             prop_assert!(a.solutions.iter().map(|s| s.probability).sum::<f64>() < 1.0 + 1e-9);
             prop_assert!(a.solutions[0].probability >= a.solutions.last().unwrap().probability - 1e-9);
         }

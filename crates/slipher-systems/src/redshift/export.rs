@@ -4,15 +4,17 @@
 use rayon::prelude::*;
 use slipher_data::spectrum::{Spectrum, estimate_ivar};
 use slipher_nn::train::{Examples, Learner, Metrics};
+use slipher_sim::sed::SpecType;
 
 use super::calibrate::{Calibration, CalibrationRow};
-use super::encode::encode;
+use super::encode::{LAG, encode};
 use super::goodness::{Fit, GoodnessOfFit};
 use super::lag::lag_of;
 use super::measure::{Measurement, PredictOptions, conditions, measure_all};
 use super::model::Model;
 use super::phase::Phase;
 use super::recipe::Recipe;
+use super::scatter::Scatter;
 use super::score::success;
 use super::simulate::{Example, Simulator, Split};
 use super::subtype;
@@ -72,15 +74,31 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
             right,
             conditions: conditions(&d.spectrum, m, &e),
         };
-        Some((
-            row,
-            d.truth
-                .filter(|_| right && b.probability > 0.99)
-                .map(|t| (lag_of(b.z), lag_of(t.1))),
-        ))
+        let lags = d.truth.filter(|_| right).map(|t| Lags {
+            found: lag_of(b.z),
+            width: b.z_err / ((1.0 + b.z) * LAG),
+            truth: lag_of(t.1),
+        });
+        Some((row, lags))
     });
-    let phase = Phase::fit(&raw.iter().filter_map(|r| r.1).collect::<Vec<_>>());
-    model.calibration = Calibration::fit(phase, &raw.iter().map(|r| r.0).collect::<Vec<_>>());
+    let lags: Vec<(&CalibrationRow, &Lags)> = raw
+        .iter()
+        .filter_map(|(row, lags)| Some((row, lags.as_ref()?)))
+        .collect();
+    let sure: Vec<_> = lags.iter().filter(|l| l.0.probability > 0.99).collect();
+    let phase = Phase::fit(
+        &sure
+            .iter()
+            .map(|l| (l.1.found, l.1.truth))
+            .collect::<Vec<_>>(),
+    );
+    let scatter = SpecType::ALL.map(|class| {
+        let own = lags.iter().filter(|l| l.0.class == class);
+        let pair = |l: &Lags| (l.width, phase.correct(l.found) - l.truth);
+        Scatter::fit(&own.map(|l| pair(l.1)).collect::<Vec<_>>())
+    });
+    let rows: Vec<CalibrationRow> = raw.iter().map(|r| r.0).collect();
+    model.calibration = Calibration::fit(phase, scatter, &rows);
     // The basis comes from the SEDs of training, so that held-out ones fit as badly as new ones
     // will.
     let mut goodness = GoodnessOfFit::new(simulator.library(Split::Train), simulator.seed());
@@ -98,11 +116,18 @@ fn calibrate(model: &mut Model, simulator: &Simulator, n: u64) {
             .flatten();
         Some((b.probability, right, fit))
     });
-    let fits: Vec<(slipher_sim::sed::SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();
+    let fits: Vec<(SpecType, Fit)> = second.iter().filter_map(|s| s.2).collect();
     goodness.learn(&fits);
     model.goodness = goodness;
     let (p, right): (Vec<f64>, Vec<bool>) = second.iter().map(|s| (s.0, s.1)).unzip();
     model.thresholds = PurityThresholds::of(&p, &right);
+}
+
+/// An answer's place and width, and where it should be, in lags.
+struct Lags {
+    found: f64,
+    width: f64,
+    truth: f64,
 }
 
 /// As a file without errors would be read.

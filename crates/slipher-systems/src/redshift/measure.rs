@@ -304,7 +304,8 @@ fn measure_together(
         .predict(&inputs, &mut w.prediction)
         .err()
         .map(|e| e.to_string());
-    let (classes, phase) = (model.classes(), &model.calibration.phase);
+    let (classes, known) = (model.classes(), &model.calibration);
+    let decode = |p: &[Vec<f64>], n| decode(p, n, &known.phase, &known.scatter);
     let mut logits = w.prediction.logits.iter();
     rows.drain(..)
         .zip(spectra.iter().zip(&w.encoded))
@@ -321,11 +322,11 @@ fn measure_together(
                 .as_ref()
                 .and_then(|_| opts.prior.as_ref()?.weights(&s.object_id));
             if let (Some(p), Some(weights)) = (&mut p, weights) {
-                let before = decode(p, 1, phase).solutions.first().copied();
+                let before = decode(p, 1).solutions.first().copied();
                 if !Prior::apply(&weights, p) {
                     m.zwarn |= zwarn::PRIOR_CONFLICT;
                 }
-                let after = decode(p, 1, phase).solutions.first().copied();
+                let after = decode(p, 1).solutions.first().copied();
                 if before.zip(after).is_some_and(|(b, a)| {
                     a.class != b.class
                         || ((1.0 + a.z) / (1.0 + b.z)).ln().abs()
@@ -336,7 +337,7 @@ fn measure_together(
             }
             let answer = p
                 .as_ref()
-                .map(|p| decode(p, SOLUTIONS, phase))
+                .map(|p| decode(p, SOLUTIONS))
                 .filter(|a| !a.solutions.is_empty());
             after(&mut m, answer, opts.accept);
             let p = m.answer.as_ref().and(p);

@@ -42,6 +42,7 @@ pub mod phase;
 pub mod pipeline;
 pub mod prior;
 pub mod recipe;
+pub mod scatter;
 pub mod score;
 pub mod simulate;
 pub mod subtype;

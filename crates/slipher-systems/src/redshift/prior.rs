@@ -299,7 +299,13 @@ mod tests {
                 Prior::apply(&w, &mut p);
             }
             assert!((p.iter().flatten().sum::<f64>() - 1.0).abs() < 1e-9);
-            let s = decode(&p, 3, &crate::redshift::phase::Phase::default()).solutions[0];
+            let s = decode(
+                &p,
+                3,
+                &crate::redshift::phase::Phase::default(),
+                &Default::default(),
+            )
+            .solutions[0];
             (s.z, s.probability)
         };
         let objects =

@@ -237,7 +237,12 @@ impl Learner for ShiftLearner {
                 let scaled: Vec<f32> = logits.iter().map(|l| l * s as f32).collect();
                 cross_entropy(&scaled, &self.classes, Some(truth)).0
             });
-            let answer = decode(&posterior(logits, &self.classes, 1.0), 1, &Phase::default());
+            let answer = decode(
+                &posterior(logits, &self.classes, 1.0),
+                1,
+                &Phase::default(),
+                &Default::default(),
+            );
             let correct = answer
                 .solutions
                 .first()
