@@ -72,6 +72,8 @@ pub struct Predictor {
     views: usize,
     maps: Vec<MapStage>,
     rows: Vec<RowStage>,
+    /// The step whose input is the embedding.
+    embedded: Option<usize>,
     isa: Isa,
     precision: Precision,
     scratch: ObjectPool<Scratch>,
@@ -149,7 +151,14 @@ impl Predictor {
                 }
             }
         }
+        let tap = |s: &RowStage| matches!(s, RowStage::Flat(network::Flat::Tap));
+        let dense = |s: &RowStage| matches!(s, RowStage::Dense { .. });
+        let embedded = rows
+            .iter()
+            .position(tap)
+            .or_else(|| rows.iter().rposition(dense));
         Predictor {
+            embedded,
             input: net.input,
             border: net.border(0, net.input),
             features: net.last_maps().stored(),
@@ -178,8 +187,8 @@ impl Predictor {
         self.run(x, &mut Vec::new())
     }
 
-    /// The same, and the values at [`network::Layer::Tap`], `[row][value]`; none without such a
-    /// layer.
+    /// The same, and the values at [`network::Layer::Tap`], `[row][value]`; without such a layer
+    /// what goes into the last dense one.
     pub fn predict_with_embedding(&self, x: &[f32]) -> (Vec<f32>, Vec<f32>) {
         let mut embedding = Vec::new();
         (self.run(x, &mut embedding), embedding)
@@ -212,7 +221,10 @@ impl Predictor {
                     .zip(flat.features.par_chunks_exact_mut(self.features))
                     .for_each(|(x, to)| self.maps(x, to, false));
             }
-            for stage in &self.rows {
+            for (i, stage) in self.rows.iter().enumerate() {
+                if self.embedded == Some(i) {
+                    embedding.extend_from_slice(&flat.features);
+                }
                 match stage {
                     RowStage::Dense { packed, slope } => {
                         let rows = flat.features.len() / packed.inputs();
@@ -229,10 +241,7 @@ impl Predictor {
                         f.weights(block, &mut flat.weights);
                         f.masked(&flat.features, &flat.weights, &mut flat.values);
                     }
-                    RowStage::Flat(network::Flat::Tap) => {
-                        embedding.extend_from_slice(&flat.features);
-                        continue;
-                    }
+                    RowStage::Flat(network::Flat::Tap) => continue,
                     RowStage::Flat(f) => f.forward(&flat.features, &mut flat.values),
                 }
                 std::mem::swap(&mut flat.features, &mut flat.values);

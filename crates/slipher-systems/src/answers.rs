@@ -19,6 +19,7 @@ use slipher_nn::heads::posterior::Posterior;
 use slipher_nn::heads::{Kind, largest};
 
 use crate::example::{Input, Observation};
+use crate::familiarity::UNFAMILIAR;
 use crate::model::Model;
 use crate::pixels;
 use crate::predict::{FAILED, Options, Predict, PredictError, beside, caught, guarded, precision};
@@ -34,6 +35,8 @@ pub mod flag {
     pub const UNSURE: i32 = 1 << 2;
     /// The file did not say which band is which.
     pub const BANDS_ASSUMED: i32 = 1 << 3;
+    /// Fewer than one in a hundred images of the model's own kind are as strange.
+    pub const UNFAMILIAR: i32 = 1 << 4;
 }
 
 /// Probability of the likeliest answer below which a row is flagged.
@@ -86,6 +89,8 @@ pub struct Answer {
     pub error: String,
     /// As the head decodes it; NaN if there is none.
     pub values: Vec<f32>,
+    /// Share of the model's own kind of images that is as strange; NaN if unknown.
+    pub familiarity: f64,
     /// What was asked about, without pixels if they are not kept.
     pub input: Option<Observation>,
     /// What a network sees of it, if kept.
@@ -262,7 +267,7 @@ impl Answerer {
 
     /// Answers of some rows; one that makes the program fail is flagged.
     fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
-        let failed = |i: usize| (Err(FAILED.to_owned()), self.nothing(), i);
+        let failed = |_| (Err(FAILED.to_owned()), self.nothing(), f64::NAN);
         let run = |some: std::ops::Range<usize>| {
             let encode = |r: &Read| {
                 let x = r.input.as_ref().map_err(Clone::clone)?;
@@ -280,22 +285,21 @@ impl Answerer {
                 .filter_map(|e| e.as_ref().ok().cloned())
                 .collect();
             let n = self.model.width();
-            let answers = self.model.predict(&good);
-            let mut answers = answers.chunks_exact(n);
-            let each = encoded.into_iter().zip(some);
-            each.map(|(e, i)| {
-                let values = e
-                    .as_ref()
-                    .ok()
-                    .and_then(|_| answers.next().map(<[f32]>::to_vec));
-                (e, values.unwrap_or_else(|| self.nothing()), i)
-            })
-            .collect()
+            let (answers, familiar) = self.model.predict_familiar(&good);
+            let mut answers = answers.chunks_exact(n).zip(familiar);
+            let each = encoded.into_iter().map(|e| {
+                let found = e.as_ref().ok().and_then(|_| answers.next());
+                match found {
+                    Some((values, familiar)) => (e, values.to_vec(), familiar),
+                    None => (e, self.nothing(), f64::NAN),
+                }
+            });
+            each.collect()
         };
         let found = guarded(rows.len(), &run, &failed);
         rows.into_iter()
             .zip(found)
-            .map(|(row, (e, values, _))| self.row(row, e, values, keep))
+            .map(|(row, (e, values, familiar))| self.row(row, e, (values, familiar), keep))
             .collect()
     }
 
@@ -307,7 +311,7 @@ impl Answerer {
         &self,
         read: Read,
         encoded: Result<Vec<f32>, String>,
-        values: Vec<f32>,
+        (values, familiarity): (Vec<f32>, f64),
         keep: bool,
     ) -> Answer {
         let input = read.input.ok();
@@ -325,6 +329,7 @@ impl Answerer {
             let bit = |set: bool, bit: i32| if set { bit } else { 0 };
             flags |= bit(x.good_share() < 0.8, flag::FEW_PIXELS);
             flags |= bit(unsure, flag::UNSURE) | bit(assumed, flag::BANDS_ASSUMED);
+            flags |= bit(familiarity < UNFAMILIAR, flag::UNFAMILIAR);
         }
         let (ra, dec) = input
             .as_ref()
@@ -341,6 +346,7 @@ impl Answerer {
             flags,
             error,
             values,
+            familiarity,
             input: input.map(without_pixels),
             image,
         }

@@ -53,8 +53,10 @@
 pub mod answers;
 pub mod architecture;
 pub mod baseline;
+pub mod descriptors;
 pub mod evaluate;
 pub mod example;
+pub mod familiarity;
 pub mod geometry;
 pub mod labelled;
 pub mod model;

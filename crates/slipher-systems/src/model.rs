@@ -11,6 +11,7 @@ use slipher_nn::network::Network;
 use slipher_nn::predictor::{Precision, Predictor};
 
 use crate::architecture::Architecture;
+use crate::familiarity::Familiarity;
 use crate::set::Set;
 use crate::system::System;
 use crate::views::View;
@@ -36,6 +37,8 @@ pub struct Model {
     pub combination: Combination,
     /// As it was trained.
     pub recipe: Value,
+    /// What it has seen; none in files of 0.1, and where validation rows were too few.
+    pub familiarity: Option<Box<Familiarity>>,
     /// Of the file; empty if it was never one.
     pub sha256: String,
     predictors: Vec<Predictor>,
@@ -70,10 +73,12 @@ impl Model {
             head: system.head(),
             combination: Combination::uniform(members),
             recipe,
+            familiarity: None,
             sha256: String::new(),
         };
         if validation.rows() > 0 {
-            let outputs = m.outputs(&validation.images).0;
+            let (outputs, embeddings) = m.outputs(&validation.images);
+            m.familiarity = m.familiar_with(&validation.images, &embeddings);
             m.head.calibrate(&outputs, &validation.truth);
             if members > 1 {
                 m.combination = m.weigh(&outputs, validation);
@@ -157,14 +162,44 @@ impl Model {
             .unzip()
     }
 
+    /// Learns what images of its own kind look like from some that it was not trained on.
+    pub fn see(&mut self, images: &[Vec<f32>]) {
+        let embeddings = self.outputs(images).1;
+        self.familiarity = self.familiar_with(images, &embeddings);
+    }
+
+    fn familiar_with(&self, images: &[Vec<f32>], of: &[Vec<f32>]) -> Option<Box<Familiarity>> {
+        let rows = embeddings(of, images.len());
+        let short = rows.first().is_some_and(|e| e.len() <= LONGEST);
+        short
+            .then(|| Familiarity::fit(self.system.geometry(), images, &rows))
+            .flatten()
+            .map(Box::new)
+    }
+
     /// Answers `[row][value]` for encoded images.
     pub fn predict(&self, images: &[Vec<f32>]) -> Vec<f32> {
-        let given: Vec<Vec<f32>> = self
-            .outputs(images)
-            .0
-            .iter()
-            .map(|o| self.decoded(o))
-            .collect();
+        self.answers(images, &self.outputs(images).0)
+    }
+
+    /// The same, and the share of its own kind that is as strange as each image (NaN where the
+    /// model does not know).
+    pub fn predict_familiar(&self, images: &[Vec<f32>]) -> (Vec<f32>, Vec<f64>) {
+        let (outputs, of) = self.outputs(images);
+        let shares = match &self.familiarity {
+            None => vec![f64::NAN; images.len()],
+            Some(f) => {
+                let rows = embeddings(&of, images.len());
+                let both = images.par_iter().zip(&rows);
+                both.map(|(x, e)| f.share(self.system.geometry(), x, e))
+                    .collect()
+            }
+        };
+        (self.answers(images, &outputs), shares)
+    }
+
+    fn answers(&self, images: &[Vec<f32>], outputs: &[Vec<f32>]) -> Vec<f32> {
+        let given: Vec<Vec<f32>> = outputs.iter().map(|o| self.decoded(o)).collect();
         let (one, all) = (self.head.width(1), self.width());
         let mut out = vec![0.0; images.len() * all];
         for (r, answer) in out.chunks_exact_mut(all).enumerate() {
@@ -193,6 +228,9 @@ impl Model {
                 c.tensors
                     .insert(member(k, &t.name), Array::new(t.shape, t.values));
             }
+        }
+        if let Some(f) = &self.familiarity {
+            f.store(&mut c)?;
         }
         c.set("kind", &KIND)?;
         c.set("members", &self.nets.len())?;
@@ -297,7 +335,9 @@ impl Model {
         let nets = (0..members)
             .map(net)
             .collect::<Result<Vec<Network>, CheckpointError>>()?;
-        Ok(Model {
+        let familiarity = Familiarity::restore(&c).map_err(bad)?.map(Box::new);
+        let made = Model {
+            familiarity,
             id: c.get("id")?,
             system,
             predictors: predictors(&nets, Precision::F32),
@@ -307,9 +347,35 @@ impl Model {
             combination: Combination { weights },
             recipe: c.get("recipe")?,
             sha256: sha256(bytes),
-        })
+        };
+        if let Some(f) = &made.familiarity {
+            let blank = vec![0.0; system.geometry().encoded()];
+            let width: usize = made.outputs(&[blank]).1.iter().map(Vec::len).sum();
+            if width != f.embedding() {
+                return Err(bad(format!(
+                    "'familiarity': made for embeddings of {} values, not {width}",
+                    f.embedding()
+                )));
+            }
+        }
+        Ok(made)
     }
 }
+
+/// Embeddings of rows, `[row][network · view · value]`, from `[network · view][row · value]`.
+fn embeddings(of: &[Vec<f32>], rows: usize) -> Vec<Vec<f32>> {
+    let one = |r: usize| {
+        let part = |e: &Vec<f32>| {
+            let n = e.len() / rows.max(1);
+            e[r * n..(r + 1) * n].to_vec()
+        };
+        of.iter().flat_map(part).collect()
+    };
+    (0..rows).map(one).collect()
+}
+
+/// Values of an embedding that is worth comparing: whitening takes its square.
+const LONGEST: usize = 512;
 
 /// Most networks in a file.
 const MOST: usize = 64;

@@ -26,7 +26,13 @@ impl Answerer {
             |r| r.dec,
         );
         t.extend(self.answer_columns(rows));
-        let bits = "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed";
+        if self.model.familiarity.is_some() {
+            let what = "share of the model's own kind that is as strange";
+            t.f64(["familiarity", "", "stat.fit.goodness", what], |r| {
+                r.familiarity
+            });
+        }
+        let bits = "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed, 4 unfamiliar";
         t.i32(["flags", "", "meta.code.qual", bits], |r| r.flags);
         let inputs: Vec<Option<&Observation>> = rows.iter().map(|r| r.input.as_ref()).collect();
         t.extend(self.model.system.extra_columns(&inputs));

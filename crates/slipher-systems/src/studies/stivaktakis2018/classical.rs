@@ -395,7 +395,7 @@ impl Settings {
         match self {
             Settings::Neighbours(p) => Machine::Neighbours(Neighbours::fit(*p, data)),
             Settings::Forest(p) => Machine::Forest(Forest::fit(p, data)),
-            Settings::Svm(p) => Machine::Svm(Svm::fit(p, data)),
+            Settings::Svm(p) => Machine::Svm(Box::new(Svm::fit(p, data))),
         }
     }
 }
@@ -403,7 +403,7 @@ impl Settings {
 enum Machine {
     Neighbours(Neighbours),
     Forest(Forest),
-    Svm(Svm),
+    Svm(Box<Svm>),
 }
 
 impl Machine {

@@ -1,0 +1,356 @@
+//! Out of distribution: how far an image lies from those that a model has seen, in what its network
+//! makes of it and in plain statistics of its pixels.
+//!
+//! In each of these spaces: whitened by the covariance of reference rows (Mahalanobis; Lee et al.
+//! 2018), then the mean distance to the five nearest of them (Sun et al. 2022). A distance becomes
+//! the share of held-out rows that lie farther; the smaller share of the two, against its own
+//! distribution over held-out rows, is the column `familiarity`: 0.01 means that one in a hundred
+//! images of the model's own kind is as strange.
+
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
+
+use crate::descriptors::describe;
+use crate::geometry::Geometry;
+
+/// Below this share of its own kind a row is flagged.
+pub const UNFAMILIAR: f64 = 0.01;
+
+/// Reference rows, at most.
+const REFERENCE: usize = 800;
+/// Rows to fit with, at least.
+const ROWS: usize = 300;
+/// Neighbours that count.
+const NEAREST: usize = 5;
+/// Share of the mean variance that is added to each: reference rows are few.
+const SHRINKAGE: f64 = 0.02;
+/// Shares that curves are kept at.
+const SHARES: [f64; 12] = [
+    1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002,
+];
+
+/// Distance of so many held-out shares: what [`SHARES`] of them lie beyond.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Curve(Vec<f64>);
+
+impl Curve {
+    fn of(mut distances: Vec<f64>) -> Curve {
+        distances.sort_by(f64::total_cmp);
+        let last = distances.len() - 1;
+        let at = |share: &f64| distances[((1.0 - share) * last as f64).round() as usize];
+        Curve(SHARES.iter().map(at).collect())
+    }
+
+    fn is_sound(&self) -> bool {
+        self.0.len() == SHARES.len() && self.0.is_sorted() && self.0.iter().all(|v| v.is_finite())
+    }
+
+    /// Share of held-out rows that lie beyond, log-linear between those that are known and beyond
+    /// the last as between the last two that differ.
+    fn beyond(&self, distance: f64) -> f64 {
+        let d = &self.0;
+        let i = d.partition_point(|x| *x <= distance);
+        if i == 0 {
+            return 1.0;
+        }
+        let (a, b) = if i < d.len() {
+            (i - 1, i)
+        } else {
+            let top = d.len() - 1;
+            let Some(below) = (0..top).rev().find(|k| d[*k] < d[top]) else {
+                return if distance > d[top] { 1e-9 } else { 1.0 };
+            };
+            (below, top)
+        };
+        let t = (distance - d[a]) / (d[b] - d[a]).max(1e-300);
+        (SHARES[a].ln() + t * (SHARES[b] / SHARES[a]).ln())
+            .exp()
+            .clamp(1e-9, 1.0)
+    }
+}
+
+/// One space.
+#[derive(Clone, Debug, PartialEq)]
+struct Space {
+    mean: Vec<f32>,
+    /// Inverse of the Cholesky factor of the covariance, lower triangle, row by row.
+    whiten: Vec<f32>,
+    /// `[row][value]`, whitened.
+    reference: Vec<f32>,
+    curve: Curve,
+}
+
+impl Space {
+    fn fit(reference: &[Vec<f32>], held_out: &[Vec<f32>]) -> Option<Space> {
+        let n = reference.first()?.len();
+        let rows = reference.len() as f64;
+        let mean: Vec<f64> = (0..n)
+            .map(|j| reference.iter().map(|r| f64::from(r[j])).sum::<f64>() / rows)
+            .collect();
+        let mut covariance = vec![0.0; n * n];
+        for r in reference {
+            for i in 0..n {
+                let a = f64::from(r[i]) - mean[i];
+                for j in 0..=i {
+                    covariance[i * n + j] += a * (f64::from(r[j]) - mean[j]) / rows;
+                }
+            }
+        }
+        let trace: f64 = (0..n).map(|i| covariance[i * n + i]).sum();
+        let floor = (SHRINKAGE * trace / n as f64).max(1e-12);
+        (0..n).for_each(|i| covariance[i * n + i] += floor);
+        let whiten = inverse_factor(&covariance, n)?;
+        let mut space = Space {
+            mean: mean.iter().map(|v| *v as f32).collect(),
+            whiten: whiten.iter().map(|v| *v as f32).collect(),
+            reference: vec![],
+            curve: Curve(vec![]),
+        };
+        space.reference = reference.iter().flat_map(|r| space.whitened(r)).collect();
+        let far: Vec<f64> = held_out.par_iter().map(|r| space.distance(r)).collect();
+        space.curve = Curve::of(far);
+        space.curve.is_sound().then_some(space)
+    }
+
+    fn whitened(&self, x: &[f32]) -> Vec<f32> {
+        let n = self.mean.len();
+        let centred: Vec<f32> = x.iter().zip(&self.mean).map(|(x, m)| x - m).collect();
+        (0..n)
+            .map(|i| {
+                let row = &self.whiten[i * n..=i * n + i];
+                row.iter().zip(&centred).map(|(w, c)| w * c).sum()
+            })
+            .collect()
+    }
+
+    /// Mean distance to the nearest reference rows.
+    fn distance(&self, x: &[f32]) -> f64 {
+        let (n, w) = (self.mean.len(), self.whitened(x));
+        let mut nearest = [f32::INFINITY; NEAREST];
+        for row in self.reference.chunks_exact(n) {
+            let d: f32 = row.iter().zip(&w).map(|(a, b)| (a - b) * (a - b)).sum();
+            if d < nearest[NEAREST - 1] {
+                nearest[NEAREST - 1] = d;
+                nearest.sort_by(f32::total_cmp);
+            }
+        }
+        nearest.iter().map(|d| f64::from(d.sqrt())).sum::<f64>() / NEAREST as f64
+    }
+}
+
+/// L⁻¹ of a positive definite matrix L Lᵀ, of which the lower triangle is given.
+fn inverse_factor(a: &[f64], n: usize) -> Option<Vec<f64>> {
+    let mut l = a.to_vec();
+    for i in 0..n {
+        for j in 0..=i {
+            let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
+            let v = l[i * n + j] - sum;
+            l[i * n + j] = if i == j {
+                (v > 0.0).then(|| v.sqrt())?
+            } else {
+                v / l[j * n + j]
+            };
+        }
+    }
+    let mut inverse = vec![0.0; n * n];
+    for j in 0..n {
+        for i in j..n {
+            let unit = if i == j { 1.0 } else { 0.0 };
+            let sum: f64 = (j..i).map(|k| l[i * n + k] * inverse[k * n + j]).sum();
+            inverse[i * n + j] = (unit - sum) / l[i * n + i];
+        }
+    }
+    Some(inverse)
+}
+
+/// What a model has seen.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Familiarity {
+    /// Of the network's last features, and of the pixels.
+    spaces: [Space; 2],
+    /// Of the larger strangeness of the two, −ln share.
+    both: Curve,
+}
+
+const NAMES: [&str; 2] = ["embedding", "pixels"];
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Curves {
+    embedding: Curve,
+    pixels: Curve,
+    both: Curve,
+}
+
+impl Familiarity {
+    /// From encoded images of the model's own kind that it was not trained on, and what its
+    /// networks make of them. None where they are too few.
+    pub fn fit(g: Geometry, images: &[Vec<f32>], embeddings: &[Vec<f32>]) -> Option<Familiarity> {
+        if images.len() < ROWS || images.len() != embeddings.len() {
+            return None;
+        }
+        let pixels: Vec<Vec<f32>> = images.par_iter().map(|x| describe(g, x)).collect();
+        let all = [embeddings, &pixels];
+        let (own, rest): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|r| r % 3 == 0);
+        let own = &own[..own.len().min(REFERENCE)];
+        let pick = |all: &[Vec<f32>], rows: &[usize]| -> Vec<Vec<f32>> {
+            rows.iter().map(|r| all[*r].clone()).collect()
+        };
+        let space = |all: &[Vec<f32>]| Space::fit(&pick(all, own), &pick(all, &rest));
+        let spaces = [space(all[0])?, space(all[1])?];
+        let strange = |r: &usize| strangeness(&spaces, [&all[0][*r], &all[1][*r]]);
+        let both = Curve::of(rest.par_iter().map(strange).collect());
+        let made = Familiarity { spaces, both };
+        made.both.is_sound().then_some(made)
+    }
+
+    /// Share of the model's own kind that is as strange as this image.
+    pub fn share(&self, g: Geometry, image: &[f32], embedding: &[f32]) -> f64 {
+        let pixels = describe(g, image);
+        self.both
+            .beyond(strangeness(&self.spaces, [embedding, &pixels]))
+    }
+
+    /// Adds it to a model file.
+    ///
+    /// # Errors
+    /// Numbers that have no JSON form.
+    pub fn store(&self, c: &mut Checkpoint) -> Result<(), CheckpointError> {
+        for (space, name) in self.spaces.iter().zip(NAMES) {
+            let n = space.mean.len();
+            let mut put = |part: &str, a: Array| {
+                c.tensors.insert(format!("familiarity.{name}.{part}"), a);
+            };
+            put("mean", Array::flat(space.mean.clone()));
+            put("whiten", Array::new(vec![n, n], space.whiten.clone()));
+            let rows = space.reference.len() / n.max(1);
+            let reference = Array::new(vec![rows, n], space.reference.clone());
+            put("reference", reference);
+        }
+        let [embedding, pixels] = &self.spaces;
+        let curves = Curves {
+            embedding: embedding.curve.clone(),
+            pixels: pixels.curve.clone(),
+            both: self.both.clone(),
+        };
+        c.set(KEY, &curves)
+    }
+
+    /// From a model file; none if it holds none.
+    ///
+    /// # Errors
+    /// Sizes that do not fit, or curves that fall.
+    pub fn restore(c: &Checkpoint) -> Result<Option<Familiarity>, String> {
+        if !c.meta.contains_key(KEY) && !c.tensors.keys().any(|k| k.starts_with(KEY)) {
+            return Ok(None);
+        }
+        let curves: Curves = c.get(KEY).map_err(|e| e.to_string())?;
+        if ![&curves.embedding, &curves.pixels, &curves.both]
+            .iter()
+            .all(|c| c.is_sound())
+        {
+            return Err(format!("'{KEY}': expected rising distances"));
+        }
+        let space = |name: &str, curve: Curve| -> Result<Space, String> {
+            let tensor = |part: &str| format!("familiarity.{name}.{part}");
+            let rows = |part: &str| {
+                let shape = c.tensors.get(&tensor(part)).map(|a| a.shape.clone());
+                shape.and_then(|s| s.first().copied()).unwrap_or_default()
+            };
+            let (n, m) = (rows("mean"), rows("reference"));
+            if n == 0 || n > 4096 || !(NEAREST..=REFERENCE).contains(&m) {
+                return Err(format!(
+                    "'{}': expected {NEAREST} to {REFERENCE} rows of at most 4096 values",
+                    tensor("reference")
+                ));
+            }
+            let weights = |part: &str, len: usize| {
+                c.weights(&tensor(part), len)
+                    .map_err(|e: CheckpointError| e.to_string())
+            };
+            Ok(Space {
+                mean: weights("mean", n)?,
+                whiten: weights("whiten", n * n)?,
+                reference: weights("reference", m * n)?,
+                curve,
+            })
+        };
+        Ok(Some(Familiarity {
+            spaces: [
+                space(NAMES[0], curves.embedding)?,
+                space(NAMES[1], curves.pixels)?,
+            ],
+            both: curves.both,
+        }))
+    }
+
+    /// Values of the embedding that it was fitted to.
+    pub fn embedding(&self) -> usize {
+        self.spaces[0].mean.len()
+    }
+}
+
+const KEY: &str = "familiarity";
+
+/// −ln of the smaller share.
+fn strangeness(spaces: &[Space; 2], x: [&[f32]; 2]) -> f64 {
+    let share = |(s, x): (&Space, &[f32])| s.curve.beyond(s.distance(x));
+    let least = spaces.iter().zip(x).map(share).fold(1.0, f64::min);
+    -least.ln()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use slipher_sim::random::Stream;
+
+    const G: Geometry = Geometry::Image {
+        channels: 1,
+        stored: 16,
+        side: 12,
+    };
+
+    fn rows(n: usize, seed: u64, shift: f32) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+        let mut rng = Stream::new(seed, 1, 1);
+        let mut of = |len: usize, shift: f32| -> Vec<f32> {
+            (0..len).map(|_| rng.normal_f32() + shift).collect()
+        };
+        (0..n).map(|_| (of(256, 0.0), of(6, shift))).unzip()
+    }
+
+    #[test]
+    fn its_own_kind_is_uniform_and_others_are_strange() {
+        let (images, embeddings) = rows(3000, 1, 0.0);
+        let f = Familiarity::fit(G, &images, &embeddings).unwrap();
+        let share = |x: &[Vec<f32>], e: &[Vec<f32>]| -> f64 {
+            let low = x
+                .iter()
+                .zip(e)
+                .filter(|(x, e)| f.share(G, x, e) < UNFAMILIAR);
+            low.count() as f64 / x.len() as f64
+        };
+        let (x, e) = rows(3000, 2, 0.0);
+        assert!(share(&x, &e) < 0.02, "{}", share(&x, &e));
+        let (x, e) = rows(300, 3, 4.0);
+        assert!(share(&x, &e) > 0.95);
+        // The same embedding, other pixels.
+        let (x, e) = rows(300, 4, 0.0);
+        let smooth = x
+            .iter()
+            .map(|_| (0..256).map(|i| i as f32).collect::<Vec<f32>>());
+        let smooth = smooth.collect::<Vec<_>>();
+        assert!(share(&smooth, &e) > 0.95);
+        let mut c = Checkpoint::default();
+        f.store(&mut c).unwrap();
+        assert_eq!(Familiarity::restore(&c).unwrap().unwrap(), f);
+        assert!(
+            Familiarity::restore(&Checkpoint::default())
+                .unwrap()
+                .is_none()
+        );
+        c.tensors.remove("familiarity.pixels.mean");
+        assert!(Familiarity::restore(&c).is_err());
+        assert!(Familiarity::fit(G, &images[..100], &embeddings[..100]).is_none());
+    }
+}
