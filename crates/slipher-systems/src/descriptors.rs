@@ -2,13 +2,14 @@
 //! roughness at several scales, concentration, symmetry, and how alike its channels are. In numbers
 //! that stay finite whatever the pixels.
 
+use crate::familiarity::inverse_factor;
 use crate::geometry::Geometry;
 
 /// Distances, in pixels, of the differences that tell roughness.
 const LAGS: [usize; 4] = [1, 2, 4, 8];
 
 /// Values for each channel.
-const OF_CHANNEL: usize = 11;
+const OF_CHANNEL: usize = 12;
 
 /// Descriptors of what a network sees, `[channel][stored][stored]`: the middle of side `side`, or a
 /// whole series.
@@ -29,14 +30,23 @@ pub fn describe(g: Geometry, image: &[f32]) -> Vec<f32> {
             (0..rows).flat_map(line).copied().collect()
         })
         .collect();
-    let mut out = Vec::with_capacity(OF_CHANNEL * channels + channels);
+    let mut out = Vec::with_capacity((OF_CHANNEL + channels) * channels);
     let mut levels = Vec::with_capacity(channels);
     for p in &planes {
         levels.push(of_channel(p, side, rows, &mut out));
     }
-    for k in 1..planes.len() {
-        out.push(alike(&planes[k - 1], levels[k - 1], &planes[k], levels[k]));
+    let pair = |i: usize, j: usize| alike(&planes[i], levels[i], &planes[j], levels[j]);
+    let n = planes.len();
+    let mut correlation = vec![0.0; n * n];
+    for i in 0..n {
+        for j in 0..i {
+            let r = pair(i, j).clamp(-1.0, 1.0);
+            (correlation[i * n + j], correlation[j * n + i]) = (f64::from(r), f64::from(r));
+            out.push(r);
+        }
+        correlation[i * n + i] = 1.0 + UNEXPLAINED;
     }
+    out.extend(explained(&correlation, n));
     out.iter_mut()
         .filter(|v| !v.is_finite())
         .for_each(|v| *v = 0.0);
@@ -106,6 +116,21 @@ fn differences(p: &[f32], side: usize, rows: usize, lag: usize) -> f32 {
 fn alike(a: &[f32], la: Level, b: &[f32], lb: Level) -> f32 {
     let sum: f32 = a.iter().zip(b).map(|(a, b)| (a - la.0) * (b - lb.0)).sum();
     sum / (a.len().max(1) as f32 * (la.1 * lb.1).max(1e-12))
+}
+
+/// Added to the diagonal of correlations, so that equal channels can be told, too.
+const UNEXPLAINED: f64 = 1e-3;
+
+/// Of each channel the logarithm of what the others together do not explain of its variance, as a
+/// difference image is explained by the two that it was made of: 1 over the diagonal of the inverse
+/// of the correlations.
+fn explained(correlation: &[f64], n: usize) -> Vec<f32> {
+    if n < 3 {
+        return vec![];
+    }
+    let inverse = inverse_factor(correlation, n).unwrap_or_else(|| vec![1.0; n * n]);
+    let diagonal = |j: usize| (j..n).map(|i| inverse[i * n + j].powi(2)).sum::<f64>();
+    (0..n).map(|j| -(diagonal(j).ln()) as f32).collect()
 }
 
 fn signed_log(v: f32) -> f32 {

@@ -140,7 +140,7 @@ impl Space {
 }
 
 /// L⁻¹ of a positive definite matrix L Lᵀ, of which the lower triangle is given.
-fn inverse_factor(a: &[f64], n: usize) -> Option<Vec<f64>> {
+pub(crate) fn inverse_factor(a: &[f64], n: usize) -> Option<Vec<f64>> {
     let mut l = a.to_vec();
     for i in 0..n {
         for j in 0..=i {

@@ -38,7 +38,8 @@ pub(super) fn read(
     each: &mut dyn FnMut(Row) -> bool,
 ) -> Result<bool, String> {
     apache_avro::util::max_allocation_bytes(LARGEST);
-    schema(bytes)?;
+    let whole = schema(bytes)?;
+    let bytes: &[u8] = whole.as_deref().unwrap_or(bytes);
     let reader = apache_avro::Reader::new(bytes).map_err(|e| format!("damaged Avro: {e}"))?;
     for (row, value) in reader.enumerate() {
         let damaged = value.is_err();
@@ -61,13 +62,63 @@ pub(super) fn read(
 }
 
 /// Refuses schemas that no survey writes and that make the decoder recurse or allocate without end:
-/// deep ones, records that hold themselves, arrays of what takes no bytes.
-fn schema(bytes: &[u8]) -> Result<(), String> {
+/// deep ones, records that hold themselves, arrays of what takes no bytes. A file whose records have
+/// two fields of one name (WINTER's) comes back with other names for the later ones.
+fn schema(bytes: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let json = embedded(bytes).ok_or("damaged Avro: its header has no schema")?;
     // serde_json refuses nesting beyond 128.
-    let schema: Json = serde_json::from_slice(json)
+    let mut schema: Json = serde_json::from_slice(json)
         .map_err(|e| format!("damaged Avro: its schema cannot be read ({e})"))?;
-    sound(&schema, &mut vec![]).map_err(|why| format!("damaged Avro: {why}"))
+    sound(&schema, &mut vec![]).map_err(|why| format!("damaged Avro: {why}"))?;
+    if !rename_repeated(&mut schema) {
+        return Ok(None);
+    }
+    let text = schema.to_string();
+    let at = json.as_ptr() as usize - bytes.as_ptr() as usize;
+    let before = at - long_bytes(json.len()).len();
+    let mut out = bytes[..before].to_vec();
+    out.extend(long_bytes(text.len()));
+    out.extend(text.as_bytes());
+    out.extend(&bytes[at + json.len()..]);
+    Ok(Some(out))
+}
+
+/// Gives later fields of a record that have the name of an earlier one another; whether there were
+/// any.
+fn rename_repeated(schema: &mut Json) -> bool {
+    let mut any = false;
+    match schema {
+        Json::Array(of) => of.iter_mut().for_each(|s| any |= rename_repeated(s)),
+        Json::Object(o) => {
+            if let Some(Json::Array(fields)) = o.get_mut("fields") {
+                let mut taken = std::collections::BTreeSet::new();
+                for (k, field) in fields.iter_mut().enumerate() {
+                    let name = field.get("name").and_then(Json::as_str).map(str::to_owned);
+                    if let Some(name) = name.filter(|n| !taken.insert(n.clone())) {
+                        field["name"] = Json::String(format!("{name}_repeated_{k}"));
+                        any = true;
+                    }
+                    any |= field.get_mut("type").is_some_and(rename_repeated);
+                }
+            }
+            for key in ["type", "items", "values"] {
+                any |= o.get_mut(key).is_some_and(rename_repeated);
+            }
+        }
+        _ => {}
+    }
+    any
+}
+
+/// A length as Avro writes it.
+fn long_bytes(n: usize) -> Vec<u8> {
+    let (mut v, mut out) = ((n as u64) << 1, vec![]);
+    while v >= 0x80 {
+        out.push(v as u8 | 0x80);
+        v >>= 7;
+    }
+    out.push(v as u8);
+    out
 }
 
 /// The schema in the header of an object container file.
@@ -219,13 +270,31 @@ fn text(v: &Value) -> Option<String> {
 fn stamp(v: &Value) -> Result<(usize, usize, Vec<f32>), String> {
     let bytes = match plain(v) {
         Value::Bytes(b) => b.clone(),
+        Value::Array(rows) => return pixels(rows),
         r @ Value::Record(_) => match get(r, "stampData") {
             Some(Value::Bytes(b)) => b.clone(),
+            Some(Value::Array(rows)) => return pixels(rows),
             _ => return Err("no stampData".into()),
         },
         _ => return Err("no bytes".into()),
     };
     image(bytes)
+}
+
+/// A stamp as rows of numbers.
+fn pixels(rows: &[Value]) -> Result<Stamp, String> {
+    let mut found: Vec<Vec<f32>> = vec![];
+    for v in rows {
+        if let Value::Array(all) = plain(v) {
+            let pixel = |p| number(p).map_or(f32::NAN, |x| x as f32);
+            found.push(all.iter().map(pixel).collect());
+        }
+    }
+    let width = found.first().map_or(0, Vec::len);
+    if width == 0 || found.len() != rows.len() || found.iter().any(|r| r.len() != width) {
+        return Err("expected rows of pixels, all of one length".into());
+    }
+    Ok((found.len(), width, found.concat()))
 }
 
 /// First image of a FITS file in memory, plain or gzip.
@@ -305,7 +374,7 @@ fn cut_by_edge(length: usize, full: usize, at: f64, detector: f64) -> Option<usi
     .filter(|i| *i < length)
 }
 
-fn alert(v: &Value) -> Result<Cutout, String> {
+pub(super) fn alert(v: &Value) -> Result<Cutout, String> {
     let fields = ["cutoutTemplate", "cutoutScience", "cutoutDifference"];
     let mut stamps = Vec::new();
     for (band, field) in BANDS.into_iter().zip(fields) {
@@ -366,6 +435,46 @@ fn alert(v: &Value) -> Result<Cutout, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Two fields of one name in a record: the first is read, nothing is lost after it.
+    #[test]
+    fn repeated_fields() {
+        let fields = r#"[{"name": "candid", "type": "long"}, {"name": "mag", "type": "long"},
+            {"name": "mag", "type": "long"},
+            {"name": "cutoutScience", "type": {"type": "array", "items":
+                {"type": "array", "items": "double"}}}]"#;
+        let schema = format!(r#"{{"type": "record", "name": "a", "fields": {fields}}}"#);
+        let text = |s: &str| [long_bytes(s.len()), s.into()].concat();
+        let mut bytes = b"Obj\x01\x02".to_vec();
+        bytes.extend(text("avro.schema"));
+        bytes.extend(text(&schema));
+        bytes.push(0);
+        let sync = [7u8; 16];
+        bytes.extend(sync);
+        // candid 5, mag 1 and 2, two rows of two pixels.
+        let mut record = vec![10u8, 2, 4, 4];
+        for row in [[1.0f64, 2.0], [3.0, 4.0]] {
+            record.push(4);
+            row.iter().for_each(|v| record.extend(v.to_le_bytes()));
+            record.push(0);
+        }
+        record.push(0);
+        bytes.push(2);
+        bytes.extend(long_bytes(record.len()));
+        bytes.extend(record);
+        bytes.extend(sync);
+        let mut found = vec![];
+        read("x", &bytes, &mut |r| {
+            found.push(r.cutout);
+            true
+        })
+        .unwrap();
+        let c = found.remove(0).unwrap();
+        assert_eq!(
+            (c.object_id.as_str(), c.pixels),
+            ("5", vec![1.0, 2.0, 3.0, 4.0])
+        );
+    }
 
     /// The candidate of a stamp that an edge cuts is where the detector says.
     #[test]

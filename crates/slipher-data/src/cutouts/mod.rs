@@ -8,6 +8,7 @@ mod alert;
 pub mod batch;
 mod fits;
 mod npy;
+mod packet;
 mod parquet;
 pub mod picture;
 pub mod write;
@@ -37,8 +38,8 @@ pub struct CutoutOptions {
 }
 
 /// Endings of files that may hold images.
-pub const ENDINGS: [&str; 10] = [
-    "fits", "fit", "fts", "npy", "png", "jpg", "jpeg", "avro", "parquet", "zip",
+pub const ENDINGS: [&str; 11] = [
+    "fits", "fit", "fts", "fz", "npy", "png", "jpg", "jpeg", "avro", "parquet", "zip",
 ];
 
 /// Most bytes that an entry of an archive may inflate to.
@@ -87,6 +88,7 @@ pub fn content(
         () if bytes.starts_with(b"SIMPLE") => fits::read(source, bytes, options, each),
         () if bytes.starts_with(b"\x93NUMPY") => npy::read(source, &bytes, options, each),
         () if bytes.starts_with(b"Obj\x01") => alert::read(source, &bytes, each),
+        () if packet::is(&bytes) => packet::read(source, &bytes, each),
         () if picture::is(&bytes) => {
             let cutout = picture::decode(&bytes).and_then(|c| named(c, source, 0, options));
             Ok(each(Row { source: source.to_owned(), row: 0, cutout }))
@@ -97,7 +99,7 @@ pub fn content(
         () => {
             let start: String = bytes.iter().take(8).map(|b| if b.is_ascii_graphic() { *b as char } else { '.' }).collect();
             Err(format!(
-                "begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, Avro alerts, Parquet with images, zip of these"
+                "begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, alerts in Avro or JSON, Parquet with images, zip of these"
             ))
         }
     }
