@@ -1,13 +1,14 @@
 //! What the shipped image models have seen, and how well they tell it from everything else.
 //!
-//! `familiarity fit SYSTEM [LABELLED]` writes it into the shipped file, from simulated rows that it
-//! was not trained on and, if given, labelled examples (those of validation, and where they are few
-//! those of training too). `familiarity study` prints shares of flagged or refused images: of each
+//! `familiarity fit SYSTEM [--labelled PATH] [FILES]` writes it into the shipped file: from labelled
+//! examples of validation and training with a tenth as many simulated ones, or from simulated rows
+//! that the model was not trained on; real ones from FILES beside them. `familiarity study` prints shares of flagged or refused images: of each
 //! model's own sky, of the skies of other systems, of noise, of artefacts.
 use std::f64::consts::TAU;
 use std::path::{Path, PathBuf};
 
 use slipher_data::cutout::Cutout;
+use slipher_data::cutouts::{CutoutOptions, read};
 use slipher_sim::random::Stream;
 use slipher_systems::example::{Input, Observation, Sky};
 use slipher_systems::familiarity::UNFAMILIAR;
@@ -27,10 +28,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .collect::<Vec<_>>()
         .as_slice()
     {
-        ["fit", system] => fit(system, None),
-        ["fit", system, labelled] => fit(system, Some(Path::new(labelled))),
+        ["fit", system, "--labelled", path] => fit(system, Some(Path::new(path)), &[]),
+        ["fit", system, files @ ..] => fit(system, None, files),
         ["study"] => study(),
-        _ => Err("usage: familiarity fit SYSTEM [LABELLED] | study".into()),
+        _ => Err("usage: familiarity fit SYSTEM [--labelled PATH] [FILES] | study".into()),
     }
 }
 
@@ -39,7 +40,28 @@ fn file(system: &dyn System) -> PathBuf {
     weights.join(format!("{}.safetensors", system.name()))
 }
 
-fn fit(name: &str, labelled: Option<&Path>) -> Result<(), Box<dyn std::error::Error>> {
+/// Encoded images of files, those that can be read.
+fn real(system: &dyn System, files: &[&str]) -> Result<Vec<Vec<f32>>, String> {
+    let mut found = vec![];
+    for file in files {
+        read(Path::new(file), &CutoutOptions::default(), &mut |r| {
+            if let Ok(c) = r.cutout
+                && let Ok(c) = pixels::settle(&c)
+                && let Ok(x) = system.encode(&Observation::Cutout(c.into_owned()))
+            {
+                found.push(x);
+            }
+            true
+        })?;
+    }
+    Ok(found)
+}
+
+fn fit(
+    name: &str,
+    labelled: Option<&Path>,
+    files: &[&str],
+) -> Result<(), Box<dyn std::error::Error>> {
     let system = registry::shared(name)?;
     let mut model = Model::read(system, &file(system))?;
     let mut rows = Set::default();
@@ -56,8 +78,14 @@ fn fit(name: &str, labelled: Option<&Path>) -> Result<(), Box<dyn std::error::Er
     };
     let sky = Set::simulated(system, Sky::Own, Split::Validation, 77, simulated, false);
     rows.extend(sky);
-    model.see(&rows.images);
-    println!("{name}: {} rows", rows.rows());
+    let real = real(system, files)?;
+    let n = real.len();
+    rows.images.extend(real);
+    model.see(&rows.images, n);
+    println!(
+        "{name}: {} rows, {n} real ones from files",
+        rows.images.len()
+    );
     model.familiarity.as_ref().ok_or("too few rows")?;
     model.write(&file(system))?;
     Ok(())

@@ -14,7 +14,9 @@ use arrow_array::types::Int32Type;
 use rayon::prelude::*;
 use slipher_data::catalogue::{Column, Values, record};
 use slipher_data::cutouts::{self, CutoutOptions};
+use slipher_data::field::Field;
 use slipher_data::formats::{self, ReadOptions, batch::Spectra};
+use slipher_data::sources::Source;
 use slipher_nn::heads::posterior::Posterior;
 use slipher_nn::heads::{Kind, largest};
 
@@ -210,6 +212,47 @@ impl Answerer {
                 if !outcome? || !give(block, done)? {
                     return Ok(tally);
                 }
+            }
+        }
+        Ok(tally)
+    }
+
+    /// Cuts a stamp around each source out of a large image and answers them in blocks, in the
+    /// order of the sources; `each` as in [`run`](Answerer::run), with the number of sources done.
+    ///
+    /// # Errors
+    /// Those of `each`.
+    pub fn run_field<E>(
+        &self,
+        field: &Field,
+        sources: &[Source],
+        keep: bool,
+        mut each: impl FnMut(Vec<Answer>, usize) -> Result<bool, E>,
+    ) -> Result<Tally, E> {
+        let mut tally = Tally::default();
+        let name = field.path().display().to_string();
+        let side = self.model.system.stamp_side(field.scale());
+        for (k, some) in sources.chunks(BLOCK).enumerate() {
+            let cut = |(i, s): (usize, &Source)| Read {
+                source: name.clone(),
+                row: k * BLOCK + i,
+                input: field.cut(s, side).map(Observation::Cutout),
+            };
+            let rows = some.par_iter().enumerate().map(cut).collect();
+            let mut answers = self.answer(rows, keep);
+            for (a, s) in answers.iter_mut().zip(some) {
+                a.object_id.clone_from(&s.id);
+                if let (Some([ra, dec]), true) = (s.sky, a.ra.is_nan()) {
+                    (a.ra, a.dec) = (ra, dec);
+                }
+            }
+            tally.rows += answers.len();
+            tally.failed += answers
+                .iter()
+                .filter(|a| a.flags & flag::BAD_INPUT != 0)
+                .count();
+            if !each(answers, k * BLOCK + some.len())? {
+                break;
             }
         }
         Ok(tally)

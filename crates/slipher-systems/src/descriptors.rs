@@ -2,6 +2,8 @@
 //! roughness at several scales, concentration, symmetry, and how alike its channels are. In numbers
 //! that stay finite whatever the pixels.
 
+use slipher_data::spectrum::median;
+
 use crate::familiarity::inverse_factor;
 use crate::geometry::Geometry;
 
@@ -92,6 +94,37 @@ fn of_channel(p: &[f32], side: usize, rows: usize, out: &mut Vec<f32>) -> Level 
     out.push((rough[1].max(1e-6) / rough[3].max(1e-6)).ln());
     out.push(rough[2].max(1e-6).ln());
     (mean, spread)
+}
+
+/// How much the middle of an image, where the object is, stands out of what is around it, in its
+/// standard deviations, over all channels.
+pub fn prominence(g: Geometry, image: &[f32]) -> f64 {
+    let (stored, side) = (g.stored(), g.side().min(g.stored()));
+    if matches!(g, Geometry::Series { .. }) {
+        return f64::INFINITY;
+    }
+    let middle = stored as f32 / 2.0 - 0.5;
+    let inner = (side as f32 / 16.0).max(2.0);
+    let of = |plane: &[f32]| {
+        let (mut near, mut n) = (0.0, 0.0);
+        let mut around = Vec::new();
+        for (i, v) in plane.iter().enumerate().filter(|(_, v)| v.is_finite()) {
+            let r = ((i / stored) as f32 - middle).hypot((i % stored) as f32 - middle);
+            if r <= inner {
+                (near, n) = (near + v, n + 1.0);
+            } else if r > side as f32 / 3.0 && r < side as f32 / 2.0 {
+                around.push(*v);
+            }
+        }
+        let sky = median(&mut around);
+        around.iter_mut().for_each(|v| *v = (*v - sky).abs());
+        let sigma = 1.4826 * median(&mut around);
+        let above = (near / f32::max(n, 1.0) - sky) * f32::max(n, 1.0).sqrt() / sigma.max(1e-6);
+        f64::from(above.clamp(-1e6, 1e6))
+    };
+    let all = image.chunks_exact(stored * stored).map(of);
+    let channels = g.channels().max(1) as f64;
+    all.sum::<f64>() / channels.sqrt()
 }
 
 /// Mean square of differences between pixels so far apart.

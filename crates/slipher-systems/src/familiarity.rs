@@ -3,15 +3,16 @@
 //!
 //! In each of these spaces: whitened by the covariance of reference rows (Mahalanobis; Lee et al.
 //! 2018), then the mean distance to the five nearest of them (Sun et al. 2022). A distance becomes
-//! the share of held-out rows that lie farther; the smaller share of the two, against its own
-//! distribution over held-out rows, is the column `familiarity`: 0.01 means that one in a hundred
-//! images of the model's own kind is as strange.
+//! the share of held-out rows that lie farther. A third share tells how many stand out of their
+//! surroundings as little. The smallest of the three, against its own distribution over held-out
+//! rows, is the column `familiarity`: 0.01 means that one in a hundred images of the model's own kind
+//! is as strange.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
 
-use crate::descriptors::describe;
+use crate::descriptors::{describe, prominence};
 use crate::geometry::Geometry;
 
 /// Below this share of its own kind a row is flagged.
@@ -46,29 +47,30 @@ impl Curve {
         self.0.len() == SHARES.len() && self.0.is_sorted() && self.0.iter().all(|v| v.is_finite())
     }
 
-    /// Share of held-out rows that lie beyond, log-linear between those that are known and beyond
-    /// the last as between the last two that differ.
-    fn beyond(&self, distance: f64) -> f64 {
+    /// Logarithm of the share of held-out rows that lie beyond: linear between those that are known,
+    /// and beyond the last as between the last two that differ.
+    fn ln_beyond(&self, distance: f64) -> f64 {
         let d = &self.0;
         let i = d.partition_point(|x| *x <= distance);
         if i == 0 {
-            return 1.0;
+            return 0.0;
         }
         let (a, b) = if i < d.len() {
             (i - 1, i)
         } else {
             let top = d.len() - 1;
             let Some(below) = (0..top).rev().find(|k| d[*k] < d[top]) else {
-                return if distance > d[top] { 1e-9 } else { 1.0 };
+                return if distance > d[top] { -LARGEST } else { 0.0 };
             };
             (below, top)
         };
         let t = (distance - d[a]) / (d[b] - d[a]).max(1e-300);
-        (SHARES[a].ln() + t * (SHARES[b] / SHARES[a]).ln())
-            .exp()
-            .clamp(1e-9, 1.0)
+        (SHARES[a].ln() + t * (SHARES[b] / SHARES[a]).ln()).clamp(-LARGEST, 0.0)
     }
 }
+
+/// Strangeness that is not told from more.
+const LARGEST: f64 = 1e6;
 
 /// One space.
 #[derive(Clone, Debug, PartialEq)]
@@ -169,8 +171,10 @@ pub(crate) fn inverse_factor(a: &[f64], n: usize) -> Option<Vec<f64>> {
 pub struct Familiarity {
     /// Of the network's last features, and of the pixels.
     spaces: [Space; 2],
-    /// Of the larger strangeness of the two, −ln share.
-    both: Curve,
+    /// Of how little the middle stands out.
+    faint: Curve,
+    /// Of the largest strangeness of the three, −ln share.
+    all: Curve,
 }
 
 const NAMES: [&str; 2] = ["embedding", "pixels"];
@@ -180,36 +184,63 @@ const NAMES: [&str; 2] = ["embedding", "pixels"];
 struct Curves {
     embedding: Curve,
     pixels: Curve,
-    both: Curve,
+    faint: Curve,
+    all: Curve,
 }
 
 impl Familiarity {
     /// From encoded images of the model's own kind that it was not trained on, and what its
-    /// networks make of them. None where they are too few.
-    pub fn fit(g: Geometry, images: &[Vec<f32>], embeddings: &[Vec<f32>]) -> Option<Familiarity> {
+    /// networks make of them. The last `real` of them are real where the others are simulated: few,
+    /// and so counted often enough to be a third of the held-out rows. None where all are too few.
+    pub fn fit(
+        g: Geometry,
+        images: &[Vec<f32>],
+        embeddings: &[Vec<f32>],
+        real: usize,
+    ) -> Option<Familiarity> {
         if images.len() < ROWS || images.len() != embeddings.len() {
             return None;
         }
         let pixels: Vec<Vec<f32>> = images.par_iter().map(|x| describe(g, x)).collect();
         let all = [embeddings, &pixels];
-        let (own, rest): (Vec<usize>, Vec<usize>) = (0..images.len()).partition(|r| r % 3 == 0);
-        let own = &own[..own.len().min(REFERENCE)];
+        let (mut own, mut rest): (Vec<usize>, Vec<usize>) =
+            (0..images.len()).partition(|r| r % 3 == 0);
+        // The last ones, so that real rows are among them.
+        own.drain(..own.len().saturating_sub(REFERENCE));
+        let first = images.len() - real.min(images.len());
+        let held: Vec<usize> = rest.iter().copied().filter(|r| *r >= first).collect();
+        if real > 0 && !held.is_empty() && held.len() < rest.len() {
+            let times = (rest.len() - held.len()) / 2 / held.len();
+            (1..times).for_each(|_| rest.extend(&held));
+        }
         let pick = |all: &[Vec<f32>], rows: &[usize]| -> Vec<Vec<f32>> {
             rows.iter().map(|r| all[*r].clone()).collect()
         };
-        let space = |all: &[Vec<f32>]| Space::fit(&pick(all, own), &pick(all, &rest));
+        let space = |all: &[Vec<f32>]| Space::fit(&pick(all, &own), &pick(all, &rest));
         let spaces = [space(all[0])?, space(all[1])?];
-        let strange = |r: &usize| strangeness(&spaces, [&all[0][*r], &all[1][*r]]);
-        let both = Curve::of(rest.par_iter().map(strange).collect());
-        let made = Familiarity { spaces, both };
-        made.both.is_sound().then_some(made)
+        let faint = |r: &usize| -prominence(g, &images[*r]);
+        let mut made = Familiarity {
+            spaces,
+            faint: Curve::of(rest.par_iter().map(faint).collect()),
+            all: Curve(vec![]),
+        };
+        let strange = |r: &usize| made.strangeness([&all[0][*r], &all[1][*r]], faint(r));
+        made.all = Curve::of(rest.par_iter().map(strange).collect());
+        (made.faint.is_sound() && made.all.is_sound()).then_some(made)
     }
 
     /// Share of the model's own kind that is as strange as this image.
     pub fn share(&self, g: Geometry, image: &[f32], embedding: &[f32]) -> f64 {
         let pixels = describe(g, image);
-        self.both
-            .beyond(strangeness(&self.spaces, [embedding, &pixels]))
+        let strange = self.strangeness([embedding, &pixels], -prominence(g, image));
+        self.all.ln_beyond(strange).exp()
+    }
+
+    /// −ln of the smallest share.
+    fn strangeness(&self, x: [&[f32]; 2], faint: f64) -> f64 {
+        let share = |(s, x): (&Space, &[f32])| s.curve.ln_beyond(s.distance(x));
+        let least = self.spaces.iter().zip(x).map(share).fold(0.0, f64::min);
+        -least.min(self.faint.ln_beyond(faint))
     }
 
     /// Adds it to a model file.
@@ -232,7 +263,8 @@ impl Familiarity {
         let curves = Curves {
             embedding: embedding.curve.clone(),
             pixels: pixels.curve.clone(),
-            both: self.both.clone(),
+            faint: self.faint.clone(),
+            all: self.all.clone(),
         };
         c.set(KEY, &curves)
     }
@@ -246,10 +278,13 @@ impl Familiarity {
             return Ok(None);
         }
         let curves: Curves = c.get(KEY).map_err(|e| e.to_string())?;
-        if ![&curves.embedding, &curves.pixels, &curves.both]
-            .iter()
-            .all(|c| c.is_sound())
-        {
+        let all = [
+            &curves.embedding,
+            &curves.pixels,
+            &curves.faint,
+            &curves.all,
+        ];
+        if !all.iter().all(|c| c.is_sound()) {
             return Err(format!("'{KEY}': expected rising distances"));
         }
         let space = |name: &str, curve: Curve| -> Result<Space, String> {
@@ -281,7 +316,8 @@ impl Familiarity {
                 space(NAMES[0], curves.embedding)?,
                 space(NAMES[1], curves.pixels)?,
             ],
-            both: curves.both,
+            faint: curves.faint,
+            all: curves.all,
         }))
     }
 
@@ -292,13 +328,6 @@ impl Familiarity {
 }
 
 const KEY: &str = "familiarity";
-
-/// −ln of the smaller share.
-fn strangeness(spaces: &[Space; 2], x: [&[f32]; 2]) -> f64 {
-    let share = |(s, x): (&Space, &[f32])| s.curve.beyond(s.distance(x));
-    let least = spaces.iter().zip(x).map(share).fold(1.0, f64::min);
-    -least.ln()
-}
 
 #[cfg(test)]
 mod tests {
@@ -322,7 +351,7 @@ mod tests {
     #[test]
     fn its_own_kind_is_uniform_and_others_are_strange() {
         let (images, embeddings) = rows(3000, 1, 0.0);
-        let f = Familiarity::fit(G, &images, &embeddings).unwrap();
+        let f = Familiarity::fit(G, &images, &embeddings, 0).unwrap();
         let share = |x: &[Vec<f32>], e: &[Vec<f32>]| -> f64 {
             let low = x
                 .iter()
@@ -341,6 +370,20 @@ mod tests {
             .map(|_| (0..256).map(|i| i as f32).collect::<Vec<f32>>());
         let smooth = smooth.collect::<Vec<_>>();
         assert!(share(&smooth, &e) > 0.95);
+        // A few real rows of another kind among simulated ones are known from then on.
+        let (few, fe) = rows(60, 5, 4.0);
+        let both = Familiarity::fit(
+            G,
+            &[images.clone(), few].concat(),
+            &[embeddings, fe].concat(),
+            60,
+        );
+        let (x, e) = rows(300, 6, 4.0);
+        let strange = x
+            .iter()
+            .zip(&e)
+            .filter(|(x, e)| both.as_ref().unwrap().share(G, x, e) < UNFAMILIAR);
+        assert!(strange.count() < 30);
         let mut c = Checkpoint::default();
         f.store(&mut c).unwrap();
         assert_eq!(Familiarity::restore(&c).unwrap().unwrap(), f);
@@ -351,6 +394,7 @@ mod tests {
         );
         c.tensors.remove("familiarity.pixels.mean");
         assert!(Familiarity::restore(&c).is_err());
-        assert!(Familiarity::fit(G, &images[..100], &embeddings[..100]).is_none());
+        let (images, embeddings) = rows(100, 7, 0.0);
+        assert!(Familiarity::fit(G, &images, &embeddings, 0).is_none());
     }
 }

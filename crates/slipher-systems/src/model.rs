@@ -78,7 +78,7 @@ impl Model {
         };
         if validation.rows() > 0 {
             let (outputs, embeddings) = m.outputs(&validation.images);
-            m.familiarity = m.familiar_with(&validation.images, &embeddings);
+            m.familiarity = m.familiar_with(&validation.images, &embeddings, 0);
             m.head.calibrate(&outputs, &validation.truth);
             if members > 1 {
                 m.combination = m.weigh(&outputs, validation);
@@ -162,17 +162,23 @@ impl Model {
             .unzip()
     }
 
-    /// Learns what images of its own kind look like from some that it was not trained on.
-    pub fn see(&mut self, images: &[Vec<f32>]) {
+    /// Learns what images of its own kind look like from some that it was not trained on, of which
+    /// the last `real` are real where the others are simulated.
+    pub fn see(&mut self, images: &[Vec<f32>], real: usize) {
         let embeddings = self.outputs(images).1;
-        self.familiarity = self.familiar_with(images, &embeddings);
+        self.familiarity = self.familiar_with(images, &embeddings, real);
     }
 
-    fn familiar_with(&self, images: &[Vec<f32>], of: &[Vec<f32>]) -> Option<Box<Familiarity>> {
+    fn familiar_with(
+        &self,
+        images: &[Vec<f32>],
+        of: &[Vec<f32>],
+        real: usize,
+    ) -> Option<Box<Familiarity>> {
         let rows = embeddings(of, images.len());
         let short = rows.first().is_some_and(|e| e.len() <= LONGEST);
         short
-            .then(|| Familiarity::fit(self.system.geometry(), images, &rows))
+            .then(|| Familiarity::fit(self.system.geometry(), images, &rows, real))
             .flatten()
             .map(Box::new)
     }

@@ -64,6 +64,10 @@ pub trait System: Send + Sync {
     }
     /// Sizes of what a network sees.
     fn geometry(&self) -> Geometry;
+    /// Side of the stamps that are cut out of an image with pixels of so many arcseconds.
+    fn stamp_side(&self, _scale: f64) -> usize {
+        self.geometry().stored()
+    }
     /// Views that training draws.
     fn augment(&self) -> Augment;
     /// Draws an example from a simulated sky; none if the system has no such sky.

@@ -237,7 +237,9 @@ fn get<'a>(v: &'a Value, name: &str) -> Option<&'a Value> {
     };
     fields
         .iter()
-        .find(|(k, _)| k.eq_ignore_ascii_case(name))
+        .find(|(k, _)| {
+            k.eq_ignore_ascii_case(name) || k.replace('_', "").eq_ignore_ascii_case(name)
+        })
         .map(|(_, v)| plain(v))
 }
 

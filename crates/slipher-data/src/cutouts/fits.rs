@@ -226,7 +226,7 @@ fn give(
     true
 }
 
-fn filter(h: &Header) -> Option<String> {
+pub(crate) fn filter(h: &Header) -> Option<String> {
     let text = ["FILTER", "BAND", "FILTER1"]
         .iter()
         .find_map(|k| h.str(k))
@@ -236,7 +236,7 @@ fn filter(h: &Header) -> Option<String> {
 }
 
 /// Names of `n` bands: BANDS ('ugriz' or 'u,g,r'), BAND1…, or one FILTER.
-fn band_names(h: &Header, n: usize) -> Vec<String> {
+pub(crate) fn band_names(h: &Header, n: usize) -> Vec<String> {
     let list = h
         .str("BANDS")
         .or(h.str("FILTERS"))

@@ -6,7 +6,7 @@
 
 mod alert;
 pub mod batch;
-mod fits;
+pub(crate) mod fits;
 mod npy;
 mod packet;
 mod parquet;

@@ -29,6 +29,19 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// A run of pixels of a larger image of this header.
+    pub(crate) fn run(h: &super::Header, data: &'a [u8]) -> Self {
+        let bitpix = h.int("BITPIX").unwrap_or(8);
+        Image {
+            axes: vec![data.len() / (bitpix.unsigned_abs() as usize / 8).max(1)],
+            bitpix,
+            scale: h.float("BSCALE").unwrap_or(1.0),
+            zero: h.float("BZERO").unwrap_or(0.0),
+            blank: h.int("BLANK"),
+            data,
+        }
+    }
+
     pub(super) fn new(hdu: &Hdu, data: &'a [u8]) -> Result<Self, String> {
         match hdu.kind {
             Kind::Image => {}

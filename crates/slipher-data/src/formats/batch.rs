@@ -374,7 +374,7 @@ fn column<'a>(batch: &'a RecordBatch, names: &[&str]) -> Option<&'a ArrayRef> {
         .map(|i| batch.column(i))
 }
 
-fn text(values: &ArrayRef, row: usize) -> Option<String> {
+pub(crate) fn text(values: &ArrayRef, row: usize) -> Option<String> {
     if values.is_null(row) {
         return None;
     }
@@ -400,7 +400,7 @@ fn text(values: &ArrayRef, row: usize) -> Option<String> {
     Some(t.trim().to_owned())
 }
 
-fn number(values: &ArrayRef, row: usize) -> f64 {
+pub(crate) fn number(values: &ArrayRef, row: usize) -> f64 {
     numbers(&values.slice(row, 1))
         .and_then(|v| v.first().copied())
         .unwrap_or(f64::NAN)

@@ -49,6 +49,10 @@ impl System for Radio {
             side: 150,
         }
     }
+    fn stamp_side(&self, scale: f64) -> usize {
+        // What is resampled to 1.8″ fills the square, with sky around it for the noise.
+        (1.4 * encode::SIDE as f64 * encode::SCALE / scale).clamp(64.0, 4000.0) as usize
+    }
     fn augment(&self) -> Augment {
         Augment {
             any_angle: true,

@@ -171,6 +171,8 @@ impl ReportArgs {
         ])?;
         system.refuse(&c.medium.given())?;
         Ok(PredictArgs {
+            image: vec![],
+            catalogue: None,
             files: self.files.clone(),
             model: c.model.clone(),
             bands: bands.map(str::to_owned),

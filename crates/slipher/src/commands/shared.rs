@@ -10,15 +10,17 @@ use rayon::prelude::*;
 use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::CatalogueWriter;
 use slipher_data::cutouts::write;
+use slipher_data::field::Field;
 use slipher_data::formats::printable;
 use slipher_data::input::expand_for;
+use slipher_data::sources::{self, Source};
 use slipher_nn::checkpoint::remove_leftovers;
 use slipher_nn::heads::posterior::Posterior;
 use slipher_nn::heads::{Kind, largest};
 use slipher_nn::train::Progress;
 use slipher_sim::random::Stream;
 use slipher_systems::answers::{Answer, Answerer, UNSURE, flag};
-use slipher_systems::example::{Observation, Sky};
+use slipher_systems::example::{Input, Observation, Sky};
 use slipher_systems::model::Model;
 use slipher_systems::predict::{Options, Predict};
 use slipher_systems::registry;
@@ -217,8 +219,17 @@ pub fn simulate(
 pub struct PredictArgs {
     /// Files, folders, patterns, or @FILE with one path a line: FITS, .npy, PNG, JPEG, Avro alerts,
     /// Parquet, zip; or a HATS catalogue
-    #[arg(required = true)]
+    #[arg(required_unless_present = "image")]
     pub files: Vec<String>,
+    /// Large FITS images, with commas, a band each (or cubes of bands): stamps are cut out of them
+    /// around the sources of --catalogue by their world coordinates (TAN, TAN-SIP)
+    #[arg(long, value_name = "FITS", value_delimiter = ',', requires = "catalogue",
+          conflicts_with_all = ["files", "shard", "resume"])]
+    pub image: Vec<PathBuf>,
+    /// CSV, FITS or Parquet table of sources: id, and ra and dec in degrees or x and y in pixels
+    /// from 1
+    #[arg(long, value_name = "TABLE", requires = "image")]
+    pub catalogue: Option<PathBuf>,
     /// Model file; default: the one that comes with the program
     #[arg(short, long)]
     pub model: Option<PathBuf>,
@@ -271,7 +282,34 @@ pub fn predict(
             )
         })?;
     let shard = super::parse_shard(a.shard.as_deref())?;
-    if let Some(folder) = output.filter(|p| wants_folder(p)) {
+    let folder = output.filter(|p| wants_folder(p));
+    if let Some(catalogue) = &a.catalogue {
+        if folder.is_some() || system.input() != Input::Cutout {
+            return Err(miette::miette!(
+                "--image cuts stamps for a system of images, into one catalogue: -o NAME.parquet, \
+                 .fits or .csv"
+            ));
+        }
+        super::distinct(&outputs)?;
+        let inputs: Vec<String> = [catalogue]
+            .into_iter()
+            .chain(&a.image)
+            .map(|p| p.display().to_string())
+            .collect();
+        super::refuse_output_among_inputs(&inputs, shard, &outputs)?;
+        let names: Vec<String> = a
+            .bands
+            .iter()
+            .flat_map(|b| b.split(','))
+            .map(str::to_owned)
+            .collect();
+        let field = Field::open(&a.image, &names).map_err(|e| miette::miette!("--image {e}"))?;
+        let sources = sources::read(catalogue)
+            .map_err(|e| miette::miette!("--catalogue {}: {e}", catalogue.display()))?;
+        let from = From::Field(&field, &sources);
+        return run(&answerer, &from, &Written { output, page, json }, quiet);
+    }
+    if let Some(folder) = folder {
         if page.is_some() {
             return Err(miette::miette!(
                 "{}: a folder of parts has no --report",
@@ -305,7 +343,12 @@ pub fn predict(
         );
         return Ok(Outcome::Nothing);
     }
-    run(&answerer, &files, &Written { output, page, json }, quiet)
+    run(
+        &answerer,
+        &From::Files(&files),
+        &Written { output, page, json },
+        quiet,
+    )
 }
 
 /// What a run counts.
@@ -321,7 +364,23 @@ struct Written<'a> {
     json: bool,
 }
 
-fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Result<Outcome> {
+/// What a run answers.
+enum From<'a> {
+    Files(&'a [PathBuf]),
+    Field(&'a Field, &'a [Source]),
+}
+
+impl From<'_> {
+    /// How many, of what.
+    fn count(&self) -> (usize, &'static str) {
+        match self {
+            From::Files(files) => (files.len(), "file"),
+            From::Field(_, sources) => (sources.len(), "source"),
+        }
+    }
+}
+
+fn run(answerer: &Answerer, from: &From<'_>, to: &Written, quiet: bool) -> Result<Outcome> {
     let Written { output, page, json } = *to;
     let (model, mut keys) = (&answerer.model, keys(answerer));
     keys.extend(super::made());
@@ -329,7 +388,8 @@ fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Res
         .map(|p| CatalogueWriter::create(p, &keys))
         .transpose()
         .into_diagnostic()?;
-    let bar = progress::bar(files.len() as u64, "files", quiet);
+    let (count, unit) = from.count();
+    let bar = progress::bar(count as u64, unit, quiet);
     let start = std::time::Instant::now();
     let mut kept: Vec<Answer> = Vec::new();
     let is_classifier = model.head.kind() == Kind::Classes;
@@ -337,7 +397,7 @@ fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Res
         classes: vec![0; model.system.outputs().len()],
         unsure: 0,
     };
-    let tally = answerer.run(files, page.is_some(), |rows, done| -> Result<bool> {
+    let each = |rows: Vec<Answer>, done: usize| -> Result<bool> {
         bar.set_position(done as u64);
         for r in &rows {
             if !r.error.is_empty() {
@@ -360,7 +420,11 @@ fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Res
             kept.extend(rows);
         }
         Ok(go_on)
-    })?;
+    };
+    let tally = match from {
+        From::Files(files) => answerer.run(files, page.is_some(), each)?,
+        From::Field(field, sources) => answerer.run_field(field, sources, page.is_some(), each)?,
+    };
     bar.finish_and_clear();
     if let Some(w) = writer {
         w.finish().into_diagnostic()?;
@@ -376,7 +440,7 @@ fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Res
         let outputs: Vec<_> = [output, page].into_iter().flatten().collect();
         let about: BTreeMap<_, _> = keys.iter().cloned().collect();
         super::print_json(&serde_json::json!({
-            "files": files.len(),
+            (format!("{unit}s")): count,
             "rows": tally.rows,
             "failed": tally.failed,
             "unsure": counts.unsure,
@@ -395,7 +459,7 @@ fn run(answerer: &Answerer, files: &[PathBuf], to: &Written, quiet: bool) -> Res
         tell!(
             "{} in {}, {seconds:.1} s ({:.0} a second){classes}.",
             counted(good, "row"),
-            counted(files.len(), "file"),
+            counted(count, unit),
             good as f64 / seconds.max(1e-9)
         );
         if counts.unsure > 0 {
