@@ -754,3 +754,21 @@ fn arms_in_separate_files_are_joined() {
     d.run(1, &format!("{run} -o z.csv --report z.html"))
         .says(&["--join-arms"]);
 }
+
+/// Stamps out of a large image need both the image and the sources.
+#[test]
+fn images_and_catalogues() {
+    let d = Dir::new();
+    d.run(64, "predict radio --image map.fits -o z.csv");
+    d.run(
+        64,
+        "predict radio a.fits --image map.fits --catalogue s.csv -o z.csv",
+    );
+    std::fs::write(d.path("s.csv"), "id,ra,dec\n1,10,20\n").unwrap();
+    let words = "predict radio --image map.fits --catalogue s.csv";
+    let err = d.run(1, &format!("{words} -o z.csv")).err();
+    assert!(err.contains("--image map.fits"), "{err}");
+    let err = d.run(1, &format!("{words} -o parts")).err();
+    assert!(err.contains("one catalogue"), "{err}");
+    assert_eq!(d.files(), ["s.csv"]);
+}
