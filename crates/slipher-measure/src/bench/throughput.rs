@@ -14,10 +14,6 @@ use slipher_systems::redshift::simulate::{SimulationRecipe, Simulator, Split};
 
 use super::{built, median, output};
 
-/// What Redrock does a second on one core, from its own repository (facts/systems.md: PR 253, issue
-/// 191).
-const REDROCK: f64 = 0.5;
-
 fn simulator(instrument: &str) -> Result<Simulator, String> {
     let recipe = SimulationRecipe {
         instruments: vec![(instrument.into(), 1.0)],
@@ -32,9 +28,9 @@ pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<String, String> {
     let m = Model::read(model).map_err(|e| e.to_string())?;
     let _ = writeln!(
         page,
-        "BOSS-like files of 4600 pixels, the shipped model; each line is one run of `slipher redshift @list -o catalogue.parquet` (10⁵ reads the 10⁴ files ten times). Redrock does not install \
-         here (its templates are on GitHub only): its published speed is {REDROCK} spectra a second and core.\n\n\
-         | files | threads | precision | spectra/s | a core, times Redrock's published | peak memory, MB |\n| --- | --- | --- | --- | --- | --- |"
+        "BOSS-like files of 4600 pixels, the shipped model; each line is one run of `slipher redshift @list -o catalogue.parquet` (10⁵ reads the 10⁴ files ten times). The real Redrock on real \
+         spectra, in turns: `scripts/redrock_rows.py`.\n\n\
+         | files | threads | precision | spectra/s | a thread | peak memory, MB |\n| --- | --- | --- | --- | --- | --- |"
     );
     let sizes: &[usize] = if quick {
         &[100, 1000]
@@ -58,7 +54,7 @@ pub fn run(folder: &Path, model: &Path, quick: bool) -> Result<String, String> {
             let _ = writeln!(
                 page,
                 "| {n} | {threads} | {precision} | {rate:.0} | {:.0} | {memory} |",
-                rate / f64::from(threads) / REDROCK
+                rate / f64::from(threads)
             );
         }
     }
