@@ -32,6 +32,9 @@ struct Cli {
     /// Most memory that a file may take on a thread, as 800M or 4G; default: 1G
     #[arg(long, global = true, value_name = "SIZE", value_parser = slipher_data::budget::parse)]
     memory: Option<u64>,
+    /// Read FITS files whose data differ from their DATASUM (edited without updating it)
+    #[arg(long, global = true)]
+    ignore_checksums: bool,
     #[command(subcommand)]
     verb: Verb,
 }
@@ -124,6 +127,9 @@ fn main() -> ExitCode {
     };
     if let Some(bytes) = cli.memory {
         slipher_data::budget::set(bytes);
+    }
+    if cli.ignore_checksums {
+        slipher_data::fits::ignore_checksums();
     }
     if let Err(e) = commands::watch_signals() {
         tell!("slipher: cannot watch signals: {e}");

@@ -772,3 +772,28 @@ fn images_and_catalogues() {
     assert!(err.contains("one catalogue"), "{err}");
     assert_eq!(d.files(), ["s.csv"]);
 }
+
+/// A simulated sky is continued with its own settings only; a stale checksum is read when asked.
+#[test]
+fn other_settings_and_stale_sums() {
+    let d = Dir::new();
+    d.run(0, "simulate redshift -n 24 --hats 0 -o sky");
+    d.run(0, "simulate redshift -n 24 --hats 0 -o sky");
+    let err = d
+        .run(1, "simulate redshift -n 24 -s 2 --hats 0 -o sky")
+        .err();
+    assert!(err.contains("other settings"), "{err}");
+    // A catalogue of Slipher has sums; one byte of its data is changed.
+    d.run(0, "simulate redshift -n 2 -o s.parquet");
+    d.run(0, "-q redshift s.parquet -o z.fits");
+    let mut bytes = std::fs::read(d.path("z.fits")).unwrap();
+    let at = bytes.len() - 2880;
+    bytes[at] ^= 1;
+    std::fs::write(d.path("z.fits"), bytes).unwrap();
+    let err = d.run(1, "redshift z.fits -o y.csv").err();
+    assert!(err.contains("DATASUM"), "{err}");
+    let err = d
+        .run(1, "--ignore-checksums redshift z.fits -o y.csv --overwrite")
+        .err();
+    assert!(!err.contains("DATASUM"), "{err}");
+}

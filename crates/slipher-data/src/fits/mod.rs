@@ -14,6 +14,7 @@ pub mod write;
 use std::io::Read;
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use header::{Header, Value};
 pub use image::Image;
@@ -181,7 +182,7 @@ impl Fits {
             let filled = start.saturating_add(len.next_multiple_of(BLOCK));
             if damage.is_none() && changed(&header, bytes.get(start..filled)) {
                 damage = Some(format!(
-                    "HDU {n}: the data differ from their DATASUM; was the file changed on its way?"
+                    "HDU {n}: the data differ from their DATASUM; was the file changed on its way? --ignore-checksums reads it all the same"
                 ));
             }
             hdus.push(Hdu {
@@ -248,8 +249,20 @@ impl Fits {
     }
 }
 
+/// Whether [`ignore_checksums`] was called.
+static IGNORED: AtomicBool = AtomicBool::new(false);
+
+/// From now on data that do not add up to their DATASUM are read as if they did: files that were
+/// edited by programs that do not update it.
+pub fn ignore_checksums() {
+    IGNORED.store(true, Ordering::Relaxed);
+}
+
 /// Whether data do not add up to what their header says (standard 4.0, appendix J).
 fn changed(header: &Header, data: Option<&[u8]>) -> bool {
+    if IGNORED.load(Ordering::Relaxed) {
+        return false;
+    }
     let said: Option<u32> = header.str("DATASUM").and_then(|t| t.trim().parse().ok());
     match (said, data) {
         // Zero and minus zero are one in ones' complement.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use rayon::prelude::*;
+use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::{CatalogueWriter, Column, Values, record};
 use slipher_data::hats::{self, PartWriter, Pixel};
 use slipher_sim::random::Stream;
@@ -106,8 +107,33 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     Ok(Outcome::Good)
 }
 
+/// What the partitions in a folder were made with; nobody else's folder is added to.
+fn same_settings(a: &Args, order: u8) -> Result<()> {
+    let own = serde_json::json!({
+        "n": a.n, "seed": a.seed, "order": order, "instruments": a.instrument,
+        "templates": a.templates, "version": env!("CARGO_PKG_VERSION"),
+    })
+    .to_string();
+    let path = a.output.join(".simulation.json");
+    let other = || {
+        miette::miette!(
+            "{} holds partitions of other settings: give another --output, or delete it",
+            a.output.display()
+        )
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(found) if found == own => return Ok(()),
+        Ok(_) => return Err(other()),
+        Err(_) if a.output.join("dataset").exists() => return Err(other()),
+        Err(_) => {}
+    }
+    std::fs::create_dir_all(&a.output).into_diagnostic()?;
+    atomic_write(&path, own).into_diagnostic()
+}
+
 /// Rows on the sky: as many in each pixel, up to one. Pixels that are there are not made again.
 fn sky(a: &Args, simulator: &Simulator, order: u8, quiet: bool) -> Result<Outcome> {
+    same_settings(a, order)?;
     let pixels = 12u64 << (2 * order);
     let (bar, mut all) = (progress::bar(a.n, "spectra", quiet), vec![]);
     for number in 0..pixels {
