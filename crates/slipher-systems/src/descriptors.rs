@@ -4,7 +4,7 @@
 
 use slipher_data::spectrum::median;
 
-use crate::familiarity::inverse_factor;
+use crate::cholesky::inverse_factor;
 use crate::geometry::Geometry;
 
 /// Distances, in pixels, of the differences that tell roughness.

@@ -12,6 +12,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
 
+use crate::cholesky::inverse_factor;
 use crate::descriptors::{describe, prominence};
 use crate::geometry::Geometry;
 
@@ -139,31 +140,6 @@ impl Space {
         }
         nearest.iter().map(|d| f64::from(d.sqrt())).sum::<f64>() / NEAREST as f64
     }
-}
-
-/// L⁻¹ of a positive definite matrix L Lᵀ, of which the lower triangle is given.
-pub(crate) fn inverse_factor(a: &[f64], n: usize) -> Option<Vec<f64>> {
-    let mut l = a.to_vec();
-    for i in 0..n {
-        for j in 0..=i {
-            let sum: f64 = (0..j).map(|k| l[i * n + k] * l[j * n + k]).sum();
-            let v = l[i * n + j] - sum;
-            l[i * n + j] = if i == j {
-                (v > 0.0).then(|| v.sqrt())?
-            } else {
-                v / l[j * n + j]
-            };
-        }
-    }
-    let mut inverse = vec![0.0; n * n];
-    for j in 0..n {
-        for i in j..n {
-            let unit = if i == j { 1.0 } else { 0.0 };
-            let sum: f64 = (j..i).map(|k| l[i * n + k] * inverse[k * n + j]).sum();
-            inverse[i * n + j] = (unit - sum) / l[i * n + i];
-        }
-    }
-    Some(inverse)
 }
 
 /// What a model has seen.

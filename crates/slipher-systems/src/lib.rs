@@ -53,6 +53,7 @@
 pub mod answers;
 pub mod architecture;
 pub mod baseline;
+mod cholesky;
 pub mod descriptors;
 pub mod evaluate;
 pub mod example;

@@ -4,6 +4,8 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use slipher_data::fits::write::{Cells, TableWriter, file};
+
 /// A folder in which the program runs.
 struct Dir(tempfile::TempDir);
 
@@ -389,7 +391,7 @@ fn images_to_catalogue_and_page() {
     .says(&[" rows in 1 file,", "Wrote"]);
     let csv = std::fs::read_to_string(d.path("s.csv")).unwrap();
     assert!(
-        csv.starts_with("object_id,ra,dec,class,p_class,star,galaxy,flags,error"),
+        csv.starts_with("object_id,ra,dec,class,p_class,star,galaxy,familiarity,flags,error"),
         "{csv}"
     );
     std::fs::write(d.path("broken.png"), [0x89, b'P', b'N', b'G', 1, 2, 3]).unwrap();
@@ -783,17 +785,20 @@ fn other_settings_and_stale_sums() {
         .run(1, "simulate redshift -n 24 -s 2 --hats 0 -o sky")
         .err();
     assert!(err.contains("other settings"), "{err}");
-    // A catalogue of Slipher has sums; one byte of its data is changed.
-    d.run(0, "simulate redshift -n 2 -o s.parquet");
-    d.run(0, "-q redshift s.parquet -o z.fits");
-    let mut bytes = std::fs::read(d.path("z.fits")).unwrap();
-    let at = bytes.len() - 2880;
+    // A spectrum with sums; one byte of its data is changed.
+    let mut t = TableWriter::new("SPECTRUM");
+    let rows = || (0..2000).map(f64::from);
+    let wave = rows().map(|i| 3600.0 + 2.0 * i).collect();
+    let flux = rows().map(|i| 1.0 + 0.3 * (0.05 * i).sin()).collect();
+    t.column("wave", "Angstrom", Cells::F64s(1, wave));
+    t.column("flux", "", Cells::F64s(1, flux));
+    let mut bytes = file(&[], &[t]);
+    let at = bytes.len() - 3000;
     bytes[at] ^= 1;
-    std::fs::write(d.path("z.fits"), bytes).unwrap();
-    let err = d.run(1, "redshift z.fits -o y.csv").err();
+    std::fs::write(d.path("s.fits"), bytes).unwrap();
+    let err = d.run(2, "redshift s.fits -o y.csv").err();
     assert!(err.contains("DATASUM"), "{err}");
-    let err = d
-        .run(1, "--ignore-checksums redshift z.fits -o y.csv --overwrite")
-        .err();
+    let words = "--ignore-checksums redshift s.fits -o y.csv --overwrite";
+    let err = d.run(0, words).err();
     assert!(!err.contains("DATASUM"), "{err}");
 }
