@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::budget;
 use crate::cutout::Cutout;
-use crate::cutouts::fits::{band_names, filter};
+use crate::cutouts::fits::{Role, band_names, filter, role};
 use crate::fits::{Fits, Header, Image, Kind, describe};
 use crate::sources::Source;
 use crate::wcs::Wcs;
@@ -88,7 +88,7 @@ pub struct Field {
 
 impl Field {
     /// Opens the images of files, each a band (or a cube, or an HDU, of bands); `names` where the
-    /// files do not name them.
+    /// files do not name them. HDUs of weights, errors and masks are passed over.
     ///
     /// # Errors
     /// No image with celestial TAN coordinates; names that do not fit: the file and what was found.
@@ -286,7 +286,9 @@ fn open(path: &Path, planes: &mut Vec<Plane>) -> Result<(), String> {
         let size = size.ok_or_else(|| format!("HDU {hdu}: its size is no number"))?;
         match kind {
             Kind::Compressed => return packed(path, planes),
-            Kind::Image if header.int("NAXIS").unwrap_or(0) > 1 => {
+            Kind::Image
+                if header.int("NAXIS").unwrap_or(0) > 1 && role(&header) == Role::Pixels =>
+            {
                 if data.checked_add(size).is_none_or(|end| end > length) {
                     return Err(format!(
                         "HDU {hdu}: data end early: is the download complete?"
@@ -318,7 +320,8 @@ fn open(path: &Path, planes: &mut Vec<Plane>) -> Result<(), String> {
 fn packed(path: &Path, planes: &mut Vec<Plane>) -> Result<(), String> {
     let f = Fits::open(path).map_err(|e| e.to_string())?;
     for (hdu, about) in f.hdus.iter().enumerate() {
-        if !matches!(about.kind, Kind::Image | Kind::Compressed) {
+        let image = matches!(about.kind, Kind::Image | Kind::Compressed);
+        if !image || role(&about.header) != Role::Pixels {
             continue;
         }
         let Ok(image) = f.image(hdu) else { continue };

@@ -124,6 +124,21 @@ fn cubes_and_what_is_refused() {
     let c = field.cut(&at_pixel(8.0, 8.0), 3).unwrap();
     assert_eq!(c.band(1)[4], (256 + 7 * 16 + 7) as f32);
     let whole = std::fs::read(path("cube.fits")).unwrap();
+    // Weights behind the image are no band.
+    let mut about = cards("'g'", ["8.5", "8.5"], STEP);
+    write(&path("g.fits"), &[16, 16], &about, |i| i as f32);
+    about.push(("EXTNAME", "'WEIGHT'"));
+    write(&path("w.fits"), &[16, 16], &about, |_| 1.0);
+    let extension = |mut bytes: Vec<u8>| {
+        let first = format!("{:<80}", "XTENSION= 'IMAGE   '");
+        bytes[..80].copy_from_slice(first.as_bytes());
+        bytes
+    };
+    let both = ["g.fits", "w.fits"].map(|n| std::fs::read(path(n)).unwrap());
+    let [g, w] = both;
+    std::fs::write(path("mef.fits"), [g, extension(w)].concat()).unwrap();
+    let field = Field::open(&[path("mef.fits")], &[]).unwrap();
+    assert_eq!(field.bands(), ["g"]);
     std::fs::write(path("short.fits"), &whole[..4000]).unwrap();
     let why = |name: &str| Field::open(&[path(name)], &[]).err().unwrap();
     assert!(why("short.fits").contains("data end early"));

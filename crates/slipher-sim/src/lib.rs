@@ -11,7 +11,7 @@
 //!   subtraction and the detector leave.
 //! * [`supernova`]: supernovae of all types and phases on their hosts.
 //! * [`peculiar`]: spectra that a reduction should not give.
-//! * [`sky`]: images through a telescope.
+//! * [`sky`]: images through a telescope; [`lens`]: what lies in front of them bends the light.
 
 #![allow(
     clippy::needless_range_loop,
@@ -23,6 +23,7 @@ pub mod exotic;
 pub mod galaxy;
 pub mod igm;
 pub mod instrument;
+pub mod lens;
 pub mod lines;
 pub mod medium;
 pub mod observe;

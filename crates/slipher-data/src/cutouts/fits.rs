@@ -9,8 +9,9 @@ const MOST_BANDS: usize = 12;
 /// Most pixels of a side: larger images are not cutouts.
 const MOST_SIDE: usize = 8192;
 
+/// What an image is for.
 #[derive(Clone, Copy, PartialEq)]
-enum Role {
+pub(crate) enum Role {
     Pixels,
     Variance,
     Sigma,
@@ -19,7 +20,8 @@ enum Role {
     Psf,
 }
 
-fn role(h: &Header) -> Role {
+/// By the name of the HDU.
+pub(crate) fn role(h: &Header) -> Role {
     let name = h.str("EXTNAME").unwrap_or_default().to_uppercase();
     match name.trim() {
         "VARIANCE" | "VAR" => Role::Variance,
