@@ -210,7 +210,7 @@ fn files_below(folder: &Path, out: &mut Vec<PathBuf>) -> Result<(), HatsError> {
 fn open(file: &Path) -> Result<ParquetRecordBatchReaderBuilder<File>, HatsError> {
     let mut opened = File::open(file).map_err(io(file))?;
     crate::thrift::check_parquet(&mut opened).map_err(|e| content(file, e))?;
-    ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|e| content(file, e))
+    crate::thrift::open_parquet(opened).map_err(|e| content(file, e))
 }
 
 /// Batches of a Parquet file, from disk, `rows` at a time; of a file without rows, one without

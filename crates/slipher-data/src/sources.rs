@@ -3,8 +3,6 @@
 
 use std::path::Path;
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
 use crate::fits::Fits;
 use crate::formats::batch;
 
@@ -172,8 +170,8 @@ fn of_fits(bytes: Vec<u8>) -> Result<Vec<Source>, String> {
 fn of_parquet(bytes: Vec<u8>) -> Result<Vec<Source>, String> {
     crate::thrift::check_parquet(&mut std::io::Cursor::new(&bytes))?;
     let damaged = |e: parquet::errors::ParquetError| format!("damaged Parquet: {e}");
-    let reader = ParquetRecordBatchReaderBuilder::try_new(bytes::Bytes::from(bytes));
-    let reader = reader.and_then(|b| b.build()).map_err(damaged)?;
+    let builder = crate::thrift::open_parquet(bytes::Bytes::from(bytes))?;
+    let reader = builder.build().map_err(damaged)?;
     let mut all: Vec<Source> = vec![];
     for batch in reader {
         let rows = batch.map_err(|e| format!("damaged Parquet: {e}"))?;

@@ -1,6 +1,11 @@
 //! What the footer of a Parquet file promises, read before the Parquet library recurses into it and
 //! allocates: depth of its schema, rows, and bytes of its row groups. Thrift compact protocol.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder as Builder;
+use parquet::file::reader::ChunkReader;
+
 use crate::budget;
 
 /// Deepest nesting of groups that is read; catalogues and cutouts have four at the most.
@@ -171,6 +176,18 @@ fn promises(footer: &[u8]) -> Option<(usize, u64, u64)> {
         _ => Some(false),
     })?;
     Some((deepest, rows, bytes))
+}
+
+/// Opens a Parquet file that was [checked](check_parquet). The decoder of the Arrow schema that may be
+/// in it panics on some damage: that is said as what it is.
+///
+/// # Errors
+/// What is damaged.
+pub fn open_parquet<T: ChunkReader + 'static>(file: T) -> Result<Builder<T>, String> {
+    match catch_unwind(AssertUnwindSafe(|| Builder::try_new(file))) {
+        Ok(found) => found.map_err(|e| format!("damaged Parquet: {e}")),
+        Err(_) => Err("damaged Parquet: the Arrow schema in its footer cannot be decoded".into()),
+    }
 }
 
 /// Refuses a Parquet file whose footer is damaged, or promises what no sound file does.

@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-
 use super::batch::{Cutouts, check};
 use super::{CutoutOptions, Row, named};
 
@@ -19,7 +17,7 @@ pub(super) fn read(
     let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
     crate::thrift::check_parquet(&mut file)?;
     let damaged = |e: &dyn std::fmt::Display| format!("damaged Parquet: {e}");
-    let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| damaged(&e))?;
+    let builder = crate::thrift::open_parquet(file)?;
     check(builder.schema())?;
     let reader = builder
         .with_batch_size(BATCH)

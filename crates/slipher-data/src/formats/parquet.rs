@@ -3,7 +3,6 @@
 
 use arrow_array::RecordBatch;
 use arrow_select::concat::concat_batches;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use rayon::prelude::*;
 
 use super::batch::{Spectra, one_spectrum};
@@ -46,8 +45,7 @@ fn read(content: &Content, context: &Context) -> Result<Vec<Row>, String> {
         return Err("it is no Parquet file".into());
     };
     crate::thrift::check_parquet(&mut std::io::Cursor::new(&bytes[..]))?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(|e| e.to_string())?;
+    let builder = crate::thrift::open_parquet(bytes.clone())?;
     let reader = builder
         .with_batch_size(BATCH)
         .build()

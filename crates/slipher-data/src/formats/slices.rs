@@ -8,7 +8,6 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use ::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use arrow_array::RecordBatchReader;
 
 use super::{FileSpectra, ReadError, ReadOptions, batch, finished, parquet, parse, read};
@@ -98,8 +97,7 @@ fn tables(
         why,
     };
     crate::thrift::check_parquet(&mut file).map_err(refuse)?;
-    let builder =
-        ParquetRecordBatchReaderBuilder::try_new(file).map_err(|e| refuse(e.to_string()))?;
+    let builder = crate::thrift::open_parquet(file).map_err(refuse)?;
     let reader = builder.with_batch_size(parquet::BATCH).build();
     let reader = reader.map_err(|e| refuse(e.to_string()))?;
     let empty = arrow_array::RecordBatch::new_empty(reader.schema());
