@@ -192,6 +192,14 @@ def sail(sky, truth, folder):
     return pq.read_table(sorted(glob.glob(f"{out}/*.parquet")))
 
 
+def words(process):
+    """The command line of a process, which may be gone by now."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
 def ray(sky, truth, folder):
     import ray as ray_
 
@@ -221,7 +229,7 @@ def ray(sky, truth, folder):
         def killer():
             for _ in range(600):
                 time.sleep(0.1)
-                actors = [p for p in psutil.Process().children(recursive=True) if "MapWorker" in " ".join(p.cmdline())]
+                actors = [p for p in psutil.Process().children(recursive=True) if "MapWorker" in words(p)]
                 actors += [p for p in psutil.process_iter(["cmdline"]) if "MapBatches(Slow)" in " ".join(p.info["cmdline"] or [])]
                 if actors:
                     time.sleep(2.0)
