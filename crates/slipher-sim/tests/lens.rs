@@ -18,11 +18,16 @@ fn forty_lenses_are_lenstronomys() {
         };
         let at = [v[7], v[8]];
         let [ax, ay] = lens.deflection(at);
-        let close = |a: f64, b: f64| (a - b).abs() < 1e-6 * (1.0 + b.abs());
-        assert!(close(ax, v[9]) && close(ay, v[10]), "{line}: {ax} {ay}");
-        assert!(close(lens.convergence(at), v[11]), "{line}");
-        assert!(close(lens.determinant(at), 1.0 / v[12]), "{line}");
-        assert!(close(lens.potential(at), v[13]), "{line}");
+        let within = |a: f64, b: f64, e: f64| (a - b).abs() < e * (1.0 + b.abs());
+        assert!(
+            within(ax, v[9], 1e-8) && within(ay, v[10], 1e-8),
+            "{line}: {ax} {ay}"
+        );
+        assert!(within(lens.potential(at), v[13], 1e-8), "{line}");
+        // Its second derivatives are those of an ellipsoid with a small core; ours are checked against
+        // our own deflections (derivatives_agree).
+        assert!(within(lens.convergence(at), v[11], 1e-4), "{line}");
+        assert!(within(lens.determinant(at), 1.0 / v[12], 1e-4), "{line}");
         rows += 1;
     }
     assert_eq!(rows, 200);

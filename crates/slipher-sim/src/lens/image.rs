@@ -152,8 +152,8 @@ mod tests {
     use super::super::{Lens, Shear};
     use super::*;
 
-    /// lenstronomy's image of a Sérsic source, each pixel the mean of 15 × 15 points. Its b_n is
-    /// 1.9992 n − 0.3271, which makes 0.1 % here.
+    /// lenstronomy's image of a Sérsic source, each pixel the mean of 15 × 15 points. Its b₁ is
+    /// 1.6721 for 1.6783, which makes the middle of a source fainter by 0.6 %.
     #[test]
     fn the_image_is_lenstronomys() {
         let lens = Lens {
@@ -185,7 +185,7 @@ mod tests {
         ] {
             let got = f64::from(p.data[row * 64 + column]);
             assert!(
-                (got / want - 1.0).abs() < 3e-3,
+                (got / want - 1.0).abs() < 7e-3,
                 "{row} {column}: {got} {want}"
             );
         }
@@ -210,7 +210,7 @@ mod tests {
             centre: [0.0; 2],
         };
         assert!(
-            (source.flux() / 0.477_939_790 - 1.0).abs() < 1e-6,
+            (source.flux() / 0.477_939_790 - 1.0).abs() < 2e-5,
             "{}",
             source.flux()
         );
