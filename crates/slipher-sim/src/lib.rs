@@ -18,6 +18,7 @@
     reason = "index loops over several arrays at once read better than zips in numerical code"
 )]
 
+pub mod cosmology;
 pub mod dust;
 pub mod exotic;
 pub mod galaxy;

@@ -15,6 +15,7 @@ fn forty_lenses_are_lenstronomys() {
                 centre: [v[3], v[4]],
             }],
             shear: Shear { g1: v[5], g2: v[6] },
+            ..Lens::default()
         };
         let at = [v[7], v[8]];
         let [ax, ay] = lens.deflection(at);

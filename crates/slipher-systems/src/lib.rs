@@ -52,6 +52,7 @@
 
 pub mod answers;
 pub mod architecture;
+mod bands;
 pub mod baseline;
 mod cholesky;
 pub mod descriptors;
@@ -60,6 +61,7 @@ pub mod example;
 pub mod familiarity;
 pub mod geometry;
 pub mod labelled;
+pub mod lens_finding;
 pub mod model;
 pub mod moments;
 pub mod morphology;

@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::offered::DynSystem;
 use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
-use crate::{morphology, radio, redshift, star_galaxy, transients};
+use crate::{lens_finding, morphology, radio, redshift, star_galaxy, transients};
 
 /// All systems. The first is the one that needs no verb to be learned.
 pub static SYSTEMS: &[&dyn DynSystem] = &[
@@ -18,6 +18,9 @@ pub static SYSTEMS: &[&dyn DynSystem] = &[
     &morphology::Morphology,
     &radio::Radio,
     &transients::Transients,
+    &lens_finding::LENS_FINDING,
+    &lens_finding::PETRILLO,
+    &lens_finding::JACOBS,
     &radio::Pair(0),
     &radio::Pair(1),
     &radio::Pair(2),

@@ -65,6 +65,7 @@ mod tests {
                 centre: [0.2, -0.1],
             }],
             shear,
+            ..Lens::default()
         }
     }
 

@@ -35,7 +35,7 @@ impl Source {
 }
 
 /// A source with its constants worked out.
-struct Light {
+pub(super) struct Light {
     s: Source,
     sin: f64,
     cos: f64,
@@ -44,7 +44,7 @@ struct Light {
 }
 
 impl Light {
-    fn of(s: &Source) -> Light {
+    pub(super) fn of(s: &Source) -> Light {
         let [q, phi] = axes(s.ellipticity);
         let (sin, cos) = phi.sin_cos();
         Light {
@@ -56,11 +56,28 @@ impl Light {
         }
     }
 
-    fn at(&self, [x, y]: [f64; 2]) -> f64 {
+    pub(super) fn at(&self, [x, y]: [f64; 2]) -> f64 {
         let (dx, dy) = (x - self.s.centre[0], y - self.s.centre[1]);
         let (u, v) = (dx * self.cos + dy * self.sin, dy * self.cos - dx * self.sin);
         let r = (self.q * u * u + v * v / self.q).sqrt() / self.s.radius;
         self.s.brightness * (-self.b * (r.powf(1.0 / self.s.n) - 1.0)).exp()
+    }
+
+    /// From the middle of the source, arcseconds.
+    pub(super) fn distance(&self, [x, y]: [f64; 2]) -> f64 {
+        (x - self.s.centre[0]).hypot(y - self.s.centre[1])
+    }
+
+    /// Where the brightness along the long axis has fallen to `part` of that at the half-light
+    /// radius.
+    pub(super) fn reach(&self, part: f64) -> f64 {
+        let r = (1.0 - part.ln() / self.b).powf(self.s.n);
+        r * self.s.radius / self.q.sqrt()
+    }
+
+    /// The length over which the middle of the profile changes.
+    pub(super) fn core(&self) -> f64 {
+        0.5 * self.s.radius * self.q.sqrt() / self.s.n.max(1.0)
     }
 }
 
@@ -94,8 +111,9 @@ const DEPTH: u32 = 7;
 /// as the brightest half-light radius.
 pub fn lensed(lens: &Lens, sources: &[Source], grid: Grid, accuracy: f64) -> Plane {
     let lights: Vec<Light> = sources.iter().map(Light::of).collect();
+    let own = lens.prepared();
     let brightness = |x: f64, y: f64| -> f64 {
-        let at = lens.to_source([x, y]);
+        let at = lens.to_source_of(&own, [x, y]);
         lights.iter().map(|l| l.at(at)).sum()
     };
     let brightest = sources
@@ -166,6 +184,7 @@ mod tests {
                 g1: 0.03,
                 g2: -0.02,
             },
+            ..Lens::default()
         };
         let source = Source {
             brightness: 1.0,
@@ -201,6 +220,7 @@ mod tests {
                 centre: [0.0; 2],
             }],
             shear: Shear::default(),
+            ..Lens::default()
         };
         let source = Source {
             brightness: 1.0,

@@ -3,7 +3,8 @@
 //!
 //! * [`sie`]: the deflector.
 //! * [`curves`]: critical curves and caustics.
-//! * [`image`]: sources through a lens, integrated over pixels.
+//! * [`image`]: sources through a lens, integrated over pixels; [`rays`]: the same for training sets.
+//! * [`population`]: deflectors and sources as the sky has them.
 //!
 //! Angles are arcseconds on the sky, x to the right and y up, directions counter-clockwise from +x.
 //! The Einstein radius is that of the intermediate axis: the tangential critical curve of an
@@ -13,6 +14,8 @@
 
 pub mod curves;
 pub mod image;
+pub mod population;
+pub mod rays;
 pub mod sie;
 
 use sie::Sie;
@@ -33,15 +36,53 @@ pub struct Lens {
     pub deflectors: Vec<Sie>,
     /// Of what lies around.
     pub shear: Shear,
+    /// Ripples of the potential: a Gaussian random field.
+    pub waves: Vec<Wave>,
+}
+
+/// A plane wave of the potential: ψ = A cos(k · θ + φ).
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Wave {
+    /// A, square arcseconds.
+    pub amplitude: f64,
+    /// k, radians for each arcsecond.
+    pub wave: [f64; 2],
+    /// φ.
+    pub phase: f64,
+}
+
+impl Wave {
+    fn angle(&self, [x, y]: [f64; 2]) -> f64 {
+        self.wave[0] * x + self.wave[1] * y + self.phase
+    }
+
+    /// ψ_xx, ψ_yy and ψ_xy.
+    fn second(&self, at: [f64; 2]) -> [f64; 3] {
+        let (c, [kx, ky]) = (-self.amplitude * self.angle(at).cos(), self.wave);
+        [c * kx * kx, c * ky * ky, c * kx * ky]
+    }
 }
 
 impl Lens {
+    /// Its deflectors with their constants worked out, for [`Lens::to_source_of`].
+    pub fn prepared(&self) -> Vec<sie::Prepared> {
+        self.deflectors.iter().map(Sie::prepared).collect()
+    }
+
     /// Deflection α at a position of the image.
-    pub fn deflection(&self, [x, y]: [f64; 2]) -> [f64; 2] {
+    pub fn deflection(&self, at: [f64; 2]) -> [f64; 2] {
+        self.deflection_of(&self.prepared(), at)
+    }
+
+    fn deflection_of(&self, deflectors: &[sie::Prepared], [x, y]: [f64; 2]) -> [f64; 2] {
         let Shear { g1, g2 } = self.shear;
-        let own = self.deflectors.iter().map(|d| d.deflection([x, y]));
-        own.fold([g1 * x + g2 * y, g2 * x - g1 * y], |a, d| {
+        let own = deflectors.iter().map(|d| d.deflection([x, y]));
+        let smooth = own.fold([g1 * x + g2 * y, g2 * x - g1 * y], |a, d| {
             [a[0] + d[0], a[1] + d[1]]
+        });
+        self.waves.iter().fold(smooth, |a, w| {
+            let slope = -w.amplitude * w.angle([x, y]).sin();
+            [a[0] + slope * w.wave[0], a[1] + slope * w.wave[1]]
         })
     }
 
@@ -51,24 +92,39 @@ impl Lens {
         [at[0] - a[0], at[1] - a[1]]
     }
 
+    /// The same for many positions, with [`Lens::prepared`].
+    pub fn to_source_of(&self, deflectors: &[sie::Prepared], at: [f64; 2]) -> [f64; 2] {
+        let a = self.deflection_of(deflectors, at);
+        [at[0] - a[0], at[1] - a[1]]
+    }
+
     /// Potential ψ of the deflection α = ∇ψ.
     pub fn potential(&self, [x, y]: [f64; 2]) -> f64 {
         let Shear { g1, g2 } = self.shear;
         let own: f64 = self.deflectors.iter().map(|d| d.potential([x, y])).sum();
-        own + 0.5 * g1 * (x * x - y * y) + g2 * x * y
+        let waves = self.waves.iter();
+        let ripple: f64 = waves.map(|w| w.amplitude * w.angle([x, y]).cos()).sum();
+        own + 0.5 * g1 * (x * x - y * y) + g2 * x * y + ripple
     }
 
     /// Convergence κ: surface density over the critical one.
     pub fn convergence(&self, at: [f64; 2]) -> f64 {
-        self.deflectors.iter().map(|d| d.convergence(at)).sum()
+        let own: f64 = self.deflectors.iter().map(|d| d.convergence(at)).sum();
+        let waves = self.waves.iter().map(|w| w.second(at));
+        own + waves.map(|[xx, yy, _]| 0.5 * (xx + yy)).sum::<f64>()
     }
 
     /// Convergence and shear of deflectors and surroundings.
     fn distortion(&self, at: [f64; 2]) -> [f64; 3] {
         let own = self.deflectors.iter().map(|d| d.distortion(at));
-        own.fold([0.0, self.shear.g1, self.shear.g2], |a, d| {
-            [a[0] + d[0], a[1] + d[1], a[2] + d[2]]
-        })
+        let waves = self.waves.iter().map(|w| {
+            let [xx, yy, xy] = w.second(at);
+            [0.5 * (xx + yy), 0.5 * (xx - yy), xy]
+        });
+        own.chain(waves)
+            .fold([0.0, self.shear.g1, self.shear.g2], |a, d| {
+                [a[0] + d[0], a[1] + d[1], a[2] + d[2]]
+            })
     }
 
     /// Determinant of ∂β/∂θ; its inverse is the signed magnification μ.
@@ -99,6 +155,7 @@ mod tests {
         Lens {
             deflectors: vec![sie],
             shear,
+            ..Lens::default()
         }
     }
 
@@ -170,6 +227,11 @@ mod tests {
         ) {
             prop_assume!((x - 0.1).hypot(y + 0.2) > 0.3);
             let mut lens = golden(Shear { g1, g2 });
+            lens.waves.push(Wave {
+                amplitude: 0.02,
+                wave: [2.0 * q, -1.5],
+                phase: phi,
+            });
             lens.deflectors.push(Sie {
                 einstein: 0.4,
                 ellipticity: sie::ellipticity(q, phi),

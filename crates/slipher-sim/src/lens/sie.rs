@@ -27,31 +27,67 @@ pub fn axes([e1, e2]: [f64; 2]) -> [f64; 2] {
 /// Below this √(1 − q²) the ellipsoid is a sphere to double precision.
 const ROUND: f64 = 1e-7;
 
-impl Sie {
-    /// Position in the ellipsoid's own axes, with their sine and cosine, and its axis ratio.
-    fn own(&self, at: [f64; 2]) -> ([f64; 2], [f64; 2], f64) {
-        let [q, phi] = axes(self.ellipticity);
-        let (sin, cos) = phi.sin_cos();
+/// An ellipsoid with its constants worked out, for many positions.
+#[derive(Clone, Copy, Debug)]
+pub struct Prepared {
+    centre: [f64; 2],
+    sin: f64,
+    cos: f64,
+    q: f64,
+    /// √(1 − q²).
+    f: f64,
+    einstein: f64,
+    /// θ_E √q / f.
+    size: f64,
+}
+
+impl Prepared {
+    /// Position in the ellipsoid's own axes.
+    fn own(&self, at: [f64; 2]) -> [f64; 2] {
         let (x, y) = (at[0] - self.centre[0], at[1] - self.centre[1]);
-        ([x * cos + y * sin, y * cos - x * sin], [sin, cos], q)
+        [x * self.cos + y * self.sin, y * self.cos - x * self.sin]
     }
 
     /// Deflection α; 0 at the centre, where it has no direction.
     pub fn deflection(&self, at: [f64; 2]) -> [f64; 2] {
-        let ([x, y], [sin, cos], q) = self.own(at);
+        let [x, y] = self.own(at);
         let radius = x.hypot(y);
         if radius == 0.0 {
             return [0.0; 2];
         }
-        let f = (1.0 - q * q).max(0.0).sqrt();
-        let [u, v] = if f < ROUND {
+        let [u, v] = if self.f < ROUND {
             [self.einstein * x / radius, self.einstein * y / radius]
         } else {
-            let psi = (q * q * x * x + y * y).sqrt();
-            let size = self.einstein * q.sqrt() / f;
-            [size * (f * x / psi).atan(), size * (f * y / psi).atanh()]
+            let psi = (self.q * self.q * x * x + y * y).sqrt();
+            [
+                self.size * (self.f * x / psi).atan(),
+                self.size * (self.f * y / psi).atanh(),
+            ]
         };
-        [u * cos - v * sin, u * sin + v * cos]
+        [u * self.cos - v * self.sin, u * self.sin + v * self.cos]
+    }
+}
+
+impl Sie {
+    /// With its constants worked out.
+    pub fn prepared(&self) -> Prepared {
+        let [q, phi] = axes(self.ellipticity);
+        let (sin, cos) = phi.sin_cos();
+        let f = (1.0 - q * q).max(0.0).sqrt();
+        Prepared {
+            centre: self.centre,
+            sin,
+            cos,
+            q,
+            f,
+            einstein: self.einstein,
+            size: self.einstein * q.sqrt() / f.max(ROUND),
+        }
+    }
+
+    /// Deflection α; 0 at the centre, where it has no direction.
+    pub fn deflection(&self, at: [f64; 2]) -> [f64; 2] {
+        self.prepared().deflection(at)
     }
 
     /// ψ = (θ − centre) · α: the potential is homogeneous of degree one.
@@ -62,7 +98,8 @@ impl Sie {
 
     /// κ; infinite at the centre.
     pub fn convergence(&self, at: [f64; 2]) -> f64 {
-        let ([x, y], _, q) = self.own(at);
+        let own = self.prepared();
+        let ([x, y], q) = (own.own(at), own.q);
         0.5 * self.einstein / (q * x * x + y * y / q).sqrt()
     }
 

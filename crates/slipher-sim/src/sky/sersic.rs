@@ -121,6 +121,12 @@ impl Sersic {
 
     /// Adds the profile to a plane, each pixel the integral over its square.
     pub fn add(&self, plane: &mut Plane) {
+        self.add_within(plane, f64::INFINITY);
+    }
+
+    /// The same of the pixels within `reach` half-light radii (and ten pixels) along either axis.
+    pub fn add_within(&self, plane: &mut Plane, reach: f64) {
+        let far = reach * self.re + 10.0;
         let (sin, cos) = self.angle.sin_cos();
         let b = b(self.n);
         let norm = 2.0
@@ -138,7 +144,13 @@ impl Sersic {
         };
         let width = plane.width;
         for (r, row) in plane.data.chunks_exact_mut(width).enumerate() {
+            if (r as f64 - self.y).abs() > far {
+                continue;
+            }
             for (c, v) in row.iter_mut().enumerate() {
+                if (c as f64 - self.x).abs() > far {
+                    continue;
+                }
                 *v += light.square(c as f64 - self.x, r as f64 - self.y, 1.0, 9) as f32;
             }
         }

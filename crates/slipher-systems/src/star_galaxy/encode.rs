@@ -1,7 +1,8 @@
 //! Five bands as a network sees them.
 
 use slipher_data::cutout::Cutout;
-use slipher_data::spectrum::median;
+
+use crate::bands::{place, sky};
 
 /// Bands that are asked for.
 pub const BANDS: [&str; 5] = ["u", "g", "r", "i", "z"];
@@ -9,38 +10,6 @@ const SIDE: usize = 48;
 /// Softening in units of the noise of a pixel, as that of SDSS's asinh magnitudes (Lupton et al.
 /// 1999).
 const SOFT: f32 = 2.0;
-
-/// Place of a band whose name ends in this letter: `r`, `sdss_r`, `CFHT MegaCam r`.
-pub fn place(c: &Cutout, band: &str) -> Option<usize> {
-    let last = |name: &str| {
-        name.trim()
-            .trim_end_matches(['\'', '*'])
-            .rsplit(|c: char| !c.is_ascii_alphanumeric())
-            .next()
-            .unwrap_or("")
-            .to_lowercase()
-    };
-    c.bands.iter().position(|b| last(b) == band).or_else(|| {
-        c.bands
-            .iter()
-            .all(String::is_empty)
-            .then(|| BANDS.iter().position(|n| *n == band))
-            .flatten()
-    })
-}
-
-/// Sky (median) and noise (1.4826 × median absolute deviation) of a band.
-pub fn sky(v: &[f32]) -> (f32, f32) {
-    let mut good: Vec<f32> = v.iter().copied().filter(|x| x.is_finite()).collect();
-    let sky = median(&mut good);
-    // Sources only make pixels brighter: the fainter half tells the noise.
-    let mut below: Vec<f32> = good
-        .iter()
-        .filter(|x| **x <= sky)
-        .map(|x| sky - x)
-        .collect();
-    (sky, 1.4826 * median(&mut below))
-}
 
 /// `[u, g, r, i, z][48][48]`: sky subtracted, asinh of the flux over twice the noise, so that
 /// bright pixels are magnitudes and faint ones S/N.
@@ -54,7 +23,7 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
             c.bands.len()
         ));
     }
-    let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b)).collect();
+    let places: Vec<Option<usize>> = BANDS.iter().map(|b| place(c, b, &BANDS)).collect();
     let missing: Vec<&str> = BANDS
         .iter()
         .zip(&places)
@@ -102,7 +71,7 @@ mod tests {
         let pixels: Vec<f32> = (0..5 * 2500).map(|i| ((i * 7919) % 97) as f32).collect();
         let mut c = Cutout::new(&["z", "sdss_u", "CFHT g", "r'", "i"], 50, 50, pixels).unwrap();
         assert_eq!(
-            BANDS.map(|b| place(&c, b)),
+            BANDS.map(|b| place(&c, b, &BANDS)),
             [Some(1), Some(2), Some(3), Some(4), Some(0)]
         );
         let x = encode(&c).unwrap();

@@ -3,7 +3,8 @@
 
 use slipher_data::cutout::Cutout;
 
-use super::encode::{BANDS, place, sky};
+use super::encode::BANDS;
+use crate::bands::{place, sky};
 
 /// 5 magnitudes, 4 colours; concentration of each band; FLUX_RADIUS, A_WORLD and B_WORLD and the
 /// peak in r and i.
@@ -44,7 +45,7 @@ pub fn of(c: &Cutout) -> Vec<f32> {
     let bands: Vec<(Vec<f32>, f32)> = BANDS
         .iter()
         .map(|b| {
-            let p = place(c, b).unwrap_or(0);
+            let p = place(c, b, &BANDS).unwrap_or(0);
             let v = pixels.get(p * n..(p + 1) * n).unwrap_or(&[]);
             let (level, noise) = sky(v);
             (v.iter().map(|x| x - level).collect(), noise)
