@@ -89,10 +89,8 @@ pub fn draw(scene: &Scene, table: &Table, rng: &mut Stream) -> (System, [f64; 3]
         let centre = [rng.normal(0.0, 0.12), rng.normal(0.0, 0.12)];
         let angle = rng.uniform(0.0, std::f64::consts::PI);
         let own = table.galaxy(Kind::Passive, deflector.z, rng);
-        let light = (
-            spheroid(scene, &deflector, centre, angle, rng),
-            own.map(|v| deflector.r + v),
-        );
+        // Drawn when it is needed: most galaxies behind it are not seen anyway.
+        let mut front: Option<Plane> = None;
         // Groups: a wider halo around the galaxy, with members.
         let group = rng.chance(0.2);
         let wider = if group {
@@ -156,8 +154,14 @@ pub fn draw(scene: &Scene, table: &Table, rng: &mut Stream) -> (System, [f64; 3]
             if arcs.snr < LEAST_SNR || arcs.magnification < LEAST_MAGNIFICATION || !arc {
                 continue;
             }
+            let plane = front
+                .take()
+                .unwrap_or_else(|| spheroid(scene, &deflector, centre, angle, rng));
+            let light = (plane, own.map(|v| deflector.r + v));
             arcs.contrast = contrast(scene, &arcs, m, &light);
-            if arcs.contrast >= LEAST_CONTRAST {
+            if arcs.contrast < LEAST_CONTRAST {
+                front = Some(light.0);
+            } else {
                 let system = System {
                     deflector,
                     source,
