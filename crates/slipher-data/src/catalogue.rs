@@ -19,6 +19,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 pub mod append;
+pub mod order;
 
 use crate::atomic::{PendingFile, atomic_write};
 use crate::fits::write::{Cells, TableWriter};

@@ -27,6 +27,7 @@ pub mod pca;
 pub mod posterior;
 pub mod product;
 pub mod proportion;
+pub mod ranking;
 pub mod sample;
 pub mod svm;
 

@@ -443,6 +443,21 @@ impl Predict for Answerer {
         }
         s
     }
+    /// Of two classes, which is looked for, and how common it was in the training.
+    fn keys(&self) -> Vec<(&'static str, String)> {
+        let system = self.model.system;
+        let positive = system.positive().filter(|_| system.outputs().len() == 2);
+        let mut keys: Vec<(&'static str, String)> = positive
+            .map(|k| ("positive", system.outputs()[k].to_owned()))
+            .into_iter()
+            .collect();
+        keys.extend(
+            system
+                .training_share()
+                .map(|s| ("training_share", s.to_string())),
+        );
+        keys
+    }
     fn predict(&self, rows: &RecordBatch) -> Result<RecordBatch, PredictError> {
         let n = rows.num_rows();
         let read = |row, input| Read {

@@ -115,6 +115,11 @@ pub trait System: Send + Sync {
     fn positive(&self) -> Option<usize> {
         (self.outputs().len() == 2).then_some(1)
     }
+    /// Share of examples of [`positive`](System::positive) that a model of this system learned from,
+    /// which its probabilities take for granted; none if it is not stated.
+    fn training_share(&self) -> Option<f64> {
+        None
+    }
     /// Labelled examples of a user's folder or archive; folders named as the outputs unless the
     /// system says otherwise.
     ///

@@ -62,6 +62,9 @@ enum Verb {
     Sql(commands::sql::Args),
     /// Decide which redshifts of a whole sample to accept, from its own probabilities
     Accept(commands::accept::Args),
+    /// Rank a catalogue of two classes at the prevalence of the sky, best first, with the purity to
+    /// expect
+    Rank(commands::rank::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -157,6 +160,7 @@ fn main() -> ExitCode {
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Accept(a) => commands::accept::run(&a, cli.quiet),
+        Verb::Rank(a) => commands::rank::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),
         Verb::Completions(a) => commands::manual::completions(&a, &mut command()),

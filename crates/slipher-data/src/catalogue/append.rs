@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{
-    Array, ArrayRef, Float32Array, Float64Array, Int64Array, RecordBatch, StringArray,
+    Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
 use arrow_schema::{DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
+use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
 use super::CatalogueError;
@@ -16,7 +17,7 @@ use crate::atomic::PendingFile;
 use crate::hats::{HatsError, batches};
 
 /// Rows read at a time.
-const ROWS: usize = 65_536;
+pub(super) const ROWS: usize = 65_536;
 
 /// Why a catalogue cannot be read again.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +27,10 @@ pub enum AppendError {
     Read(#[from] HatsError),
     #[error(transparent)]
     Write(#[from] CatalogueError),
-    #[error("{}: no column '{column}' of {kind}: is it a catalogue of slipher redshift?", path.display())]
+    #[error("{}: no column '{column}' of {kind}: is it a catalogue of this program?", path.display())]
     Column {
         path: PathBuf,
-        column: &'static str,
+        column: String,
         kind: &'static str,
     },
     #[error("{}: its columns differ from those of {}; they cannot be one catalogue", path.display(), first.display())]
@@ -45,43 +46,51 @@ pub struct Cells<'a> {
 }
 
 impl Cells<'_> {
-    fn of<T: Array + 'static>(
-        &self,
-        column: &'static str,
-        kind: &'static str,
-    ) -> Result<&T, AppendError> {
+    fn of<T: Array + 'static>(&self, column: &str, kind: &'static str) -> Result<&T, AppendError> {
         self.batch
             .column_by_name(column)
             .and_then(|c| c.as_any().downcast_ref::<T>())
             .ok_or_else(|| AppendError::Column {
                 path: self.path.to_owned(),
-                column,
+                column: column.to_owned(),
                 kind,
             })
     }
 
     /// # Errors
     /// The column is missing, or of another type.
-    pub fn f64(&self, column: &'static str) -> Result<&Float64Array, AppendError> {
+    pub fn f64(&self, column: &str) -> Result<&Float64Array, AppendError> {
         self.of(column, "float64")
     }
 
     /// # Errors
     /// The column is missing, or of another type.
-    pub fn f32(&self, column: &'static str) -> Result<&Float32Array, AppendError> {
+    pub fn f32(&self, column: &str) -> Result<&Float32Array, AppendError> {
         self.of(column, "float32")
     }
 
     /// # Errors
     /// The column is missing, or of another type.
-    pub fn i64(&self, column: &'static str) -> Result<&Int64Array, AppendError> {
+    pub fn i64(&self, column: &str) -> Result<&Int64Array, AppendError> {
         self.of(column, "int64")
     }
 
     /// # Errors
     /// The column is missing, or of another type.
-    pub fn text(&self, column: &'static str) -> Result<&StringArray, AppendError> {
+    pub fn i32(&self, column: &str) -> Result<&Int32Array, AppendError> {
+        self.of(column, "int32")
+    }
+
+    /// # Errors
+    /// The column is missing, or of another type.
+    pub fn text(&self, column: &str) -> Result<&StringArray, AppendError> {
         self.of(column, "text")
+    }
+
+    /// A value of the file's metadata.
+    pub fn key(&self, name: &str) -> Option<&str> {
+        let keys = self.batch.schema_ref().metadata();
+        keys.get(name).map(String::as_str)
     }
 
     /// Rows.
@@ -162,9 +171,7 @@ pub fn append(
                 let mut metadata = own.metadata().clone();
                 metadata.extend(keys.iter().cloned());
                 let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
-                let properties = WriterProperties::builder()
-                    .set_compression(Compression::ZSTD(ZstdLevel::try_new(3).map_err(bad)?))
-                    .build();
+                let properties = properties().map_err(bad)?;
                 let file = pending.handle().map_err(io)?;
                 let w = ArrowWriter::try_new(file, schema.clone(), Some(properties));
                 writer = Some((w.map_err(bad)?, schema, path.clone()));
@@ -200,6 +207,12 @@ pub fn append(
         w.close().map_err(bad)?;
     }
     pending.finish().map_err(io)
+}
+
+/// How Parquet is packed.
+pub(super) fn properties() -> Result<WriterProperties, ParquetError> {
+    let packed = Compression::ZSTD(ZstdLevel::try_new(3)?);
+    Ok(WriterProperties::builder().set_compression(packed).build())
 }
 
 /// An int32 column with its meaning, as catalogues describe theirs.

@@ -146,6 +146,9 @@ impl System for LensFinding {
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
     }
+    fn training_share(&self) -> Option<f64> {
+        Some(simulate::LENSES)
+    }
     fn recipes(&self) -> &'static [NamedRecipe] {
         match self.paper {
             Paper::Lanusse => &RECIPES,

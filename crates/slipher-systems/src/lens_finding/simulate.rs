@@ -32,6 +32,8 @@ pub const FAMILIES: [(&str, f64); 10] = [
     ("star", 0.03),
     ("any galaxy", 0.06),
 ];
+/// Share of lenses in the sample.
+pub const LENSES: f64 = 0.5;
 /// Width of a stamp, arcseconds.
 pub const WIDTH: f64 = 14.0;
 /// Share of the examples that are seen as pictures of eight bits.
@@ -54,7 +56,7 @@ pub enum Wanted {
 impl Wanted {
     /// Half of them lenses.
     pub fn draw(rng: &mut Stream) -> Wanted {
-        if rng.chance(0.5) {
+        if rng.chance(LENSES) {
             return Wanted::Lens;
         }
         Wanted::Other(rng.weighted(&FAMILIES.map(|f| f.1)))

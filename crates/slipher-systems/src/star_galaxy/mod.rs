@@ -70,6 +70,9 @@ impl System for StarGalaxy {
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
         score::figures(answers, truth)
     }
+    fn training_share(&self) -> Option<f64> {
+        Some(1.0 - simulate::STARS)
+    }
     fn recipes(&self) -> &'static [NamedRecipe] {
         &[
             NamedRecipe {

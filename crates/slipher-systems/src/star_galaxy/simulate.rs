@@ -22,6 +22,8 @@ use crate::example::{Example, Observation};
 /// Arcseconds a pixel.
 const SCALE: f64 = 0.187;
 const SIDE: usize = 48;
+/// Share of stars, as in the paper.
+pub const STARS: f64 = 0.13;
 /// Light is drawn on pixels so many times finer.
 const FINE: usize = 2;
 
@@ -178,7 +180,7 @@ impl Sky {
 
     /// One cutout: an object in the middle, neighbours around.
     pub fn draw(&self, rng: &mut Stream) -> Example {
-        let is_star = rng.chance(0.13);
+        let is_star = rng.chance(STARS);
         let mid = 0.5 * (SIDE as f64 - 1.0);
         let r = loop {
             // Spectroscopic samples: bright stars of the SDSS, faint galaxies of DEEP2, VVDS and

@@ -42,7 +42,7 @@ pub struct Args {
 }
 
 /// The Parquet files of an argument; of a folder all below it, in the order of their names.
-fn files(argument: &Path) -> Result<Vec<PathBuf>> {
+pub fn files(argument: &Path) -> Result<Vec<PathBuf>> {
     if !argument.is_dir() {
         let other = |e: &std::ffi::OsStr| ["csv", "fits", "fit"].iter().any(|x| e == *x);
         if argument.extension().is_some_and(other) {
@@ -91,6 +91,23 @@ fn rows(cells: &Cells) -> Result<Vec<(f64, bool)>, AppendError> {
     Ok((0..cells.rows()).map(row).collect())
 }
 
+/// An output must not be one of the files that are read.
+pub fn refuse_own(all: &[PathBuf], out: &Path) -> Result<()> {
+    let same = |f: &PathBuf| {
+        f == out
+            || f.canonicalize()
+                .ok()
+                .is_some_and(|f| out.canonicalize().ok() == Some(f))
+    };
+    if all.iter().any(same) {
+        return Err(miette::miette!(
+            "{}: is a catalogue that is read; give --output another name",
+            out.display()
+        ));
+    }
+    Ok(())
+}
+
 /// `slipher accept`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if !(a.purity > 0.0 && a.purity < 1.0) {
@@ -111,18 +128,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
         all.extend(files(c)?);
     }
     if let Some(out) = a.output.as_deref() {
-        let same = |f: &PathBuf| {
-            f == out
-                || f.canonicalize()
-                    .ok()
-                    .is_some_and(|f| out.canonicalize().ok() == Some(f))
-        };
-        if all.iter().any(same) {
-            return Err(miette::miette!(
-                "{}: is a catalogue that is read; give --output another name",
-                out.display()
-            ));
-        }
+        refuse_own(&all, out)?;
     }
     let (mut sample, mut n) = (Sample::default(), 0u64);
     visit(&all, |cells| {

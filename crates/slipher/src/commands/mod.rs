@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod manual;
 pub mod parts;
 pub mod predict;
+pub mod rank;
 pub mod redshift;
 pub mod reproduce;
 pub mod shared;

@@ -1,12 +1,13 @@
 //! `slipher predict` and `slipher report`: files to a catalogue or a page, for any system.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args as ClapArgs;
 use miette::Result;
+use slipher_systems::system::System;
 
 use super::target::{Target, systems, systems_and_study};
-use super::{Overwrite, redshift, shared};
+use super::{Overwrite, rank, redshift, shared};
 use crate::Outcome;
 
 #[derive(ClapArgs)]
@@ -14,7 +15,7 @@ use crate::Outcome;
     group = clap::ArgGroup::new("written").multiple(true).args(["output", "report"]),
     after_help = "Exit code: 0 all good, 2 some rows failed (they are in the catalogue, flagged), 1 nothing done.\n\n\
 Examples:\n  slipher predict transients alerts/*.avro -o scores.parquet\n  slipher predict star-galaxy cutouts.npy --bands u,g,r,i,z\n  \
-slipher predict radio maps/ -o classes.csv --report page.html\n  slipher predict morphology galaxies/ -o votes/ --shard 3/10 --resume"
+slipher predict radio maps/ -o classes.csv --report page.html\n  slipher predict morphology galaxies/ -o votes/ --shard 3/10 --resume\n  slipher predict lens-finding stamps/ -o ranked.parquet --prevalence 5e-4"
 )]
 pub struct Args {
     #[arg(value_parser = systems())]
@@ -33,20 +34,53 @@ pub struct Args {
     /// Print the summary as a line of JSON on stdout
     #[arg(long, requires = "written")]
     json: bool,
+    /// Of systems of two classes: write the rows best first, with their probabilities where this
+    /// share of the objects is what is looked for, and the expected purity (see slipher rank)
+    #[arg(long, value_name = "SHARE", requires = "output")]
+    prevalence: Option<f64>,
+}
+
+/// Refuses what cannot be ranked.
+fn rankable(a: &Args, system: &dyn System, prevalence: f64) -> Result<()> {
+    let parquet = |p: &Path| p.extension().is_some_and(|e| e == "parquet") && !p.is_dir();
+    if !a.output.as_deref().is_some_and(parquet) {
+        return Err(miette::miette!(
+            "--prevalence writes a ranked list: expected -o NAME.parquet; parts are ranked together \
+             by slipher rank FOLDER"
+        ));
+    }
+    if system.training_share().is_none() {
+        return Err(miette::miette!(
+            "--prevalence: {} does not say how common its classes are in its training",
+            system.name()
+        ));
+    }
+    rank::share("--prevalence", prevalence)
 }
 
 /// `slipher predict`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     match a.system.shared() {
-        Some(s) => shared::predict(
-            s,
-            &a.common,
-            a.output.as_deref(),
-            a.report.as_deref(),
-            &a.overwrite,
-            a.json,
-            quiet,
-        ),
+        Some(s) => {
+            // What cannot be ranked is said before hours of work.
+            if let Some(p) = a.prevalence {
+                rankable(a, s, p)?;
+            }
+            let outcome = shared::predict(
+                s,
+                &a.common,
+                a.output.as_deref(),
+                a.report.as_deref(),
+                &a.overwrite,
+                a.json,
+                quiet,
+            )?;
+            if let (Some(p), Some(out)) = (a.prevalence, a.output.as_deref().filter(|o| o.exists()))
+            {
+                rank::write(&[out.to_owned()], out, p, None, None)?;
+            }
+            Ok(outcome)
+        }
         None => Err(miette::miette!(
             "redshifts have a verb of their own: slipher redshift FILES… -o catalogue.parquet"
         )),

@@ -384,6 +384,7 @@ fn run(answerer: &Answerer, from: &From<'_>, to: &Written, quiet: bool) -> Resul
     let Written { output, page, json } = *to;
     let (model, mut keys) = (&answerer.model, keys(answerer));
     keys.extend(super::made());
+    keys.extend(answerer.keys());
     let mut writer = output
         .map(|p| CatalogueWriter::create(p, &keys))
         .transpose()
