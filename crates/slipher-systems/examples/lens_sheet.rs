@@ -28,21 +28,10 @@ fn main() -> Result<(), String> {
                 println!("{:?} {:.1} {:?}", c.survey, e.depth, c.bands);
             }
             let x = LENS_FINDING.encode(&e.input)?;
-            let n = SIDE * SIDE;
-            for i in 0..n {
-                // Undo the encoding, 12 σ is white.
-                let v = [2, 1, 0].map(|b| 2.0 * x[b * n + i].sinh() / 12.0);
-                let mean = (v[0] + v[1] + v[2]) / 3.0;
-                let f = if mean > 1e-6 {
-                    (4.0 * mean).asinh() / (4.0 * mean)
-                } else {
-                    1.0
-                };
-                let at =
-                    (row * SIDE + SIDE - 1 - i / SIDE) * COLUMNS * SIDE + column * SIDE + i % SIDE;
-                for k in 0..3 {
-                    sheet[3 * at + k] = (255.0 * v[k] * f).clamp(0.0, 255.0) as u8;
-                }
+            let colours = LENS_FINDING.colours(&x).unwrap_or_default();
+            for (y, line) in colours.chunks(3 * SIDE).enumerate() {
+                let at = 3 * ((row * SIDE + y) * COLUMNS * SIDE + column * SIDE);
+                sheet[at..at + 3 * SIDE].copy_from_slice(line);
             }
         }
         let ms = 1000.0 * start.elapsed().as_secs_f64() / COLUMNS as f64;

@@ -447,10 +447,8 @@ impl Predict for Answerer {
     fn keys(&self) -> Vec<(&'static str, String)> {
         let system = self.model.system;
         let positive = system.positive().filter(|_| system.outputs().len() == 2);
-        let mut keys: Vec<(&'static str, String)> = positive
-            .map(|k| ("positive", system.outputs()[k].to_owned()))
-            .into_iter()
-            .collect();
+        let mut keys = vec![("system", system.name().to_owned())];
+        keys.extend(positive.map(|k| ("positive", system.outputs()[k].to_owned())));
         keys.extend(
             system
                 .training_share()

@@ -83,6 +83,11 @@ pub trait System: Send + Sync {
             self.outputs().len(),
         ))
     }
+    /// What is encoded as colours for people, `[row][column][R, G, B]` of a square; none where planes
+    /// are shown side by side, or as they are if they are three.
+    fn colours(&self, _encoded: &[f32]) -> Option<Vec<u8>> {
+        None
+    }
     /// Names of the features that classical methods see.
     fn feature_names(&self) -> Vec<String> {
         vec![]

@@ -69,6 +69,30 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     Ok(out)
 }
 
+/// Signal over noise that is white.
+const WHITE: f32 = 12.0;
+
+/// Colours of Lupton et al. (2004) of what is encoded, i, r and g as red, green and blue; the last
+/// row of the image is on top.
+pub fn colours(x: &[f32]) -> Vec<u8> {
+    let n = SIDE * SIDE;
+    let mut out = vec![0; 3 * n];
+    for i in 0..n {
+        let v = [2, 1, 0].map(|b| SOFT * x.get(b * n + i).copied().unwrap_or(0.0).sinh() / WHITE);
+        let mean = 4.0 * (v[0] + v[1] + v[2]) / 3.0;
+        let factor = if mean > 1e-6 {
+            mean.asinh() / mean
+        } else {
+            1.0
+        };
+        let at = 3 * ((SIDE - 1 - i / SIDE) * SIDE + i % SIDE);
+        for k in 0..3 {
+            out[at + k] = (255.0 * v[k] * factor).clamp(0.0, 255.0) as u8;
+        }
+    }
+    out
+}
+
 /// g, r and i less the sky, over its noise.
 fn planes(c: &Cutout) -> Result<Vec<f32>, String> {
     if c.bands.iter().all(String::is_empty) && c.bands.len() != BANDS.len() {

@@ -130,6 +130,9 @@ impl System for LensFinding {
     fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
         encode::encode(x.cutout()?)
     }
+    fn colours(&self, encoded: &[f32]) -> Option<Vec<u8>> {
+        Some(encode::colours(encoded))
+    }
     fn feature_names(&self) -> Vec<String> {
         features::names()
     }

@@ -5,20 +5,29 @@
 //! verb turns probabilities into those of a stated prevalence, sorts, and keeps what cannot be
 //! trusted at the end, with the reason.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int64Type};
 use arrow_array::{Array, ArrayRef, Float64Array, Int64Array, StringArray};
 use arrow_schema::{DataType, Field};
 use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
+use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::append::{Cells, visit};
 use slipher_data::catalogue::order;
+use slipher_data::cutouts::{self, CutoutOptions};
 use slipher_stats::ranking::{Ranking, at_prevalence, rank};
 use slipher_systems::answers::flag;
+use slipher_systems::example::Observation;
+use slipher_systems::registry;
 
 use super::{Overwrite, accept, counted};
 use crate::Outcome;
+use crate::report::grade::{self, Stamp};
+use crate::report::shared::encoded_picture;
 
 #[derive(ClapArgs)]
 #[command(
@@ -41,6 +50,16 @@ pub struct Args {
     /// Share of them in the training, for catalogues that do not say it
     #[arg(long, value_name = "SHARE")]
     trained: Option<f64>,
+    /// HTML page with the best stamps, to grade them by key (A, B, C, X) and write the grades as CSV;
+    /// reads the images again
+    #[arg(long, value_name = "HTML")]
+    page: Option<PathBuf>,
+    /// Stamps of the page
+    #[arg(long, value_name = "N", default_value_t = 200, requires = "page")]
+    stamps: usize,
+    /// Names of the bands, in the order of the planes, where the images of the page do not name them
+    #[arg(long, requires = "page")]
+    bands: Option<String>,
     #[command(flatten)]
     overwrite: Overwrite,
     /// Print the figures as a line of JSON
@@ -50,6 +69,7 @@ pub struct Args {
 
 /// What the catalogue says of its classes.
 struct About {
+    system: Option<String>,
     positive: String,
     trained: f64,
 }
@@ -65,6 +85,7 @@ impl About {
             "it does not say how common that class was in the training: give --trained SHARE",
         )?;
         Ok(About {
+            system: cells.key("system").map(str::to_owned),
             positive: positive.to_owned(),
             trained,
         })
@@ -102,13 +123,22 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if let Some(t) = a.trained {
         share("--trained", t)?;
     }
-    a.overwrite.check(&[&a.output])?;
+    let outputs: Vec<&Path> = [Some(&a.output), a.page.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    a.overwrite.check(&outputs)?;
+    super::distinct(&outputs)?;
     let mut all = Vec::new();
     for c in &a.catalogues {
         all.extend(accept::files(c)?);
     }
     accept::refuse_own(&all, &a.output)?;
     let found = write(&all, &a.output, a.prevalence, a.trained, a.top)?;
+    if let Some(page) = &a.page {
+        grading(a, &found, page)?;
+    }
     say(a, &found, quiet)?;
     Ok(if found.ranking.order.is_empty() {
         Outcome::Nothing
@@ -123,6 +153,7 @@ pub struct Ranked {
     rows: u64,
     excluded: usize,
     positive: String,
+    system: Option<String>,
 }
 
 /// Writes the rows of catalogues, best first.
@@ -182,6 +213,7 @@ pub fn write(
         ranking,
         rows: n,
         positive: about.positive,
+        system: about.system,
     })
 }
 
@@ -267,6 +299,78 @@ fn table(
     ];
     let rows = order::pick(all, &wanted).into_diagnostic()?;
     order::write(out, &rows, columns, &keys).into_diagnostic()
+}
+
+/// Writes the page of the best stamps; images that are gone are said and left out.
+fn grading(a: &Args, found: &Ranked, page: &Path) -> Result<()> {
+    let name = found.system.as_deref().unwrap_or_default();
+    let system = registry::shared(name)
+        .map_err(|_| miette::miette!("--page: the catalogue does not say of which system it is"))?;
+    let best: Vec<u64> = (0..a.stamps.min(found.ranking.order.len()) as u64).collect();
+    let rows = order::pick(std::slice::from_ref(&a.output), &best).into_diagnostic()?;
+    let text = |name: &str| {
+        rows.column_by_name(name)
+            .and_then(|c| c.as_string_opt::<i32>())
+    };
+    let number = |name: &str| {
+        let column = rows.column_by_name(name);
+        column.and_then(|c| c.as_primitive_opt::<Int64Type>())
+    };
+    let p = rows.column_by_name("p_at_prevalence");
+    let p = p.and_then(|c| c.as_primitive_opt::<Float64Type>());
+    let (Some(files), Some(names), Some(places), Some(p)) =
+        (text("file"), text("object_id"), number("row"), p)
+    else {
+        return Err(miette::miette!(
+            "--page: the catalogue does not say where its images are: expected columns file and row"
+        ));
+    };
+    let bands = a.bands.iter().flat_map(|b| b.split(',')).map(str::to_owned);
+    let options = CutoutOptions {
+        bands: bands.collect(),
+    };
+    let mut wanted: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
+    for k in 0..rows.num_rows() {
+        let of_file = wanted.entry(files.value(k)).or_default();
+        of_file.insert(places.value(k) as usize, k);
+    }
+    let mut stamps = Vec::new();
+    for (file, rows) in &wanted {
+        let outcome = cutouts::read(Path::new(file), &options, &mut |r| {
+            let cutout = rows.get(&r.row).and_then(|k| Some((*k, r.cutout.ok()?)));
+            if let Some((k, c)) = cutout {
+                let x = system.encode(&Observation::Cutout(c)).ok();
+                let picture = x.and_then(|x| encoded_picture(system, &x));
+                stamps.extend(picture.map(|picture| Stamp {
+                    rank: k as i64 + 1,
+                    object_id: names.value(k).to_owned(),
+                    p: p.value(k),
+                    picture,
+                }));
+            }
+            rows.range(r.row + 1..).next().is_some()
+        });
+        if let Err(why) = outcome {
+            tell!("slipher: --page: {file}: {why}");
+        }
+    }
+    stamps.sort_by_key(|s| s.rank);
+    let left_out = best.len() - stamps.len();
+    if left_out > 0 {
+        tell!(
+            "slipher: --page: {left_out} of {} stamps are not there any more",
+            best.len()
+        );
+    }
+    let about = format!(
+        "{} of {} rows, best first; probabilities at a prevalence of {}",
+        stamps.len(),
+        found.rows,
+        a.prevalence
+    );
+    let list = a.output.display().to_string();
+    let html = grade::page(system.title(), &list, &about, &stamps);
+    atomic_write(page, html).into_diagnostic()
 }
 
 fn say(a: &Args, found: &Ranked, quiet: bool) -> Result<()> {

@@ -1,9 +1,10 @@
-//! One self-contained HTML page about a catalogue: figures as SVG, no script, no network.
+//! One self-contained HTML page about a catalogue: figures as SVG, no network, and no script but in [`grade`].
 
 mod atlas;
 mod figure;
 pub mod gain;
 mod gallery;
+pub mod grade;
 pub mod shared;
 pub mod talk;
 

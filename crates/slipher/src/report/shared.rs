@@ -377,7 +377,7 @@ fn gallery(system: &dyn System, rows: &[(&[f32], String)]) -> String {
 }
 
 /// What a network sees as PNG: three channels in colour, others side by side.
-fn encoded_picture(system: &dyn System, x: &[f32]) -> Option<String> {
+pub fn encoded_picture(system: &dyn System, x: &[f32]) -> Option<String> {
     let g = system.geometry();
     if matches!(g, Geometry::Series { .. }) {
         return None;
@@ -385,7 +385,9 @@ fn encoded_picture(system: &dyn System, x: &[f32]) -> Option<String> {
     let (s, n) = (g.stored(), g.stored() * g.stored());
     let byte =
         |v: f32, lo: f32, hi: f32| (255.0 * ((v - lo) / (hi - lo).max(1e-9)).clamp(0.0, 1.0)) as u8;
-    let (data, width) = if g.channels() == 3 {
+    let (data, width) = if let Some(colours) = system.colours(x) {
+        (colours, s)
+    } else if g.channels() == 3 {
         (
             (0..3 * n)
                 .map(|i| byte(x[i % 3 * n + i / 3], 0.0, 1.0))
