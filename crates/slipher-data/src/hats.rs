@@ -224,15 +224,20 @@ pub fn batches(
 ) -> Result<impl Iterator<Item = Result<RecordBatch, HatsError>> + use<>, HatsError> {
     let path = file.to_owned();
     let builder = open(file)?;
+    let schema = builder.schema().clone();
     let none = (builder.metadata().file_metadata().num_rows() == 0)
-        .then(|| Ok(RecordBatch::new_empty(builder.schema().clone())));
+        .then(|| Ok(RecordBatch::new_empty(schema.clone())));
     let reader = builder
         .with_batch_size(rows)
         .build()
         .map_err(|e| content(file, e))?;
     Ok(none
         .into_iter()
-        .chain(reader.map(move |b| b.map_err(|e| content(&path, e)))))
+        .chain(reader.map(move |b| {
+            // The reader's own batches lack the metadata of the file.
+            let whole = b.and_then(|b| b.with_schema(schema.clone()));
+            whole.map_err(|e| content(&path, e))
+        })))
 }
 
 /// Rows of a Parquet file, by its footer.

@@ -27,7 +27,7 @@ pub enum AppendError {
     Read(#[from] HatsError),
     #[error(transparent)]
     Write(#[from] CatalogueError),
-    #[error("{}: no column '{column}' of {kind}: is it a catalogue of this program?", path.display())]
+    #[error("{}: no column '{column}' of {kind}: is it a catalogue of slipher redshift or slipher predict?", path.display())]
     Column {
         path: PathBuf,
         column: String,

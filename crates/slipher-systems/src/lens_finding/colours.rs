@@ -53,13 +53,16 @@ impl Table {
                 let z = (bin as f64 + rng.uniform(0.0, 1.0)) * BIN;
                 let (c, passive) = colours(&library, SpecType::Galaxy, z, &mut rng);
                 let list = if passive { &mut old } else { &mut young };
-                if list.len() < EACH {
+                if list.len() < 2 * EACH {
                     list.push(c);
                 }
-                if old.len() >= EACH && young.len() >= EACH {
+                if old.len() >= 2 * EACH && young.len() >= EACH {
                     break;
                 }
             }
+            // The oldest half: massive galaxies have no young stars at all.
+            old.sort_by(|a: &Colours, b| (b[0] - b[2]).total_cmp(&(a[0] - a[2])));
+            old.truncate(old.len().div_ceil(2));
             for (list, all) in [(old, &mut table.passive), (young, &mut table.forming)] {
                 let kept = if list.is_empty() {
                     all.last()

@@ -1,0 +1,7 @@
+//! The command line as people type it.
+
+mod harness;
+mod images;
+mod samples;
+mod shell;
+mod spectra;
