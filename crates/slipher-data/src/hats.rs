@@ -231,13 +231,11 @@ pub fn batches(
         .with_batch_size(rows)
         .build()
         .map_err(|e| content(file, e))?;
-    Ok(none
-        .into_iter()
-        .chain(reader.map(move |b| {
-            // The reader's own batches lack the metadata of the file.
-            let whole = b.and_then(|b| b.with_schema(schema.clone()));
-            whole.map_err(|e| content(&path, e))
-        })))
+    Ok(none.into_iter().chain(reader.map(move |b| {
+        // The reader's own batches lack the metadata of the file.
+        let whole = b.and_then(|b| b.with_schema(schema.clone()));
+        whole.map_err(|e| content(&path, e))
+    })))
 }
 
 /// Rows of a Parquet file, by its footer.

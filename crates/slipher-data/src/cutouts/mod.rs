@@ -1,5 +1,5 @@
-//! Files of images, recognised by content: FITS, NumPy, PNG and JPEG, alerts in Avro, Parquet, and
-//! zip archives of them.
+//! Files of images, recognised by content: FITS, NumPy, PNG, JPEG and TIFF, alerts in Avro, Parquet, and
+//! zip and tar archives of them.
 //!
 //! [`read`] calls back once a cutout, so that an archive of a million stamps needs the memory of
 //! one; a cutout that cannot be read comes as the reason.
@@ -11,6 +11,7 @@ mod npy;
 mod packet;
 mod parquet;
 pub mod picture;
+mod tar;
 pub mod write;
 
 use std::io::Read;
@@ -38,8 +39,9 @@ pub struct CutoutOptions {
 }
 
 /// Endings of files that may hold images.
-pub const ENDINGS: [&str; 11] = [
-    "fits", "fit", "fts", "fz", "npy", "png", "jpg", "jpeg", "avro", "parquet", "zip",
+pub const ENDINGS: [&str; 14] = [
+    "fits", "fit", "fts", "fz", "npy", "png", "jpg", "jpeg", "tif", "tiff", "avro", "parquet",
+    "zip", "tar",
 ];
 
 /// Most bytes that an entry of an archive may inflate to.
@@ -64,6 +66,7 @@ pub fn read(
     match &head[..n] {
         h if h.starts_with(b"PAR1") => parquet::read(path, options, each),
         h if h.starts_with(b"PK\x03\x04") => archive(path, options, each),
+        _ if tar::is(&mut file) => tar::read(path, options, each),
         _ => content(
             &source,
             read_bytes(path).map_err(|e| e.to_string())?,
@@ -99,7 +102,7 @@ pub fn content(
         () => {
             let start: String = bytes.iter().take(8).map(|b| if b.is_ascii_graphic() { *b as char } else { '.' }).collect();
             Err(format!(
-                "begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, alerts in Avro or JSON, Parquet with images, zip of these"
+                "begins with '{start}', which is none of the formats read: FITS, NumPy .npy, PNG, JPEG, TIFF, alerts in Avro or JSON, Parquet with images, zip or tar of these"
             ))
         }
     }
