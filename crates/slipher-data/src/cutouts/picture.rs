@@ -2,11 +2,11 @@
 
 use crate::cutout::Cutout;
 
-/// Refuses a picture that takes more memory than a file may: three planes, decoded and as numbers.
+/// Refuses a picture that takes more memory than a file may: four planes, decoded and as numbers, twice.
 fn sides(width: usize, height: usize, packed: usize) -> Result<(), String> {
     let bytes = (width as u64)
         .saturating_mul(height as u64)
-        .saturating_mul(15);
+        .saturating_mul(36);
     crate::budget::check(
         bytes,
         crate::budget::unpacked(packed as u64),

@@ -1,6 +1,7 @@
 //! Images of the sky through a telescope.
 //!
-//! * [`psf`], [`sersic`]: point sources and smooth profiles, integrated over pixels.
+//! * [`psf`], [`sersic`]: point sources and smooth profiles, integrated over pixels; [`exact`],
+//!   [`gamma`]: the same to the last digits and with derivatives, for fits.
 //! * [`galaxy`]: bulge, disc, spiral arms, bar, ring and clumps.
 //! * [`convolve`]: profiles through a point-spread function.
 //! * [`detector`]: photons, read-out noise and defects.
@@ -14,7 +15,9 @@
 pub mod colours;
 pub mod convolve;
 pub mod detector;
+pub mod exact;
 pub mod galaxy;
+pub mod gamma;
 pub mod psf;
 pub mod radio;
 pub mod sersic;
