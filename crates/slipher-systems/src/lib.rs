@@ -75,6 +75,7 @@ pub mod registry;
 pub mod set;
 pub mod shards;
 pub mod star_galaxy;
+pub mod structure;
 pub mod studies;
 pub mod study;
 pub mod system;

@@ -65,6 +65,8 @@ enum Verb {
     /// Rank a catalogue of two classes at the prevalence of the sky, best first, with the purity to
     /// expect
     Rank(commands::rank::Args),
+    /// Fit Sérsic profiles, point sources and sky to an image, from a parameter file of GALFIT
+    Fit(commands::fit::Args),
     /// List the file formats that are recognised
     Formats,
     /// Say what a file is recognised as, and why
@@ -160,6 +162,7 @@ fn main() -> ExitCode {
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Accept(a) => commands::accept::run(&a, cli.quiet),
+        Verb::Fit(a) => commands::fit::run(&a, cli.quiet),
         Verb::Rank(a) => commands::rank::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),
         Verb::Show(a) => commands::show::run(&a),

@@ -107,6 +107,55 @@ pub fn file(keywords: &[(&str, &str)], tables: &[TableWriter]) -> Vec<u8> {
     out
 }
 
+/// An image to write: `[row][column]`, with text keywords.
+pub struct Picture<'a> {
+    /// EXTNAME; empty for none.
+    pub name: &'a str,
+    /// Text keywords.
+    pub keywords: &'a [(String, String)],
+    /// Columns.
+    pub width: usize,
+    /// Pixels.
+    pub data: &'a [f32],
+}
+
+/// Bytes of a file of images: the first is the primary, or the primary is empty.
+pub fn pictures(empty_primary: bool, all: &[Picture<'_>]) -> Vec<u8> {
+    let mut out = if empty_primary {
+        file(&[], &[])
+    } else {
+        vec![]
+    };
+    for p in all {
+        let mut h = Cards::default();
+        let first = out.is_empty();
+        if first {
+            h.raw("SIMPLE", "T");
+        } else {
+            h.raw("XTENSION", "'IMAGE   '");
+        }
+        h.raw("BITPIX", "-32");
+        h.raw("NAXIS", "2");
+        h.raw("NAXIS1", &p.width.to_string());
+        h.raw("NAXIS2", &(p.data.len() / p.width.max(1)).to_string());
+        if first {
+            h.raw("EXTEND", "T");
+        } else {
+            h.raw("PCOUNT", "0");
+            h.raw("GCOUNT", "1");
+        }
+        if !p.name.is_empty() {
+            h.text("EXTNAME", p.name);
+        }
+        p.keywords.iter().for_each(|(k, v)| h.text(k, v));
+        let mut data: Vec<u8> = p.data.iter().flat_map(|v| v.to_be_bytes()).collect();
+        data.resize(data.len().next_multiple_of(super::BLOCK), 0);
+        out.extend(h.finish(&data));
+        out.extend(data);
+    }
+    out
+}
+
 impl Cells {
     fn len(&self) -> usize {
         match self {

@@ -5,6 +5,7 @@ pub mod classes;
 pub mod demo;
 pub mod euclid;
 pub mod evaluate;
+pub mod fit;
 pub mod manual;
 pub mod parts;
 pub mod predict;
