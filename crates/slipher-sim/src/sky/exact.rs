@@ -108,8 +108,9 @@ impl Exact {
         f: &impl Fn(f64, f64) -> [f64; K],
         sum: &mut [f64; K],
     ) {
-        let near = self.radius(at[0], at[1]) * self.s.q;
-        let scale = near.min(3.0 * self.length * self.s.q);
+        let thin = self.s.q.min(1.0);
+        let near = self.radius(at[0], at[1]) * thin;
+        let scale = near.min(3.0 * self.length * thin);
         let [x, y] = at;
         let mut add = |dx: f64, dy: f64, w: f64| {
             let v = f(x + dx, y + dy);

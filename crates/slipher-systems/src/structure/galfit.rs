@@ -296,7 +296,9 @@ impl Feedme {
             (0, true) => (low - self.region[0] as f64, high - self.region[0] as f64),
             (1, true) => (low - self.region[2] as f64, high - self.region[2] as f64),
             (2, true) => (magnitude(high), magnitude(low)),
-            (3..=5, true) => (log(low), log(high).min(p.bounds[k].1)),
+            // An axis ratio up to 1 may pass through it and out, turned by 90°.
+            (5, true) if high >= 1.0 => (log(low), -log(low)),
+            (3..=5, true) => (log(low), log(high)),
             (6, true) => ((low + 90.0).to_radians(), (high + 90.0).to_radians()),
             (0 | 1, false) => (now + low, now + high),
             (2, false) => {

@@ -267,17 +267,18 @@ fn write(f: &Feedme, parts: &[Part], found: &Fitted, cut: &[f64], parameters: &P
     let single = |v: &[f64]| v.iter().map(|v| *v as f32).collect::<Vec<f32>>();
     let (data, model) = (single(cut), single(&found.model));
     let residual: Vec<f32> = data.iter().zip(&model).map(|(d, m)| d - m).collect();
-    let planes: [(&str, &[f32], &[(String, String)]); 3] = [
-        ("DATA", &data, &[]),
-        ("MODEL", &model, &keywords),
-        ("RESIDUAL", &residual, &[]),
-    ];
-    let planes = planes.map(|(name, data, keywords)| Picture {
+    let width = f.size().1;
+    let picture = |name, data, keywords| Picture {
         name,
         keywords,
-        width: f.size().1,
+        width,
         data,
-    });
+    };
+    let planes = [
+        picture("DATA", &data[..], &[][..]),
+        picture("MODEL", &model, &keywords),
+        picture("RESIDUAL", &residual, &[]),
+    ];
     atomic_write(&f.output, pictures(true, &planes)).into_diagnostic()?;
     atomic_write(parameters, f.written(parts, found)).into_diagnostic()
 }
