@@ -257,7 +257,12 @@ impl Feedme {
                 .ok()
                 .and_then(|c| parts.get_mut(c.checked_sub(1)?))
                 .ok_or_else(|| bad("expected the number of one component; ties are not read"))?;
+            let sky = matches!(part.component, Component::Sky(_));
             let k = match words.get(1).map(|w| w.to_lowercase()).as_deref() {
+                Some("sky") if sky => 0,
+                Some("dsdx") if sky => 1,
+                Some("dsdy") if sky => 2,
+                _ if sky => return Err(bad("expected sky, dsdx or dsdy")),
                 Some("x") => 0,
                 Some("y") => 1,
                 Some("mag" | "m") => 2,
@@ -278,10 +283,19 @@ impl Feedme {
                     "expected 'low to high', or 'low high' about the beginning",
                 ));
             };
-            if k >= part.bounds.len() || matches!(part.component, Component::Sky(_)) {
+            if k >= part.bounds.len() {
                 return Err(bad("this component has no such parameter"));
             }
             let absolute = words.contains(&"to");
+            if sky {
+                let about = if absolute {
+                    0.0
+                } else {
+                    part.component.values()[k]
+                };
+                part.bounds[k] = (about + low, about + high);
+                continue;
+            }
             part.bounds[k] = self.bound(part, k, (low, high), absolute);
         }
         Ok(())
