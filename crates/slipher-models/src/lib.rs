@@ -37,6 +37,7 @@ shipped! {
     "morphology", "images";
     "radio", "images";
     "transients", "images";
+    "lens-finding", "images";
 }
 
 /// Weights of a system, if they are here.
