@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow_array::builder::{Float32Builder, ListBuilder};
 use arrow_array::{ArrayRef, Float64Array, RecordBatch, StringArray};
+use slipher_data::cutout::Cutout;
 use slipher_data::cutouts::CutoutOptions;
 use slipher_data::cutouts::batch::Cutouts;
 
@@ -96,4 +97,45 @@ fn bands_must_fit() {
     assert_eq!(of(&["r"]).unwrap().bands, ["r"]);
     let why = of(&["g", "r"]).unwrap_err();
     assert!(why.contains("1 planes") && why.contains("2: g, r"), "{why}");
+}
+
+/// Cutouts of different sizes and bands come back from Parquet with what they are.
+#[test]
+fn what_is_written_is_read() {
+    use slipher_data::cutouts::{self, write};
+    let make = |bands: [&str; 3], side: usize, scale: f64| {
+        let pixels = (0..3 * side * side).map(|i| i as f32).collect();
+        Cutout {
+            pixel_scale: scale,
+            object_id: format!("of {side}"),
+            label: Some("lens".into()),
+            ..Cutout::new(&bands, side, side, pixels).unwrap()
+        }
+    };
+    let all = [
+        make(["g", "r", "i"], 20, 0.2),
+        make(["R", "G", "B"], 25, f64::NAN),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("x.parquet");
+    let rows: Vec<_> = all
+        .iter()
+        .map(|c| (c.clone(), vec![0.0, 1.0], 20.0))
+        .collect();
+    write::parquet(&path, &rows, &["other", "lens"], "mag_r").unwrap();
+    let mut back = vec![];
+    cutouts::read(&path, &CutoutOptions::default(), &mut |r| {
+        back.push(r.cutout.unwrap());
+        true
+    })
+    .unwrap();
+    for (a, b) in all.iter().zip(&back) {
+        assert_eq!(
+            (&a.bands, &a.pixels, a.height),
+            (&b.bands, &b.pixels, b.height)
+        );
+        assert_eq!((&a.object_id, &a.label), (&b.object_id, &b.label));
+        assert_eq!(a.pixel_scale.to_bits(), b.pixel_scale.to_bits());
+    }
+    assert_eq!(back.len(), 2);
 }

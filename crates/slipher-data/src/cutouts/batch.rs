@@ -84,19 +84,15 @@ fn one(batch: &RecordBatch, i: usize) -> Result<Cutout, String> {
                     false
                 })
                 .map_err(said)?;
-                let mut c = found.map_err(said)?;
-                c.object_id = identifier(batch, i);
-                return Ok(c);
+                return found.map(|c| told(c, batch, i)).map_err(said);
             }
             Some(b) => stamps.push((band, alert::image(b).map_err(said)?)),
             None => {
                 let (values, sizes) = numbers(column, i).map_err(said)?;
                 let shape = shape(batch, i, &sizes, values.len()).map_err(said)?;
                 let names = vec![band; shape[0]];
-                let mut c = Cutout::new(&names, shape[1], shape[2], values).map_err(said)?;
-                c.object_id = identifier(batch, i);
-                c.label = text(batch, "label", i);
-                return Ok(c);
+                let c = Cutout::new(&names, shape[1], shape[2], values).map_err(said)?;
+                return Ok(told(c, batch, i));
             }
         }
     }
@@ -104,10 +100,33 @@ fn one(batch: &RecordBatch, i: usize) -> Result<Cutout, String> {
         return Err("the image is null".into());
     }
     stamps.sort_by_key(|s| alert::BANDS.iter().position(|b| *b == s.0));
-    let mut c = alert::together(stamps)?;
+    Ok(told(alert::together(stamps)?, batch, i))
+}
+
+/// With what the other columns say: name, label, position, pixel scale, names of the bands (a text
+/// with commas) where the image has none.
+fn told(mut c: Cutout, batch: &RecordBatch, i: usize) -> Cutout {
     c.object_id = identifier(batch, i);
-    c.label = text(batch, "label", i);
-    Ok(c)
+    c.label = text(batch, "label", i).or(c.label);
+    let number = |names: &[&str]| {
+        let column = names.iter().find_map(|n| batch.column_by_name(n))?;
+        let v = formats::batch::numbers(&column.slice(i, 1))?;
+        v.first().copied().filter(|v| v.is_finite())
+    };
+    c.ra = number(&["ra", "RA"]).unwrap_or(c.ra);
+    c.dec = number(&["dec", "DEC"]).unwrap_or(c.dec);
+    let scale = number(&["pixel_scale", "pxscale", "pixscale"]).filter(|s| *s > 0.0);
+    c.pixel_scale = scale.unwrap_or(c.pixel_scale);
+    if let (Some(names), true) = (
+        text(batch, "bands", i),
+        c.bands.iter().all(String::is_empty),
+    ) {
+        let names: Vec<String> = names.split(',').map(|n| n.trim().to_owned()).collect();
+        if names.len() == c.bands.len() {
+            c.bands = names;
+        }
+    }
+    c
 }
 
 fn bytes(column: &ArrayRef, i: usize) -> Option<Vec<u8>> {

@@ -86,10 +86,10 @@ fn fill(out: &mut Vec<u8>, start: usize, with: u8) {
 }
 
 /// Writes cutouts with their labels and answers to Parquet, atomically; readable by
-/// [`super::read`].
+/// [`super::read`]. Cutouts of one size are lists of fixed length, others of their own.
 ///
 /// # Errors
-/// The file cannot be written, or cutouts of different shapes.
+/// The file cannot be written.
 pub fn parquet(
     path: &Path,
     rows: &[(Cutout, Vec<f32>, f32)],
@@ -100,19 +100,29 @@ pub fn parquet(
         return Err("nothing to write".into());
     };
     let n = first.pixels.len();
-    if rows.iter().any(|(c, ..)| c.pixels.len() != n) {
-        return Err("cutouts of different sizes".into());
-    }
-    let mut images = FixedSizeListBuilder::new(Float32Builder::new(), n as i32);
+    let alike = rows.iter().all(|(c, ..)| c.pixels.len() == n);
+    let mut fixed = FixedSizeListBuilder::new(Float32Builder::new(), n as i32);
+    let mut own = ListBuilder::new(Float32Builder::new());
     let mut shapes = ListBuilder::new(Float32Builder::new());
     for (c, ..) in rows {
-        images.values().append_slice(&c.pixels);
-        images.append(true);
+        if alike {
+            fixed.values().append_slice(&c.pixels);
+            fixed.append(true);
+        } else {
+            own.values().append_slice(&c.pixels);
+            own.append(true);
+        }
         shapes
             .values()
             .append_slice(&[c.bands.len() as f32, c.height as f32, c.width as f32]);
         shapes.append(true);
     }
+    let images: ArrayRef = if alike {
+        Arc::new(fixed.finish())
+    } else {
+        Arc::new(own.finish())
+    };
+    let bands = rows.iter().map(|r| r.0.bands.join(","));
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         (
             "object_id",
@@ -136,8 +146,9 @@ pub fn parquet(
                 rows.iter().map(|r| r.0.pixel_scale),
             )),
         ),
+        ("bands", Arc::new(StringArray::from_iter_values(bands))),
         ("shape", Arc::new(shapes.finish())),
-        ("image", Arc::new(images.finish())),
+        ("image", images),
     ];
     for (k, name) in outputs.iter().enumerate() {
         columns.push((

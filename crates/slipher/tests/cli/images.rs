@@ -206,23 +206,39 @@ fn profiles_are_fitted_from_parameter_files() {
     let write = |name: &str, text: String| std::fs::write(d.path(name), text).unwrap();
     write("make.feedme", feedme("none", "made.fits", 1, 6.0, 30.4));
     d.run(0, "fit make.feedme");
-    write("fit.feedme", feedme("made.fits", "block.fits", 0, 9.0, 28.0));
+    write(
+        "fit.feedme",
+        feedme("made.fits", "block.fits", 0, 9.0, 28.0),
+    );
     let ran = d.run(0, "fit fit.feedme --json");
     let line: serde_json::Value = serde_json::from_str(&ran.out()).unwrap();
     let of = |k: &str| line["components"][0][k]["value"].as_f64().unwrap();
-    assert!((of("re") - 6.0).abs() < 0.02 && (of("xc") - 30.4).abs() < 0.01, "{line}");
-    assert!((of("n") - 1.5).abs() < 0.02 && (of("pa") - 40.0).abs() < 0.3, "{line}");
+    assert!(
+        (of("re") - 6.0).abs() < 0.02 && (of("xc") - 30.4).abs() < 0.01,
+        "{line}"
+    );
+    assert!(
+        (of("n") - 1.5).abs() < 0.02 && (of("pa") - 40.0).abs() < 0.3,
+        "{line}"
+    );
     // What was assumed for the noise is said.
     assert!(line["warnings"][0].as_str().unwrap().contains("GAIN"));
     assert!(d.files().contains(&"block.galfit".to_owned()));
     d.run(0, "fit block.galfit --overwrite").says(&["RE 6.0"]);
     // Refusals name the line; other files are fitted all the same.
-    write("bad.feedme", feedme("made.fits", "x.fits", 0, 6.0, 30.0).replace("sersic", "king"));
+    write(
+        "bad.feedme",
+        feedme("made.fits", "x.fits", 0, 6.0, 30.0).replace("sersic", "king"),
+    );
     d.run(2, "fit bad.feedme block.galfit --overwrite")
         .says(&["king", "sersic"]);
-    d.run(1, "fit fit.feedme").says(&["block.fits", "--overwrite"]);
+    d.run(1, "fit fit.feedme")
+        .says(&["block.fits", "--overwrite"]);
     write("gone.feedme", feedme("gone.fits", "x.fits", 0, 6.0, 30.0));
     d.run(1, "fit gone.feedme").says(&["gone.fits"]);
-    write("out.feedme", feedme("made.fits", "x.fits", 0, 6.0, 30.0).replace("1 60 1 50", "900 960 900 950"));
+    write(
+        "out.feedme",
+        feedme("made.fits", "x.fits", 0, 6.0, 30.0).replace("1 60 1 50", "900 960 900 950"),
+    );
     d.run(1, "fit out.feedme").says(&["0 pixels", "H)"]);
 }
