@@ -50,9 +50,10 @@ pub fn builtin() -> Vec<(Option<f64>, Arc<Template>)> {
             ));
         }
     }
-    use rayon::prelude::*;
+    // Not in parallel: it is called where others wait for it, who would wait for ever if this thread
+    // took over their work meanwhile.
     params
-        .into_par_iter()
+        .into_iter()
         .map(|(t, p)| (t, Arc::new(star(p))))
         .collect()
 }

@@ -13,7 +13,7 @@ pub const SCALE: f64 = 0.2;
 /// Pixels along a side: 12.8″.
 pub const SIDE: usize = 64;
 /// Pixel scales, in arcseconds, of surveys that the training knows, with room around them.
-const KNOWN: std::ops::Range<f64> = 0.1..0.35;
+const KNOWN: std::ops::Range<f64> = 0.12..0.35;
 /// Softening in units of the noise of a pixel.
 const SOFT: f32 = 2.0;
 

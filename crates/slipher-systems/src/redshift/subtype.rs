@@ -7,7 +7,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rayon::prelude::*;
 use slipher_sim::sed::Template;
 use slipher_sim::templates::Library;
 use slipher_sim::{exotic, star};
@@ -73,9 +72,11 @@ fn on_positions(t: &Template) -> Vec<f32> {
 /// The built-in sequence, and what is no part of it.
 fn builtin() -> &'static [Vec<Kind>; 2] {
     static ALL: OnceLock<[Vec<Kind>; 2]> = OnceLock::new();
+    // Not in parallel: a thread that waits for its part of a parallel loop takes over other work, and
+    // that work asks for this very list: it would wait for itself.
     ALL.get_or_init(|| {
         let kinds = |all: Vec<exotic::Exotic>| -> Vec<Kind> {
-            all.into_par_iter()
+            all.into_iter()
                 .map(|(letter, t)| Kind {
                     letter,
                     flux: on_positions(&t),
