@@ -52,7 +52,7 @@
 
 pub mod answers;
 pub mod architecture;
-mod bands;
+pub mod bands;
 pub mod baseline;
 mod cholesky;
 pub mod descriptors;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_array::{
     Array, ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
 };
-use arrow_schema::{DataType, Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
@@ -130,24 +130,7 @@ pub fn append(
     keys: &[(String, String)],
     mut value: impl FnMut(&Cells) -> Result<ArrayRef, AppendError>,
 ) -> Result<(), AppendError> {
-    let io = |source| {
-        AppendError::Write(CatalogueError::Io {
-            path: out.to_owned(),
-            source,
-        })
-    };
-    let bad = |source| {
-        AppendError::Write(CatalogueError::Parquet {
-            path: out.to_owned(),
-            source,
-        })
-    };
-    let arrow = |source| {
-        AppendError::Write(CatalogueError::Arrow {
-            path: out.to_owned(),
-            source,
-        })
-    };
+    let (io, bad, arrow) = (|e| io(out, e), |e| bad(out, e), |e| arrow(out, e));
     let pending = PendingFile::create(out).map_err(io)?;
     let mut writer: Option<(ArrowWriter<_>, Arc<Schema>, PathBuf)> = None;
     for path in files {
@@ -207,6 +190,27 @@ pub fn append(
         w.close().map_err(bad)?;
     }
     pending.finish().map_err(io)
+}
+
+pub(super) fn io(path: &Path, source: std::io::Error) -> AppendError {
+    AppendError::Write(CatalogueError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn bad(path: &Path, source: ParquetError) -> AppendError {
+    AppendError::Write(CatalogueError::Parquet {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn arrow(path: &Path, source: ArrowError) -> AppendError {
+    AppendError::Write(CatalogueError::Arrow {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// How Parquet is packed.

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, RecordBatch, UInt64Array};
-use arrow_schema::{ArrowError, Field, Schema};
+use arrow_schema::{Field, Schema};
 use arrow_select::concat::concat_batches;
 use arrow_select::take::take_record_batch;
 use parquet::arrow::ArrowWriter;
 
-use super::CatalogueError;
-use super::append::{AppendError, ROWS, properties};
+use super::append::{AppendError, ROWS, arrow, bad, io, properties};
 use crate::atomic::PendingFile;
 use crate::hats::batches;
 
@@ -56,13 +55,6 @@ pub fn pick(files: &[PathBuf], wanted: &[u64]) -> Result<RecordBatch, AppendErro
     take_record_batch(&all, &UInt64Array::from(order)).map_err(|e| arrow(&path, e))
 }
 
-fn arrow(path: &Path, source: ArrowError) -> AppendError {
-    AppendError::Write(CatalogueError::Arrow {
-        path: path.to_owned(),
-        source,
-    })
-}
-
 /// Writes rows with more columns, in front, and more metadata.
 ///
 /// # Errors
@@ -91,18 +83,7 @@ pub fn write(
     metadata.extend(keys.iter().cloned());
     let schema = Arc::new(Schema::new_with_metadata(fields, metadata));
     let whole = RecordBatch::try_new(schema.clone(), arrays).map_err(|e| arrow(out, e))?;
-    let io = |source| {
-        AppendError::Write(CatalogueError::Io {
-            path: out.to_owned(),
-            source,
-        })
-    };
-    let bad = |source| {
-        AppendError::Write(CatalogueError::Parquet {
-            path: out.to_owned(),
-            source,
-        })
-    };
+    let (io, bad) = (|e| io(out, e), |e| bad(out, e));
     let pending = PendingFile::create(out).map_err(io)?;
     let file = pending.handle().map_err(io)?;
     let properties = properties().map_err(bad)?;

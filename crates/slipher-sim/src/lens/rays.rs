@@ -60,7 +60,11 @@ impl<'a> Rays<'a> {
     pub fn image(&self, sources: &[Source]) -> Plane {
         let lights: Vec<(Light, f64)> = sources
             .iter()
-            .map(|s| (Light::of(s), Light::of(s).reach(FAINT)))
+            .map(|s| {
+                let light = Light::of(s);
+                let reach = light.reach(FAINT);
+                (light, reach)
+            })
             .collect();
         let mut plane = Plane::square(self.grid.side);
         for (i, v) in plane.data.iter_mut().enumerate() {

@@ -148,8 +148,8 @@ impl Exact {
         }
     }
 
-    /// The profile and its derivatives on `[row][column]` of a size, appended to nine planes: value,
-    /// x, y, ln flux, ln re, ln n, ln q, angle.
+    /// The profile and its derivatives on `[row][column]` of a size: value, x, y, ln flux, ln re, ln n,
+    /// ln q, angle.
     pub fn jets(&self, height: usize, width: usize) -> Vec<Jet> {
         (0..height * width)
             .map(|i| {

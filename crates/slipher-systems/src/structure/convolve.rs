@@ -1,17 +1,20 @@
 //! Planes through a measured point-spread function, two at a time in one Fourier transform.
 
+use std::sync::Arc;
+
 use rustfft::num_complex::Complex;
-use rustfft::{FftDirection, FftPlanner};
+use rustfft::{Fft, FftPlanner};
 use slipher_sim::sky::Plane;
 
 /// A point-spread function that is ready for planes of one size.
 pub struct Kernel {
     side: usize,
+    forward: Arc<dyn Fft<f64>>,
+    inverse: Arc<dyn Fft<f64>>,
     values: Vec<Complex<f64>>,
 }
 
-fn transform(values: &mut [Complex<f64>], side: usize, direction: FftDirection) {
-    let fft = FftPlanner::new().plan_fft(side, direction);
+fn transform(values: &mut [Complex<f64>], side: usize, fft: &dyn Fft<f64>) {
     for _ in 0..2 {
         fft.process(values);
         for y in 0..side {
@@ -52,8 +55,18 @@ impl Kernel {
             );
             values[y * side + x] = Complex::new(f64::from(*v) / sum, 0.0);
         }
-        transform(&mut values, side, FftDirection::Forward);
-        Kernel { side, values }
+        let mut planner = FftPlanner::new();
+        let (forward, inverse) = (
+            planner.plan_fft_forward(side),
+            planner.plan_fft_inverse(side),
+        );
+        transform(&mut values, side, &*forward);
+        Kernel {
+            side,
+            forward,
+            inverse,
+            values,
+        }
     }
 
     /// Planes `[row][column]` of the size, each through the function.
@@ -69,12 +82,12 @@ impl Kernel {
                 }
             }
             // The kernel is real on the sky: both planes pass side by side.
-            transform(&mut values, n, FftDirection::Forward);
+            transform(&mut values, n, &*self.forward);
             values
                 .iter_mut()
                 .zip(&self.values)
                 .for_each(|(v, k)| *v *= k);
-            transform(&mut values, n, FftDirection::Inverse);
+            transform(&mut values, n, &*self.inverse);
             for y in 0..height {
                 for x in 0..width {
                     let v = values[y * n + x] * norm;

@@ -7,7 +7,7 @@ use miette::{IntoDiagnostic, Result, WrapErr};
 use slipher_data::atomic::atomic_write;
 use slipher_data::fits::Fits;
 use slipher_data::fits::write::{Picture, pictures};
-use slipher_data::spectrum::median;
+use slipher_systems::bands::sky;
 use slipher_systems::structure::fit::{Fitted, Image, Part, fit, plane};
 use slipher_systems::structure::galfit::{Feedme, Named};
 use slipher_systems::structure::model::{Optics, Renderer};
@@ -151,18 +151,9 @@ fn sigmas(f: &Feedme, feedme: &Path, data: &Loaded, cut: &[f64]) -> Result<(Vec<
         None => format!("no sigma image and no GAIN in the header: {GAIN} electrons a unit taken"),
     };
     let gain = gain.filter(|g| *g > 0.0).unwrap_or(GAIN) * frames;
-    let mut good: Vec<f32> = cut
-        .iter()
-        .filter(|v| v.is_finite())
-        .map(|v| *v as f32)
-        .collect();
-    let sky = median(&mut good);
-    let mut below: Vec<f32> = good
-        .iter()
-        .filter(|v| **v <= sky)
-        .map(|v| sky - v)
-        .collect();
-    let scatter = f64::from(1.4826 * median(&mut below)).max(1e-12);
+    let single: Vec<f32> = cut.iter().map(|v| *v as f32).collect();
+    let (sky, scatter) = sky(&single);
+    let scatter = f64::from(scatter).max(1e-12);
     let of = |v: &f64| (scatter * scatter + (v - f64::from(sky)).max(0.0) / gain).sqrt();
     Ok((cut.iter().map(of).collect(), note))
 }
