@@ -23,6 +23,9 @@ pub struct Cutout {
     pub mask: Vec<u8>,
     /// Point-spread function `[row][column]` with its sides; empty if unknown.
     pub psf: (usize, usize, Vec<f32>),
+    /// The point-spread function lacks the pixel (optical); else it is a star as the detector sees
+    /// it (effective).
+    pub optical_psf: bool,
     /// Arcseconds a pixel; NaN if unknown.
     pub pixel_scale: f64,
     /// What somebody else says it is: a label of a folder or a column.

@@ -91,6 +91,7 @@ fn bands_must_fit() {
     let of = |bands: &[&str]| {
         let options = CutoutOptions {
             bands: bands.iter().map(|b| (*b).to_owned()).collect(),
+            ..CutoutOptions::default()
         };
         Cutouts::of(&b, &options).unwrap().row(0)
     };

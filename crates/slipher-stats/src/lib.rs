@@ -9,6 +9,7 @@
 //! * [`pca`]: principal components by subspace iteration.
 //! * [`neighbours`]: k nearest neighbours, exact.
 //! * [`forest`]: random forest of classification trees.
+//! * [`ica`]: independent components; [`levenberg`]: nonlinear least squares.
 //! * [`svm`]: multi-class support-vector machine, linear or with a Gaussian kernel on landmarks.
 //!
 //! Data are `[row][feature]` in one slice. Products of matrices run on the register tile of
@@ -20,8 +21,11 @@
 )]
 
 pub mod calibration;
+pub mod cholesky;
 pub mod classification;
 pub mod forest;
+pub mod ica;
+pub mod levenberg;
 pub mod neighbours;
 pub mod pca;
 pub mod posterior;

@@ -17,7 +17,7 @@ use slipher_data::cutouts::{self, CutoutOptions};
 use slipher_data::field::Field;
 use slipher_data::formats::{self, ReadOptions, batch::Spectra};
 use slipher_data::sources::Source;
-use slipher_nn::heads::posterior::Posterior;
+use slipher_nn::heads::posterior::{Posterior, reframe};
 use slipher_nn::heads::{Kind, largest};
 
 use crate::example::{Input, Observation};
@@ -39,6 +39,10 @@ pub mod flag {
     pub const BANDS_ASSUMED: i32 = 1 << 3;
     /// Fewer than one in a hundred images of the model's own kind are as strange.
     pub const UNFAMILIAR: i32 = 1 << 4;
+    /// A fit was asked for and did not end well: the answer is the network's.
+    pub const NO_FIT: i32 = 1 << 5;
+    /// The first bit of a system's own.
+    pub const OWN: i32 = 8;
 }
 
 /// Probability of the likeliest answer below which a row is flagged.
@@ -93,6 +97,9 @@ pub struct Answer {
     pub values: Vec<f32>,
     /// Share of the model's own kind of images that is as strange; NaN if unknown.
     pub familiarity: f64,
+    /// χ² over degrees of freedom of a fit, and the images of the model that it took; NaN and 0
+    /// without one.
+    pub fit: (f64, usize),
     /// What was asked about, without pixels if they are not kept.
     pub input: Option<Observation>,
     /// What a network sees of it, if kept.
@@ -114,11 +121,22 @@ pub struct Answerer {
     pub model: Model,
     cutouts: CutoutOptions,
     spectra: ReadOptions,
+    /// Fits begin at the network's answers.
+    polish: bool,
 }
 
 impl Answerer {
     /// Options of systems that look at cutouts.
     const CUTOUT_OPTIONS: &'static [&'static str] = &["bands", "precision"];
+    /// Those of systems that fit.
+    const FIT_OPTIONS: &'static [&'static str] = &[
+        "bands",
+        "precision",
+        "polish",
+        "psf",
+        "psf_kind",
+        "zeropoint",
+    ];
     /// Options of systems that look at spectra.
     const SPECTRUM_OPTIONS: &'static [&'static str] = &["precision"];
 
@@ -136,18 +154,35 @@ impl Answerer {
             Input::Cutout => {
                 let bands: Option<String> = o.take("bands", "names, with commas")?;
                 let bands = bands.map_or(vec![], |b| b.split(',').map(str::to_owned).collect());
-                (CutoutOptions { bands }, Answerer::CUTOUT_OPTIONS)
+                let mut cutouts = CutoutOptions {
+                    bands,
+                    ..CutoutOptions::default()
+                };
+                if system.refines() {
+                    fit_options(&mut o, &mut cutouts)?;
+                    (cutouts, Answerer::FIT_OPTIONS)
+                } else {
+                    (cutouts, Answerer::CUTOUT_OPTIONS)
+                }
             }
             Input::Spectrum => (CutoutOptions::default(), Answerer::SPECTRUM_OPTIONS),
         };
         let arithmetic: Option<String> = o.take("precision", "f32 or bf16")?;
+        let polish = if system.refines() {
+            o.take("polish", "true or false")?.unwrap_or(false)
+        } else {
+            false
+        };
         o.finish(system.name(), known)?;
         let model = Model::from_bytes(system, name, bytes)?;
         let model = match arithmetic {
             Some(word) => model.with_precision(precision(&word)?),
             None => model,
         };
-        Ok(Answerer::of(model, cutouts))
+        Ok(Answerer {
+            polish,
+            ..Answerer::of(model, cutouts)
+        })
     }
 
     /// A model with the names of bands.
@@ -156,6 +191,7 @@ impl Answerer {
             model,
             cutouts,
             spectra: ReadOptions::default(),
+            polish: false,
         }
     }
 
@@ -340,10 +376,57 @@ impl Answerer {
             each.collect()
         };
         let found = guarded(rows.len(), &run, &failed);
-        rows.into_iter()
+        let mut rows: Vec<Answer> = rows
+            .into_iter()
             .zip(found)
             .map(|(row, (e, values, familiar))| self.row(row, e, (values, familiar), keep))
-            .collect()
+            .collect();
+        rows.par_iter_mut().for_each(|r| self.own(r));
+        rows
+    }
+
+    /// What a system adds to the answer of a row: its units, a fit, its flags.
+    fn own(&self, r: &mut Answer) {
+        let system = self.model.system;
+        if let (Some(x), true) = (&r.input, r.error.is_empty()) {
+            let settled = match x {
+                Observation::Cutout(c) => match pixels::settle(c) {
+                    Ok(Cow::Owned(c)) => Some(Observation::Cutout(c)),
+                    _ => None,
+                },
+                Observation::Spectrum(_) => None,
+            };
+            let x = settled.as_ref().unwrap_or(x);
+            let worked = caught(|| {
+                let mut values = r.values.clone();
+                if let Some(frame) = system.frame(x) {
+                    reframe(&mut values, &frame);
+                }
+                let fitted = self.polish.then(|| system.refine(x, &values));
+                let mut flags = 0;
+                let mut fit = (f64::NAN, 0);
+                match fitted {
+                    Some(Some(f)) => {
+                        fit = (f.chi2, f.calls);
+                        flags |= f.flags;
+                        // Means and errors of the fit, in a mixture of as many parts.
+                        values = widened(f.values, values.len());
+                    }
+                    Some(None) => flags |= flag::NO_FIT,
+                    None => {}
+                }
+                flags |= system.flag(x, &values);
+                (values, fit, flags)
+            });
+            if let Some((values, fit, flags)) = worked {
+                (r.values, r.fit) = (values, fit);
+                r.flags |= flags;
+            } else {
+                (r.error, r.flags) = (FAILED.to_owned(), flag::BAD_INPUT);
+                r.values = self.nothing();
+            }
+        }
+        r.input = r.input.take().map(without_pixels);
     }
 
     fn nothing(&self) -> Vec<f32> {
@@ -390,10 +473,46 @@ impl Answerer {
             error,
             values,
             familiarity,
-            input: input.map(without_pixels),
+            fit: (f64::NAN, 0),
+            input,
             image,
         }
     }
+}
+
+/// An answer of few components as one of more, of which the others weigh nothing.
+fn widened(mut answer: Vec<f32>, to: usize) -> Vec<f32> {
+    let one = answer.clone();
+    while answer.len() < to {
+        let at = answer.len();
+        answer.extend_from_slice(&one);
+        answer[at] = 0.0;
+    }
+    answer
+}
+
+/// Point-spread function and zero point for files that bring none.
+fn fit_options(o: &mut Options, c: &mut CutoutOptions) -> Result<(), PredictError> {
+    let psf: Option<PathBuf> = o.take("psf", "a FITS image")?;
+    let kind: Option<String> = o.take("psf_kind", "effective or optical")?;
+    c.zero_point = o.take("zeropoint", "the AB magnitude of one unit of flux")?;
+    c.optical_psf = match kind.as_deref() {
+        None | Some("effective") => false,
+        Some("optical") => true,
+        Some(other) => {
+            return Err(PredictError::Option(format!(
+                "psf_kind {other:?}: expected effective (a star as the detector sees it) or optical \
+                 (without the pixel)"
+            )));
+        }
+    };
+    if let Some(p) = psf {
+        let name = p.display().to_string();
+        let image = slipher_data::cutouts::psf_file(&p)
+            .map_err(|e| PredictError::Option(format!("psf {name}: {e}")))?;
+        c.psf = Some(image);
+    }
+    Ok(())
 }
 
 /// A name of a column for as long as the program runs; each is kept once.
@@ -440,6 +559,22 @@ impl Predict for Answerer {
         )]);
         if !self.cutouts.bands.is_empty() {
             s.insert("bands".into(), self.cutouts.bands.join(","));
+        }
+        if self.model.system.refines() {
+            let kind = if self.cutouts.optical_psf {
+                "optical"
+            } else {
+                "effective"
+            };
+            s.insert("polish".into(), self.polish.to_string());
+            s.insert("psf_kind".into(), kind.into());
+            if let Some(z) = self.cutouts.zero_point {
+                s.insert("zeropoint".into(), z.to_string());
+            }
+            if let Some((h, w, v)) = &self.cutouts.psf {
+                let sum: f64 = v.iter().map(|v| f64::from(*v)).sum();
+                s.insert("psf".into(), format!("{h} × {w}, sum {sum:.6e}"));
+            }
         }
         s
     }

@@ -4,8 +4,8 @@
 
 use slipher_data::spectrum::median;
 
-use crate::cholesky::inverse_factor;
 use crate::geometry::Geometry;
+use slipher_stats::cholesky::inverse_factor;
 
 /// Distances, in pixels, of the differences that tell roughness.
 const LAGS: [usize; 4] = [1, 2, 4, 8];

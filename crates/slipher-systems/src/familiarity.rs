@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
 
-use crate::cholesky::inverse_factor;
 use crate::descriptors::{describe, prominence};
 use crate::geometry::Geometry;
+use slipher_stats::cholesky::inverse_factor;
 
 /// Below this share of its own kind a row is flagged.
 pub const UNFAMILIAR: f64 = 0.01;

@@ -9,7 +9,9 @@ use crate::model::Model;
 use crate::offered::DynSystem;
 use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
-use crate::{lens_finding, morphology, radio, redshift, star_galaxy, transients};
+use crate::{
+    lens_finding, lens_model, morphology, radio, redshift, star_galaxy, structure, transients,
+};
 
 /// All systems. The first is the one that needs no verb to be learned.
 pub static SYSTEMS: &[&dyn DynSystem] = &[
@@ -19,6 +21,8 @@ pub static SYSTEMS: &[&dyn DynSystem] = &[
     &radio::Radio,
     &transients::Transients,
     &lens_finding::LENS_FINDING,
+    &structure::STRUCTURE,
+    &lens_model::LENS_MODEL,
     &lens_finding::PETRILLO,
     &lens_finding::JACOBS,
     &radio::Pair(0),

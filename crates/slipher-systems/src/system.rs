@@ -44,6 +44,35 @@ pub struct StudyRows<'a> {
     pub part: &'a dyn Fn(&str, &[Vec<f32>]) -> Option<Vec<f32>>,
 }
 
+/// A quantity that follows from a posterior, worked out on samples of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Derived {
+    /// Column; its error is the same with `_err`.
+    pub name: &'static str,
+    /// VOUnit.
+    pub unit: &'static str,
+    /// For people.
+    pub meaning: &'static str,
+    /// From the outputs, in the units of the catalogue, of one observation (without its pixels);
+    /// NaN where it has no such quantity.
+    pub of: fn(&[f64], &Observation) -> f64,
+    /// Of a quantity that wraps, as an angle: its period.
+    pub period: Option<f64>,
+}
+
+/// What a fit makes of an observation, beginning at the answer of a network.
+#[derive(Clone, Debug, Default)]
+pub struct Refined {
+    /// As the head decodes answers, in the units of the catalogue.
+    pub values: Vec<f32>,
+    /// χ² over degrees of freedom.
+    pub chi2: f64,
+    /// Images of the model that it took.
+    pub calls: usize,
+    /// Own bits of `flags`.
+    pub flags: i32,
+}
+
 /// A question to one kind of observation.
 pub trait System: Send + Sync {
     /// As on the command line.
@@ -70,6 +99,34 @@ pub trait System: Send + Sync {
     }
     /// Views that training draws.
     fn augment(&self) -> Augment;
+    /// What becomes of a target when the image is turned by an element of the square's symmetry.
+    fn turn(&self, _turn: usize, _target: &mut [f32]) {}
+    /// From the units of a network's answer to those of the catalogue, (shift, factor) of each output:
+    /// what [`encode`](System::encode) took out of an observation. None where they are the same.
+    fn frame(&self, _x: &Observation) -> Option<Vec<[f64; 2]>> {
+        None
+    }
+    /// Columns that follow from a posterior.
+    fn derived(&self) -> &'static [Derived] {
+        &[]
+    }
+    /// Meanings of the system's own bits of `flags`, from bit 8 on.
+    fn own_flags(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// The system's own bits for an observation with its answer in the units of the catalogue.
+    fn flag(&self, _x: &Observation, _values: &[f32]) -> i32 {
+        0
+    }
+    /// Whether [`refine`](System::refine) has something to offer.
+    fn refines(&self) -> bool {
+        false
+    }
+    /// Least squares from the network's answer, in the units of the catalogue; none where there is no
+    /// fit to be had.
+    fn refine(&self, _x: &Observation, _values: &[f32]) -> Option<Refined> {
+        None
+    }
     /// Draws an example from a simulated sky; none if the system has no such sky.
     fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example>;
     /// `[channel][stored][stored]`, or `[channel][length]`.
@@ -106,6 +163,10 @@ pub trait System: Send + Sync {
     }
     /// The network of the paper.
     fn published(&self) -> Architecture;
+    /// A network of the system's own with layers of growing `width`, where it has one.
+    fn own(&self, _width: usize) -> Option<Architecture> {
+        None
+    }
     /// What our own networks take of a view.
     fn input_views(&self) -> InputViews {
         InputViews::Whole

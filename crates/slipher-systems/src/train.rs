@@ -34,6 +34,11 @@ pub enum Choice {
         /// Of the number of filters and units.
         divisor: usize,
     },
+    /// The system's own, where it has one.
+    Own {
+        /// Channels of the first layers.
+        width: usize,
+    },
     /// [`Architecture::square`]; tied weights unless `plain`.
     Square {
         /// Channels of the first layers.
@@ -141,8 +146,13 @@ impl Recipe {
     pub fn checked(self, system: &dyn System) -> Result<Recipe, RecipeError> {
         let share = self.labelled_share;
         let narrowed = matches!(self.network, Choice::Narrow { divisor } if divisor == 0 || system.narrow(divisor).is_none());
+        let unowned = matches!(self.network, Choice::Own { width } if width == 0 || system.own(width).is_none());
         let optimiser = self.optimiser.check();
-        let problems: [(bool, &str); 10] = [
+        let problems: [(bool, &str); 11] = [
+            (
+                unowned,
+                "network: this system has no network 'own', or width is 0",
+            ),
             (self.system != system.name(), "system: made for another one"),
             (
                 self.batch == 0 || self.batch > 10_000 || self.examples_seen < self.batch as u64,
@@ -219,6 +229,7 @@ impl Recipe {
             Choice::Narrow { divisor } => {
                 system.narrow(divisor).unwrap_or_else(|| system.published())
             }
+            Choice::Own { width } => system.own(width).unwrap_or_else(|| system.published()),
             Choice::Square { width, plain } => {
                 let symmetry = (!plain).then_some(Symmetry::P4m);
                 let units = system.head().units();
@@ -412,17 +423,19 @@ impl Examples<Supervised> for Batches<'_> {
         };
         let (seed, augment) = (self.recipe.seed, self.system.augment());
         let first = step * self.recipe.batch as u64;
+        let n = self.system.head().targets();
         let view = |(i, (labelled, row)): (usize, &(bool, usize))| {
             let mut rng = Stream::new(seed, VIEWS, first + i as u64);
             let (mut v, mut x) = (vec![], vec![]);
-            augment.draw(g, &set(*labelled).images[*row], &mut rng, &mut v);
+            let turn = augment.draw(g, &set(*labelled).images[*row], &mut rng, &mut v);
             self.architecture.input(g, &v, &mut x);
-            x
+            let mut target = set(*labelled).truth[row * n..(row + 1) * n].to_vec();
+            self.system.turn(turn, &mut target);
+            (x, target)
         };
-        let x: Vec<Vec<f32>> = rows.par_iter().enumerate().map(view).collect();
-        let n = self.system.head().targets();
-        let truth = |(labelled, row): &(bool, usize)| &set(*labelled).truth[row * n..(row + 1) * n];
-        let targets = rows.iter().flat_map(|r| truth(r).iter().copied()).collect();
+        let made: Vec<(Vec<f32>, Vec<f32>)> = rows.par_iter().enumerate().map(view).collect();
+        let (x, targets): (Vec<_>, Vec<_>) = made.into_iter().unzip();
+        let targets = targets.concat();
         Supervised {
             x: x.concat(),
             targets,

@@ -34,12 +34,12 @@ impl Augment {
         zoom: 1.0,
     };
 
-    /// A random view of `stored`.
-    pub fn draw(&self, g: Geometry, stored: &[f32], rng: &mut Stream, out: &mut Vec<f32>) {
+    /// A random view of `stored`; the element of the square's symmetry that it was turned by.
+    pub fn draw(&self, g: Geometry, stored: &[f32], rng: &mut Stream, out: &mut Vec<f32>) -> usize {
         if let Geometry::Series { .. } = g {
             out.clear();
             out.extend_from_slice(stored);
-            return;
+            return 0;
         }
         if self.any_angle {
             let zoom = rng.log_uniform(1.0 / f64::from(self.zoom), f64::from(self.zoom)) as f32;
@@ -52,6 +52,7 @@ impl Augment {
                 shift,
             );
             view(stored, g.stored(), g.stored(), g.side(), 1.0, &a, out);
+            0
         } else {
             let most = (self.shift as i32).min((g.stored() - g.side()) as i32 / 2);
             let mut shift = || rng.below(2 * most as usize + 1) as i32 - most;
@@ -60,6 +61,7 @@ impl Augment {
                 turn: rng.below(8),
             };
             v.of(g, stored, out);
+            v.turn
         }
     }
 }

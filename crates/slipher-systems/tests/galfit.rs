@@ -62,6 +62,7 @@ fn models_are_galfits() {
         let optics = (fine > 0).then(|| Optics {
             psf: plane(&psf, psf_size),
             fine,
+            effective: false,
         });
         let got = Renderer::new(size, optics.as_ref()).image(&[Component::Sersic(s)]);
         // GALFIT convolves in a box of 100 × 100 only.
@@ -124,6 +125,7 @@ fn the_example_is_fitted() {
     let optics = Optics {
         psf: plane(&psf, psf_size),
         fine: f.fine,
+        effective: false,
     };
     let found = fit(&x, Some(&optics), &parts);
     assert!(found.settled && found.calls < 60, "{}", found.calls);

@@ -200,6 +200,15 @@ fn give(
                     .to_owned();
                 place(header, &mut c);
             }
+            // Of one unit of flux, as surveys and SExtractor's users write it.
+            let zero = [
+                "MAGZERO", "MAGZPT", "ZEROPNT", "ZEROPOIN", "MAGZP", "PHOTZP", "ZPAB",
+            ]
+            .iter()
+            .find_map(|k| header.float(k));
+            if let Some(z) = zero.filter(|z| (10.0..40.0).contains(z)) {
+                c.survey.push((super::ZERO_POINT.to_owned(), z));
+            }
             let mut c = named(
                 c,
                 source,

@@ -36,6 +36,48 @@ pub struct Row {
 pub struct CutoutOptions {
     /// Names of the bands, in the order of the planes.
     pub bands: Vec<String>,
+    /// Point-spread function for images that bring none: height, width, `[row][column]`.
+    pub psf: Option<(usize, usize, Vec<f32>)>,
+    /// Whether point-spread functions lack the pixel (optical), or are stars as the detector sees
+    /// them.
+    pub optical_psf: bool,
+    /// AB magnitude of one unit of flux, for images that do not say it.
+    pub zero_point: Option<f64>,
+}
+
+/// Name of the zero point among what a survey says.
+pub const ZERO_POINT: &str = "zeropoint";
+
+/// Reads a point-spread function: the first image of a file.
+///
+/// # Errors
+/// No image in it, or one without light.
+pub fn psf_file(path: &Path) -> Result<(usize, usize, Vec<f32>), String> {
+    let mut found = None;
+    read(path, &CutoutOptions::default(), &mut |r| {
+        found = Some(r.cutout);
+        false
+    })?;
+    let c = found.ok_or("no image in it")??;
+    let pixels = c.band(0).to_vec();
+    let sum: f64 = pixels.iter().map(|v| f64::from(*v)).sum();
+    if !(sum > 0.0 && sum.is_finite()) {
+        return Err("its pixels sum up to nothing: expected a point-spread function".into());
+    }
+    Ok((c.height, c.width, pixels))
+}
+
+/// Adds what the options know and the image does not say.
+fn completed(mut c: Cutout, options: &CutoutOptions) -> Cutout {
+    if let (true, Some(psf)) = (c.psf.2.is_empty(), &options.psf) {
+        c.psf.clone_from(psf);
+    }
+    c.optical_psf = options.optical_psf;
+    let told = c.survey.iter().any(|s| s.0 == ZERO_POINT);
+    if let (false, Some(z)) = (told, options.zero_point) {
+        c.survey.push((ZERO_POINT.to_owned(), z));
+    }
+    c
 }
 
 /// Endings of files that may hold images.
@@ -139,6 +181,7 @@ fn named(
 /// # Errors
 /// Another number of names than of planes.
 fn with_bands(mut c: Cutout, options: &CutoutOptions) -> Result<Cutout, String> {
+    c = completed(c, options);
     let nameless = c.bands.iter().all(String::is_empty);
     if options.bands.is_empty() || !nameless {
         return Ok(c);

@@ -103,6 +103,7 @@ fn arrays_of_all_shapes() {
         &path,
         &CutoutOptions {
             bands: ["u", "g", "r", "i", "z"].map(str::to_owned).to_vec(),
+            ..CutoutOptions::default()
         },
     )
     .unwrap();
@@ -215,6 +216,7 @@ fn data_sets_round_trip() {
         &path,
         &CutoutOptions {
             bands: vec!["u".into(), "g".into()],
+            ..CutoutOptions::default()
         },
     )
     .unwrap();

@@ -382,6 +382,55 @@ impl<'a> Posterior<'a> {
     }
 }
 
+/// Moves an answer about `d` targets into other units: t → shift + factor t of each target.
+pub fn reframe(answer: &mut [f32], frame: &[[f64; 2]]) {
+    let d = frame.len();
+    for part in answer.chunks_exact_mut(1 + d + triangle(d)) {
+        for (i, [shift, factor]) in frame.iter().enumerate() {
+            part[1 + i] = (shift + factor * f64::from(part[1 + i])) as f32;
+            for j in 0..=i {
+                part[1 + d + at(i, j)] *= *factor as f32;
+            }
+        }
+    }
+}
+
+/// An answer of one Gaussian: means, and a covariance `[d][d]` of which the lower triangle is read.
+/// None if it is not positive.
+pub fn gaussian(mean: &[f64], covariance: &[f64]) -> Option<Vec<f32>> {
+    let d = mean.len();
+    let lower: Vec<f64> = (0..d)
+        .flat_map(|i| (0..=i).map(move |j| covariance[i * d + j]))
+        .collect();
+    let c = cholesky(&lower, d);
+    let mut answer = vec![1.0f32];
+    answer.extend(mean.iter().map(|m| *m as f32));
+    answer.extend(c.iter().map(|v| *v as f32));
+    answer.iter().all(|v| v.is_finite()).then_some(answer)
+}
+
+/// Samples `[sample][target]` of an answer about `d` targets from normal numbers `[sample][d]`, the
+/// components in proportion to their weights.
+pub fn samples(answer: &[f32], d: usize, normals: &[f64]) -> Vec<f64> {
+    let parts: Vec<_> = Posterior::of(answer, d).parts().collect();
+    let n = normals.len() / d.max(1);
+    let total: f64 = parts.iter().map(|p| p.0).sum();
+    let mut out = Vec::with_capacity(n * d);
+    let (mut k, mut upto) = (0, parts.first().map_or(0.0, |p| p.0));
+    for (s, z) in normals.chunks_exact(d).enumerate() {
+        while k + 1 < parts.len() && (s as f64 + 0.5) / n as f64 * total > upto {
+            k += 1;
+            upto += parts[k].0;
+        }
+        let (_, mean, c) = parts[k];
+        for i in 0..d {
+            let off: f64 = (0..=i).map(|j| f64::from(c[at(i, j)]) * z[j]).sum();
+            out.push(f64::from(mean[i]) + off);
+        }
+    }
+    out
+}
+
 /// Density of one component, by the Cholesky factor of its covariance.
 fn joint(t: &[f32], mean: &[f32], c: &[f32]) -> f64 {
     let d = mean.len();
@@ -462,6 +511,35 @@ mod tests {
             "{} {integral}",
             p.crps(0, 2.0)
         );
+    }
+
+    /// In other units an answer has the same density but for the factors; its samples have its
+    /// moments.
+    #[test]
+    fn other_units_and_samples() {
+        let h = Mixture::new(vec![(0.0, 1.0), (1.0, 2.0)], 2);
+        let mut a = vec![0.0; h.width(1)];
+        h.decode(&outputs(Head::units(&h)), &mut a);
+        let before = Posterior::of(&a, 2).density(&[0.3, 0.9]);
+        let normals: Vec<f64> = (0..40_000)
+            .map(|i| {
+                let u = (f64::from(i) * 0.754_877_666 + 0.5).fract();
+                Posterior::of(&[1.0, 0.0, 1.0], 1).quantile(0, u.clamp(1e-6, 1.0 - 1e-6))
+            })
+            .collect();
+        let s = samples(&a, 2, &normals);
+        let mean = s.iter().skip(1).step_by(2).sum::<f64>() / 20_000.0;
+        assert!((mean - Posterior::of(&a, 2).mean(1)).abs() < 0.03);
+        reframe(&mut a, &[[5.0, 10.0], [0.0, -0.5]]);
+        let after = Posterior::of(&a, 2).density(&[8.0, -0.45]);
+        assert!(
+            (after * 5.0 / before - 1.0).abs() < 1e-4,
+            "{after} {before}"
+        );
+        let g = gaussian(&[1.0, 2.0], &[4.0, 9.0, 1.0, 9.0]).unwrap();
+        let g = Posterior::of(&g, 2);
+        assert!((g.covariance(0, 1) - 1.0).abs() < 1e-5 && (g.sigma(1) - 3.0).abs() < 1e-5);
+        assert!(gaussian(&[0.0], &[-1.0]).is_none());
     }
 
     #[test]

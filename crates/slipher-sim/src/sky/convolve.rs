@@ -92,6 +92,16 @@ impl Transform {
         }
     }
 
+    /// This and another of the same size, of which `share` is the other's.
+    pub fn mixed(&self, other: &Transform, share: f32) -> Transform {
+        assert_eq!(self.side, other.side, "transforms of one size");
+        let both = self.values.iter().zip(&other.values);
+        Transform {
+            values: both.map(|(a, b)| a * (1.0 - share) + b * share).collect(),
+            ..*self
+        }
+    }
+
     /// Σ factor · part, through a point-spread function.
     pub fn observe(parts: &[(&Transform, f32)], psf: &Transform) -> Plane {
         let (side, inner) = (psf.side, psf.inner);

@@ -3,6 +3,9 @@
 use slipher_data::columns::Columns;
 
 use super::*;
+use crate::system::Derived;
+use slipher_nn::heads::posterior::samples;
+use slipher_sim::random::Stream;
 
 impl Answerer {
     /// Columns of the catalogue.
@@ -32,7 +35,22 @@ impl Answerer {
                 r.familiarity
             });
         }
-        let bits = "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed, 4 unfamiliar";
+        if self.polish {
+            let what = "χ² over degrees of freedom of the fit";
+            t.f64(["fit_chi2nu", "", "stat.fit.chi2", what], |r| r.fit.0);
+            let what = "images of the model that the fit took";
+            t.i32(["fit_calls", "", "meta.number", what], |r| r.fit.1 as i32);
+        }
+        let own = self.model.system.own_flags();
+        let mut bits =
+            "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed, 4 unfamiliar".to_owned();
+        if self.model.system.refines() {
+            bits.push_str(", 5 no fit");
+        }
+        for (k, what) in own.iter().enumerate() {
+            bits.push_str(&format!(", {} {what}", k as i32 + flag::OWN));
+        }
+        let bits = interned(bits);
         t.i32(["flags", "", "meta.code.qual", bits], |r| r.flags);
         let inputs: Vec<Option<&Observation>> = rows.iter().map(|r| r.input.as_ref()).collect();
         t.extend(self.model.system.extra_columns(&inputs));
@@ -127,6 +145,7 @@ impl Answerer {
                 t.put([name, unit, "stat", meaning], of(&|p| p.quantile(j, q)));
             }
         }
+        t.extend(self.derived_columns(rows));
         let covariance = |r: &Answer| -> Vec<f64> {
             if !r.error.is_empty() {
                 return vec![];
@@ -142,4 +161,61 @@ impl Answerer {
         t.put(["covariance", "", "stat.covariance", meaning], all);
         t.done()
     }
+
+    /// Quantities that follow from the posterior: the middle of samples, and half the width of the
+    /// 68 % around it.
+    fn derived_columns(&self, rows: &[Answer]) -> Vec<Column> {
+        let all = self.model.system.derived();
+        if all.is_empty() {
+            return vec![];
+        }
+        let d = self.model.system.outputs().len();
+        let mut rng = Stream::new(0, DERIVED, 0);
+        let normals: Vec<f64> = (0..SAMPLES * d).map(|_| rng.normal(0.0, 1.0)).collect();
+        let nothing = vec![[f64::NAN; 2]; all.len()];
+        let of = |r: &Answer| -> Vec<[f64; 2]> {
+            let (Some(x), true) = (&r.input, r.error.is_empty()) else {
+                return nothing.clone();
+            };
+            let s = samples(&r.values, d, &normals);
+            let one =
+                |q: &Derived| middle(s.chunks_exact(d).map(|t| (q.of)(t, x)).collect(), q.period);
+            all.iter().map(one).collect()
+        };
+        let found: Vec<Vec<[f64; 2]>> = rows.par_iter().map(of).collect();
+        let mut t = Columns::of(rows);
+        for (k, q) in all.iter().enumerate() {
+            let part = |i: usize| Values::F64(found.iter().map(|r| r[k][i]).collect());
+            t.put([q.name, q.unit, "stat.median", q.meaning], part(0));
+            let meaning = "half the width of the middle 68 % of the posterior";
+            let name = interned(format!("{}_err", q.name));
+            t.put([name, q.unit, "stat.error", meaning], part(1));
+        }
+        t.done()
+    }
+}
+
+/// Samples of a posterior for what follows from it, and what keeps their stream apart.
+const SAMPLES: usize = 500;
+const DERIVED: u64 = 0xDE_71;
+
+/// Middle of values and half the width of the 68 % around it; of those that wrap, around their
+/// circular mean.
+fn middle(mut v: Vec<f64>, period: Option<f64>) -> [f64; 2] {
+    if v.is_empty() || v.iter().any(|x| x.is_nan()) {
+        return [f64::NAN; 2];
+    }
+    let mut centre = 0.0;
+    if let Some(p) = period {
+        let turn = std::f64::consts::TAU / p;
+        let sum = |f: fn(f64) -> f64| v.iter().map(|x| f(turn * x)).sum::<f64>();
+        centre = sum(f64::sin).atan2(sum(f64::cos)) / turn;
+        v.iter_mut().for_each(|x| {
+            *x -= centre;
+            *x -= (*x / p).round() * p;
+        });
+    }
+    v.sort_by(f64::total_cmp);
+    let at = |q: f64| v[((v.len() - 1) as f64 * q).round() as usize];
+    [centre + at(0.5), 0.5 * (at(0.84) - at(0.16))]
 }

@@ -69,6 +69,26 @@ impl Kernel {
         }
     }
 
+    /// The function without the pixel: divided by the pixel's transform, which is nowhere below
+    /// 0.4.
+    pub fn without_pixel(mut self) -> Kernel {
+        let n = self.side;
+        let sinc = |k: usize| {
+            let f = if k > n / 2 {
+                k as f64 - n as f64
+            } else {
+                k as f64
+            } / n as f64;
+            let x = std::f64::consts::PI * f;
+            if x == 0.0 { 1.0 } else { x.sin() / x }
+        };
+        let line: Vec<f64> = (0..n).map(sinc).collect();
+        for (i, v) in self.values.iter_mut().enumerate() {
+            *v /= line[i / n] * line[i % n];
+        }
+        self
+    }
+
     /// Planes `[row][column]` of the size, each through the function.
     pub fn through(&self, planes: &mut [Vec<f64>], height: usize, width: usize) {
         let n = self.side;

@@ -79,6 +79,9 @@ pub struct Optics {
     pub psf: Plane,
     /// Its pixels along one of the image.
     pub fine: usize,
+    /// It is a star as the detector sees it, the pixel in it; profiles that are integrated over
+    /// pixels take it without.
+    pub effective: bool,
 }
 
 /// Height and width of the region.
@@ -98,7 +101,10 @@ impl Renderer {
         Renderer {
             size,
             fine,
-            kernel: optics.map(|o| Kernel::new(&o.psf, fine * size.0, fine * size.1)),
+            kernel: optics.map(|o| {
+                let k = Kernel::new(&o.psf, fine * size.0, fine * size.1);
+                if o.effective { k.without_pixel() } else { k }
+            }),
         }
     }
 

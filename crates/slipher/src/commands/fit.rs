@@ -173,7 +173,11 @@ fn optics(f: &Feedme, feedme: &Path) -> Result<Option<Optics>> {
             p.display()
         ));
     }
-    Ok(Some(Optics { psf, fine: f.fine }))
+    Ok(Some(Optics {
+        psf,
+        fine: f.fine,
+        effective: false,
+    }))
 }
 
 fn one(path: &Path, a: &Args, quiet: bool) -> Result<()> {

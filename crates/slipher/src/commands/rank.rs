@@ -328,6 +328,7 @@ fn grading(a: &Args, found: &Ranked, page: &Path) -> Result<()> {
     let bands = a.bands.iter().flat_map(|b| b.split(',')).map(str::to_owned);
     let options = CutoutOptions {
         bands: bands.collect(),
+        ..CutoutOptions::default()
     };
     let mut wanted: BTreeMap<&str, BTreeMap<usize, usize>> = BTreeMap::new();
     for k in 0..rows.num_rows() {

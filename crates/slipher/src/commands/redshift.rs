@@ -177,6 +177,10 @@ impl ReportArgs {
             model: c.model.clone(),
             bands: bands.map(str::to_owned),
             precision: Some(c.precision.clone()),
+            polish: false,
+            psf: None,
+            psf_kind: None,
+            zeropoint: None,
             shard: c.shard.clone(),
             resume: c.resume,
         })

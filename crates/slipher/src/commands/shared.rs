@@ -239,6 +239,20 @@ pub struct PredictArgs {
     /// Arithmetic of the network: f32 or bf16, where the processor has avx512_bf16
     #[arg(long)]
     pub precision: Option<String>,
+    /// Of systems with a fit: least squares from the network's answer (structure, lens-model)
+    #[arg(long)]
+    pub polish: bool,
+    /// Point-spread function for images that bring none (HDU named PSF): a FITS image on the same
+    /// pixels
+    #[arg(long, value_name = "FITS")]
+    pub psf: Option<PathBuf>,
+    /// Whether point-spread functions are stars as the detector sees them (effective; the default)
+    /// or lack the pixel (optical)
+    #[arg(long, value_name = "KIND")]
+    pub psf_kind: Option<String>,
+    /// AB magnitude of one unit of flux, for images that do not say it
+    #[arg(long, value_name = "MAG")]
+    pub zeropoint: Option<f64>,
     /// Only part I of N of the files (1-based), for job arrays
     #[arg(long, value_name = "I/N")]
     pub shard: Option<String>,
@@ -264,7 +278,11 @@ pub fn predict(
     overwrite.check(&outputs)?;
     let options = Options::default()
         .with_some("bands", a.bands.as_deref())
-        .with_some("precision", a.precision.as_deref());
+        .with_some("precision", a.precision.as_deref())
+        .with_some("polish", a.polish.then_some("true"))
+        .with_some("psf", a.psf.as_ref().map(|p| p.display().to_string()))
+        .with_some("psf_kind", a.psf_kind.as_deref())
+        .with_some("zeropoint", a.zeropoint);
     let named = a.model.as_ref().map(|p| p.display().to_string());
     let bytes = match &a.model {
         Some(p) => std::fs::read(p)
