@@ -61,7 +61,10 @@ pub fn removed(c: &Cutout, method: Method) -> Result<Vec<Vec<f32>>, String> {
             let found = ica::fast(&some)?;
             // The deflector's colour is that of the middle, where there is nothing else: its
             // component is the one that is nearest to it.
-            let middle: Vec<f64> = planes.iter().map(|p| centre(c).map(|i| p[i]).sum()).collect();
+            let middle: Vec<f64> = planes
+                .iter()
+                .map(|p| centre(c).map(|i| p[i]).sum())
+                .collect();
             let alike = |k: usize| {
                 let column: Vec<f64> = found.mixing.iter().map(|row| row[k]).collect();
                 let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
@@ -72,7 +75,10 @@ pub fn removed(c: &Cutout, method: Method) -> Result<Vec<Vec<f32>>, String> {
                 .unwrap_or(0);
             let mut mixing = found.mixing;
             let size = middle.iter().map(|m| m * m).sum::<f64>().sqrt().max(1e-300);
-            mixing.iter_mut().zip(&middle).for_each(|(row, m)| row[own] = m / size);
+            mixing
+                .iter_mut()
+                .zip(&middle)
+                .for_each(|(row, m)| row[own] = m / size);
             if let ([a, b], [f, l]) = (some.as_slice(), middle.as_slice()) {
                 // Of two bands, the arcs' colour is how either follows what is free of the deflector:
                 // independent components take arcs and deflector, which avoid each other, for one.
@@ -130,11 +136,16 @@ fn details(c: &Cutout, planes: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let mut out = vec![vec![]; planes.len()];
     let mut smooth: Vec<Vec<f64>> = planes.to_vec();
     for scale in 0..SCALES {
-        let next: Vec<Vec<f64>> = smooth.iter().map(|p| spline(p, c.width, 1 << scale)).collect();
+        let next: Vec<Vec<f64>> = smooth
+            .iter()
+            .map(|p| spline(p, c.width, 1 << scale))
+            .collect();
         let fine = |b: usize, i: usize| smooth[b][i] - next[b][i];
         let noise: Vec<f64> = (0..planes.len())
             .map(|b| {
-                let all: Vec<f32> = (0..smooth[b].len()).map(|i| fine(b, i).abs() as f32).collect();
+                let all: Vec<f32> = (0..smooth[b].len())
+                    .map(|i| fine(b, i).abs() as f32)
+                    .collect();
                 1.48 * f64::from(slipher_data::spectrum::median(&mut all.clone()))
             })
             .collect();
@@ -148,7 +159,11 @@ fn details(c: &Cutout, planes: &[Vec<f64>]) -> Vec<Vec<f64>> {
         }
         smooth = next;
     }
-    if out[0].len() < 100 { planes.to_vec() } else { out }
+    if out[0].len() < 100 {
+        planes.to_vec()
+    } else {
+        out
+    }
 }
 
 /// Scales of the starlets, and how far above their noise coefficients are taken.
@@ -168,7 +183,11 @@ fn spline(p: &[f64], width: usize, apart: usize) -> Vec<f64> {
             .map(|i| {
                 let (y, x) = (i / width, i % width);
                 let value = |k: usize| {
-                    if along { p[y * width + at(k, x, width)] } else { p[at(k, y, height) * width + x] }
+                    if along {
+                        p[y * width + at(k, x, width)]
+                    } else {
+                        p[at(k, y, height) * width + x]
+                    }
                 };
                 (0..5).map(|k| weights[k] * value(k)).sum()
             })

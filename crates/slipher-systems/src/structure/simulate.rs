@@ -231,7 +231,7 @@ fn neighbours(g: &Galaxy, side: usize, rng: &mut Stream) -> Vec<Sersic> {
     };
     let mut all = vec![];
     let mut left = rng.exponential(1.0);
-    while left < mean && all.len() < 12 {
+    while left < mean && all.len() < 8 {
         left += rng.exponential(1.0);
         let (x, y) = (rng.uniform(-far, far), rng.uniform(-far, far));
         if x.hypot(y) < (1.2 * g.profile.re).max(6.0) {
@@ -245,23 +245,48 @@ fn neighbours(g: &Galaxy, side: usize, rng: &mut Stream) -> Vec<Sersic> {
     all
 }
 
+/// Half-light radius, pixels, from which a profile is smooth.
+const SMOOTH: f64 = 4.0;
+
+/// Half-light radii within which a profile is drawn: small ones end in the noise.
+fn reach(re: f64) -> f64 {
+    if re < 4.0 { 8.0 } else { 4.0 }
+}
+
 /// Light of profiles on a stamp: finely around the middle, in blocks beyond.
 fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
     let inner = side.min(FINE);
     let k = t.finer();
-    let mut plane = Plane::square(k * inner);
+    // What is smooth needs no finer pixels than the image's.
+    let mut planes = [Plane::square(inner), Plane::square(k * inner)];
     for s in all {
         // The middle of the stamp is that of the plane.
         let mid = 0.5 * (inner as f64 - 1.0);
-        let s = Sersic {
+        let own = Sersic {
             x: s.x + mid,
             y: s.y + mid,
             ..*s
         };
-        s.finer(k as f64).add_within(&mut plane, 12.0);
+        let reach = reach(own.re);
+        let near = |v: f64| v.abs() < mid + reach * own.re + 10.0;
+        if near(s.x) && near(s.y) {
+            let f = if own.re * own.q.sqrt() < SMOOTH { k } else { 1 };
+            let plane = &mut planes[usize::from(f == k)];
+            own.finer(f as f64).add_within(plane, reach);
+        }
     }
-    let seen = Transform::observe(&[(&Transform::of(&plane), 1.0)], &t.transform(k, inner));
-    let seen = if k == 1 { seen } else { seen.binned(k) };
+    let through = |p: &Plane, f: usize| {
+        let seen = Transform::observe(&[(&Transform::of(p), 1.0)], &t.transform(f, inner));
+        if f == 1 { seen } else { seen.binned(f) }
+    };
+    let mut seen = through(&planes[1], k);
+    if planes[0].data.iter().any(|v| *v != 0.0) {
+        let smooth = through(&planes[0], 1);
+        seen.data
+            .iter_mut()
+            .zip(&smooth.data)
+            .for_each(|(a, b)| *a += b);
+    }
     if inner == side {
         return seen;
     }
@@ -270,13 +295,19 @@ fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
     for s in all {
         let f = BLOCK as f64;
         let mid = 0.5 * (blocks as f64 - 1.0);
+        let far = s.x.abs().max(s.y.abs()) + reach(s.re) * s.re;
+        if far < 0.5 * inner as f64 {
+            continue;
+        }
+        // Seen in blocks only: small ones are as large as a block.
         let small = Sersic {
-            re: s.re / f,
+            re: s.re.max(1.5 * f) / f,
+            q: s.q.max(0.3),
             x: s.x / f + mid,
             y: s.y / f + mid,
             ..*s
         };
-        small.add_within(&mut coarse, 12.0);
+        small.add_within(&mut coarse, reach(s.re));
     }
     let share = 1.0 / (BLOCK * BLOCK) as f32;
     let edge = (side - inner) / 2;
@@ -338,8 +369,7 @@ pub fn observed(
             *v += (t.sky + f64::from(v.max(0.0))).sqrt() as f32 * z;
         }
     } else {
-        let read = (0.02 * t.sky).sqrt();
-        expose(&mut plane, t.sky - read * read, read, rng);
+        photons(&mut plane, t.sky, rng);
     }
     let unit = 1.0 / t.unit.0;
     // What subtraction of the sky left.
@@ -388,6 +418,25 @@ pub fn observed(
         truth: truth.iter().map(|v| *v as f32).collect(),
         depth: g.snr as f32,
         input: Observation::Cutout(c),
+    }
+}
+
+/// Noise of source and sky, electrons: Poisson's law around the middle, its normal limit beyond, where
+/// pixels are seen in blocks.
+fn photons(plane: &mut Plane, sky: f64, rng: &mut Stream) {
+    let n = plane.width;
+    if n > FINE {
+        let edge = (n - FINE) / 2;
+        let mut middle = plane.middle(FINE);
+        expose(&mut middle, sky, 0.0, rng);
+        for v in &mut plane.data {
+            *v += (sky + f64::from(v.max(0.0))).sqrt() as f32 * rng.normal_f32();
+        }
+        for (y, row) in middle.data.chunks_exact(FINE).enumerate() {
+            plane.data[(y + edge) * n + edge..][..FINE].copy_from_slice(row);
+        }
+    } else {
+        expose(plane, sky, 0.0, rng);
     }
 }
 
