@@ -57,6 +57,8 @@ pub mod formats;
 pub mod grid;
 pub mod hats;
 pub mod input;
+pub mod light_curve;
+pub mod light_curves;
 mod npy;
 pub mod packed;
 pub mod sources;

@@ -133,6 +133,7 @@ pub fn systems() -> Vec<(&'static str, &'static str, &'static str)> {
     let kind = |i| match i {
         Input::Cutout => "images",
         Input::Spectrum => "spectra",
+        Input::LightCurve => "light curves",
     };
     let offered = registry::SYSTEMS.iter().filter(|s| !s.is_part());
     offered

@@ -68,13 +68,13 @@ impl Answer {
     fn columns(&self, given: &[FieldRef]) -> Result<Vec<Field>> {
         match self.input {
             Input::Spectrum => columns(given),
-            Input::Cutout if given.is_empty() => {
+            Input::Cutout | Input::LightCurve if given.is_empty() => {
                 plan_err!(
-                    "{0}: expected the columns of an image, as {0}(image)",
+                    "{0}: expected the columns of an observation, as {0}(image), or {0}(mjd, band, flux, flux_err)",
                     self.name
                 )
             }
-            Input::Cutout => Ok(given
+            Input::Cutout | Input::LightCurve => Ok(given
                 .iter()
                 .map(|f| f.as_ref().clone().with_nullable(true))
                 .collect()),

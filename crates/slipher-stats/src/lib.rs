@@ -9,6 +9,7 @@
 //! * [`pca`]: principal components by subspace iteration.
 //! * [`neighbours`]: k nearest neighbours, exact.
 //! * [`forest`]: random forest of classification trees.
+//! * [`boosting`]: gradient-boosted trees.
 //! * [`ica`]: independent components; [`levenberg`]: nonlinear least squares.
 //! * [`svm`]: multi-class support-vector machine, linear or with a Gaussian kernel on landmarks.
 //!
@@ -20,6 +21,7 @@
     reason = "index loops over several arrays at once read better than zips in numerical code"
 )]
 
+pub mod boosting;
 pub mod calibration;
 pub mod cholesky;
 pub mod classification;

@@ -169,7 +169,7 @@ fn draws(system: &dyn System, seed: u64) -> Vec<Cutout> {
             let mut rng = Stream::new(seed, Split::Test.purpose(), r);
             match system.simulate(Sky::Own, &mut rng)?.input {
                 Observation::Cutout(c) => Some(c),
-                Observation::Spectrum(_) => None,
+                _ => None,
             }
         })
         .collect()

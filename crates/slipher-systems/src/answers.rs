@@ -16,6 +16,7 @@ use slipher_data::catalogue::{Column, Values, record};
 use slipher_data::cutouts::{self, CutoutOptions};
 use slipher_data::field::Field;
 use slipher_data::formats::{self, ReadOptions, batch::Spectra};
+use slipher_data::light_curves;
 use slipher_data::sources::Source;
 use slipher_nn::heads::posterior::{Posterior, reframe};
 use slipher_nn::heads::{Kind, largest};
@@ -165,7 +166,9 @@ impl Answerer {
                     (cutouts, Answerer::CUTOUT_OPTIONS)
                 }
             }
-            Input::Spectrum => (CutoutOptions::default(), Answerer::SPECTRUM_OPTIONS),
+            Input::Spectrum | Input::LightCurve => {
+                (CutoutOptions::default(), Answerer::SPECTRUM_OPTIONS)
+            }
         };
         let arithmetic: Option<String> = o.take("precision", "f32 or bf16")?;
         let polish = if system.refines() {
@@ -319,6 +322,16 @@ impl Answerer {
                     })
                 })
             }),
+            Input::LightCurve => caught(|| {
+                light_curves::read(file, &mut |r| {
+                    next = r.row + 1;
+                    each(Read {
+                        source: r.source,
+                        row: r.row,
+                        input: r.curve.map(Observation::LightCurve),
+                    })
+                })
+            }),
             Input::Spectrum => caught(|| {
                 let found = formats::read(file, &self.spectra).map_err(|e| e.to_string())?;
                 for r in found.rows {
@@ -394,7 +407,7 @@ impl Answerer {
                     Ok(Cow::Owned(c)) => Some(Observation::Cutout(c)),
                     _ => None,
                 },
-                Observation::Spectrum(_) => None,
+                _ => None,
             };
             let x = settled.as_ref().unwrap_or(x);
             let worked = caught(|| {
@@ -538,6 +551,10 @@ fn without_pixels(x: Observation) -> Observation {
             (s.wave, s.flux, s.ivar, s.mask) = (vec![], vec![], vec![], vec![]);
             Observation::Spectrum(s)
         }
+        Observation::LightCurve(mut c) => {
+            c.points = vec![];
+            Observation::LightCurve(c)
+        }
     }
 }
 
@@ -612,6 +629,14 @@ impl Predict for Answerer {
                 };
                 (0..n).into_par_iter().map(one).collect()
             }
+            Input::LightCurve => {
+                let found = light_curves::batch::Curves::of(rows).map_err(PredictError::Columns)?;
+                let one = |r| {
+                    let curve = caught(|| found.row(r)).unwrap_or_else(|| Err(FAILED.into()));
+                    read(r, curve.map(Observation::LightCurve))
+                };
+                (0..n).into_par_iter().map(one).collect()
+            }
             Input::Spectrum => {
                 let found = Spectra::of(rows, &self.spectra).map_err(PredictError::Columns)?;
                 let one = |r| {
@@ -659,6 +684,7 @@ impl Predict for Answerer {
         match self.model.system.input() {
             Input::Cutout => &cutouts::ENDINGS,
             Input::Spectrum => &slipher_data::input::ENDINGS,
+            Input::LightCurve => &light_curves::ENDINGS,
         }
     }
 }

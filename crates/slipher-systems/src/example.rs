@@ -1,6 +1,7 @@
 //! What systems are asked about, and examples whose answer is known.
 
 use slipher_data::cutout::Cutout;
+use slipher_data::light_curve::LightCurve;
 use slipher_data::spectrum::Spectrum;
 
 /// What a system is asked about.
@@ -10,6 +11,8 @@ pub enum Observation {
     Cutout(Cutout),
     /// A spectrum of one object.
     Spectrum(Spectrum),
+    /// A light curve of one object.
+    LightCurve(LightCurve),
 }
 
 /// Which observations a system takes: what files and columns are read as.
@@ -19,6 +22,8 @@ pub enum Input {
     Cutout,
     /// Spectra, as [`slipher_data::formats`] reads them.
     Spectrum,
+    /// Light curves, as [`slipher_data::light_curves`] reads them.
+    LightCurve,
 }
 
 impl Observation {
@@ -29,7 +34,27 @@ impl Observation {
     pub fn cutout(&self) -> Result<&Cutout, String> {
         match self {
             Observation::Cutout(c) => Ok(c),
-            Observation::Spectrum(_) => Err("a spectrum, expected an image".into()),
+            _ => Err(format!("{}, expected an image", self.kind())),
+        }
+    }
+
+    /// The light curve.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn light_curve(&self) -> Result<&LightCurve, String> {
+        match self {
+            Observation::LightCurve(c) => Ok(c),
+            _ => Err(format!("{}, expected a light curve", self.kind())),
+        }
+    }
+
+    /// What it is.
+    fn kind(&self) -> &'static str {
+        match self {
+            Observation::Cutout(_) => "an image",
+            Observation::Spectrum(_) => "a spectrum",
+            Observation::LightCurve(_) => "a light curve",
         }
     }
 
@@ -40,7 +65,7 @@ impl Observation {
     pub fn spectrum(&self) -> Result<&Spectrum, String> {
         match self {
             Observation::Spectrum(s) => Ok(s),
-            Observation::Cutout(_) => Err("an image, expected a spectrum".into()),
+            _ => Err(format!("{}, expected a spectrum", self.kind())),
         }
     }
 
@@ -49,6 +74,7 @@ impl Observation {
         match self {
             Observation::Cutout(c) => &c.object_id,
             Observation::Spectrum(s) => &s.object_id,
+            Observation::LightCurve(c) => &c.object_id,
         }
     }
 
@@ -57,6 +83,7 @@ impl Observation {
         match self {
             Observation::Cutout(c) => (c.ra, c.dec),
             Observation::Spectrum(s) => (s.ra, s.dec),
+            Observation::LightCurve(c) => (c.ra, c.dec),
         }
     }
 
@@ -65,6 +92,8 @@ impl Observation {
         match self {
             Observation::Cutout(c) => c.good_share(),
             Observation::Spectrum(s) => s.good_pixels() as f64 / s.flux.len().max(1) as f64,
+            // What cannot be used was left out by the reader, which says so.
+            Observation::LightCurve(_) => 1.0,
         }
     }
 
@@ -73,6 +102,7 @@ impl Observation {
         match self {
             Observation::Cutout(c) => &c.notes,
             Observation::Spectrum(s) => &s.provenance,
+            Observation::LightCurve(c) => &c.notes,
         }
     }
 }

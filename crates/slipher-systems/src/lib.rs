@@ -62,6 +62,7 @@ pub mod geometry;
 pub mod labelled;
 pub mod lens_finding;
 pub mod lens_model;
+pub mod light_curves;
 pub mod model;
 pub mod moments;
 pub mod morphology;

@@ -10,7 +10,8 @@ use crate::offered::DynSystem;
 use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
 use crate::{
-    lens_finding, lens_model, morphology, radio, redshift, star_galaxy, structure, transients,
+    lens_finding, lens_model, light_curves, morphology, radio, redshift, star_galaxy, structure,
+    transients,
 };
 
 /// All systems. The first is the one that needs no verb to be learned.
@@ -23,6 +24,7 @@ pub static SYSTEMS: &[&dyn DynSystem] = &[
     &lens_finding::LENS_FINDING,
     &structure::STRUCTURE,
     &lens_model::LENS_MODEL,
+    &light_curves::LIGHT_CURVES,
     &lens_finding::PETRILLO,
     &lens_finding::JACOBS,
     &radio::Pair(0),
