@@ -3,6 +3,7 @@
 //! `light_curve_study DATA {spcc | biased | plasticc | classes} [STEPS]`.
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use slipher_data::light_curve::LightCurve;
 use slipher_data::light_curves::read;
 use slipher_sim::random::Stream;
@@ -33,23 +34,24 @@ fn curves(path: &Path) -> Vec<(LightCurve, usize)> {
 
 /// Versions of rows as training sees them.
 fn versions(rows: &[&(LightCurve, usize)], n: usize, seed: u64) -> Vec<Example> {
-    let mut out = vec![];
-    for (i, (c, k)) in rows.iter().enumerate() {
+    let each = |(i, r): (usize, &&(LightCurve, usize))| -> Vec<Example> {
+        let (c, k) = &**r;
         let mut rng = Stream::new(seed, 0xA6, i as u64);
-        for v in 0..n {
+        let mut one = |v: usize| {
             let c = if v == 0 {
                 c.clone()
             } else {
                 augment::elsewhere(c, &mut rng)
             };
-            out.push(Example {
+            Example {
                 input: Observation::LightCurve(c),
                 truth: one_hot(*k, CLASSES.len()),
                 depth: 0.0,
-            });
-        }
-    }
-    out
+            }
+        };
+        (0..n).map(&mut one).collect()
+    };
+    rows.par_iter().enumerate().flat_map_iter(each).collect()
 }
 
 /// AUC, accuracy at the best threshold of validation, and SPCC's figure of merit, of probabilities.
@@ -175,7 +177,7 @@ fn study(
         .filter(|(i, _)| i % 10 != 0)
         .map(|r| *r.1)
         .collect();
-    let boost = trees(&fit, copies.min(4), seed);
+    let boost = trees(&fit, copies.min(12), seed);
     let of_trees = |rows: &[&(LightCurve, usize)]| {
         let x: Vec<f32> = rows.iter().flat_map(|r| features::of(&r.0)).collect();
         ia(boost.predict(&x))

@@ -71,7 +71,7 @@ fn alerts() {
     for r in &rows {
         let cutout = r.input.as_ref().and_then(|x| match x {
             Observation::Cutout(c) => Some(c),
-            Observation::Spectrum(_) => None,
+            _ => None,
         });
         let survey = |k: &str| cutout?.survey.iter().find(|s| s.0 == k).map(|s| s.1);
         let deep = survey("drb").or(survey("reliability"));

@@ -1,9 +1,8 @@
 //! The network of Hezaveh et al. (2017) whose layers are verified.
 
-use slipher_nn::network::{Init, Layer};
+use slipher_nn::network::Layer;
 
-use crate::architecture::{Architecture, InputViews};
-use crate::views::View;
+use crate::architecture::Architecture;
 
 /// AlexNet as their code has it (64 of 11 × 11 in steps of 4, 192 of 5, 384, 384 and 256 of 3,
 /// pooling after the first, second and last, two wide layers), on 80 × 80 pixels where theirs sees
@@ -32,11 +31,5 @@ pub fn alexnet(outputs: usize) -> Architecture {
         Layer::Dropout { rate: 0.2 },
         dense(outputs, 1.0),
     ];
-    Architecture {
-        input_views: InputViews::Whole,
-        init: vec![(Init::He, 0.0); layers.len()],
-        layers,
-        symmetry: None,
-        views: vec![View::PLAIN],
-    }
+    crate::structure::network::network(layers)
 }

@@ -2,15 +2,23 @@
 //! cure for training sets that are brighter than what is asked about (Boone 2019; Revsbech et al.
 //! 2018), from the light curves and their noise alone.
 
-use slipher_data::light_curve::LightCurve;
+use slipher_data::light_curve::{LightCurve, Point, wavelength};
 use slipher_sim::cosmology::modulus;
 use slipher_sim::random::Stream;
+
+use super::encode::prepare;
+use super::process::Process;
 
 /// A light curve that could have been seen.
 pub fn elsewhere(c: &LightCurve, rng: &mut Stream) -> LightCurve {
     let mut out = c.clone();
-    if rng.chance(0.6) {
-        farther(&mut out, rng);
+    let known = c.redshift.0.is_finite() && c.redshift.0 > 1e-3;
+    if rng.chance(0.75) {
+        let moved = known.then(|| redshifted(c, rng)).flatten();
+        match moved {
+            Some(m) => out = m,
+            None => farther(&mut out, rng),
+        }
     }
     if rng.chance(0.5) {
         let keep = rng.uniform(0.5, 1.0);
@@ -33,6 +41,48 @@ pub fn elsewhere(c: &LightCurve, rng: &mut Stream) -> LightCurve {
         }
     }
     if out.points.len() < 5 { c.clone() } else { out }
+}
+
+/// An object at another redshift: its Gaussian process, seen at other wavelengths, slower and dimmer,
+/// on the days and with the noise of its own points. None where that would not have been seen.
+fn redshifted(c: &LightCurve, rng: &mut Stream) -> Option<LightCurve> {
+    let day = prepare(c).ok()?.peak;
+    let process = Process::of(c, day)?;
+    let z = c.redshift.0;
+    let far = (0.95 * (1.0 + z), (1.0 + 2.2 * z).min((1.0 + z) * 1.55));
+    let to = (rng.log_uniform(far.0.max(1.01), far.1.max(far.0 + 0.02)) - 1.0).max(0.01);
+    let slow = (1.0 + to) / (1.0 + z);
+    // Flux densities of a unit of frequency.
+    let dim = 10f64.powf(-0.4 * (modulus(to) - modulus(z))) * slow;
+    let shift = rng.uniform(-8.0, 8.0);
+    let mut out = c.clone();
+    out.points.clear();
+    for p in &c.points {
+        let Some(wave) = wavelength(&p.band) else {
+            continue;
+        };
+        let then = day + (p.mjd - day - shift) / slow;
+        let (mean, variance) = process.at(then, wave / slow);
+        let error = f64::from(p.error) * rng.uniform(0.9, 1.2);
+        let whole = error.hypot(dim * variance.sqrt());
+        // Where the process knows nothing there is no point.
+        if variance.sqrt() * dim > 4.0 * error && variance.sqrt() > 0.4 * mean.abs() {
+            continue;
+        }
+        out.points.push(Point {
+            flux: (dim * mean + rng.normal(0.0, error)) as f32,
+            error: whole as f32,
+            ..p.clone()
+        });
+    }
+    let seen = out.points.iter().filter(|p| p.flux > 5.0 * p.error).count();
+    let error = if c.redshift.1.is_finite() {
+        c.redshift.1
+    } else {
+        0.03
+    };
+    out.redshift = (to, error * slow);
+    (seen >= 2 && out.points.len() >= 8).then_some(out)
 }
 
 /// Moves an object to a larger redshift, a little: dimmer, slower, with the noise of its sky.

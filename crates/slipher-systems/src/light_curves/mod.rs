@@ -5,6 +5,7 @@ pub mod augment;
 pub mod encode;
 pub mod features;
 mod network;
+pub mod process;
 
 use std::path::Path;
 

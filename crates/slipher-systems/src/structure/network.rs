@@ -10,10 +10,15 @@ const NORM: Layer = Layer::BatchNorm {
     eps: 1e-3,
 };
 
-fn network(layers: Vec<Layer>) -> Architecture {
+pub(crate) fn network(layers: Vec<Layer>) -> Architecture {
+    let mut init = vec![(Init::He, 0.0); layers.len()];
+    // A posterior begins as its prior: the exponentials of its errors would take long to come back.
+    if let Some(last) = init.last_mut() {
+        last.0 = Init::Normal(0.003);
+    }
     Architecture {
         input_views: InputViews::Whole,
-        init: vec![(Init::He, 0.0); layers.len()],
+        init,
         layers,
         symmetry: None,
         views: vec![View::PLAIN],
