@@ -38,6 +38,8 @@ shipped! {
     "radio", "images";
     "transients", "images";
     "lens-finding", "images";
+    "structure", "structure";
+    "light-curves", "light-curves";
 }
 
 /// Weights of a system, if they are here.

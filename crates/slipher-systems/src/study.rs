@@ -74,7 +74,9 @@ fn adjusted(
     };
     let mut r = r.checked(system)?;
     let scaled = |n: f64| (n * share).ceil().max(1.0);
-    r.simulated = scaled(r.simulated as f64) as usize;
+    if r.simulated > 0 {
+        r.simulated = scaled(r.simulated as f64) as usize;
+    }
     r.examples_seen = (scaled(r.examples_seen as f64) as u64).max(2 * r.batch as u64);
     r.validation = (scaled(r.validation as f64) as usize).max(200);
     r.seed = seed;

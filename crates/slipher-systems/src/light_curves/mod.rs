@@ -9,6 +9,7 @@ pub mod process;
 
 use std::path::Path;
 
+use rayon::prelude::*;
 use slipher_data::input::expand_for;
 use slipher_data::light_curve::LightCurve;
 use slipher_data::light_curves::{ENDINGS, read};
@@ -47,7 +48,7 @@ pub struct LightCurves;
 pub static LIGHT_CURVES: LightCurves = LightCurves;
 
 /// Versions of a labelled light curve that training sees.
-const VERSIONS: usize = 8;
+const VERSIONS: usize = 5;
 
 const RECIPES: [NamedRecipe; 1] = [NamedRecipe {
     name: "light-curves",
@@ -93,6 +94,16 @@ fn example(c: LightCurve, class: usize) -> Example {
         truth: one_hot(class, CLASSES.len()),
         depth: snr,
     }
+}
+
+/// A light curve with the number of its class.
+fn labelled(c: LightCurve) -> Result<(LightCurve, usize), String> {
+    let label = c.label.clone().unwrap_or_default();
+    let k = class(&label).ok_or(format!(
+        "label '{label}': expected one of {} or PLAsTiCC's numbers",
+        CLASSES.join(", ")
+    ))?;
+    encode::prepare(&c).map(|_| (c, k))
 }
 
 /// A number from a name, for splits that do not depend on order.
@@ -155,36 +166,36 @@ impl System for LightCurves {
     /// object's name. Training rows come in versions that could have been seen elsewhere.
     fn labelled(&self, path: &Path) -> Result<Collection, String> {
         let mut out = Collection::default();
+        let mut found: Vec<(LightCurve, usize)> = vec![];
         let files =
             expand_for(&[path.display().to_string()], &ENDINGS).map_err(|e| e.to_string())?;
         for f in files {
             let mut each = |r: slipher_data::light_curves::Row| {
-                let found = r.curve.and_then(|c| {
-                    let label = c.label.clone().unwrap_or_default();
-                    let k = class(&label).ok_or(format!(
-                        "label '{label}': expected one of {} or PLAsTiCC's numbers",
-                        CLASSES.join(", ")
-                    ))?;
-                    encode::prepare(&c).map(|_| (c, k))
-                });
-                match found {
+                match r.curve.and_then(labelled) {
                     Err(why) => out.skipped.push(format!("{}: {why}", r.source)),
-                    Ok((c, k)) => match hash(&c.object_id) % 10 {
-                        0 => out.validation.push(example(c, k)),
-                        1 | 2 => out.test.push(example(c, k)),
-                        _ => {
-                            let mut rng = Stream::new(1, hash(&c.object_id), 0);
-                            for _ in 1..VERSIONS {
-                                out.train.push(example(augment::elsewhere(&c, &mut rng), k));
-                            }
-                            out.train.push(example(c, k));
-                        }
-                    },
+                    Ok(one) => found.push(one),
                 }
                 true
             };
             if let Err(why) = read(&f, &mut each) {
                 out.skipped.push(format!("{}: {why}", f.display()));
+            }
+        }
+        let part = |c: &LightCurve| hash(&c.object_id) % 10;
+        let versions = |(c, k): &(LightCurve, usize)| -> Vec<Example> {
+            let mut rng = Stream::new(1, hash(&c.object_id), 0);
+            let mut all = vec![example(c.clone(), *k)];
+            for _ in 1..if part(c) > 2 { VERSIONS } else { 1 } {
+                all.push(example(augment::elsewhere(c, &mut rng), *k));
+            }
+            all
+        };
+        let made: Vec<Vec<Example>> = found.par_iter().map(versions).collect();
+        for ((c, _), all) in found.iter().zip(made) {
+            match part(c) {
+                0 => out.validation.extend(all),
+                1 | 2 => out.test.extend(all),
+                _ => out.train.extend(all),
             }
         }
         if out.train.is_empty() {
