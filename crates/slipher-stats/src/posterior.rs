@@ -70,6 +70,25 @@ pub fn figures(answers: &[f32], truth: &[f32], names: &[&'static str]) -> Vec<Fi
     out
 }
 
+/// R² of each parameter, and then [`figures`].
+pub fn with_r2(answers: &[f32], truth: &[f32], names: &[&'static str]) -> Vec<Figure> {
+    let d = names.len();
+    let rows = truth.len() / d;
+    let width = answers.len() / rows.max(1);
+    let mut out = Vec::new();
+    for (j, name) in names.iter().enumerate() {
+        let t = |r: usize| f64::from(truth[r * d + j]);
+        let of = |r: usize| Posterior::of(&answers[r * width..(r + 1) * width], d).mean(j);
+        let mean = (0..rows).map(t).sum::<f64>() / rows.max(1) as f64;
+        let total: f64 = (0..rows).map(|r| (t(r) - mean).powi(2)).sum();
+        let left: f64 = (0..rows).map(|r| (t(r) - of(r)).powi(2)).sum();
+        let r2 = 1.0 - left / total.max(1e-300);
+        out.push(Figure::new(format!("R² {name}"), r2, true, (None, None)));
+    }
+    out.extend(figures(answers, truth, names));
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -221,6 +221,54 @@ impl Architecture {
         }
     }
 
+    /// Layers whose outputs are those of a posterior.
+    pub fn of_posterior(layers: Vec<Layer>) -> Architecture {
+        let mut init = vec![(Init::He, 0.0); layers.len()];
+        // A posterior begins as its prior: the exponentials of its errors would take long to come
+        // back.
+        if let Some(last) = init.last_mut() {
+            last.0 = Init::Normal(0.003);
+        }
+        Architecture {
+            input_views: InputViews::Whole,
+            init,
+            layers,
+            symmetry: None,
+            views: vec![View::PLAIN],
+        }
+    }
+
+    /// Convolutions in four stages that halve the maps, and dense layers that see where things are:
+    /// for posteriors.
+    pub fn stages(width: usize, outputs: usize) -> Architecture {
+        let norm = Layer::BatchNorm {
+            momentum: 0.98,
+            eps: 1e-3,
+        };
+
+        let pool = Layer::MaxPool {
+            size: 2,
+            stride: 2,
+            same: false,
+        };
+        let conv = |f, k| [Layer::conv(f, (k, k), true, 0.05), norm];
+        let mut layers = vec![];
+        layers.extend(conv(width, 5));
+        layers.push(pool);
+        for filters in [2 * width, 4 * width, 6 * width] {
+            layers.extend(conv(filters, 3));
+            layers.extend(conv(filters, 3));
+            layers.push(pool);
+        }
+        let dense = |units, slope| Layer::Dense { units, slope };
+        layers.extend([
+            dense(16 * width, 0.05),
+            dense(8 * width, 0.05),
+            dense(outputs, 1.0),
+        ]);
+        Architecture::of_posterior(layers)
+    }
+
     /// Input of the network for one view, appended to `out`.
     pub fn input(&self, g: Geometry, x: &[f32], out: &mut Vec<f32>) {
         self.input_views.of(x, g.side(), out);

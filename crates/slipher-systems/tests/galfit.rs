@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use slipher_data::fits::Fits;
 use slipher_sim::sky::sersic::Sersic;
-use slipher_systems::structure::fit::{Image, fit, plane};
-use slipher_systems::structure::galfit::Feedme;
-use slipher_systems::structure::model::{Component, Optics, Renderer};
+use slipher_systems::profile_fit::fit::{Image, fit, plane};
+use slipher_systems::profile_fit::galfit::Feedme;
+use slipher_systems::profile_fit::model::{Component, Optics, Renderer};
 
 /// A folder of the shared data; none where it is missing, which in CI is an error.
 fn folder(name: &str) -> Option<PathBuf> {

@@ -440,7 +440,7 @@ fn joint(t: &[f32], mean: &[f32], c: &[f32]) -> f64 {
         let sum: f64 = (0..i).map(|k| f64::from(c[at(i, k)]) * y[k]).sum();
         let own = f64::from(c[at(i, i)]);
         y[i] = (f64::from(t[i]) - f64::from(mean[i]) - sum) / own;
-        log -= 0.5 * y[i] * y[i] + own.ln() + 0.5 * std::f64::consts::TAU.ln();
+        log -= 0.5 * y[i] * y[i] + own.abs().ln() + 0.5 * std::f64::consts::TAU.ln();
     }
     log.exp()
 }

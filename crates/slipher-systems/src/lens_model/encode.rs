@@ -4,7 +4,7 @@
 use slipher_data::cutout::Cutout;
 use slipher_data::spectrum::median;
 
-use crate::structure::encode::ground;
+use crate::stamp::ground;
 
 /// Pixels along a side.
 pub const SIDE: usize = 80;
@@ -75,7 +75,7 @@ pub fn binned(c: &Cutout) -> Cutout {
 /// The point-spread function on pixels `b` times as large, around its middle.
 fn psf(c: &Cutout, b: usize) -> (usize, usize, Vec<f32>) {
     let (h, w, _) = c.psf;
-    let values = crate::structure::encode::effective(c);
+    let values = crate::stamp::effective(c);
     if values.len() != h * w || values.is_empty() {
         return (0, 0, vec![]);
     }
@@ -138,7 +138,7 @@ pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
     let mut out: Vec<f32> = over.iter().map(|v| squeezed(*v)).collect();
     let smooth = symmetric(&over);
     out.extend(over.iter().zip(&smooth).map(|(v, s)| squeezed(v - s)));
-    out.extend(crate::structure::encode::psf_plane(&b, SIDE));
+    out.extend(crate::stamp::psf_plane(&b, SIDE));
     Ok(out)
 }
 

@@ -9,10 +9,10 @@ use slipher_data::cutout::Cutout;
 use slipher_sim::sky::sersic::Sersic;
 use slipher_stats::ica;
 
-use crate::structure::encode::ground;
-use crate::structure::fit::{Image, Part, fit};
-use crate::structure::model::Component;
-use crate::structure::refine::optics;
+use crate::profile_fit::fit::{Image, Part, fit};
+use crate::profile_fit::model::Component;
+use crate::profile_fit::model::optics;
+use crate::stamp::ground;
 
 /// A way to take the light out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

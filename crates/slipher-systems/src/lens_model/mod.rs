@@ -247,10 +247,10 @@ impl System for LensModel {
         network::alexnet(self.head().units())
     }
     fn own(&self, width: usize) -> Option<Architecture> {
-        Some(crate::structure::network::own(width, self.head().units()))
+        Some(Architecture::stages(width, self.head().units()))
     }
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
-        crate::structure::score::figures(answers, truth, &OUTPUTS)
+        slipher_stats::posterior::with_r2(answers, truth, &OUTPUTS)
     }
     fn recipes(&self) -> &'static [NamedRecipe] {
         &RECIPES

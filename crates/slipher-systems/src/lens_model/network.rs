@@ -31,5 +31,5 @@ pub fn alexnet(outputs: usize) -> Architecture {
         Layer::Dropout { rate: 0.2 },
         dense(outputs, 1.0),
     ];
-    crate::structure::network::network(layers)
+    Architecture::of_posterior(layers)
 }

@@ -15,9 +15,9 @@ use slipher_stats::levenberg::{Parameter, fit};
 use super::encode::{SIDE, binned};
 use super::{LENS_MODEL, OUTPUTS, flags};
 use crate::example::Observation;
-use crate::structure::convolve::Kernel;
-use crate::structure::encode::ground;
-use crate::structure::refine::optics;
+use crate::profile_fit::convolve::Kernel;
+use crate::profile_fit::model::optics;
+use crate::stamp::ground;
 use crate::system::{Refined, System};
 
 /// Evaluations of the model, at most.

@@ -27,11 +27,22 @@ pub struct Prepared {
     pub brightest: f32,
 }
 
-/// A(λ)/E(B−V) of the diffuse interstellar medium, Fitzpatrick (1999), by a fit to its values at ten
-/// bands, good to 3 % from 3500 to 10,000 Å.
+/// A(λ)/E(B−V) of the diffuse interstellar medium, R = 3.1 (Cardelli, Clayton & Mathis 1989, equations 2
+/// and 3), from 3030 Å on.
 pub fn extinction(wave: f64) -> f64 {
-    let x = 1e4 / wave;
-    (-0.0175 * x.powi(3) + 0.0245 * x * x + 1.945 * x - 0.55).max(0.3)
+    let x = (1e4 / wave).min(3.3);
+    if x < 1.1 {
+        return 3.1 * (0.574 - 0.527 / 3.1) * x.powf(1.61);
+    }
+    let y = x - 1.82;
+    let series = |c: &[f64]| c.iter().rev().fold(0.0, |s, c| s * y + c);
+    let a = series(&[
+        1.0, 0.17699, -0.50447, -0.02427, 0.72085, 0.01979, -0.77530, 0.32999,
+    ]);
+    let b = series(&[
+        0.0, 1.41338, 2.28305, 1.07233, -5.38434, -0.62251, 5.30260, -2.09002,
+    ]);
+    3.1 * a + b
 }
 
 fn slot(wave: f64) -> Option<usize> {
@@ -271,19 +282,18 @@ mod tests {
         assert!(encode(&c).unwrap_err().contains("at least 3"));
     }
 
-    /// Fitzpatrick's law with R = 3.1 at SDSS bands (Schlafly & Finkbeiner 2011 have 4.24, 3.30,
-    /// 2.29, 1.70, 1.26 for their E(B−V), which is 0.86 of this).
+    /// Their table 3: A(λ)/A(V) at U, B, V, R, I.
     #[test]
     fn extinction_at_the_bands() {
         for (wave, want) in [
-            (3600.0, 4.9),
-            (4800.0, 3.77),
-            (6230.0, 2.65),
-            (7600.0, 1.97),
-            (9000.0, 1.47),
+            (3650.0, 1.569),
+            (4400.0, 1.337),
+            (5495.0, 1.0),
+            (7000.0, 0.751),
+            (9000.0, 0.479),
         ] {
-            let got = extinction(wave);
-            assert!((got / want - 1.0).abs() < 0.08, "{wave}: {got} {want}");
+            let got = extinction(wave) / 3.1;
+            assert!((got / want - 1.0).abs() < 0.01, "{wave}: {got} {want}");
         }
     }
 }

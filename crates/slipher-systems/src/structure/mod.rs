@@ -1,12 +1,8 @@
 //! Structure of galaxies: Sérsic's profile with a posterior by a network that sees the point-spread
-//! function (after Tuccillo et al. 2018, DeepLeGATo), a fit that begins there, and GALFIT's files.
+//! function (after Tuccillo et al. 2018, DeepLeGATo), a fit that begins there.
 
-pub mod convolve;
 pub mod encode;
-pub mod fit;
-pub mod galfit;
-pub mod model;
-pub(crate) mod network;
+mod network;
 pub mod refine;
 pub mod score;
 pub mod simulate;
@@ -162,7 +158,7 @@ impl System for Structure {
     }
     fn frame(&self, x: &Observation) -> Option<Vec<[f64; 2]>> {
         let c = x.cutout().ok()?;
-        let noise = f64::from(encode::ground(c).1);
+        let noise = f64::from(crate::stamp::ground(c).1);
         let middle = |n: usize| encode::start(n) as f64 + 0.5 * (encode::SIDE as f64 - 1.0);
         let mut frame = vec![[0.0, 1.0]; OUTPUTS.len()];
         frame[0][0] = noise.log10();
@@ -226,10 +222,10 @@ impl System for Structure {
         network::published(self.head().units())
     }
     fn own(&self, width: usize) -> Option<Architecture> {
-        Some(network::own(width, self.head().units()))
+        Some(Architecture::stages(width, self.head().units()))
     }
     fn score(&self, answers: &[f32], truth: &[f32]) -> Vec<Figure> {
-        score::figures(answers, truth, &OUTPUTS)
+        slipher_stats::posterior::with_r2(answers, truth, &OUTPUTS)
     }
     fn recipes(&self) -> &'static [NamedRecipe] {
         &RECIPES

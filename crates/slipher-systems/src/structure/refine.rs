@@ -3,13 +3,12 @@
 use slipher_data::cutout::Cutout;
 use slipher_nn::heads::posterior::{Posterior, gaussian};
 use slipher_sim::lens::sie::axes;
-use slipher_sim::sky::Plane;
 use slipher_sim::sky::sersic::Sersic;
 
-use super::encode::ground;
-use super::fit::{Fitted, Image, Part, fit};
-use super::model::{Component, Optics};
 use super::{OUTPUTS, flags};
+use crate::profile_fit::fit::{Fitted, Image, Part, fit};
+use crate::profile_fit::model::{Component, optics, width};
+use crate::stamp::ground;
 use crate::system::Refined;
 
 /// Pixels along a side of the region that is fitted, least and most.
@@ -166,29 +165,6 @@ pub fn refine(c: &Cutout, values: &[f32]) -> Option<Refined> {
         first
     };
     answer(c, &r, &found, lost, calls)
-}
-
-/// The point-spread function of a cutout, as fits take it.
-pub fn optics(c: &Cutout) -> Option<Optics> {
-    let (height, width, data) = c.psf.clone();
-    let whole = data.len() == height * width && data.iter().all(|v| v.is_finite());
-    let light: f64 = data.iter().map(|v| f64::from(*v)).sum();
-    (whole && light > 0.0).then_some(Optics {
-        psf: Plane {
-            height,
-            width,
-            data,
-        },
-        fine: 1,
-        effective: !c.optical_psf,
-    })
-}
-
-/// Full width at half maximum, from the area above half the peak.
-pub fn width(psf: &Plane) -> f64 {
-    let peak = psf.data.iter().copied().fold(0.0, f32::max);
-    let above = psf.data.iter().filter(|v| **v > 0.5 * peak).count();
-    2.0 * (above as f64 / std::f64::consts::PI).sqrt()
 }
 
 /// A fit as an answer about [`OUTPUTS`].

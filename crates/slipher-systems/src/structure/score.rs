@@ -1,8 +1,4 @@
-//! Figures of structural parameters: R², bias and scatter as papers give them, coverage, and the
-//! score of the Euclid Morphology Challenge (Bretonnière et al. 2023).
-
-use slipher_nn::heads::posterior::Posterior;
-use slipher_stats::classification::Figure;
+//! Bias, scatter and the score of the Euclid Morphology Challenge (Bretonnière et al. 2023).
 
 /// Edges of the challenge's bins of magnitude: eleven from 14 to 25.3.
 pub fn bins() -> Vec<f64> {
@@ -71,25 +67,6 @@ pub fn challenge(rows: &[(f64, f64)], completeness: f64) -> f64 {
         sum += w * (s.bias.abs() + s.scatter + s.outliers);
     }
     sum
-}
-
-/// Figures of answers against truths in the units of the network.
-pub fn figures(answers: &[f32], truth: &[f32], names: &[&'static str]) -> Vec<Figure> {
-    let d = names.len();
-    let rows = truth.len() / d;
-    let width = answers.len() / rows.max(1);
-    let mut out = Vec::new();
-    for (j, name) in names.iter().enumerate() {
-        let t = |r: usize| f64::from(truth[r * d + j]);
-        let of = |r: usize| Posterior::of(&answers[r * width..(r + 1) * width], d).mean(j);
-        let mean = (0..rows).map(t).sum::<f64>() / rows.max(1) as f64;
-        let total: f64 = (0..rows).map(|r| (t(r) - mean).powi(2)).sum();
-        let left: f64 = (0..rows).map(|r| (t(r) - of(r)).powi(2)).sum();
-        let r2 = 1.0 - left / total.max(1e-300);
-        out.push(Figure::new(format!("R² {name}"), r2, true, (None, None)));
-    }
-    out.extend(slipher_stats::posterior::figures(answers, truth, names));
-    out
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use slipher_sim::sky::detector::{correlated, expose};
 use slipher_sim::sky::psf::Psf;
 use slipher_sim::sky::sersic::Sersic;
 
-use super::encode;
 use crate::example::{Example, Observation};
 
 /// A survey as a file names it.
@@ -401,7 +400,7 @@ pub fn observed(
     if trouble && rng.chance(0.4) {
         c.mask = masked(&others, side);
     }
-    let sigma = encode::ground(&c).1;
+    let sigma = crate::stamp::ground(&c).1;
     let s = &g.profile;
     let [e1, e2] = ellipticity(s.q, s.angle);
     let truth = [

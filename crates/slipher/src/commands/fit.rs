@@ -8,9 +8,9 @@ use slipher_data::atomic::atomic_write;
 use slipher_data::fits::Fits;
 use slipher_data::fits::write::{Picture, pictures};
 use slipher_systems::bands::sky;
-use slipher_systems::structure::fit::{Fitted, Image, Part, fit, plane};
-use slipher_systems::structure::galfit::{Feedme, Named};
-use slipher_systems::structure::model::{Optics, Renderer};
+use slipher_systems::profile_fit::fit::{Fitted, Image, Part, fit, plane};
+use slipher_systems::profile_fit::galfit::{Feedme, Named};
+use slipher_systems::profile_fit::model::{Optics, Renderer};
 
 use super::Overwrite;
 use crate::Outcome;

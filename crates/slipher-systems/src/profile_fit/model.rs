@@ -1,5 +1,6 @@
 //! Components and their image, with derivatives by every parameter.
 
+use slipher_data::cutout::Cutout;
 use slipher_sim::sky::Plane;
 use slipher_sim::sky::exact::Exact;
 use slipher_sim::sky::sersic::Sersic;
@@ -82,6 +83,29 @@ pub struct Optics {
     /// It is a star as the detector sees it, the pixel in it; profiles that are integrated over
     /// pixels take it without.
     pub effective: bool,
+}
+
+/// The point-spread function of a cutout, as fits take it.
+pub fn optics(c: &Cutout) -> Option<Optics> {
+    let (height, width, data) = c.psf.clone();
+    let whole = data.len() == height * width && data.iter().all(|v| v.is_finite());
+    let light: f64 = data.iter().map(|v| f64::from(*v)).sum();
+    (whole && light > 0.0).then_some(Optics {
+        psf: Plane {
+            height,
+            width,
+            data,
+        },
+        fine: 1,
+        effective: !c.optical_psf,
+    })
+}
+
+/// Full width at half maximum, from the area above half the peak.
+pub fn width(psf: &Plane) -> f64 {
+    let peak = psf.data.iter().copied().fold(0.0, f32::max);
+    let above = psf.data.iter().filter(|v| **v > 0.5 * peak).count();
+    2.0 * (above as f64 / std::f64::consts::PI).sqrt()
 }
 
 /// Height and width of the region.
