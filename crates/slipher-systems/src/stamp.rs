@@ -84,6 +84,17 @@ pub fn effective(c: &Cutout) -> Vec<f32> {
     each(&each(values, 0, 1), 1, 0)
 }
 
+/// A plane of asinh S/N as grey levels, `[row][column][R, G, B]`, white at the peak; the last row of the
+/// image is on top.
+pub fn grey(plane: &[f32], side: usize) -> Vec<u8> {
+    let peak = plane.iter().copied().fold(1.0, f32::max);
+    let level = |i: usize| {
+        let v = plane.get((side - 1 - i / side) * side + i % side);
+        (255.0 * (0.12 + 0.88 * v.copied().unwrap_or(0.0) / peak)).clamp(0.0, 255.0) as u8
+    };
+    (0..side * side).flat_map(|i| [level(i); 3]).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -227,6 +227,10 @@ impl System for LensModel {
     fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
         encode::encode(x.cutout()?)
     }
+    fn colours(&self, encoded: &[f32]) -> Option<Vec<u8>> {
+        let n = encode::SIDE * encode::SIDE;
+        Some(crate::stamp::grey(encoded.get(..n)?, encode::SIDE))
+    }
     fn head(&self) -> Box<dyn Head> {
         let units = vec![
             (1.07, 0.24),

@@ -206,6 +206,10 @@ impl System for Structure {
     fn encode(&self, x: &Observation) -> Result<Vec<f32>, String> {
         encode::encode(x.cutout()?)
     }
+    fn colours(&self, encoded: &[f32]) -> Option<Vec<u8>> {
+        let n = encode::SIDE * encode::SIDE;
+        Some(crate::stamp::grey(encoded.get(..n)?, encode::SIDE))
+    }
     fn head(&self) -> Box<dyn Head> {
         let units = vec![
             (2.2, 0.9),
