@@ -190,6 +190,16 @@ pub fn open_parquet<T: ChunkReader + 'static>(file: T) -> Result<Builder<T>, Str
     }
 }
 
+/// Opens a Parquet file by its path, [checked](check_parquet).
+///
+/// # Errors
+/// What cannot be read, or is damaged.
+pub fn parquet_file(path: &std::path::Path) -> Result<Builder<std::fs::File>, String> {
+    let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
+    check_parquet(&mut file)?;
+    open_parquet(file)
+}
+
 /// Refuses a Parquet file whose footer is damaged, or promises what no sound file does.
 ///
 /// # Errors

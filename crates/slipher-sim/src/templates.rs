@@ -10,6 +10,7 @@ use slipher_data::fits::{Fits, Kind, read_bytes};
 use crate::exotic::Exotic;
 use crate::galaxy::Population;
 use crate::medium::{Medium, medium_of, to_vacuum};
+use crate::random::hash;
 use crate::sed::{SpecType, Template};
 use crate::{exotic, quasar, star, stellar};
 
@@ -381,10 +382,7 @@ fn is_held_out(name: &str) -> bool {
         .replace("_a_", "_");
     // Rows of one file: twelve neighbours (three ages at four dispersions) go together.
     let key = format!("{family}{}", row / 12);
-    let hash = key.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash >> 17) % 7 == 3
+    (hash(&key) >> 17) % 7 == 3
 }
 
 impl Library {

@@ -2,6 +2,7 @@
 //! second-order gains, missing values (NaN) go to the side that suits them.
 
 use rayon::prelude::*;
+use slipher_nn::loss::softmax;
 
 use crate::Labelled;
 
@@ -236,13 +237,6 @@ impl Grower<'_> {
     }
 }
 
-fn softmax(scores: &[f32]) -> Vec<f32> {
-    let top = scores.iter().copied().fold(f32::MIN, f32::max);
-    let e: Vec<f32> = scores.iter().map(|s| (s - top).exp()).collect();
-    let sum: f32 = e.iter().sum();
-    e.iter().map(|v| v / sum).collect()
-}
-
 impl Boosting {
     /// Grows trees.
     pub fn fit(p: &BoostingParams, data: &Labelled<'_>) -> Boosting {
@@ -269,7 +263,8 @@ impl Boosting {
         let mut scores: Vec<f32> = (0..n).flat_map(|_| start.clone()).collect();
         let mut trees = Vec::with_capacity(p.rounds);
         for _ in 0..p.rounds {
-            let probabilities: Vec<f32> = scores.chunks_exact(classes).flat_map(softmax).collect();
+            let mut probabilities = scores.clone();
+            softmax(&mut probabilities, classes);
             let mut round = Vec::with_capacity(classes);
             // Two classes are one question.
             for c in 0..classes {
@@ -313,7 +308,8 @@ impl Boosting {
                     .zip(round)
                     .for_each(|(s, t)| *s += t.value(row));
             }
-            softmax(&s)
+            softmax(&mut s, self.classes);
+            s
         };
         let rows: Vec<&[f32]> = x.chunks_exact(self.features.max(1)).collect();
         let all: Vec<Vec<f32>> = rows.par_iter().map(|r| of(r)).collect();

@@ -18,7 +18,7 @@ pub struct Components {
 const STEPS: usize = 400;
 
 /// Eigenvectors (columns) and eigenvalues of a symmetric matrix by Jacobi's rotations.
-fn eigen(mut a: Vec<Vec<f64>>) -> (Vec<Vec<f64>>, Vec<f64>) {
+pub fn eigen(mut a: Vec<Vec<f64>>) -> (Vec<Vec<f64>>, Vec<f64>) {
     let n = a.len();
     let mut v = identity(n);
     for _ in 0..100 {

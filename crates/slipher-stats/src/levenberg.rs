@@ -4,7 +4,7 @@
 //! Residuals are in units of their errors; parameters move in steps of a size that the caller knows,
 //! between bounds.
 
-use crate::cholesky::inverse_factor;
+use crate::cholesky::{inverse_of, solve};
 
 /// A parameter where a fit begins.
 #[derive(Clone, Copy, Debug)]
@@ -75,12 +75,7 @@ fn step(n: &Normal, lambda: f64, p: &[Parameter]) -> Option<Vec<f64>> {
         // A parameter that nothing depends on stays where it is.
         a[i * m + i] = own * (1.0 + lambda) + 1e-9 / (p[i].scale * p[i].scale);
     }
-    let inverse = inverse_factor(&a, m)?;
-    let half: Vec<f64> = (0..m)
-        .map(|i| (0..=i).map(|j| inverse[i * m + j] * n.gradient[j]).sum())
-        .collect();
-    let each = (0..m).map(|i| (i..m).map(|j| inverse[j * m + i] * half[j]).sum());
-    Some(each.collect())
+    solve(&a, &n.gradient)
 }
 
 /// Least Σ residual² from a start, in at most `most` evaluations.
@@ -142,21 +137,7 @@ fn covariance(n: &Normal, p: &[Parameter], values: &[f64]) -> Option<Vec<f64>> {
         values[*k] > low && values[*k] < high && n.matrix[*k * m + *k] > 0.0
     };
     let moving: Vec<usize> = (0..m).filter(free).collect();
-    let k = moving.len();
-    let mut small = vec![0.0; k * k];
-    for (i, a) in moving.iter().enumerate() {
-        for (j, b) in moving.iter().enumerate() {
-            small[i * k + j] = n.matrix[a.max(b) * m + a.min(b)];
-        }
-    }
-    let l = inverse_factor(&small, k)?;
-    let mut c = vec![0.0; m * m];
-    for (i, a) in moving.iter().enumerate() {
-        for (j, b) in moving.iter().enumerate() {
-            c[a * m + b] = (i.max(j)..k).map(|r| l[r * k + i] * l[r * k + j]).sum();
-        }
-    }
-    Some(c)
+    inverse_of(&n.matrix, m, &moving)
 }
 
 #[cfg(test)]

@@ -116,6 +116,17 @@ pub struct Tally {
     pub failed: usize,
 }
 
+/// What is encoded of a row, and its pixels where they were [converted](pixels::settle) for that.
+type Encoded = Result<(Vec<f32>, Option<Observation>), String>;
+
+/// What the network made of a row.
+struct Worked {
+    encoded: Result<Vec<f32>, String>,
+    settled: Option<Observation>,
+    values: Vec<f32>,
+    familiarity: f64,
+}
+
 /// A model in use, with its options.
 pub struct Answerer {
     /// Networks, head and settings.
@@ -359,57 +370,67 @@ impl Answerer {
 
     /// Answers of some rows; one that makes the program fail is flagged.
     fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
-        let failed = |_| (Err(FAILED.to_owned()), self.nothing(), f64::NAN);
-        let run = |some: std::ops::Range<usize>| {
-            let encode = |r: &Read| {
+        let failed = |_| Worked {
+            encoded: Err(FAILED.to_owned()),
+            settled: None,
+            values: self.nothing(),
+            familiarity: f64::NAN,
+        };
+        let run = |some: std::ops::Range<usize>| -> Vec<Worked> {
+            let encode = |r: &Read| -> Encoded {
                 let x = r.input.as_ref().map_err(Clone::clone)?;
                 if let Observation::Cutout(c) = x
                     && let Cow::Owned(settled) = pixels::settle(c)?
                 {
-                    return self.model.system.encode(&Observation::Cutout(settled));
+                    let settled = Observation::Cutout(settled);
+                    return Ok((self.model.system.encode(&settled)?, Some(settled)));
                 }
-                self.model.system.encode(x)
+                Ok((self.model.system.encode(x)?, None))
             };
-            let encoded: Vec<Result<Vec<f32>, String>> =
-                rows[some.clone()].par_iter().map(encode).collect();
+            let encoded: Vec<Encoded> = rows[some.clone()].par_iter().map(encode).collect();
             let good: Vec<Vec<f32>> = encoded
                 .iter()
-                .filter_map(|e| e.as_ref().ok().cloned())
+                .filter_map(|e| e.as_ref().ok().map(|e| e.0.clone()))
                 .collect();
             let n = self.model.width();
             let (answers, familiar) = self.model.predict_familiar(&good);
             let mut answers = answers.chunks_exact(n).zip(familiar);
             let each = encoded.into_iter().map(|e| {
                 let found = e.as_ref().ok().and_then(|_| answers.next());
-                match found {
-                    Some((values, familiar)) => (e, values.to_vec(), familiar),
-                    None => (e, self.nothing(), f64::NAN),
+                let (values, familiarity) = found.map_or_else(
+                    || (self.nothing(), f64::NAN),
+                    |(values, familiar)| (values.to_vec(), familiar),
+                );
+                let (encoded, settled) = match e {
+                    Ok((x, settled)) => (Ok(x), settled),
+                    Err(why) => (Err(why), None),
+                };
+                Worked {
+                    encoded,
+                    settled,
+                    values,
+                    familiarity,
                 }
             });
             each.collect()
         };
         let found = guarded(rows.len(), &run, &failed);
-        let mut rows: Vec<Answer> = rows
-            .into_iter()
-            .zip(found)
-            .map(|(row, (e, values, familiar))| self.row(row, e, (values, familiar), keep))
-            .collect();
-        rows.par_iter_mut().for_each(|r| self.own(r));
-        rows
+        let both: Vec<(Read, Worked)> = rows.into_iter().zip(found).collect();
+        both.into_par_iter()
+            .map(|(row, mut worked)| {
+                let settled = worked.settled.take();
+                let mut answer = self.row(row, worked, keep);
+                self.own(&mut answer, settled.as_ref());
+                answer
+            })
+            .collect()
     }
 
-    /// What a system adds to the answer of a row: its units, a fit, its flags.
-    fn own(&self, r: &mut Answer) {
+    /// What a system adds to the answer of a row, of pixels that were `settled`: its units, a fit, its
+    /// flags.
+    fn own(&self, r: &mut Answer, settled: Option<&Observation>) {
         let system = self.model.system;
-        if let (Some(x), true) = (&r.input, r.error.is_empty()) {
-            let settled = match x {
-                Observation::Cutout(c) => match pixels::settle(c) {
-                    Ok(Cow::Owned(c)) => Some(Observation::Cutout(c)),
-                    _ => None,
-                },
-                _ => None,
-            };
-            let x = settled.as_ref().unwrap_or(x);
+        if let (Some(x), true) = (settled.or(r.input.as_ref()), r.error.is_empty()) {
             let worked = caught(|| {
                 let mut values = r.values.clone();
                 if let Some(frame) = system.frame(x) {
@@ -446,13 +467,13 @@ impl Answerer {
         vec![f32::NAN; self.model.width()]
     }
 
-    fn row(
-        &self,
-        read: Read,
-        encoded: Result<Vec<f32>, String>,
-        (values, familiarity): (Vec<f32>, f64),
-        keep: bool,
-    ) -> Answer {
+    fn row(&self, read: Read, worked: Worked, keep: bool) -> Answer {
+        let Worked {
+            encoded,
+            values,
+            familiarity,
+            ..
+        } = worked;
         let input = read.input.ok();
         let (image, error) = match encoded {
             // A class of numbers that are none would be the first.

@@ -8,6 +8,7 @@ use slipher_data::cutouts::{CutoutOptions, ENDINGS, Row, read};
 use slipher_data::input::expand_for;
 
 use crate::example::{Example, Observation, one_hot};
+use slipher_sim::random::hash;
 
 /// Examples by what they are for.
 #[derive(Debug, Default)]
@@ -77,13 +78,6 @@ fn part(source: &str) -> Option<usize> {
         })
 }
 
-/// A number from a name, for splits that do not depend on order.
-fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    }) >> 16
-}
-
 /// Folders named as the classes; folders `train`, `valid` and `test` split them, else 70, 10 and 20
 /// % by the name of the source. A source that lies within 10″ of one in test or validation is left
 /// out of what is trained on.
@@ -139,7 +133,7 @@ pub fn folders(path: &Path, classes: &[&str]) -> Result<Collection, String> {
     if found.iter().any(|f| f.0.is_some()) {
         found.retain(|f| f.0.is_some());
     }
-    let by_name = |name: &str| match hash(name) % 100 {
+    let by_name = |name: &str| match (hash(name) >> 16) % 100 {
         h if h < SHARES.1 => 2,
         h if h < SHARES.0 + SHARES.1 => 1,
         _ => 0,

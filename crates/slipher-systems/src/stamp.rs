@@ -40,6 +40,41 @@ pub fn ground(c: &Cutout) -> (f32, f32) {
     (level, noise)
 }
 
+/// Whether a stamp has one band and at least so many pixels along a side.
+///
+/// # Errors
+/// What was expected, of a stamp around `what`.
+pub fn expect(c: &Cutout, least: usize, what: &str) -> Result<(), String> {
+    if c.bands.len() != 1 {
+        return Err(format!(
+            "{} bands: expected one; cut the planes into images of their own",
+            c.bands.len()
+        ));
+    }
+    if c.height.min(c.width) < least {
+        return Err(format!(
+            "{} × {} pixels: expected at least {least} × {least} with sky around the {what}",
+            c.height, c.width
+        ));
+    }
+    Ok(())
+}
+
+/// [`ground`], where there is any.
+///
+/// # Errors
+/// A sky without noise.
+pub fn sound_ground(c: &Cutout, what: &str) -> Result<(f32, f32), String> {
+    let (level, noise) = ground(c);
+    if noise > 0.0 && noise.is_finite() && level.is_finite() {
+        return Ok((level, noise));
+    }
+    Err(format!(
+        "the sky has no noise: expected pixels with sky around the {what}, not masked or set to \
+         zero, or an image of its errors (HDU named ERR, VARIANCE or IVAR)"
+    ))
+}
+
 /// The point-spread function around the middle, by the logarithm of its part of the peak; zeros if
 /// unknown.
 pub fn psf_plane(c: &Cutout, side: usize) -> Vec<f32> {

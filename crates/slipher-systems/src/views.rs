@@ -27,8 +27,8 @@ pub struct View {
 }
 
 impl Augment {
-    /// No other view than the image itself.
-    pub const NONE: Augment = Augment {
+    /// Quarter turns and mirror images only.
+    pub const TURNS: Augment = Augment {
         any_angle: false,
         shift: 0.0,
         zoom: 1.0,

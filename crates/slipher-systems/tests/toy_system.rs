@@ -58,7 +58,7 @@ impl System for Blob {
         }
     }
     fn augment(&self) -> Augment {
-        Augment::NONE
+        Augment::TURNS
     }
     fn simulate(&self, sky: Sky, rng: &mut Stream) -> Option<Example> {
         if sky != Sky::Own {

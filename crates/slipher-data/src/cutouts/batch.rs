@@ -5,7 +5,7 @@ use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
 
-use super::{CutoutOptions, alert, content, with_bands};
+use super::{CutoutOptions, alert, content, with_options};
 use crate::cutout::Cutout;
 use crate::formats;
 
@@ -63,7 +63,7 @@ impl<'a> Cutouts<'a> {
     /// # Errors
     /// It is null, or no image.
     pub fn row(&self, i: usize) -> Result<Cutout, String> {
-        with_bands(one(self.batch, i)?, self.options)
+        with_options(one(self.batch, i)?, self.options)
     }
 }
 

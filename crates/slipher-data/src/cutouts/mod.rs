@@ -173,14 +173,14 @@ fn named(
             stem
         };
     }
-    with_bands(c, options)
+    with_options(c, options)
 }
 
-/// Names of bands from the options where the image has none.
+/// What the options know and the image does not say: point-spread function, zero point, names of bands.
 ///
 /// # Errors
 /// Another number of names than of planes.
-fn with_bands(mut c: Cutout, options: &CutoutOptions) -> Result<Cutout, String> {
+fn with_options(mut c: Cutout, options: &CutoutOptions) -> Result<Cutout, String> {
     c = completed(c, options);
     let nameless = c.bands.iter().all(String::is_empty);
     if options.bands.is_empty() || !nameless {

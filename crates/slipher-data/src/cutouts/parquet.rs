@@ -14,10 +14,8 @@ pub(super) fn read(
     each: &mut dyn FnMut(Row) -> bool,
 ) -> Result<(), String> {
     let source = path.display().to_string();
-    let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
-    crate::thrift::check_parquet(&mut file)?;
     let damaged = |e: &dyn std::fmt::Display| format!("damaged Parquet: {e}");
-    let builder = crate::thrift::open_parquet(file)?;
+    let builder = crate::thrift::parquet_file(path)?;
     check(builder.schema())?;
     let reader = builder
         .with_batch_size(BATCH)

@@ -243,10 +243,7 @@ const BATCH: usize = 1024;
 
 pub(super) fn read(path: &Path, each: &mut dyn FnMut(Row) -> bool) -> Result<(), String> {
     let source = path.display().to_string();
-    let mut file = std::fs::File::open(path).map_err(|e| format!("cannot read: {e}"))?;
-    crate::thrift::check_parquet(&mut file)?;
-    let builder = crate::thrift::open_parquet(file)?;
-    let reader = builder
+    let reader = crate::thrift::parquet_file(path)?
         .with_batch_size(BATCH)
         .build()
         .map_err(|e| format!("damaged Parquet: {e}"))?;

@@ -4,7 +4,7 @@
 use slipher_data::cutout::Cutout;
 use slipher_data::spectrum::median;
 
-use crate::stamp::ground;
+use crate::stamp::{effective, expect, ground, psf_plane, sound_ground};
 
 /// Pixels along a side.
 pub const SIDE: usize = 80;
@@ -75,7 +75,7 @@ pub fn binned(c: &Cutout) -> Cutout {
 /// The point-spread function on pixels `b` times as large, around its middle.
 fn psf(c: &Cutout, b: usize) -> (usize, usize, Vec<f32>) {
     let (h, w, _) = c.psf;
-    let values = crate::stamp::effective(c);
+    let values = effective(c);
     if values.len() != h * w || values.is_empty() {
         return (0, 0, vec![]);
     }
@@ -113,32 +113,14 @@ fn psf(c: &Cutout, b: usize) -> (usize, usize, Vec<f32>) {
 /// # Errors
 /// Several bands, no sky or noise, a stamp that is too small.
 pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
-    if c.bands.len() != 1 {
-        return Err(format!(
-            "{} bands: expected one; cut the planes into images of their own",
-            c.bands.len()
-        ));
-    }
-    if c.height.min(c.width) < 40 {
-        return Err(format!(
-            "{} × {} pixels: expected at least 40 × 40 with sky around the lens",
-            c.height, c.width
-        ));
-    }
+    expect(c, 40, "lens")?;
     let b = binned(c);
-    let (level, noise) = ground(&b);
-    if !(noise > 0.0 && noise.is_finite() && level.is_finite()) {
-        return Err(
-            "the sky has no noise: expected pixels with sky around the lens, not masked \
-             or set to zero, or an image of its errors (HDU named ERR, VARIANCE or IVAR)"
-                .into(),
-        );
-    }
+    let (level, noise) = sound_ground(&b, "lens")?;
     let over: Vec<f32> = b.pixels.iter().map(|v| (v - level) / noise).collect();
     let mut out: Vec<f32> = over.iter().map(|v| squeezed(*v)).collect();
     let smooth = symmetric(&over);
     out.extend(over.iter().zip(&smooth).map(|(v, s)| squeezed(v - s)));
-    out.extend(crate::stamp::psf_plane(&b, SIDE));
+    out.extend(psf_plane(&b, SIDE));
     Ok(out)
 }
 

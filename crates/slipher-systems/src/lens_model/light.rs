@@ -55,7 +55,7 @@ pub fn removed(c: &Cutout, method: Method) -> Result<Vec<Vec<f32>>, String> {
     if method == Method::Difference {
         return Ok(difference(c, &planes));
     }
-    let (sources, mixing, means) = match method {
+    let (sources, mixing) = match method {
         Method::Independent => {
             let some = details(c, &planes);
             let found = ica::fast(&some)?;
@@ -88,7 +88,7 @@ pub fn removed(c: &Cutout, method: Method) -> Result<Vec<Vec<f32>>, String> {
                 let size = column[0].hypot(column[1]).max(1e-300);
                 (0..2).for_each(|k| mixing[k][1 - own] = column[k] / size);
             }
-            unmixed(&planes, &mixing, &found.means)?
+            unmixed(&planes, mixing)?
         }
         _ => principal(&planes),
     };
@@ -106,7 +106,7 @@ pub fn removed(c: &Cutout, method: Method) -> Result<Vec<Vec<f32>>, String> {
             let others = (0..sources.len()).filter(|k| *k != own);
             others.map(|k| mixing[b][k] * sources[k][i]).sum::<f64>()
         };
-        (0..n).map(|i| (left(i) + means[b] * 0.0) as f32).collect()
+        (0..n).map(|i| left(i) as f32).collect()
     };
     Ok((0..c.bands.len()).map(band).collect())
 }
@@ -143,10 +143,10 @@ fn details(c: &Cutout, planes: &[Vec<f64>]) -> Vec<Vec<f64>> {
         let fine = |b: usize, i: usize| smooth[b][i] - next[b][i];
         let noise: Vec<f64> = (0..planes.len())
             .map(|b| {
-                let all: Vec<f32> = (0..smooth[b].len())
+                let mut all: Vec<f32> = (0..smooth[b].len())
                     .map(|i| fine(b, i).abs() as f32)
                     .collect();
-                1.48 * f64::from(slipher_data::spectrum::median(&mut all.clone()))
+                1.48 * f64::from(slipher_data::spectrum::median(&mut all))
             })
             .collect();
         // The finest holds noise.
@@ -196,15 +196,16 @@ fn spline(p: &[f64], width: usize, apart: usize) -> Vec<f64> {
     line(&line(p, true), false)
 }
 
-type Unmixed = (Vec<Vec<f64>>, Vec<Vec<f64>>, Vec<f64>);
+/// Components `[component][pixel]`, and how much of each is in a band, `[band][component]`.
+type Unmixed = (Vec<Vec<f64>>, Vec<Vec<f64>>);
 
 /// Components of all pixels from a mixing of bands.
-fn unmixed(planes: &[Vec<f64>], mixing: &[Vec<f64>], means: &[f64]) -> Result<Unmixed, String> {
+fn unmixed(planes: &[Vec<f64>], mixing: Vec<Vec<f64>>) -> Result<Unmixed, String> {
     let k = mixing.len();
     let mut inverse = vec![vec![0.0; k]; k];
     for j in 0..k {
         let unit: Vec<f64> = (0..k).map(|i| f64::from(u8::from(i == j))).collect();
-        let column = solve(mixing, &unit).ok_or("bands of one colour cannot be told apart")?;
+        let column = solve(&mixing, &unit).ok_or("bands of one colour cannot be told apart")?;
         (0..k).for_each(|i| inverse[i][j] = column[i]);
     }
     let n = planes[0].len();
@@ -216,7 +217,7 @@ fn unmixed(planes: &[Vec<f64>], mixing: &[Vec<f64>], means: &[f64]) -> Result<Un
                 .collect()
         })
         .collect();
-    Ok((sources, mixing.to_vec(), means.to_vec()))
+    Ok((sources, mixing))
 }
 
 /// Gauss's elimination with pivots.
@@ -245,40 +246,19 @@ fn solve(a: &[Vec<f64>], b: &[f64]) -> Option<Vec<f64>> {
     Some((0..n).map(|i| m[i][n] / m[i][i]).collect())
 }
 
-/// Principal components: the first direction of the pixels' colours, and what is at right angles.
+/// Principal components: directions of the pixels' colours at right angles to each other.
 fn principal(planes: &[Vec<f64>]) -> Unmixed {
     let k = planes.len();
     let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    // Directions by power iteration, each at right angles to those before.
-    let mut directions: Vec<Vec<f64>> = vec![];
-    for c in 0..k {
-        let mut v: Vec<f64> = (0..k).map(|i| 1.0 + 0.3 * ((i + c) as f64).sin()).collect();
-        for _ in 0..200 {
-            let projected: Vec<f64> = (0..planes[0].len())
-                .map(|i| (0..k).map(|b| v[b] * planes[b][i]).sum())
-                .collect();
-            v = planes.iter().map(|p| dot(p, &projected)).collect();
-            for d in &directions {
-                let along = dot(d, &v);
-                v.iter_mut().zip(d).for_each(|(a, b)| *a -= along * b);
-            }
-            let norm = dot(&v, &v).sqrt().max(1e-300);
-            v.iter_mut().for_each(|a| *a /= norm);
-        }
-        directions.push(v);
-    }
-    let sources = directions
-        .iter()
-        .map(|d| {
-            (0..planes[0].len())
-                .map(|i| (0..k).map(|b| d[b] * planes[b][i]).sum())
-                .collect()
-        })
-        .collect();
-    let mixing = (0..k)
-        .map(|b| directions.iter().map(|d| d[b]).collect())
-        .collect();
-    (sources, mixing, vec![0.0; k])
+    let products = |i: usize| (0..k).map(|j| dot(&planes[i], &planes[j])).collect();
+    let (mixing, _) = ica::eigen((0..k).map(products).collect());
+    let source = |c: usize| {
+        let pixels = 0..planes[0].len();
+        pixels
+            .map(|i| (0..k).map(|b| mixing[b][c] * planes[b][i]).sum())
+            .collect()
+    };
+    ((0..k).map(source).collect(), mixing)
 }
 
 fn difference(c: &Cutout, planes: &[Vec<f64>]) -> Vec<Vec<f32>> {

@@ -162,11 +162,7 @@ impl System for LensModel {
         }
     }
     fn augment(&self) -> Augment {
-        Augment {
-            any_angle: false,
-            shift: 0.0,
-            zoom: 1.0,
-        }
+        Augment::TURNS
     }
     fn turn(&self, turn: usize, target: &mut [f32]) {
         if let [_, e1, e2, x, y, g1, g2, sx, sy, ..] = target {

@@ -9,7 +9,7 @@ use slipher_sim::lens::sie::{Sie, axes};
 use slipher_sim::lens::{Lens, Shear};
 use slipher_sim::sky::Plane;
 use slipher_sim::sky::sersic::Sersic;
-use slipher_stats::cholesky::inverse_factor;
+use slipher_stats::cholesky::solve;
 use slipher_stats::levenberg::{Parameter, fit};
 
 use super::encode::{SIDE, binned};
@@ -134,15 +134,7 @@ impl Model {
                 }
             }
             (0..n).for_each(|j| a[j * n + j] *= 1.0 + 1e-10);
-            let Some(l) = inverse_factor(&a, n) else {
-                break;
-            };
-            let half: Vec<f64> = (0..n)
-                .map(|i| (0..=i).map(|j| l[i * n + j] * g[j]).sum())
-                .collect();
-            let x: Vec<f64> = (0..n)
-                .map(|i| (i..n).map(|j| l[j * n + i] * half[j]).sum())
-                .collect();
+            let Some(x) = solve(&a, &g) else { break };
             let own = |c: &Vec<f64>| {
                 let at = columns.iter().position(|d| std::ptr::eq(*d, c));
                 at.map_or(0.0, |k| x[k])

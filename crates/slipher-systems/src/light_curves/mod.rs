@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use slipher_data::input::expand_for;
 use slipher_data::light_curve::LightCurve;
 use slipher_data::light_curves::{ENDINGS, read};
-use slipher_sim::random::Stream;
+use slipher_sim::random::{Stream, hash};
 use slipher_stats::classification::{self, Figure};
 
 use crate::architecture::Architecture;
@@ -106,13 +106,6 @@ fn labelled(c: LightCurve) -> Result<(LightCurve, usize), String> {
     encode::prepare(&c).map(|_| (c, k))
 }
 
-/// A number from a name, for splits that do not depend on order.
-fn hash(name: &str) -> u64 {
-    name.bytes().fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-    })
-}
-
 impl System for LightCurves {
     fn name(&self) -> &'static str {
         "light-curves"
@@ -136,7 +129,7 @@ impl System for LightCurves {
         }
     }
     fn augment(&self) -> Augment {
-        Augment::NONE
+        Augment::TURNS
     }
     fn simulate(&self, _: Sky, _: &mut Stream) -> Option<Example> {
         None

@@ -3,7 +3,7 @@
 use slipher_sim::sky::Plane;
 
 use super::model::{Component, Optics, Renderer, Size};
-use slipher_stats::cholesky::inverse_factor;
+use slipher_stats::cholesky::{inverse_of, solve};
 
 /// Steps, at most.
 const STEPS: usize = 200;
@@ -145,15 +145,7 @@ fn step(n: &Normal, lambda: f64) -> Option<Vec<f64>> {
     for i in 0..m {
         a[i * m + i] = a[i * m + i] * (1.0 + lambda) + 1e-30;
     }
-    let inverse = inverse_factor(&a, m)?;
-    let half: Vec<f64> = (0..m)
-        .map(|i| (0..=i).map(|j| inverse[i * m + j] * n.gradient[j]).sum())
-        .collect();
-    Some(
-        (0..m)
-            .map(|i| (i..m).map(|j| inverse[j * m + i] * half[j]).sum())
-            .collect(),
-    )
+    solve(&a, &n.gradient)
 }
 
 /// Fits components to an image.
@@ -260,22 +252,7 @@ fn finish(
     };
     // What lies at a bound does not move: the others' errors are those without it.
     let moving: Vec<usize> = (0..m).filter(|a| !on(at[*a].0, at[*a].1)).collect();
-    let k = moving.len();
-    let mut small = vec![0.0; k * k];
-    for (i, a) in moving.iter().enumerate() {
-        for (j, b) in moving.iter().enumerate() {
-            small[i * k + j] = now.matrix[a.max(b) * m + a.min(b)];
-        }
-    }
-    let covariance = inverse_factor(&small, k).map(|l| {
-        let mut c = vec![0.0; m * m];
-        for (i, a) in moving.iter().enumerate() {
-            for (j, b) in moving.iter().enumerate() {
-                c[a * m + b] = (i.max(j)..k).map(|r| l[r * k + i] * l[r * k + j]).sum();
-            }
-        }
-        c
-    });
+    let covariance = inverse_of(&now.matrix, m, &moving);
     let mut errors: Vec<Vec<f64>> = parts.iter().map(|p| vec![0.0; p.free.len()]).collect();
     if let Some(c) = &covariance {
         for (i, (part, k)) in at.iter().enumerate() {

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use slipher_data::formats::{ReadOptions, read};
 use slipher_data::spectrum::Spectrum;
 use slipher_nn::train::Examples;
-use slipher_sim::random::Stream;
+use slipher_sim::random::{Stream, hash};
 use slipher_sim::sed::SpecType;
 use slipher_stats::proportion::Tally;
 
@@ -70,12 +70,9 @@ fn cells(line: &str) -> Vec<String> {
     line.split(',').map(trim).collect()
 }
 
-/// FNV-1a; one name in four is held out, whatever else is in the list.
+/// One name in four is held out, whatever else is in the list.
 fn is_held_out(name: &str) -> bool {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-    });
-    (hash >> 19) % 4 == 1
+    (hash(name) >> 19) % 4 == 1
 }
 
 impl Inspected {

@@ -15,6 +15,7 @@
 use std::fmt::Write;
 
 use slipher_data::fits::write::{Cells, TableWriter, file};
+use slipher_sim::random::hash;
 use slipher_sim::sed::SpecType;
 
 use super::catalogue::Row;
@@ -75,10 +76,7 @@ fn number(r: &Row) -> i64 {
         } else {
             &r.object_id
         };
-        let hash = text.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3)
-        });
-        (hash >> 1) as i64
+        (hash(text) >> 1) as i64
     })
 }
 

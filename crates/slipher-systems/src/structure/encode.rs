@@ -3,7 +3,7 @@
 
 use slipher_data::cutout::Cutout;
 
-use crate::stamp::{ground, psf_plane};
+use crate::stamp::{expect, psf_plane, sound_ground};
 
 /// Pixels along a side of each plane.
 pub const SIDE: usize = 64;
@@ -22,26 +22,8 @@ pub fn start(pixels: usize) -> isize {
 /// # Errors
 /// Several bands, no sky or noise, pixels that hold nothing in the middle.
 pub fn encode(c: &Cutout) -> Result<Vec<f32>, String> {
-    if c.bands.len() != 1 {
-        return Err(format!(
-            "{} bands: expected one; cut the planes into images of their own",
-            c.bands.len()
-        ));
-    }
-    if c.height.min(c.width) < 32 {
-        return Err(format!(
-            "{} × {} pixels: expected at least 32 × 32 with sky around the galaxy",
-            c.height, c.width
-        ));
-    }
-    let (level, noise) = ground(c);
-    if !(noise > 0.0 && noise.is_finite() && level.is_finite()) {
-        return Err(
-            "the sky has no noise: expected pixels with sky around the galaxy, not masked or set \
-             to zero, or an image of its errors (HDU named ERR, VARIANCE or IVAR)"
-                .into(),
-        );
-    }
+    expect(c, 32, "galaxy")?;
+    let (level, noise) = sound_ground(c, "galaxy")?;
     let whole = Cutout {
         variance: vec![],
         psf: (0, 0, vec![]),
@@ -107,7 +89,7 @@ mod tests {
         assert!(worst < 5e-3, "{worst}");
         // Errors that are given are believed.
         c.variance = vec![4e-6; 80 * 70];
-        assert!((ground(&c).1 / 2e-3 - 1.0).abs() < 1e-5);
+        assert!((crate::stamp::ground(&c).1 / 2e-3 - 1.0).abs() < 1e-5);
     }
 
     #[test]

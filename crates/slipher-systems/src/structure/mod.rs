@@ -144,11 +144,7 @@ impl System for Structure {
         256
     }
     fn augment(&self) -> Augment {
-        Augment {
-            any_angle: false,
-            shift: 0.0,
-            zoom: 1.0,
-        }
+        Augment::TURNS
     }
     fn turn(&self, turn: usize, target: &mut [f32]) {
         if let [_, x, y, _, _, e1, e2] = target {
