@@ -69,6 +69,7 @@ pub fn binned(c: &Cutout) -> Cutout {
         }
     }
     out.psf = psf(c, b);
+    out.optical_psf = false;
     out
 }
 
@@ -193,6 +194,13 @@ mod tests {
         c.psf = (5, 5, (0..25).map(|i| 1.0 / (1 + i) as f32).collect());
         let b = binned(&c);
         assert_eq!((block(&c), b.height, b.variance[0]), (2, SIDE, 16.0));
+        // What was optical went through the pixel once, and says so.
+        let optical = Cutout {
+            optical_psf: true,
+            ..c.clone()
+        };
+        let seen = binned(&optical);
+        assert!(!seen.optical_psf && seen.psf.2 != b.psf.2);
         let (from, to): (f32, f32) = (c.psf.2.iter().sum(), b.psf.2.iter().sum());
         assert!((from / to - 1.0).abs() < 1e-4, "{from} {to}");
         let sum: f32 = b.pixels.iter().sum();
