@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_array::{
-    ArrayRef, Float32Array, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch,
-    StringArray, StructArray,
+    ArrayRef, FixedSizeListArray, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray,
 };
 use arrow_buffer::OffsetBuffer;
 use arrow_schema::{ArrowError, DataType, Field, Fields, Schema};
@@ -19,6 +19,7 @@ use parquet::file::metadata::KeyValue;
 use parquet::file::properties::WriterProperties;
 
 pub mod append;
+pub mod embedding;
 pub mod order;
 
 use crate::atomic::{PendingFile, atomic_write};
@@ -61,6 +62,13 @@ pub enum Values {
     F64Lists(Vec<Vec<f64>>),
     /// A list of numbers a row, in single precision.
     F32Lists(Vec<Vec<f32>>),
+    /// As many numbers in each row, `[row][value]`: an array column.
+    F32Arrays {
+        /// Numbers in a row.
+        width: usize,
+        /// `[row][value]`.
+        values: Vec<f32>,
+    },
 }
 
 /// A column: its name, unit (VOUnit), UCD and meaning, and its values.
@@ -375,6 +383,7 @@ fn fits(columns: Vec<Column>, keys: &[(String, String)]) -> Vec<u8> {
             Values::F32Lists(v) if v.iter().all(|l| l.len() == v[0].len()) => {
                 Cells::F32s(v.first().map_or(0, Vec::len), v.concat())
             }
+            Values::F32Arrays { width, values } => Cells::F32s(width, values),
             other => Cells::Text(other.texts()),
         };
         t.column_about(c.name, [c.unit, c.ucd, c.description], cells);
@@ -400,6 +409,9 @@ impl Values {
             (Values::Solutions(a), Values::Solutions(b)) => a.extend(b),
             (Values::F64Lists(a), Values::F64Lists(b)) => a.extend(b),
             (Values::F32Lists(a), Values::F32Lists(b)) => a.extend(b),
+            (Values::F32Arrays { values: a, .. }, Values::F32Arrays { values: b, .. }) => {
+                a.extend(b)
+            }
             _ => unreachable!("batches are checked to have the same columns"),
         }
     }
@@ -415,6 +427,7 @@ impl Values {
             Values::Solutions(v) => v.len(),
             Values::F64Lists(v) => v.len(),
             Values::F32Lists(v) => v.len(),
+            Values::F32Arrays { width, values } => values.len() / (*width).max(1),
         }
     }
 
@@ -434,6 +447,7 @@ impl Values {
             Values::Solutions(_) => "solutions",
             Values::F64Lists(_) => "lists of f64",
             Values::F32Lists(_) => "lists of f32",
+            Values::F32Arrays { .. } => "arrays of f32",
         }
     }
 
@@ -486,6 +500,9 @@ impl Values {
                 .collect(),
             Values::F64Lists(v) => v.iter().map(|l| spaced(l)).collect(),
             Values::F32Lists(v) => v.iter().map(|l| spaced(l)).collect(),
+            Values::F32Arrays { width, values } => {
+                values.chunks_exact((*width).max(1)).map(spaced).collect()
+            }
         }
     }
 }
@@ -559,6 +576,12 @@ fn array(values: &Values) -> Result<ArrayRef, ArrowError> {
                 flat,
             )?
         }
+        Values::F32Arrays { width, values } => Arc::new(FixedSizeListArray::try_new(
+            Arc::new(Field::new("item", DataType::Float32, true)),
+            i32::try_from(*width).unwrap_or(i32::MAX),
+            Arc::new(Float32Array::from(values.clone())),
+            None,
+        )?),
         Values::Solutions(v) => {
             let all: Vec<&SolutionCell> = v.iter().flatten().collect();
             let fields: Fields = vec![
@@ -598,6 +621,7 @@ fn votable(batch: &[Column]) -> String {
     };
     let mut fields = String::new();
     for c in batch {
+        let sized;
         let kind = match &c.values {
             Values::F64(_) => "datatype=\"double\"",
             Values::F32(_) => "datatype=\"float\"",
@@ -606,6 +630,10 @@ fn votable(batch: &[Column]) -> String {
             Values::Text(_) => "datatype=\"char\" arraysize=\"*\"",
             Values::F64Lists(_) => "datatype=\"double\" arraysize=\"*\"",
             Values::F32Lists(_) => "datatype=\"float\" arraysize=\"*\"",
+            Values::F32Arrays { width, .. } => {
+                sized = format!("datatype=\"float\" arraysize=\"{width}\"");
+                sized.as_str()
+            }
             Values::Solutions(_) => continue,
         };
         let unit = if c.unit.is_empty() {

@@ -182,6 +182,16 @@ impl Predictor {
         self.outputs
     }
 
+    /// Values of an embedding; 0 for a network of maps only.
+    pub fn embedding(&self) -> usize {
+        let dense = |s: &RowStage| match s {
+            RowStage::Dense { packed, .. } => Some(packed.inputs()),
+            RowStage::Flat(_) => None,
+        };
+        let next = |i: usize| self.rows[i..].iter().find_map(dense);
+        self.embedded.and_then(next).unwrap_or(0)
+    }
+
     /// Output `[row][value]` for `x` = `[row][view][channel][line][column]`.
     pub fn predict(&self, x: &[f32]) -> Vec<f32> {
         self.run(x, &mut Vec::new())

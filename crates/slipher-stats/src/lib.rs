@@ -11,6 +11,9 @@
 //! * [`forest`]: random forest of classification trees.
 //! * [`boosting`]: gradient-boosted trees.
 //! * [`ica`]: independent components; [`levenberg`]: nonlinear least squares.
+//! * [`logistic`]: multinomial logistic regression.
+//! * [`few`]: classes from few examples on learned features, with the error that new rows have.
+//! * [`whitening`] and [`similar`]: Mahalanobis distances, search for similar and unusual rows.
 //! * [`svm`]: multi-class support-vector machine, linear or with a Gaussian kernel on landmarks.
 //!
 //! Data are `[row][feature]` in one slice. Products of matrices run on the register tile of
@@ -25,9 +28,11 @@ pub mod boosting;
 pub mod calibration;
 pub mod cholesky;
 pub mod classification;
+pub mod few;
 pub mod forest;
 pub mod ica;
 pub mod levenberg;
+pub mod logistic;
 pub mod neighbours;
 pub mod pca;
 pub mod posterior;
@@ -35,7 +40,9 @@ pub mod product;
 pub mod proportion;
 pub mod ranking;
 pub mod sample;
+pub mod similar;
 pub mod svm;
+pub mod whitening;
 
 /// Training data of a classifier.
 #[derive(Clone, Copy, Debug)]

@@ -105,6 +105,8 @@ pub struct Answer {
     pub input: Option<Observation>,
     /// What a network sees of it, if kept.
     pub image: Option<Vec<f32>>,
+    /// What the networks make of it before they answer, if asked for.
+    pub embedding: Vec<f32>,
 }
 
 /// How many rows came out.
@@ -117,7 +119,7 @@ pub struct Tally {
 }
 
 /// What is encoded of a row, and its pixels where they were [converted](pixels::settle) for that.
-type Encoded = Result<(Vec<f32>, Option<Observation>), String>;
+pub(crate) type Encoded = Result<(Vec<f32>, Option<Observation>), String>;
 
 /// What the network made of a row.
 struct Worked {
@@ -125,6 +127,7 @@ struct Worked {
     settled: Option<Observation>,
     values: Vec<f32>,
     familiarity: f64,
+    embedding: Vec<f32>,
 }
 
 /// A model in use, with its options.
@@ -135,22 +138,34 @@ pub struct Answerer {
     spectra: ReadOptions,
     /// Fits begin at the network's answers.
     polish: bool,
+    /// Embeddings are written.
+    embedding: bool,
 }
 
 impl Answerer {
     /// Options of systems that look at cutouts.
-    const CUTOUT_OPTIONS: &'static [&'static str] = &["bands", "precision"];
+    const CUTOUT_OPTIONS: &'static [&'static str] = &["bands", "precision", "embedding"];
     /// Those of systems that fit.
     const FIT_OPTIONS: &'static [&'static str] = &[
         "bands",
         "precision",
+        "embedding",
         "polish",
         "psf",
         "psf_kind",
         "zeropoint",
     ];
+    /// Those of systems that take a point-spread function.
+    const PSF_OPTIONS: &'static [&'static str] = &[
+        "bands",
+        "precision",
+        "embedding",
+        "psf",
+        "psf_kind",
+        "zeropoint",
+    ];
     /// Options of systems that look at spectra.
-    const SPECTRUM_OPTIONS: &'static [&'static str] = &["precision"];
+    const SPECTRUM_OPTIONS: &'static [&'static str] = &["precision", "embedding"];
 
     /// Opens the bytes of a model file.
     ///
@@ -170,9 +185,13 @@ impl Answerer {
                     bands,
                     ..CutoutOptions::default()
                 };
+                if system.takes_psf() {
+                    psf_options(&mut o, &mut cutouts)?;
+                }
                 if system.refines() {
-                    fit_options(&mut o, &mut cutouts)?;
                     (cutouts, Answerer::FIT_OPTIONS)
+                } else if system.takes_psf() {
+                    (cutouts, Answerer::PSF_OPTIONS)
                 } else {
                     (cutouts, Answerer::CUTOUT_OPTIONS)
                 }
@@ -187,6 +206,7 @@ impl Answerer {
         } else {
             false
         };
+        let embedding = o.take("embedding", "true or false")?.unwrap_or(false);
         o.finish(system.name(), known)?;
         let model = Model::from_bytes(system, name, bytes)?;
         let model = match arithmetic {
@@ -195,6 +215,7 @@ impl Answerer {
         };
         Ok(Answerer {
             polish,
+            embedding,
             ..Answerer::of(model, cutouts)
         })
     }
@@ -206,6 +227,7 @@ impl Answerer {
             cutouts,
             spectra: ReadOptions::default(),
             polish: false,
+            embedding: false,
         }
     }
 
@@ -317,8 +339,39 @@ impl Answerer {
         rows
     }
 
+    /// Answers of observations that are in memory, in their order.
+    pub fn answer_all(&self, observations: Vec<Observation>) -> Vec<Answer> {
+        let read = |(row, x)| Read {
+            source: String::new(),
+            row,
+            input: Ok(x),
+        };
+        let mut rows = observations.into_iter().enumerate().map(read).peekable();
+        let mut answers = Vec::new();
+        while rows.peek().is_some() {
+            answers.extend(self.answer(rows.by_ref().take(BLOCK).collect(), false));
+        }
+        answers
+    }
+
+    /// All images of a file.
+    ///
+    /// # Errors
+    /// The first that cannot be read, and why.
+    pub fn cutouts_of(&self, file: &Path) -> Result<Vec<slipher_data::cutout::Cutout>, String> {
+        let (mut all, mut why) = (vec![], None);
+        self.read(file, &mut |r| {
+            match r.input.and_then(|x| x.cutout().cloned()) {
+                Ok(c) => all.push(c),
+                Err(e) => why = Some(e),
+            }
+            why.is_none()
+        });
+        why.map_or(Ok(all), Err)
+    }
+
     /// Reads a file; what cannot be read is a row that says why.
-    fn read(&self, file: &Path, each: &mut dyn FnMut(Read) -> bool) {
+    pub(crate) fn read(&self, file: &Path, each: &mut dyn FnMut(Read) -> bool) {
         let source = file.display().to_string();
         let mut next = 0;
         let outcome = match self.model.system.input() {
@@ -368,6 +421,18 @@ impl Answerer {
         }
     }
 
+    /// What the network sees of an observation, and the pixels that it was made of where they were
+    /// converted for that.
+    pub(crate) fn encode(&self, x: &Observation) -> Encoded {
+        if let Observation::Cutout(c) = x
+            && let Cow::Owned(settled) = pixels::settle(c)?
+        {
+            let settled = Observation::Cutout(settled);
+            return Ok((self.model.system.encode(&settled)?, Some(settled)));
+        }
+        Ok((self.model.system.encode(x)?, None))
+    }
+
     /// Answers of some rows; one that makes the program fail is flagged.
     fn answer(&self, rows: Vec<Read>, keep: bool) -> Vec<Answer> {
         let failed = |_| Worked {
@@ -375,31 +440,26 @@ impl Answerer {
             settled: None,
             values: self.nothing(),
             familiarity: f64::NAN,
+            embedding: vec![],
         };
         let run = |some: std::ops::Range<usize>| -> Vec<Worked> {
-            let encode = |r: &Read| -> Encoded {
-                let x = r.input.as_ref().map_err(Clone::clone)?;
-                if let Observation::Cutout(c) = x
-                    && let Cow::Owned(settled) = pixels::settle(c)?
-                {
-                    let settled = Observation::Cutout(settled);
-                    return Ok((self.model.system.encode(&settled)?, Some(settled)));
-                }
-                Ok((self.model.system.encode(x)?, None))
-            };
+            let encode = |r: &Read| self.encode(r.input.as_ref().map_err(Clone::clone)?);
             let encoded: Vec<Encoded> = rows[some.clone()].par_iter().map(encode).collect();
             let good: Vec<Vec<f32>> = encoded
                 .iter()
                 .filter_map(|e| e.as_ref().ok().map(|e| e.0.clone()))
                 .collect();
             let n = self.model.width();
-            let (answers, familiar) = self.model.predict_familiar(&good);
-            let mut answers = answers.chunks_exact(n).zip(familiar);
+            let (answers, familiar, mut embeddings) = self.model.predict_embedded(&good);
+            if !self.embedding {
+                embeddings = vec![vec![]; good.len()];
+            }
+            let mut answers = answers.chunks_exact(n).zip(familiar).zip(embeddings);
             let each = encoded.into_iter().map(|e| {
                 let found = e.as_ref().ok().and_then(|_| answers.next());
-                let (values, familiarity) = found.map_or_else(
-                    || (self.nothing(), f64::NAN),
-                    |(values, familiar)| (values.to_vec(), familiar),
+                let (values, familiarity, embedding) = found.map_or_else(
+                    || (self.nothing(), f64::NAN, vec![]),
+                    |((values, familiar), embedding)| (values.to_vec(), familiar, embedding),
                 );
                 let (encoded, settled) = match e {
                     Ok((x, settled)) => (Ok(x), settled),
@@ -410,6 +470,7 @@ impl Answerer {
                     settled,
                     values,
                     familiarity,
+                    embedding,
                 }
             });
             each.collect()
@@ -450,6 +511,7 @@ impl Answerer {
                     None => {}
                 }
                 flags |= system.flag(x, &values);
+                flags |= system.finish(x, &mut values);
                 (values, fit, flags)
             });
             if let Some((values, fit, flags)) = worked {
@@ -472,6 +534,7 @@ impl Answerer {
             encoded,
             values,
             familiarity,
+            embedding,
             ..
         } = worked;
         let input = read.input.ok();
@@ -510,6 +573,7 @@ impl Answerer {
             fit: (f64::NAN, 0),
             input,
             image,
+            embedding,
         }
     }
 }
@@ -526,7 +590,7 @@ fn widened(mut answer: Vec<f32>, to: usize) -> Vec<f32> {
 }
 
 /// Point-spread function and zero point for files that bring none.
-fn fit_options(o: &mut Options, c: &mut CutoutOptions) -> Result<(), PredictError> {
+fn psf_options(o: &mut Options, c: &mut CutoutOptions) -> Result<(), PredictError> {
     let psf: Option<PathBuf> = o.take("psf", "a FITS image")?;
     let kind: Option<String> = o.take("psf_kind", "effective or optical")?;
     c.zero_point = o.take("zeropoint", "the AB magnitude of one unit of flux")?;
@@ -550,7 +614,7 @@ fn fit_options(o: &mut Options, c: &mut CutoutOptions) -> Result<(), PredictErro
 }
 
 /// A name of a column for as long as the program runs; each is kept once.
-fn interned(name: String) -> &'static str {
+pub(crate) fn interned(name: String) -> &'static str {
     static NAMES: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
     let mut names = NAMES.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(n) = names.get(name.as_str()) {
@@ -595,16 +659,21 @@ impl Predict for Answerer {
             "precision".into(),
             format!("{:?}", self.model.precision()).to_lowercase(),
         )]);
+        if self.embedding {
+            s.insert("embedding".into(), "true".into());
+        }
         if !self.cutouts.bands.is_empty() {
             s.insert("bands".into(), self.cutouts.bands.join(","));
         }
         if self.model.system.refines() {
+            s.insert("polish".into(), self.polish.to_string());
+        }
+        if self.model.system.takes_psf() {
             let kind = if self.cutouts.optical_psf {
                 "optical"
             } else {
                 "effective"
             };
-            s.insert("polish".into(), self.polish.to_string());
             s.insert("psf_kind".into(), kind.into());
             if let Some(z) = self.cutouts.zero_point {
                 s.insert("zeropoint".into(), z.to_string());

@@ -14,7 +14,7 @@ use slipher_nn::checkpoint::{Array, Checkpoint, CheckpointError};
 
 use crate::descriptors::{describe, prominence};
 use crate::geometry::Geometry;
-use slipher_stats::cholesky::inverse_factor;
+use slipher_stats::whitening::Whitening;
 
 /// Below this share of its own kind a row is flagged.
 pub const UNFAMILIAR: f64 = 0.01;
@@ -31,6 +31,13 @@ const SHRINKAGE: f64 = 0.02;
 const SHARES: [f64; 12] = [
     1.0, 0.8, 0.6, 0.4, 0.2, 0.1, 0.05, 0.03, 0.02, 0.01, 0.005, 0.002,
 ];
+
+/// Deviations of a normal law that [`SHARES`] of it lie beyond.
+const NORMAL: [f64; 12] = [
+    -4.0, -0.842, -0.253, 0.253, 0.842, 1.282, 1.645, 1.881, 2.054, 2.326, 2.576, 2.878,
+];
+/// Examples that say what is like them, at least: one more than the neighbours that count.
+const FEW: usize = NEAREST + 1;
 
 /// Distance of so many held-out shares: what [`SHARES`] of them lie beyond.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -76,9 +83,7 @@ const LARGEST: f64 = 1e6;
 /// One space.
 #[derive(Clone, Debug, PartialEq)]
 struct Space {
-    mean: Vec<f32>,
-    /// Inverse of the Cholesky factor of the covariance, lower triangle, row by row.
-    whiten: Vec<f32>,
+    whitening: Whitening,
     /// `[row][value]`, whitened.
     reference: Vec<f32>,
     curve: Curve,
@@ -86,53 +91,54 @@ struct Space {
 
 impl Space {
     fn fit(reference: &[Vec<f32>], held_out: &[Vec<f32>]) -> Option<Space> {
-        let n = reference.first()?.len();
-        let rows = reference.len() as f64;
-        let mean: Vec<f64> = (0..n)
-            .map(|j| reference.iter().map(|r| f64::from(r[j])).sum::<f64>() / rows)
-            .collect();
-        let mut covariance = vec![0.0; n * n];
-        for r in reference {
-            for i in 0..n {
-                let a = f64::from(r[i]) - mean[i];
-                for j in 0..=i {
-                    covariance[i * n + j] += a * (f64::from(r[j]) - mean[j]) / rows;
-                }
-            }
-        }
-        let trace: f64 = (0..n).map(|i| covariance[i * n + i]).sum();
-        let floor = (SHRINKAGE * trace / n as f64).max(1e-12);
-        (0..n).for_each(|i| covariance[i * n + i] += floor);
-        let whiten = inverse_factor(&covariance, n)?;
         let mut space = Space {
-            mean: mean.iter().map(|v| *v as f32).collect(),
-            whiten: whiten.iter().map(|v| *v as f32).collect(),
+            whitening: Whitening::fit(reference, SHRINKAGE)?,
             reference: vec![],
             curve: Curve(vec![]),
         };
-        space.reference = reference.iter().flat_map(|r| space.whitened(r)).collect();
+        space.reference = reference
+            .iter()
+            .flat_map(|r| space.whitening.one(r))
+            .collect();
         let far: Vec<f64> = held_out.par_iter().map(|r| space.distance(r)).collect();
         space.curve = Curve::of(far);
         space.curve.is_sound().then_some(space)
     }
 
-    fn whitened(&self, x: &[f32]) -> Vec<f32> {
-        let n = self.mean.len();
-        let centred: Vec<f32> = x.iter().zip(&self.mean).map(|(x, m)| x - m).collect();
-        (0..n)
-            .map(|i| {
-                let row = &self.whiten[i * n..=i * n + i];
-                row.iter().zip(&centred).map(|(w, c)| w * c).sum()
+    /// With other reference rows, each judged by its distance from the others.
+    fn of_few(&self, rows: &[Vec<f32>]) -> Option<Space> {
+        let n = self.whitening.features();
+        let mut space = Space {
+            reference: rows.iter().flat_map(|r| self.whitening.one(r)).collect(),
+            ..self.clone()
+        };
+        let far: Vec<f64> = (0..rows.len())
+            .map(|k| {
+                let own = &space.reference[k * n..(k + 1) * n];
+                let all = space.reference.chunks_exact(n).enumerate();
+                let mut others = all.filter(|(j, _)| *j != k).map(|(_, r)| r);
+                space.mean_of_nearest(own, &mut others).max(1e-9).ln()
             })
-            .collect()
+            .collect();
+        let count = far.len() as f64;
+        let mean = far.iter().sum::<f64>() / count;
+        let variance = far.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (count - 1.0);
+        let spread = variance.sqrt().max(0.05) * (1.0 + 2.0 / count);
+        let at = |beyond: f64| (mean + spread * beyond).exp();
+        space.curve = Curve(NORMAL.iter().map(|z| at(*z)).collect());
+        space.curve.is_sound().then_some(space)
     }
 
     /// Mean distance to the nearest reference rows.
     fn distance(&self, x: &[f32]) -> f64 {
-        let (n, w) = (self.mean.len(), self.whitened(x));
+        let (n, w) = (self.whitening.features(), self.whitening.one(x));
+        self.mean_of_nearest(&w, &mut self.reference.chunks_exact(n))
+    }
+
+    fn mean_of_nearest(&self, w: &[f32], reference: &mut dyn Iterator<Item = &[f32]>) -> f64 {
         let mut nearest = [f32::INFINITY; NEAREST];
-        for row in self.reference.chunks_exact(n) {
-            let d: f32 = row.iter().zip(&w).map(|(a, b)| (a - b) * (a - b)).sum();
+        for row in reference {
+            let d: f32 = row.iter().zip(w).map(|(a, b)| (a - b) * (a - b)).sum();
             if d < nearest[NEAREST - 1] {
                 nearest[NEAREST - 1] = d;
                 nearest.sort_by(f32::total_cmp);
@@ -205,6 +211,30 @@ impl Familiarity {
         (made.faint.is_sound() && made.all.is_sound()).then_some(made)
     }
 
+    /// The same spaces with few examples of a user in place of the reference rows. What is as far
+    /// from them as they are from each other is familiar: a normal law of the logarithm of that
+    /// distance, wider for fewer examples. None for fewer than [`FEW`].
+    pub fn of_few(
+        &self,
+        g: Geometry,
+        images: &[Vec<f32>],
+        embeddings: &[Vec<f32>],
+    ) -> Option<Familiarity> {
+        let pixels: Vec<Vec<f32>> = images.par_iter().map(|x| describe(g, x)).collect();
+        let fits = embeddings.iter().all(|e| e.len() == self.embedding());
+        if images.len() < FEW || images.len() != embeddings.len() || !fits {
+            return None;
+        }
+        let space = |s: &Space, rows: &[Vec<f32>]| s.of_few(&rows[..rows.len().min(REFERENCE)]);
+        Some(Familiarity {
+            spaces: [
+                space(&self.spaces[0], embeddings)?,
+                space(&self.spaces[1], &pixels)?,
+            ],
+            ..self.clone()
+        })
+    }
+
     /// Share of the model's own kind that is as strange as this image.
     pub fn share(&self, g: Geometry, image: &[f32], embedding: &[f32]) -> f64 {
         let pixels = describe(g, image);
@@ -225,12 +255,15 @@ impl Familiarity {
     /// Numbers that have no JSON form.
     pub fn store(&self, c: &mut Checkpoint) -> Result<(), CheckpointError> {
         for (space, name) in self.spaces.iter().zip(NAMES) {
-            let n = space.mean.len();
+            let n = space.whitening.features();
             let mut put = |part: &str, a: Array| {
                 c.tensors.insert(format!("familiarity.{name}.{part}"), a);
             };
-            put("mean", Array::flat(space.mean.clone()));
-            put("whiten", Array::new(vec![n, n], space.whiten.clone()));
+            put("mean", Array::flat(space.whitening.mean.clone()));
+            put(
+                "whiten",
+                Array::new(vec![n, n], space.whitening.factor.clone()),
+            );
             let rows = space.reference.len() / n.max(1);
             let reference = Array::new(vec![rows, n], space.reference.clone());
             put("reference", reference);
@@ -281,8 +314,10 @@ impl Familiarity {
                     .map_err(|e: CheckpointError| e.to_string())
             };
             Ok(Space {
-                mean: weights("mean", n)?,
-                whiten: weights("whiten", n * n)?,
+                whitening: Whitening {
+                    mean: weights("mean", n)?,
+                    factor: weights("whiten", n * n)?,
+                },
                 reference: weights("reference", m * n)?,
                 curve,
             })
@@ -299,7 +334,7 @@ impl Familiarity {
 
     /// Values of the embedding that it was fitted to.
     pub fn embedding(&self) -> usize {
-        self.spaces[0].mean.len()
+        self.spaces[0].whitening.features()
     }
 }
 

@@ -12,6 +12,7 @@ use slipher_nn::predictor::{Precision, Predictor};
 
 use crate::architecture::Architecture;
 use crate::familiarity::Familiarity;
+use crate::few;
 use crate::set::Set;
 use crate::system::System;
 use crate::views::View;
@@ -63,8 +64,29 @@ impl Model {
         id: &str,
         validation: &Set,
     ) -> Model {
+        let mut m = Model::of(system, architecture, nets, recipe, id);
+        let members = m.members();
+        if validation.rows() > 0 {
+            let (outputs, embeddings) = m.outputs(&validation.images);
+            m.familiarity = m.familiar_with(&validation.images, &embeddings, 0);
+            m.head.calibrate(&outputs, &validation.truth);
+            if members > 1 {
+                m.combination = m.weigh(&outputs, validation);
+            }
+        }
+        m
+    }
+
+    /// Networks that are not calibrated, which count alike.
+    pub fn of(
+        system: &'static dyn System,
+        architecture: &Architecture,
+        nets: Vec<Network>,
+        recipe: Value,
+        id: &str,
+    ) -> Model {
         let members = nets.len() * architecture.views.len().max(1);
-        let mut m = Model {
+        Model {
             id: id.to_owned(),
             system,
             architecture: architecture.clone(),
@@ -75,16 +97,7 @@ impl Model {
             recipe,
             familiarity: None,
             sha256: String::new(),
-        };
-        if validation.rows() > 0 {
-            let (outputs, embeddings) = m.outputs(&validation.images);
-            m.familiarity = m.familiar_with(&validation.images, &embeddings, 0);
-            m.head.calibrate(&outputs, &validation.truth);
-            if members > 1 {
-                m.combination = m.weigh(&outputs, validation);
-            }
         }
-        m
     }
 
     /// The same in another arithmetic, where the processor has it.
@@ -136,7 +149,7 @@ impl Model {
     }
 
     /// Outputs and embeddings of the networks, `[network · view][row · value]`.
-    fn outputs(&self, images: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
+    pub(crate) fn outputs(&self, images: &[Vec<f32>]) -> (Vec<Vec<f32>>, Vec<Vec<f32>>) {
         let g = self.system.geometry();
         let of = |predictor: &Predictor, view: &View| {
             let (mut out, mut embedding) = (Vec::new(), Vec::new());
@@ -183,6 +196,11 @@ impl Model {
             .map(Box::new)
     }
 
+    /// Features of rows as [`Familiarity`] takes them, from `[network · view][row · value]`.
+    pub(crate) fn familiar_features(&self, of: &[Vec<f32>], rows: usize) -> Vec<Vec<f32>> {
+        embeddings(of, rows)
+    }
+
     /// Answers `[row][value]` for encoded images.
     pub fn predict(&self, images: &[Vec<f32>]) -> Vec<f32> {
         self.answers(images, &self.outputs(images).0)
@@ -191,6 +209,12 @@ impl Model {
     /// The same, and the share of its own kind that is as strange as each image (NaN where the
     /// model does not know).
     pub fn predict_familiar(&self, images: &[Vec<f32>]) -> (Vec<f32>, Vec<f64>) {
+        let (answers, shares, _) = self.predict_embedded(images);
+        (answers, shares)
+    }
+
+    /// The same, and the embedding of each image.
+    pub fn predict_embedded(&self, images: &[Vec<f32>]) -> (Vec<f32>, Vec<f64>, Vec<Vec<f32>>) {
         let (outputs, of) = self.outputs(images);
         let shares = match &self.familiarity {
             None => vec![f64::NAN; images.len()],
@@ -201,7 +225,32 @@ impl Model {
                     .collect()
             }
         };
-        (self.answers(images, &outputs), shares)
+        (
+            self.answers(images, &outputs),
+            shares,
+            self.mean_of_views(&of, images.len()),
+        )
+    }
+
+    /// Embeddings `[row][network · value]`, the mean over views.
+    fn mean_of_views(&self, of: &[Vec<f32>], rows: usize) -> Vec<Vec<f32>> {
+        let views = self.architecture.views.len().max(1);
+        let one = |r: usize| -> Vec<f32> {
+            let of_network = |some: &[Vec<f32>]| {
+                let n = some[0].len() / rows.max(1);
+                let mean =
+                    |j: usize| some.iter().map(|v| v[r * n + j]).sum::<f32>() / some.len() as f32;
+                (0..n).map(mean).collect::<Vec<f32>>()
+            };
+            of.chunks(views).flat_map(of_network).collect()
+        };
+        (0..rows).map(one).collect()
+    }
+
+    /// Values of an embedding.
+    pub fn embedding_width(&self) -> usize {
+        let of = |p: &Predictor| p.embedding();
+        self.predictors.iter().map(of).sum()
     }
 
     fn answers(&self, images: &[Vec<f32>], outputs: &[Vec<f32>]) -> Vec<f32> {
@@ -242,6 +291,9 @@ impl Model {
         c.set("members", &self.nets.len())?;
         c.set("id", &self.id)?;
         c.set("system", &self.system.name())?;
+        if self.system.own_classes() {
+            c.set("classes", &self.system.outputs())?;
+        }
         c.set("architecture", &self.architecture)?;
         c.set("combination", &self.combination.weights)?;
         c.set("head", &self.head.state())?;
@@ -282,6 +334,16 @@ impl Model {
                 system.name()
             )));
         }
+        let system = if c.meta.contains_key("classes") {
+            let classes: Vec<String> = c.get("classes")?;
+            let distinct: std::collections::BTreeSet<&String> = classes.iter().collect();
+            if classes.len() < 2 || distinct.len() != classes.len() {
+                return Err(bad("'classes': expected at least two, each once".into()));
+            }
+            few::system(system, &classes)
+        } else {
+            system
+        };
         let architecture: Architecture = c.get("architecture")?;
         // The first files of 0.1 held one network and did not say so.
         let members: usize = if old && !c.meta.contains_key("members") {

@@ -10,8 +10,8 @@ use crate::offered::DynSystem;
 use crate::predict::{Options, Predict, PredictError};
 use crate::system::System;
 use crate::{
-    lens_finding, lens_model, light_curves, morphology, radio, redshift, star_galaxy, structure,
-    transients,
+    lens_finding, lens_model, light_curves, morphology, radio, redshift, restoration, star_galaxy,
+    structure, transients,
 };
 
 /// All systems. The first is the one that needs no verb to be learned.
@@ -25,6 +25,7 @@ pub static SYSTEMS: &[&dyn DynSystem] = &[
     &structure::STRUCTURE,
     &lens_model::LENS_MODEL,
     &light_curves::LIGHT_CURVES,
+    &restoration::RESTORATION,
     &lens_finding::PETRILLO,
     &lens_finding::JACOBS,
     &radio::Pair(0),

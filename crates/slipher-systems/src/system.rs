@@ -81,6 +81,10 @@ pub trait System: Send + Sync {
     fn title(&self) -> &'static str;
     /// Names of the values of the answer: classes, shares, parameters.
     fn outputs(&self) -> &'static [&'static str];
+    /// Whether the outputs are classes of a user, which a model file brings.
+    fn own_classes(&self) -> bool {
+        false
+    }
     /// Units of the outputs; empty where they have none.
     fn units(&self) -> &'static [&'static str] {
         &[]
@@ -116,6 +120,19 @@ pub trait System: Send + Sync {
     }
     /// The system's own bits for an observation with its answer in the units of the catalogue.
     fn flag(&self, _x: &Observation, _values: &[f32]) -> i32 {
+        0
+    }
+    /// What is measured on an answer that is an image, beyond its pixels: name, unit, meaning.
+    fn measured(&self) -> &'static [[&'static str; 3]] {
+        &[]
+    }
+    /// Whether a point-spread function is part of the question.
+    fn takes_psf(&self) -> bool {
+        self.refines()
+    }
+    /// Brings an answer that is an image into the units of the observation, with what is
+    /// [`measured`](System::measured) behind it; the system's own bits of `flags`.
+    fn finish(&self, _x: &Observation, _values: &mut Vec<f32>) -> i32 {
         0
     }
     /// Whether [`refine`](System::refine) has something to offer.

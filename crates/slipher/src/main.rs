@@ -65,6 +65,10 @@ enum Verb {
     /// Rank a catalogue of two classes at the prevalence of the sky, best first, with the purity to
     /// expect
     Rank(commands::rank::Args),
+    /// Find the rows of a catalogue that are most like a file, or like rows of it
+    FindSimilar(commands::similar::Args),
+    /// Find the rows of a catalogue that are least like the others; decisions of people re-rank them
+    Unusual(commands::similar::UnusualArgs),
     /// Fit Sérsic profiles, point sources and sky to an image, from a parameter file of GALFIT
     Fit(commands::fit::Args),
     /// List the file formats that are recognised
@@ -162,6 +166,8 @@ fn main() -> ExitCode {
         Verb::Reproduce(a) => commands::reproduce::run(&a, cli.quiet),
         Verb::Sql(a) => commands::sql::run(&a, cli.quiet),
         Verb::Accept(a) => commands::accept::run(&a, cli.quiet),
+        Verb::FindSimilar(a) => commands::similar::run(&a, cli.quiet),
+        Verb::Unusual(a) => commands::similar::unusual(&a, cli.quiet),
         Verb::Fit(a) => commands::fit::run(&a, cli.quiet),
         Verb::Rank(a) => commands::rank::run(&a, cli.quiet),
         Verb::Formats => commands::show::formats(),

@@ -5,7 +5,7 @@
 //! unpacked when they are asked for; random groups are listed but refused with a message.
 
 mod hcompress;
-mod header;
+pub mod header;
 mod image;
 mod table;
 mod tiles;

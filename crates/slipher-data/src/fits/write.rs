@@ -1,5 +1,7 @@
 //! Writes binary tables: primary HDU, BINTABLEs, CHECKSUM and DATASUM (standard 4.0, appendix J).
 
+use super::header::Value;
+
 /// Cells of one column, one per row.
 #[derive(Clone, Debug)]
 pub enum Cells {
@@ -113,6 +115,8 @@ pub struct Picture<'a> {
     pub name: &'a str,
     /// Text keywords.
     pub keywords: &'a [(String, String)],
+    /// Cards of another header that this image keeps, as where it lies on the sky.
+    pub copied: &'a [(String, Value)],
     /// Columns.
     pub width: usize,
     /// Pixels.
@@ -146,6 +150,12 @@ pub fn pictures(empty_primary: bool, all: &[Picture<'_>]) -> Vec<u8> {
         }
         if !p.name.is_empty() {
             h.text("EXTNAME", p.name);
+        }
+        for (key, value) in p.copied {
+            match value {
+                Value::Text(t) => h.text(key, t),
+                Value::Bare(v) => h.raw(key, &ascii(v)),
+            }
         }
         p.keywords.iter().for_each(|(k, v)| h.text(k, v));
         let mut data: Vec<u8> = p.data.iter().flat_map(|v| v.to_be_bytes()).collect();

@@ -7,6 +7,7 @@
 //! | [`shares`] | shares of a tree of questions | the same |
 //! | [`posterior`] | `d` numbers | mixture of normal distributions with full covariances |
 //! | [`pixels`] | an image | the same |
+//! | [`restored`] | an image | the same, with an error for each pixel |
 //! | [`prototypes`] | the number of the class | probabilities by distance to the means of few examples |
 //!
 //! A head knows no astronomy. What it learns from held-out rows (temperature, scale of errors,
@@ -17,6 +18,7 @@ pub mod labels;
 pub mod pixels;
 pub mod posterior;
 pub mod prototypes;
+pub mod restored;
 pub mod shares;
 
 use serde::{Deserialize, Serialize};

@@ -119,6 +119,24 @@ impl Sersic {
         }
     }
 
+    /// Flux per pixel at the centre, and b.
+    fn constants(&self) -> (f64, f64) {
+        let b = b(self.n);
+        let norm = 2.0
+            * std::f64::consts::PI
+            * self.n
+            * self.re.powi(2)
+            * self.q
+            * (ln_gamma(2.0 * self.n) - 2.0 * self.n * b.ln()).exp();
+        (self.flux / norm, b)
+    }
+
+    /// Half-light radii beyond which a pixel has less than `faint` of flux; 0 if none has more.
+    pub fn extent(&self, faint: f64) -> f64 {
+        let (inner, b) = self.constants();
+        ((inner / faint).ln().max(0.0) / b).powf(self.n)
+    }
+
     /// Adds the profile to a plane, each pixel the integral over its square.
     pub fn add(&self, plane: &mut Plane) {
         self.add_within(plane, f64::INFINITY);
@@ -128,19 +146,13 @@ impl Sersic {
     pub fn add_within(&self, plane: &mut Plane, reach: f64) {
         let far = reach * self.re + 10.0;
         let (sin, cos) = self.angle.sin_cos();
-        let b = b(self.n);
-        let norm = 2.0
-            * std::f64::consts::PI
-            * self.n
-            * self.re.powi(2)
-            * self.q
-            * (ln_gamma(2.0 * self.n) - 2.0 * self.n * b.ln()).exp();
+        let (inner, b) = self.constants();
         let light = Light {
             s: *self,
             sin,
             cos,
             b,
-            inner: self.flux / norm,
+            inner,
         };
         let width = plane.width;
         for (r, row) in plane.data.chunks_exact_mut(width).enumerate() {

@@ -41,6 +41,24 @@ impl Answerer {
             let what = "images of the model that the fit took";
             t.i32(["fit_calls", "", "meta.number", what], |r| r.fit.1 as i32);
         }
+        if self.embedding {
+            let width = self.model.embedding_width();
+            let nothing = vec![f32::NAN; width];
+            let of = |r: &Answer| {
+                let known = r.embedding.len() == width;
+                if known {
+                    r.embedding.clone()
+                } else {
+                    nothing.clone()
+                }
+            };
+            let what = "features of the network's last layers, for slipher find-similar";
+            let values = rows.iter().flat_map(of).collect();
+            t.put(
+                ["embedding", "", "", what],
+                Values::F32Arrays { width, values },
+            );
+        }
         let own = self.model.system.own_flags();
         let mut bits =
             "bits: 0 bad input, 1 few pixels, 2 unsure, 3 bands assumed, 4 unfamiliar".to_owned();
@@ -103,16 +121,28 @@ impl Answerer {
             }
             Kind::Shares => each("share of the votes"),
             Kind::Posterior => self.posterior_columns(rows),
-            Kind::Pixels => {
-                let images = Values::F32Lists(rows.iter().map(|r| r.values.clone()).collect());
-                let mut t = Columns::of(rows);
-                t.put(
-                    ["image", "", "phys", "the image, [channel][row][column]"],
-                    images,
-                );
-                t.done()
-            }
+            Kind::Pixels => self.pixel_columns(rows),
         }
+    }
+
+    /// Images of an answer by name, and what is measured on them.
+    fn pixel_columns(&self, rows: &[Answer]) -> Vec<Column> {
+        let system = self.model.system;
+        let (names, measured) = (system.outputs(), system.measured());
+        let width = self.model.width() / names.len().max(1);
+        let mut t = Columns::of(rows);
+        for (k, m) in measured.iter().enumerate() {
+            let at = names.len() * width + k;
+            let of = |r: &Answer| r.values.get(at).copied().unwrap_or(f32::NAN);
+            t.f32([m[0], m[1], "", m[2]], of);
+        }
+        for (k, name) in names.iter().copied().enumerate() {
+            let of = |r: &Answer| r.values[k * width..(k + 1) * width].to_vec();
+            let values = rows.iter().flat_map(of).collect();
+            let about = [name, "", "phys", "the image, [row][column]"];
+            t.put(about, Values::F32Arrays { width, values });
+        }
+        t.done()
     }
 
     /// Mean, error and quantiles of each parameter, and the covariance of all.

@@ -1,10 +1,10 @@
 //! Galaxy Zoo: the 37 shares of votes of its decision tree (Dieleman, Willett & Dambre 2015).
 
-mod encode;
+pub(crate) mod encode;
 pub mod features;
 mod network;
 mod score;
-mod simulate;
+pub(crate) mod simulate;
 mod solutions;
 pub mod tree;
 

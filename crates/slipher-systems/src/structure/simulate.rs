@@ -247,13 +247,13 @@ fn neighbours(g: &Galaxy, side: usize, rng: &mut Stream) -> Vec<Sersic> {
 /// Half-light radius, pixels, from which a profile is smooth.
 const SMOOTH: f64 = 4.0;
 
-/// Half-light radii within which a profile is drawn: small ones end in the noise.
-fn reach(re: f64) -> f64 {
-    if re < 4.0 { 8.0 } else { 4.0 }
-}
+/// Of the noise of a pixel, flux that is too faint to be drawn.
+const FAINT: f64 = 0.03;
 
 /// Light of profiles on a stamp: finely around the middle, in blocks beyond.
 fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
+    // Half-light radii within which a profile is drawn: what is beyond them is lost in the noise.
+    let reach = |s: &Sersic| s.extent(FAINT * t.sky.sqrt());
     let inner = side.min(FINE);
     let k = t.finer();
     // What is smooth needs no finer pixels than the image's.
@@ -266,7 +266,7 @@ fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
             y: s.y + mid,
             ..*s
         };
-        let reach = reach(own.re);
+        let reach = reach(&own);
         let near = |v: f64| v.abs() < mid + reach * own.re + 10.0;
         if near(s.x) && near(s.y) {
             let f = if own.re * own.q.sqrt() < SMOOTH { k } else { 1 };
@@ -294,7 +294,7 @@ fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
     for s in all {
         let f = BLOCK as f64;
         let mid = 0.5 * (blocks as f64 - 1.0);
-        let far = s.x.abs().max(s.y.abs()) + reach(s.re) * s.re;
+        let far = s.x.abs().max(s.y.abs()) + reach(s) * s.re;
         if far < 0.5 * inner as f64 {
             continue;
         }
@@ -306,7 +306,7 @@ fn light(all: &[Sersic], t: &Telescope, side: usize) -> Plane {
             y: s.y / f + mid,
             ..*s
         };
-        small.add_within(&mut coarse, reach(s.re));
+        small.add_within(&mut coarse, reach(s) * s.re / (f * small.re));
     }
     let share = 1.0 / (BLOCK * BLOCK) as f32;
     let edge = (side - inner) / 2;

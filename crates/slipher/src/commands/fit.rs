@@ -201,6 +201,7 @@ fn one(path: &Path, a: &Args, quiet: bool) -> Result<()> {
         let picture = Picture {
             name: "",
             keywords: &[("OBJECT".into(), "model".into())],
+            copied: &[],
             width: size.1,
             data: &data,
         };
@@ -266,6 +267,7 @@ fn write(f: &Feedme, parts: &[Part], found: &Fitted, cut: &[f64], parameters: &P
     let picture = |name, data, keywords| Picture {
         name,
         keywords,
+        copied: &[],
         width,
         data,
     };

@@ -177,6 +177,7 @@ impl ReportArgs {
             model: c.model.clone(),
             bands: bands.map(str::to_owned),
             precision: Some(c.precision.clone()),
+            embedding: false,
             polish: false,
             psf: None,
             psf_kind: None,

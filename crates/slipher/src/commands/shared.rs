@@ -239,6 +239,9 @@ pub struct PredictArgs {
     /// Arithmetic of the network: f32 or bf16, where the processor has avx512_bf16
     #[arg(long)]
     pub precision: Option<String>,
+    /// Write the embedding of each row (for slipher find-similar and slipher unusual)
+    #[arg(long)]
+    pub embedding: bool,
     /// Of systems with a fit: least squares from the network's answer (structure, lens-model)
     #[arg(long)]
     pub polish: bool,
@@ -279,6 +282,7 @@ pub fn predict(
     let options = Options::default()
         .with_some("bands", a.bands.as_deref())
         .with_some("precision", a.precision.as_deref())
+        .with_some("embedding", a.embedding.then_some("true"))
         .with_some("polish", a.polish.then_some("true"))
         .with_some("psf", a.psf.as_ref().map(|p| p.display().to_string()))
         .with_some("psf_kind", a.psf_kind.as_deref())
@@ -354,6 +358,16 @@ pub fn predict(
     super::distinct(&outputs)?;
     super::refuse_output_among_inputs(&a.files, shard, &outputs)?;
     let files = super::own_files(files, shard, &outputs);
+    let is_picture = |p: &&Path| p.extension().is_some_and(|e| e == "fits" || e == "fit");
+    if let (Kind::Pixels, Some(out)) = (answerer.model.head.kind(), output.filter(is_picture)) {
+        if page.is_some() || json {
+            return Err(miette::miette!(
+                "{}: one restored image has no --report and no --json; -o NAME.parquet has",
+                out.display()
+            ));
+        }
+        return super::restored::whole(&answerer, &files, out, quiet);
+    }
     if files.is_empty() {
         tell!(
             "slipher: no files to read (folders are searched for .{})",

@@ -40,9 +40,18 @@ pub struct Args {
     /// Name of the model; default: the system's
     #[arg(long)]
     id: Option<String>,
-    /// Of redshift: begin with the weights of this model ('shipped' or a file) instead of random ones
+    /// Begin with the weights of this model ('shipped' or a file) instead of random ones: of redshift,
+    /// and with --few
     #[arg(long, value_name = "MODEL")]
     from: Option<String>,
+    /// Of systems of images and light curves: learn classes of your own from few examples on the
+    /// network of the shipped model (or --from), in seconds: a folder with a folder for each class, or
+    /// a CSV table with the columns file and label
+    #[arg(long, value_name = "PATH", conflicts_with_all = ["recipe", "resume", "steps", "seed", "labelled"])]
+    few: Option<PathBuf>,
+    /// Names of the bands, in the order of the planes, where images of --few do not name them
+    #[arg(long, requires = "few")]
+    bands: Option<String>,
     /// Of image systems: folder or archive of labelled examples, with a folder for each class
     /// (morphology: the Kaggle contest's files). Of redshift, with --from: CSV of inspected redshifts
     /// (file, z, and if there are any row, class, quality) to tune the model with
@@ -52,8 +61,20 @@ pub struct Args {
 
 /// `slipher train`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
+    if let (Some(examples), Some(system)) = (&a.few, a.system.shared()) {
+        let wanted = super::few::Wanted {
+            examples,
+            from: a.from.as_deref(),
+            bands: a.bands.as_deref(),
+            output: &a.output,
+            id: a.id.as_deref(),
+        };
+        return super::few::train(system, &wanted, quiet);
+    }
+    a.system.refuse(&[("--few", a.few.is_some())])?;
     if a.system.shared().is_some() || matches!(a.system, Target::Study) {
-        a.system.refuse(&[("--from", a.from.is_some())])?;
+        a.system
+            .refuse(&[("--from without --few", a.from.is_some())])?;
     }
     if let Some(system) = a.system.shared() {
         let changes = super::shared::Changes {

@@ -1,6 +1,7 @@
 //! One self-contained HTML page about a catalogue: figures as SVG, no network, and no script but in [`grade`].
 
 mod atlas;
+pub mod few;
 mod figure;
 pub mod gain;
 mod gallery;
