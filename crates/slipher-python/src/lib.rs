@@ -17,6 +17,12 @@ mod _slipher {
 
     use pyo3::prelude::*;
 
+    /// The program: its exit code for a list of words, its name first.
+    #[pyfunction]
+    fn run(py: Python<'_>, words: Vec<std::ffi::OsString>) -> u8 {
+        py.detach(|| slipher::run(words))
+    }
+
     #[pymodule_init]
     fn init(m: &Bound<'_, PyModule>) -> PyResult<()> {
         m.add("__version__", env!("CARGO_PKG_VERSION"))?;

@@ -36,6 +36,8 @@ pub struct Exact {
     central_by_n: f64,
     /// The profile changes over this length along the short axis, far from the middle.
     length: f64,
+    /// Squares smaller than this beside their distance are one point.
+    single: f64,
 }
 
 impl Exact {
@@ -53,7 +55,14 @@ impl Exact {
             central: (2.0 * n * b.ln() - ln_gamma(2.0 * n)).exp() / area,
             central_by_n: 2.0 * b.ln() + 2.0 * n * slope / b - 1.0 / n - 2.0 * digamma(2.0 * n),
             length: s.re * n / b,
+            single: 0.0,
         }
+    }
+
+    /// Good to 10⁻³ of each pixel, in a third of the time: for images whose noise is larger.
+    pub fn quick(mut self) -> Exact {
+        self.single = 0.09;
+        self
     }
 
     /// Radius in units of the long axis.
@@ -116,7 +125,9 @@ impl Exact {
             let v = f(x + dx, y + dy);
             sum.iter_mut().zip(v).for_each(|(s, v)| *s += w * v);
         };
-        if h < 0.3 * scale || depth == 0 {
+        if h < self.single * scale {
+            add(0.0, 0.0, h * h);
+        } else if h < 0.3 * scale || depth == 0 {
             let (o, w) = (TWO * h, 0.25 * h * h);
             for (sx, sy) in [(-o, -o), (o, -o), (-o, o), (o, o)] {
                 add(sx, sy, w);
@@ -191,6 +202,36 @@ mod tests {
             Exact::of(&profile(n)).add(&mut p);
             let got = f64::from(p.at(10, 10));
             assert!((got / want - 1.0).abs() < 2e-5, "{n}: {got} {want}");
+        }
+    }
+
+    /// The quick rule, pixel by pixel.
+    #[test]
+    fn quick_is_good_to_a_thousandth() {
+        for (n, re, q) in [
+            (0.5, 4.0, 0.3),
+            (1.0, 8.0, 0.6),
+            (4.0, 12.0, 0.8),
+            (6.0, 3.0, 0.5),
+        ] {
+            let s = Sersic {
+                re,
+                q,
+                x: 30.2,
+                y: 29.6,
+                ..profile(n)
+            };
+            let (own, quick) = (
+                Exact::of(&s).jets(61, 61),
+                Exact::of(&s).quick().jets(61, 61),
+            );
+            let peak = own.iter().map(|j| j[0]).fold(0.0, f64::max);
+            for (a, b) in own.iter().zip(&quick) {
+                assert!(
+                    (a[0] - b[0]).abs() < 1e-3 * a[0] + 1e-9 * peak,
+                    "{n}: {a:?} {b:?}"
+                );
+            }
         }
     }
 

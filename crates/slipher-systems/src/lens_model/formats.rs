@@ -23,19 +23,30 @@ pub struct LensParameters {
 impl LensParameters {
     /// From an answer in the units of the catalogue, for a stamp of so many pixels and arcseconds a
     /// pixel.
-    pub fn of(values: &[f32], (height, width): (usize, usize), scale: f64) -> LensParameters {
+    pub fn of(values: &[f32], pixels: (usize, usize), scale: f64) -> LensParameters {
         let p = Posterior::of(values, OUTPUTS.len());
-        let pair = |j: usize, factor: f64| [p.mean(j) * factor, p.sigma(j) * factor];
-        let theta = 10f64.powf(p.mean(0)) * scale;
+        let each = |j: usize| [p.mean(j), p.sigma(j)];
+        LensParameters::of_columns(&each, pixels, scale)
+    }
+
+    /// From (mean, error) of each of [`OUTPUTS`] as a catalogue has them.
+    pub fn of_columns(
+        each: &dyn Fn(usize) -> [f64; 2],
+        (height, width): (usize, usize),
+        scale: f64,
+    ) -> LensParameters {
+        let [log, error] = each(0);
+        let theta = 10f64.powf(log) * scale;
         let from_middle = |j: usize, n: usize| {
             let middle = 0.5 * (n as f64 - 1.0);
-            [(p.mean(j) - middle) * scale, p.sigma(j) * scale]
+            let [mean, error] = each(j);
+            [(mean - middle) * scale, error * scale]
         };
         LensParameters {
-            theta_e: [theta, theta * std::f64::consts::LN_10 * p.sigma(0)],
-            e: [pair(1, 1.0), pair(2, 1.0)],
+            theta_e: [theta, theta * std::f64::consts::LN_10 * error],
+            e: [each(1), each(2)],
             centre: [from_middle(3, width), from_middle(4, height)],
-            shear: [pair(5, 1.0), pair(6, 1.0)],
+            shear: [each(5), each(6)],
         }
     }
 

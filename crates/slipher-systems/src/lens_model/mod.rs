@@ -8,6 +8,8 @@ mod network;
 pub mod refine;
 pub mod simulate;
 
+use slipher_data::catalogue::Column;
+use slipher_data::columns::Columns;
 use slipher_nn::heads::Head;
 use slipher_nn::heads::posterior::{Mixture, Posterior};
 use slipher_sim::lens::sie::axes;
@@ -75,7 +77,7 @@ const RECIPES: [NamedRecipe; 2] = [
 /// Normal components of a posterior.
 const COMPONENTS: usize = 2;
 
-fn scale(x: &Observation) -> f64 {
+fn scale_of(x: &Observation) -> f64 {
     x.cutout().map_or(f64::NAN, |c| c.pixel_scale)
 }
 
@@ -91,7 +93,7 @@ const DERIVED: [Derived; 7] = [
         name: "theta_e_arcsec",
         unit: "arcsec",
         meaning: "Einstein radius of the intermediate axis; needs the image's pixel scale",
-        of: |p, x| 10f64.powf(p[0]) * scale(x),
+        of: |p, x| 10f64.powf(p[0]) * scale_of(x),
         period: None,
     },
     Derived {
@@ -255,7 +257,25 @@ impl System for LensModel {
     fn recipes(&self) -> &'static [NamedRecipe] {
         &RECIPES
     }
+    /// What other codes need to know of the stamp.
+    fn extra_columns(&self, rows: &[Option<&Observation>]) -> Vec<Column> {
+        let mut t = Columns::of(rows);
+        let of = |r: &Option<&Observation>| {
+            let c = r.and_then(|x| x.cutout().ok());
+            c.map_or((0, 0), |c| (c.width as i32, c.height as i32))
+        };
+        let [scale, width, height] = STAMP;
+        t.f64([scale, "arcsec", "instr.pixel", "side of a pixel"], |r| {
+            r.map_or(f64::NAN, scale_of)
+        });
+        t.i32([width, "pix", "pos", "columns of the stamp"], |r| of(r).0);
+        t.i32([height, "pix", "pos", "rows of the stamp"], |r| of(r).1);
+        t.done()
+    }
 }
+
+/// Columns about the stamp.
+pub const STAMP: [&str; 3] = ["pixel_scale", "stamp_width", "stamp_height"];
 
 #[cfg(test)]
 mod tests {

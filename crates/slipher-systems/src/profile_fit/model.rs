@@ -116,6 +116,8 @@ pub struct Renderer {
     size: Size,
     fine: usize,
     kernel: Option<Kernel>,
+    /// Profiles are good to 10⁻³ of a pixel, and not better.
+    pub quick: bool,
 }
 
 impl Renderer {
@@ -125,6 +127,7 @@ impl Renderer {
         Renderer {
             size,
             fine,
+            quick: false,
             kernel: optics.map(|o| {
                 let k = Kernel::new(&o.psf, fine * size.0, fine * size.1);
                 if o.effective { k.without_pixel() } else { k }
@@ -145,7 +148,9 @@ impl Renderer {
             }
             Component::Sersic(s) => {
                 let s = s.finer(self.fine as f64);
-                let jets = Exact::of(&s).jets(self.fine * h, self.fine * w);
+                let exact = Exact::of(&s);
+                let exact = if self.quick { exact.quick() } else { exact };
+                let jets = exact.jets(self.fine * h, self.fine * w);
                 let mut planes: Vec<Vec<f64>> = (0..8)
                     .map(|k| jets.iter().map(|j| j[k]).collect())
                     .collect();

@@ -6,7 +6,7 @@ use slipher_sim::lens::sie::axes;
 use slipher_sim::sky::sersic::Sersic;
 
 use super::{OUTPUTS, flags};
-use crate::profile_fit::fit::{Fitted, Image, Part, fit};
+use crate::profile_fit::fit::{Fitted, Image, Part, fit_quickly};
 use crate::profile_fit::model::{Component, optics, width};
 use crate::stamp::ground;
 use crate::system::Refined;
@@ -143,22 +143,26 @@ pub fn refine(c: &Cutout, values: &[f32]) -> Option<Refined> {
     let near = 3.0 + 0.5 * begin.re;
     parts[0].bounds[0] = (local.x - near, local.x + near);
     parts[0].bounds[1] = (local.y - near, local.y + near);
-    let image = |weight: &[f64]| -> Fitted {
+    let image = |weight: &[f64], parts: &[Part]| -> Fitted {
         let x = Image {
             size,
             data: &r.data,
             weight,
         };
-        fit(&x, optics.as_ref(), &parts)
+        fit_quickly(&x, optics.as_ref(), parts)
     };
-    let first = image(&r.weight);
+    let first = image(&r.weight, &parts);
     let Component::Sersic(s) = first.components[0] else {
         return None;
     };
     let mut calls = first.calls;
     let (weight, lost) = without_neighbours(&r, &s, &first.model, fwhm);
     let found = if lost > 0.0 {
-        let again = image(&weight);
+        // From where the first one ended.
+        for (p, c) in parts.iter_mut().zip(&first.components) {
+            p.component = c.clone();
+        }
+        let again = image(&weight, &parts);
         calls += again.calls;
         again
     } else {

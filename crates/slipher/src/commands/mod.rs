@@ -7,6 +7,7 @@ pub mod euclid;
 pub mod evaluate;
 pub mod few;
 pub mod fit;
+pub mod lens_models;
 pub mod manual;
 pub mod parts;
 pub mod predict;
@@ -169,7 +170,8 @@ pub fn made() -> [(&'static str, String); 2] {
         let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         since.map_or(0, |d| d.as_secs())
     };
-    let words: Vec<String> = std::env::args_os()
+    let words: Vec<String> = crate::arguments()
+        .iter()
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
     [
