@@ -197,10 +197,24 @@ for bad, word in [
         raise AssertionError(word)
 check("bad rows, no rows, messages")
 
+# The command that the wheel installs is the program.
+own = os.path.join(os.path.dirname(sys.executable), "slipher")
+said = [subprocess.run([p, "--version"], check=True, capture_output=True, text=True).stdout for p in (own, program)]
+assert said[0] == said[1] and said[0].startswith("slipher "), said
+with tempfile.TemporaryDirectory() as d:
+    made = []
+    for k, p in enumerate((own, program)):
+        path = os.path.join(d, f"{k}.parquet")
+        subprocess.run([p, "-q", "simulate", "redshift", "-n", "5", "--seed", "3", "-o", path], check=True)
+        made.append(pq.read_table(path))
+    assert made[0].equals(made[1])
+    assert subprocess.run([own, "redshift"], capture_output=True).returncode == 64
+check("the command of the wheel is the program")
+
 # Any system: the same rows as the program's, bit for bit; options that it does not have are refused.
 with tempfile.TemporaryDirectory() as d:
     for system, (title, kind) in slipher.SYSTEMS.items():
-        if kind != "images" or system == "lens-model":  # no weights ship yet
+        if kind != "images" or system == "restoration":  # no weights ship yet
             continue
         path, out = os.path.join(d, f"{system}.parquet"), os.path.join(d, f"{system}-out.parquet")
         subprocess.run([program, "-q", "simulate", system, "-n", "20", "-o", path], check=True)

@@ -113,10 +113,14 @@ fn what_is_written_is_read() {
             ..Cutout::new(&bands, side, side, pixels).unwrap()
         }
     };
-    let all = [
+    let mut all = [
         make(["g", "r", "i"], 20, 0.2),
         make(["R", "G", "B"], 25, f64::NAN),
     ];
+    // What the first has beside its pixels, the second lacks.
+    all[0].psf = (3, 3, (0..9).map(|v| v as f32).collect());
+    all[0].variance = vec![0.25; 1200];
+    all[0].mask = (0..1200).map(|i| u8::from(i == 7)).collect();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("x.parquet");
     let rows: Vec<_> = all
@@ -137,6 +141,8 @@ fn what_is_written_is_read() {
         );
         assert_eq!((&a.object_id, &a.label), (&b.object_id, &b.label));
         assert_eq!(a.pixel_scale.to_bits(), b.pixel_scale.to_bits());
+        assert_eq!((&a.psf, &a.variance), (&b.psf, &b.variance));
+        assert_eq!(a.mask, b.mask);
     }
     assert_eq!(back.len(), 2);
 }

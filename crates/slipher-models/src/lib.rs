@@ -39,6 +39,7 @@ shipped! {
     "transients", "images";
     "lens-finding", "images";
     "structure", "structure";
+    "lens-model", "lens-model";
     "light-curves", "light-curves";
 }
 

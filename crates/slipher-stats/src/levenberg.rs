@@ -34,8 +34,52 @@ pub struct Found {
 }
 
 struct Normal {
+    /// Derivatives of the residuals, `[parameter][residual]`.
+    columns: Vec<Vec<f64>>,
     gradient: Vec<f64>,
     matrix: Vec<f64>,
+    /// Steps since the derivatives were taken.
+    age: usize,
+}
+
+/// Steps that derivatives serve, mended by what each step finds.
+const SERVE: usize = 4;
+
+impl Normal {
+    fn of(columns: Vec<Vec<f64>>, r: &[f64], age: usize) -> Normal {
+        let m = columns.len();
+        let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
+        let mut matrix = vec![0.0; m * m];
+        for a in 0..m {
+            for b in 0..=a {
+                matrix[a * m + b] = dot(&columns[a], &columns[b]);
+            }
+        }
+        Normal {
+            gradient: columns.iter().map(|c| -dot(c, r)).collect(),
+            matrix,
+            columns,
+            age,
+        }
+    }
+
+    /// The derivatives after a step, so that they explain what it changed (Broyden 1965); `scaled` is
+    /// the step in units of the parameters' lengths.
+    fn mended(mut self, p: &[Parameter], step: &[f64], before: &[f64], after: &[f64]) -> Normal {
+        let scaled: Vec<f64> = step.iter().zip(p).map(|(s, p)| s / p.scale).collect();
+        let square: f64 = scaled.iter().map(|s| s * s).sum();
+        if square > 0.0 {
+            let mut off: Vec<f64> = after.iter().zip(before).map(|(a, b)| a - b).collect();
+            for (c, s) in self.columns.iter().zip(step) {
+                off.iter_mut().zip(c).for_each(|(o, c)| *o -= c * s);
+            }
+            for ((c, s), p) in self.columns.iter_mut().zip(&scaled).zip(p) {
+                let by = s / (square * p.scale);
+                c.iter_mut().zip(&off).for_each(|(c, o)| *c += by * o);
+            }
+        }
+        Normal::of(self.columns, after, self.age + 1)
+    }
 }
 
 fn chi2(r: &[f64]) -> f64 {
@@ -53,17 +97,7 @@ fn normal(f: &mut dyn FnMut(&[f64]) -> Vec<f64>, p: &[Parameter], at: &[f64], r:
             f(&moved).iter().zip(r).map(|(a, b)| (a - b) / h).collect()
         })
         .collect();
-    let dot = |a: &[f64], b: &[f64]| a.iter().zip(b).map(|(x, y)| x * y).sum::<f64>();
-    let mut matrix = vec![0.0; m * m];
-    for a in 0..m {
-        for b in 0..=a {
-            matrix[a * m + b] = dot(&columns[a], &columns[b]);
-        }
-    }
-    Normal {
-        gradient: columns.iter().map(|c| -dot(c, r)).collect(),
-        matrix,
-    }
+    Normal::of(columns, r, 0)
 }
 
 /// Solves (A + λ diag A) s = g.
@@ -107,17 +141,30 @@ pub fn fit(f: &mut dyn FnMut(&[f64]) -> Vec<f64>, p: &[Parameter], most: usize) 
         calls += 1;
         let (old, new) = (chi2(&r), chi2(&next));
         if new.is_finite() && new <= old {
-            settled = old - new <= 1e-5 * old.max(1e-12) && lambda <= 1.0;
-            (values, r) = (tried, next);
+            let small = old - new <= 1e-5 * old.max(1e-12) && lambda <= 1.0;
             lambda = (0.2 * lambda).max(1e-9);
-            if !settled {
+            // Only fresh derivatives say that there is no way down.
+            settled = small && now.age == 0;
+            if small || now.age >= SERVE {
+                (values, r) = (tried, next);
                 now = normal(f, p, &values, &r);
                 calls += p.len();
+            } else {
+                let moved: Vec<f64> = tried.iter().zip(&values).map(|(a, b)| a - b).collect();
+                now = now.mended(p, &moved, &r, &next);
+                (values, r) = (tried, next);
             }
+        } else if now.age > 0 {
+            now = normal(f, p, &values, &r);
+            calls += p.len();
         } else {
             settled = lambda > 1e8;
             lambda *= 5.0;
         }
+    }
+    if now.age > 0 {
+        now = normal(f, p, &values, &r);
+        calls += p.len();
     }
     let covariance = covariance(&now, p, &values);
     Found {

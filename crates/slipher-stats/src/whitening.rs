@@ -110,10 +110,15 @@ mod tests {
         let rows: Vec<Vec<f32>> = (0..500)
             .map(|i| {
                 let (a, b) = ((i as f32 * 0.7).sin(), (i as f32 * 1.3).cos());
-                vec![3.0 * a + 1.0, 0.2 * b + 2.0 * a, b - 5.0]
+                vec![
+                    3.0 * a + 1.0,
+                    0.2 * b + 2.0 * a + (i as f32 * 0.31).sin(),
+                    b - 5.0,
+                ]
             })
             .collect();
-        for w in [Whitening::fit(&rows, 0.0).unwrap()] {
+        {
+            let w = Whitening::fit(&rows, 0.0).unwrap();
             let all = w.all(&rows.concat());
             for (x, row) in all.chunks_exact(3).zip(&rows) {
                 assert!(x.iter().zip(w.one(row)).all(|(a, b)| (a - b).abs() < 1e-4));

@@ -126,8 +126,63 @@ fn told(mut c: Cutout, batch: &RecordBatch, i: usize) -> Cutout {
             c.bands = names;
         }
     }
+    beside(&mut c, batch, i);
     c
 }
+
+/// Variances, mask and point-spread function in columns of their own.
+fn beside(c: &mut Cutout, batch: &RecordBatch, i: usize) {
+    let list = |name: &str| {
+        let column = batch.column_by_name(name)?;
+        let nested = column.data_type().is_nested() && !column.is_null(i);
+        nested.then(|| numbers(column, i).ok())?
+    };
+    let n = c.pixels.len();
+    let alike = |name: &str, v: Vec<f32>, notes: &mut Vec<String>| {
+        if v.len() != n && !v.is_empty() {
+            notes.push(format!(
+                "column {name} has {} numbers for {n} pixels: not used",
+                v.len()
+            ));
+        }
+        (v.len() == n).then_some(v)
+    };
+    for (name, of) in VARIANCES {
+        if let Some((v, _)) = list(name)
+            && let Some(v) = alike(name, v, &mut c.notes)
+        {
+            c.variance = v.into_iter().map(of).collect();
+            break;
+        }
+    }
+    if let Some((v, _)) = list("mask")
+        && let Some(v) = alike("mask", v, &mut c.notes)
+    {
+        c.mask = v.into_iter().map(|m| u8::from(m != 0.0)).collect();
+    }
+    let Some((values, sizes)) = list("psf").filter(|p| !p.0.is_empty()) else {
+        return;
+    };
+    let side = (values.len() as f64).sqrt().round() as usize;
+    match sizes.as_slice() {
+        [h, w] => c.psf = (*h, *w, values),
+        _ if side * side == values.len() => c.psf = (side, side, values),
+        _ => c.notes.push(format!(
+            "column psf has {} numbers, which are no square: not used",
+            values.len()
+        )),
+    }
+}
+
+/// What makes a variance of a number.
+type ToVariance = fn(f32) -> f32;
+
+/// Columns of variances, and how their numbers become some.
+const VARIANCES: [(&str, ToVariance); 3] = [
+    ("variance", |v| v),
+    ("ivar", |v| if v > 0.0 { 1.0 / v } else { f32::NAN }),
+    ("error", |v| v * v),
+];
 
 fn bytes(column: &ArrayRef, i: usize) -> Option<Vec<u8>> {
     match column.data_type() {

@@ -86,7 +86,7 @@ fn fill(out: &mut Vec<u8>, start: usize, with: u8) {
 }
 
 /// Writes cutouts with their labels and answers to Parquet, atomically; readable by
-/// [`super::read`]. Cutouts of one size are lists of fixed length, others of their own.
+/// [`super::read`], with point-spread functions, variances and masks. Cutouts of one size are lists of fixed length, others of their own.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -150,6 +150,31 @@ pub fn parquet(
         ("shape", Arc::new(shapes.finish())),
         ("image", images),
     ];
+    let lists = |of: &dyn Fn(&Cutout) -> Vec<f32>| -> Option<ArrayRef> {
+        let all: Vec<Vec<f32>> = rows.iter().map(|r| of(&r.0)).collect();
+        let mut b = ListBuilder::new(Float32Builder::new());
+        for v in &all {
+            b.values().append_slice(v);
+            b.append(!v.is_empty());
+        }
+        all.iter()
+            .any(|v| !v.is_empty())
+            .then(|| Arc::new(b.finish()) as ArrayRef)
+    };
+    let square = |c: &Cutout| {
+        if c.psf.0 == c.psf.1 {
+            c.psf.2.clone()
+        } else {
+            vec![]
+        }
+    };
+    let mask = |c: &Cutout| c.mask.iter().map(|m| f32::from(*m)).collect();
+    let beside = [
+        ("psf", lists(&square)),
+        ("variance", lists(&|c| c.variance.clone())),
+        ("mask", lists(&mask)),
+    ];
+    columns.extend(beside.into_iter().filter_map(|(name, a)| Some((name, a?))));
     for (k, name) in outputs.iter().enumerate() {
         columns.push((
             name,

@@ -122,6 +122,10 @@ fn without_neighbours(r: &Region, s: &Sersic, model: &[f64], fwhm: f64) -> (Vec<
 
 /// Least squares from an answer in the units of the catalogue.
 pub fn refine(c: &Cutout, values: &[f32]) -> Option<Refined> {
+    // Without a point-spread function the fit would be of a galaxy that is smeared out.
+    if c.psf.2.is_empty() {
+        return None;
+    }
     let p = Posterior::of(values, OUTPUTS.len());
     let mean: Vec<f64> = (0..OUTPUTS.len()).map(|j| p.mean(j)).collect();
     let begin = profile(&mean);
