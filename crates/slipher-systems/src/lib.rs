@@ -67,6 +67,7 @@ pub mod light_curves;
 pub mod model;
 pub mod moments;
 pub mod morphology;
+pub mod mosaic;
 pub mod offered;
 pub mod pixels;
 pub mod predict;

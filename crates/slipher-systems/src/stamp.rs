@@ -3,6 +3,9 @@
 use slipher_data::cutout::Cutout;
 use slipher_data::spectrum::median;
 
+/// Name of the level of the sky among what the survey says, where it is known.
+pub const LEVEL: &str = "sky_level";
+
 /// Of a point-spread function, what is seen of its peak.
 const FAINT: f32 = 1e-4;
 

@@ -213,6 +213,23 @@ pub trait System: Send + Sync {
     }
     /// Recipes of its study.
     fn recipes(&self) -> &'static [NamedRecipe];
+    /// Formats of other codes that a row of the catalogue can be written in.
+    fn formats(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// A row of the catalogue in one of the [`formats`](System::formats); `number` gives the value of
+    /// a column, NaN where there is none.
+    ///
+    /// # Errors
+    /// What is missing and how to mend it.
+    fn export(
+        &self,
+        format: &str,
+        _name: &str,
+        _number: &dyn Fn(&str) -> f64,
+    ) -> Result<serde_json::Value, String> {
+        Err(format!("{}: no format '{format}'", self.name()))
+    }
     /// Columns of the catalogue beyond the answer, for these rows (none where a row could not be
     /// read).
     fn extra_columns(&self, _rows: &[Option<&Observation>]) -> Vec<Column> {

@@ -11,6 +11,8 @@ use slipher_systems::{registry, train};
 
 /// Recorded on AVX-512; other instruction sets add in another order.
 const TOLERANCE: f64 = 2e-3;
+/// Recorded on a processor without AVX-512, whose last digits differ.
+const ELSEWHERE: [&str; 3] = ["structure", "structure-published", "restoration"];
 
 #[test]
 fn recipes_begin_as_they_did() {
@@ -79,10 +81,12 @@ fn recipes_begin_as_they_did() {
         std::fs::write(path, serde_json::to_string_pretty(&found).unwrap() + "\n").unwrap();
         return;
     }
-    let exact = slipher_nn::lanes::Isa::best().name() == "avx512";
+    let widest = slipher_nn::lanes::Isa::best().name() == "avx512";
     for (name, losses) in &found {
+        let exact = widest && !ELSEWHERE.contains(&name.as_str());
         for (step, (loss, want)) in losses.iter().zip(&golden[name]).enumerate() {
-            let close = (loss - want).abs() <= TOLERANCE * want.abs() * (1.0 + step as f64);
+            let close =
+                (loss - want).abs() <= TOLERANCE * want.abs().max(0.5) * (1.0 + step as f64);
             assert!(
                 if exact { loss == want } else { close },
                 "{name}, step {step}: {loss}, {want}"

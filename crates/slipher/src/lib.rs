@@ -71,8 +71,9 @@ enum Verb {
     FindSimilar(commands::similar::Args),
     /// Find the rows of a catalogue that are least like the others; decisions of people re-rank them
     Unusual(commands::similar::UnusualArgs),
-    /// Write a catalogue of lens models as COOLEST, for lenstronomy or for PyAutoLens
-    LensModels(commands::lens_models::Args),
+    /// Write a catalogue in the formats of other codes: lens models as COOLEST, for lenstronomy or
+    /// PyAutoLens
+    Export(commands::export::Args),
     /// Fit Sérsic profiles, point sources and sky to an image, from a parameter file of GALFIT
     Fit(commands::fit::Args),
     /// List the file formats that are recognised
@@ -206,7 +207,7 @@ fn answer(verb: Verb, quiet: bool) -> miette::Result<Outcome> {
         Verb::Accept(a) => commands::accept::run(&a, quiet),
         Verb::FindSimilar(a) => commands::similar::run(&a, quiet),
         Verb::Unusual(a) => commands::similar::unusual(&a, quiet),
-        Verb::LensModels(a) => commands::lens_models::run(&a, quiet),
+        Verb::Export(a) => commands::export::run(&a, quiet),
         Verb::Fit(a) => commands::fit::run(&a, quiet),
         Verb::Rank(a) => commands::rank::run(&a, quiet),
         Verb::Formats => commands::show::formats(),

@@ -87,6 +87,13 @@ impl Cells<'_> {
         self.of(column, "text")
     }
 
+    /// A number of any kind, if the column is there and it is not null.
+    pub fn number(&self, column: &str, row: usize) -> Option<f64> {
+        let c = self.batch.column_by_name(column)?;
+        let v = crate::formats::batch::numbers(&c.slice(row, 1))?;
+        v.first().copied().filter(|v| !v.is_nan())
+    }
+
     /// A value of the file's metadata.
     pub fn key(&self, name: &str) -> Option<&str> {
         let keys = self.batch.schema_ref().metadata();

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use slipher_nn::heads::posterior::Posterior;
 use slipher_sim::lens::sie::axes;
 
-use super::OUTPUTS;
+use super::{OUTPUTS, STAMP};
 
 /// A model in arcseconds from the middle of the stamp, with errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,6 +18,32 @@ pub struct LensParameters {
     pub centre: [[f64; 2]; 2],
     /// γ₁, γ₂ with errors.
     pub shear: [[f64; 2]; 2],
+}
+
+/// Names of the formats.
+pub const NAMES: [&str; 3] = ["coolest", "lenstronomy", "pyautolens"];
+
+/// A row of a catalogue in a format, by the values of its columns.
+///
+/// # Errors
+/// No pixel scale, or a lens without an answer.
+pub fn row(format: &str, name: &str, number: &dyn Fn(&str) -> f64) -> Result<Value, String> {
+    let [scale, width, height] = STAMP.map(number);
+    if !(scale > 0.0 && scale.is_finite()) {
+        return Err("no pixel scale; give --pixel-scale".into());
+    }
+    let pixels = (height.max(0.0) as usize, width.max(0.0) as usize);
+    let each = |j: usize| [number(OUTPUTS[j]), number(&format!("{}_err", OUTPUTS[j]))];
+    if (0..OUTPUTS.len()).any(|j| !each(j)[0].is_finite()) {
+        return Err("no answer".into());
+    }
+    let lens = LensParameters::of_columns(&each, pixels, scale);
+    match format {
+        "coolest" => Ok(lens.coolest(name, pixels, scale)),
+        "lenstronomy" => Ok(lens.lenstronomy()),
+        "pyautolens" => Ok(lens.pyautolens()),
+        _ => Err(format!("'{format}': expected {}", NAMES.join(", "))),
+    }
 }
 
 impl LensParameters {

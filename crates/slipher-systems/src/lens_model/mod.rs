@@ -257,6 +257,17 @@ impl System for LensModel {
     fn recipes(&self) -> &'static [NamedRecipe] {
         &RECIPES
     }
+    fn formats(&self) -> &'static [&'static str] {
+        &formats::NAMES
+    }
+    fn export(
+        &self,
+        format: &str,
+        name: &str,
+        number: &dyn Fn(&str) -> f64,
+    ) -> Result<serde_json::Value, String> {
+        formats::row(format, name, number)
+    }
     /// What other codes need to know of the stamp.
     fn extra_columns(&self, rows: &[Option<&Observation>]) -> Vec<Column> {
         let mut t = Columns::of(rows);

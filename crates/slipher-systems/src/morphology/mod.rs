@@ -1,10 +1,10 @@
 //! Galaxy Zoo: the 37 shares of votes of its decision tree (Dieleman, Willett & Dambre 2015).
 
-pub(crate) mod encode;
+mod encode;
 pub mod features;
 mod network;
 mod score;
-pub(crate) mod simulate;
+mod simulate;
 mod solutions;
 pub mod tree;
 

@@ -22,7 +22,7 @@ struct Truth([f32; 37]);
 
 /// What was drawn, as far as people see it.
 #[derive(Default)]
-pub(crate) struct Looks {
+struct Looks {
     star: bool,
     disc: bool,
     q: f64,
@@ -189,7 +189,7 @@ pub fn draw(rng: &mut Stream) -> Example {
 }
 
 /// An elliptical or a disc galaxy of half-light radius `re`, in the middle.
-pub(crate) fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
+fn body(re: f64, rng: &mut Stream) -> (Galaxy, Looks) {
     let mid = 0.5 * (FRAME as f64 - 1.0);
     let (x, y) = (mid + rng.normal(0.0, 0.5), mid + rng.normal(0.0, 0.5));
     let angle = rng.uniform(0.0, std::f64::consts::PI);

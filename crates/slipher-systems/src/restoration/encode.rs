@@ -5,7 +5,7 @@ use rustfft::num_complex::Complex;
 use slipher_data::cutout::Cutout;
 
 use super::fourier::Blur;
-use crate::stamp::{effective, expect, sound_ground};
+use crate::stamp::{LEVEL, effective, expect, sound_ground};
 
 /// Pixels along a side.
 pub const SIDE: usize = 64;
@@ -13,8 +13,6 @@ pub const SIDE: usize = 64;
 pub const SOFT: f32 = 2.0;
 /// λ of Tikhonov's solutions.
 const LAMBDAS: [f32; 2] = [0.3, 0.01];
-/// Name of the level of the sky among what the survey says, where it is known.
-pub const LEVEL: &str = "sky_level";
 /// Planes.
 pub const PLANES: usize = 2 + LAMBDAS.len();
 

@@ -5,7 +5,6 @@ pub mod classical;
 pub mod encode;
 pub mod fourier;
 pub mod measure;
-pub mod mosaic;
 mod network;
 pub mod simulate;
 

@@ -7,14 +7,13 @@ use slipher_data::cutout::Cutout;
 use slipher_sim::random::Stream;
 use slipher_sim::sky::Plane;
 use slipher_sim::sky::detector::correlated;
-use slipher_sim::sky::galaxy::Galaxy;
+use slipher_sim::sky::galaxy::{Arms, Galaxy};
 use slipher_sim::sky::psf::Psf;
 use slipher_sim::sky::sersic::Sersic;
 
 use super::encode::{SIDE, squeezed};
 use super::fourier::{BORDER, TARGET, frequency, transform};
 use crate::example::{Example, Observation};
-use crate::morphology::simulate::body;
 
 /// Fine pixels along one of the image.
 const FINE: usize = 2;
@@ -39,40 +38,13 @@ pub struct Scene {
     pub mix: f32,
 }
 
-/// The galaxy of the morphology's simulation, in fine pixels around the middle.
+/// A galaxy in fine pixels around the middle.
 fn drawn(re: f64, rng: &mut Stream) -> Plane {
     let mut p = Plane::square(ROOM);
     let mid = 0.5 * (ROOM as f64 - 1.0);
     let k = FINE as f64;
     if rng.chance(0.45) {
-        let frame = 0.5 * (crate::morphology::encode::FRAME as f64 - 1.0);
-        let (galaxy, _) = body(re, rng);
-        let moved = Galaxy {
-            clumps: galaxy
-                .clumps
-                .iter()
-                .map(|c| (c.0 * k, c.1 * k, c.2, c.3 * k))
-                .collect(),
-            ..galaxy
-        };
-        let place = |s: &Sersic| Sersic {
-            re: k * s.re,
-            x: k * (s.x - frame) + mid,
-            y: k * (s.y - frame) + mid,
-            ..*s
-        };
-        let moved = Galaxy {
-            spheroids: moved.spheroids.iter().map(place).collect(),
-            disc: moved.disc.as_ref().map(place),
-            clumps: moved
-                .clumps
-                .iter()
-                .map(|c| (c.0 - k * frame + mid, c.1 - k * frame + mid, c.2, c.3))
-                .collect(),
-            lane: moved.lane.map(|l| (l.0, k * l.1)),
-            ..moved
-        };
-        let [old, young] = moved.planes(ROOM);
+        let [old, young] = disc_galaxy(k * re, mid, rng).planes(ROOM);
         p.add(&old, 1.0);
         p.add(&young, 1.0);
     } else {
@@ -99,6 +71,70 @@ fn drawn(re: f64, rng: &mut Stream) -> Plane {
         }
     }
     p
+}
+
+/// A disc with a bulge and, at times, arms, a bar, a ring and knots, around the middle of a plane.
+fn disc_galaxy(re: f64, mid: f64, rng: &mut Stream) -> Galaxy {
+    let angle = rng.uniform(0.0, std::f64::consts::PI);
+    let q = (rng.uniform(0.0, 1.0).powi(2) + 0.015).sqrt().min(1.0);
+    let bulge = 10f64.powf(rng.normal(-0.8, 0.45)).clamp(0.005, 0.8);
+    let part = |flux: f64, re: f64, n: f64, q: f64, angle: f64| Sersic {
+        flux,
+        re,
+        n,
+        q,
+        angle,
+        x: mid,
+        y: mid,
+    };
+    let disc = part(1.0 - bulge, re, 1.0, q, angle);
+    let mut g = Galaxy {
+        spheroids: vec![part(
+            bulge,
+            re * (0.12 + 0.35 * bulge),
+            rng.uniform(1.2, 4.0),
+            q.max(0.6),
+            angle,
+        )],
+        disc: Some(disc),
+        ..Galaxy::default()
+    };
+    if rng.chance(0.35) {
+        let turn = angle + rng.uniform(0.0, std::f64::consts::PI);
+        let thin = rng.uniform(0.2, 0.35).max(0.3 * q);
+        g.spheroids
+            .push(part(0.1 * disc.flux, 0.5 * re, 0.5, thin, turn));
+    }
+    if rng.chance(0.7) {
+        let way = if rng.chance(0.5) { 1.0 } else { -1.0 };
+        g.arms = Some(Arms {
+            count: 1 + rng.below(4),
+            strength: rng.uniform(0.15, 0.9),
+            winding: way * rng.uniform(1.6, 6.0),
+            phase: rng.uniform(0.0, std::f64::consts::TAU),
+            patchy: rng.uniform(0.0, 0.8),
+        });
+    }
+    if rng.chance(0.08) {
+        g.ring = Some((rng.uniform(0.9, 1.6), rng.uniform(0.1, 0.2), 0.7));
+    }
+    if rng.chance(0.5) {
+        for _ in 0..2 + rng.below(10) {
+            let (r, a) = (
+                re * rng.uniform(0.4, 1.8),
+                rng.uniform(0.0, std::f64::consts::TAU),
+            );
+            let (u, v) = (r * a.cos(), q * r * a.sin());
+            let (sin, cos) = angle.sin_cos();
+            g.clumps.push((
+                mid + u * cos - v * sin,
+                mid + u * sin + v * cos,
+                rng.log_uniform(0.003, 0.02),
+                FINE as f64 * rng.uniform(0.8, 2.0),
+            ));
+        }
+    }
+    g
 }
 
 impl Scene {

@@ -1,4 +1,5 @@
-//! `slipher predict restoration image.fits -o restored.fits`: a whole image in, a whole image out.
+//! `slipher predict SYSTEM image.fits -o NAME.fits` of systems that answer with images: a whole image
+//! in, a whole image out.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use slipher_data::fits::header::Value;
 use slipher_data::fits::write::{Picture, pictures};
 use slipher_data::fits::{Fits, Kind};
 use slipher_systems::answers::Answerer;
-use slipher_systems::restoration::mosaic::restore;
+use slipher_systems::mosaic::restore;
 
 use crate::Outcome;
 

@@ -1,42 +1,30 @@
-//! `slipher lens-models`: a catalogue of `lens-model` in the formats of other codes.
+//! `slipher export`: a catalogue in the formats of other codes.
 
 use std::path::{Path, PathBuf};
 
-use clap::{Args as ClapArgs, ValueEnum};
+use clap::Args as ClapArgs;
 use miette::{IntoDiagnostic, Result};
 use serde_json::{Map, Value};
 use slipher_data::atomic::atomic_write;
 use slipher_data::catalogue::append::visit;
-use slipher_systems::answers::flag;
-use slipher_systems::lens_model::formats::LensParameters;
-use slipher_systems::lens_model::{OUTPUTS, STAMP};
+use slipher_systems::registry;
 
 use super::{Overwrite, accept, counted};
 use crate::Outcome;
 
-/// Whose format.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Format {
-    /// COOLEST templates (Galan et al. 2023)
-    Coolest,
-    /// Keyword arguments of lenstronomy: SIE, SHEAR
-    Lenstronomy,
-    /// PyAutoLens' Isothermal and ExternalShear
-    Pyautolens,
-}
-
 #[derive(ClapArgs)]
 #[command(
-    after_help = "Examples:\n  slipher predict lens-model stamps/ --polish -o models.parquet\n  slipher lens-models models.parquet --format coolest -o coolest/\n  slipher lens-models models.parquet --format lenstronomy -o models.json"
+    after_help = "Examples:\n  slipher predict lens-model stamps/ --polish -o models.parquet\n  slipher export models.parquet --format coolest -o coolest/\n  slipher export models.parquet --format lenstronomy -o models.json"
 )]
 pub struct Args {
-    /// Parquet catalogues of slipher predict lens-model, or folders of parts
+    /// Parquet catalogues of slipher predict, or folders of parts
     #[arg(required = true)]
     catalogues: Vec<PathBuf>,
-    /// Format
-    #[arg(long, value_enum)]
-    format: Format,
-    /// A .json file with all lenses by object_id, or a folder for a file each
+    /// Of lens models: coolest (Galan et al. 2023), lenstronomy (keyword arguments of SIE and SHEAR) or
+    /// pyautolens (Isothermal and ExternalShear)
+    #[arg(long)]
+    format: String,
+    /// A .json file with all rows by object_id, or a folder for a file each
     #[arg(short, long)]
     output: PathBuf,
     /// Arcseconds a pixel, for images that did not say it
@@ -46,7 +34,10 @@ pub struct Args {
     overwrite: Overwrite,
 }
 
-/// `slipher lens-models`.
+/// Column of the arcseconds a pixel.
+const SCALE: &str = "pixel_scale";
+
+/// `slipher export`.
 pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if a.pixel_scale.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
         return Err(miette::miette!(
@@ -58,43 +49,47 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     for c in &a.catalogues {
         files.extend(accept::files(c)?);
     }
-    let (mut all, mut left_out) = (Map::new(), vec![]);
+    let (mut all, mut left_out, mut trouble) = (Map::new(), vec![], None);
     visit(&files, |cells| {
-        let (ids, bits) = (cells.text("object_id")?, cells.i32("flags")?);
-        let scales = cells.f64(STAMP[0])?;
-        let (widths, heights) = (cells.i32(STAMP[1])?, cells.i32(STAMP[2])?);
-        let mut columns = vec![];
-        for name in OUTPUTS {
-            columns.push([cells.f64(name)?, cells.f64(&format!("{name}_err"))?]);
-        }
+        let name = cells.key("system").unwrap_or_default().to_owned();
+        let system = match registry::shared(&name) {
+            Ok(s) if s.formats().contains(&a.format.as_str()) => s,
+            Ok(s) => {
+                let known = s.formats().join(", ");
+                let known = if known.is_empty() { "none" } else { &known };
+                trouble = Some(format!("--format {}: {name} has {known}", a.format));
+                return Ok(());
+            }
+            Err(why) => {
+                trouble = Some(format!(
+                    "the catalogue does not say which system made it: {why}"
+                ));
+                return Ok(());
+            }
+        };
+        let ids = cells.text("object_id")?;
         for i in 0..cells.rows() {
             let name = unique(&all, ids.value(i));
-            let scale = if scales.value(i) > 0.0 {
-                scales.value(i)
-            } else {
-                a.pixel_scale.unwrap_or(f64::NAN)
+            let number = |column: &str| {
+                let own = cells.number(column, i).unwrap_or(f64::NAN);
+                match a.pixel_scale {
+                    Some(scale) if column == SCALE && (own.is_nan() || own <= 0.0) => scale,
+                    _ => own,
+                }
             };
-            if bits.value(i) & flag::BAD_INPUT != 0 {
-                left_out.push(format!("{name}: no answer"));
-                continue;
+            match system.export(&a.format, &name, &number) {
+                Ok(value) => {
+                    all.insert(name, value);
+                }
+                Err(why) => left_out.push(format!("{name}: {why}")),
             }
-            if scale.is_nan() {
-                left_out.push(format!("{name}: no pixel scale; give --pixel-scale"));
-                continue;
-            }
-            let pixels = (heights.value(i) as usize, widths.value(i) as usize);
-            let each = |j: usize| columns[j].map(|c| c.value(i));
-            let lens = LensParameters::of_columns(&each, pixels, scale);
-            let value = match a.format {
-                Format::Coolest => lens.coolest(&name, pixels, scale),
-                Format::Lenstronomy => lens.lenstronomy(),
-                Format::Pyautolens => lens.pyautolens(),
-            };
-            all.insert(name, value);
         }
         Ok(())
     })
     .into_diagnostic()?;
+    if let Some(why) = trouble {
+        return Err(miette::miette!("{why}"));
+    }
     write(&a.output, &all)?;
     left_out
         .iter()
@@ -102,7 +97,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
     if !quiet {
         tell!(
             "{} written to {}",
-            counted(all.len(), "lens model"),
+            counted(all.len(), "row"),
             a.output.display()
         );
     }
@@ -115,7 +110,7 @@ pub fn run(a: &Args, quiet: bool) -> Result<Outcome> {
 
 /// A name that no other lens has.
 fn unique(all: &Map<String, Value>, name: &str) -> String {
-    let base = if name.is_empty() { "lens" } else { name };
+    let base = if name.is_empty() { "row" } else { name };
     let mut own = base.to_owned();
     let mut k = 2;
     while all.contains_key(&own) {

@@ -1,13 +1,17 @@
-//! Images of any size: restored in squares that overlap, blended where they do.
+//! Images of any size, by a system that answers with images of 64 × 64 pixels: in squares that
+//! overlap, blended where they do. The first of the system's own bits of `flags` says that an answer
+//! does not explain its image.
 
 use slipher_data::cutout::Cutout;
 
-use super::encode::{LEVEL, SIDE};
-use super::{PIXELS, flags};
-use crate::answers::{Answer, Answerer};
+use crate::answers::{Answer, Answerer, flag};
 use crate::bands::sky;
 use crate::example::Observation;
+use crate::stamp::LEVEL;
 
+/// Pixels of a square along a side.
+const SIDE: usize = 64;
+const PIXELS: usize = SIDE * SIDE;
 /// Pixels from one square to the next.
 const STEP: usize = 24;
 /// Pixels at the edge of a square that do not count: what is beyond it is not seen.
@@ -39,6 +43,12 @@ pub fn restore(a: &Answerer, c: &Cutout) -> Result<Mosaic, String> {
         return Err(format!(
             "{} bands: expected one; cut the planes into images of their own",
             c.bands.len()
+        ));
+    }
+    if a.model.system.geometry().side() != SIDE {
+        return Err(format!(
+            "{} answers about single stamps",
+            a.model.system.name()
         ));
     }
     if c.psf.2.is_empty() {
@@ -102,7 +112,7 @@ impl Mosaic {
             }
             return;
         }
-        self.squares.1 += usize::from(r.flags & flags::POOR_FIT != 0);
+        self.squares.1 += usize::from(r.flags & (1 << flag::OWN) != 0);
         for i in 0..PIXELS {
             let (j, k) = (i / SIDE, i % SIDE);
             let (row, column) = (y + j as isize, x + k as isize);
