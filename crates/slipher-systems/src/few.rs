@@ -304,7 +304,7 @@ fn gather(
             e.notes.first().map_or(String::new(), |n| format!(" ({n})"))
         )),
         1 => Err(format!(
-            "{}: one class only ({}): add a folder of what is not {0}, of the kind that your data are \
+            "{0}: one class only ({1}): add a folder of what is not {1}, of the kind that your data are \
              full of; to find more of the same without a model, use slipher find-similar",
             path.display(),
             e.classes[0]
@@ -550,7 +550,10 @@ mod tests {
         let one = |label: &str, v: f32| (label.to_owned(), format!("{label} {v}"), Ok(vec![v; 4]));
         let of = |all: Vec<_>| gather(root, all);
         let e = of(vec![one("a", 1.0), one("a", 2.0)]).unwrap_err();
-        assert!(e.contains("one class only (a)"), "{e}");
+        assert!(
+            e.contains("one class only (a)") && e.contains("what is not a,"),
+            "{e}"
+        );
         let e = of(vec![one("a", 1.0), one("b", 1.0)]).unwrap_err();
         assert!(e.contains("the same image"), "{e}");
         let e = of(vec![one("a", 1.0), one("a", 1.0), one("b", 2.0)]).unwrap();
