@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-use slipher_data::cutouts::CutoutOptions;
 use slipher_data::input::expand_for;
 use slipher_nn::network::{Init, Layer, Network};
 use slipher_sim::random::{Stream, hash};
@@ -272,7 +271,8 @@ fn gather(
         };
         let label = e.classes.iter().position(|c| *c == label).unwrap_or(0);
         let bytes: Vec<String> = encoded.iter().map(|v| v.to_bits().to_string()).collect();
-        let same = seen.get(&hash(&bytes.concat())).copied();
+        let key = hash(&bytes.concat());
+        let same = seen.get(&key).copied();
         if let Some(at) = same.filter(|at| e.rows[*at].encoded == encoded) {
             let other = &e.rows[at];
             if other.label != label {
@@ -285,7 +285,7 @@ fn gather(
                 .push(format!("left out: {name}: the same as {}", other.name));
             continue;
         }
-        seen.insert(hash(&bytes.concat()), e.rows.len());
+        seen.insert(key, e.rows.len());
         e.rows.push(Given {
             label,
             encoded,
@@ -479,11 +479,6 @@ pub fn remarks(base: &Model, e: &Examples, l: &Learned) -> Vec<String> {
         ));
     }
     out
-}
-
-/// A model whose examples are read as its own files are.
-pub fn reader(model: Model, options: CutoutOptions) -> Answerer {
-    Answerer::of(model, options)
 }
 
 #[cfg(test)]

@@ -56,16 +56,6 @@ pub fn restore(a: &Answerer, c: &Cutout) -> Result<Mosaic, String> {
     }
     let (h, w) = (c.height, c.width);
     let background = Background::of(c);
-    let starts = |n: usize| -> Vec<isize> {
-        let first = -(MARGIN as isize);
-        let last = n as isize - (SIDE - MARGIN) as isize;
-        let mut all: Vec<isize> = (0..)
-            .map(|k| first + (k * STEP) as isize)
-            .take_while(|v| *v < last)
-            .collect();
-        all.push(last.max(first));
-        all
-    };
     let columns = starts(w);
     let places: Vec<(isize, isize)> = starts(h)
         .into_iter()
@@ -95,6 +85,18 @@ pub fn restore(a: &Answerer, c: &Cutout) -> Result<Mosaic, String> {
         out.error[i] *= by;
     }
     Ok(out)
+}
+
+/// First pixels of the squares along an axis of `n`.
+fn starts(n: usize) -> Vec<isize> {
+    let first = -(MARGIN as isize);
+    let last = n as isize - (SIDE - MARGIN) as isize;
+    let mut all: Vec<isize> = (0..)
+        .map(|k| first + (k * STEP) as isize)
+        .take_while(|v| *v < last)
+        .collect();
+    all.push(last.max(first));
+    all
 }
 
 impl Mosaic {
@@ -251,13 +253,7 @@ mod tests {
     #[test]
     fn squares_cover_the_image() {
         for n in [40usize, 64, 100, 131] {
-            let first = -(MARGIN as isize);
-            let last = n as isize - (SIDE - MARGIN) as isize;
-            let mut all: Vec<isize> = (0..)
-                .map(|k| first + (k * STEP) as isize)
-                .take_while(|v| *v < last)
-                .collect();
-            all.push(last.max(first));
+            let all = starts(n);
             for pixel in 0..n as isize {
                 let sum: f32 = all
                     .iter()

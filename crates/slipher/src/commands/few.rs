@@ -5,6 +5,7 @@ use std::path::Path;
 use miette::{IntoDiagnostic, Result};
 use slipher_data::atomic::atomic_write;
 use slipher_data::cutouts::CutoutOptions;
+use slipher_systems::answers::Answerer;
 use slipher_systems::few;
 use slipher_systems::registry;
 use slipher_systems::system::System;
@@ -43,7 +44,7 @@ pub fn train(system: &'static dyn System, w: &Wanted, quiet: bool) -> Result<Out
         bands: bands.map(str::to_owned).collect(),
         ..CutoutOptions::default()
     };
-    let reader = few::reader(base, options);
+    let reader = Answerer::of(base, options);
     let examples = few::read(&reader, w.examples).map_err(|e| miette::miette!("--few {e}"))?;
     let start = std::time::Instant::now();
     let id = w.id.unwrap_or("few-examples");
