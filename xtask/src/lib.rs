@@ -1,6 +1,7 @@
 //! Chores of Slipher that need nothing built: the shell, the stages of the tests, fuzzing.
 
 pub mod fuzz;
+pub mod page;
 pub mod test;
 
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Instant;
 
-use crate::{data, measure, root, sh, sh_with, target};
+use crate::{data, measure, page, root, sh, sh_with, target};
 
 /// Stages with their times, for the summary.
 #[derive(Default)]
@@ -84,6 +84,7 @@ fn stages_of(all: bool, s: &mut Stages) -> Result<(), String> {
     s.run("program", || {
         words("cargo build --release --workspace --quiet")
     })?;
+    s.run("slipher inspect in Chromium", page::test)?;
     s.run("without default features", || {
         words("cargo check --release --workspace --no-default-features --quiet")
     })?;

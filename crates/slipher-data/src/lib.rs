@@ -51,6 +51,7 @@ pub mod catalogue;
 pub mod columns;
 pub mod cutout;
 pub mod cutouts;
+pub mod date;
 pub mod field;
 pub mod fits;
 pub mod formats;

@@ -209,6 +209,12 @@ impl Answerer {
         let embedding = o.take("embedding", "true or false")?.unwrap_or(false);
         o.finish(system.name(), known)?;
         let model = Model::from_bytes(system, name, bytes)?;
+        if embedding && model.embedding_width() == 0 {
+            return Err(PredictError::Option(format!(
+                "embedding: the network of {} answers with images and has none",
+                system.name()
+            )));
+        }
         let model = match arithmetic {
             Some(word) => model.with_precision(precision(&word)?),
             None => model,
@@ -352,6 +358,69 @@ impl Answerer {
             answers.extend(self.answer(rows.by_ref().take(BLOCK).collect(), false));
         }
         answers
+    }
+
+    /// One observation of a file, for people who look at a row of a catalogue.
+    ///
+    /// # Errors
+    /// The file cannot be read, or has no such row.
+    pub fn observation(&self, file: &Path, row: usize) -> Result<Observation, String> {
+        let mut found = None;
+        self.read(file, &mut |r| {
+            if r.row == row || r.input.is_err() {
+                found = Some(r.input);
+            }
+            !matches!(found, Some(Ok(_)))
+        });
+        found.unwrap_or_else(|| Err(format!("{} has no row {row}", file.display())))
+    }
+
+    /// The answer of one observation, with what a network sees of it.
+    pub fn look(&self, x: Observation) -> Answer {
+        let (source, row) = (String::new(), 0);
+        let read = Read {
+            source,
+            row,
+            input: Ok(x),
+        };
+        let mut answers = self.answer(vec![read], true);
+        answers.swap_remove(0)
+    }
+
+    /// How much the value `output` of an answer falls when a square of what the network sees is
+    /// replaced by the mean of its edge (occlusion; Zeiler & Fergus 2014), `[row][column]` of a map
+    /// with `steps` squares a side. None for what is no square image.
+    pub fn occlusion(&self, image: &[f32], output: usize, steps: usize) -> Option<Vec<f32>> {
+        let side = self.model.system.geometry().stored();
+        let plane = side * side;
+        if plane == 0 || !image.len().is_multiple_of(plane) || steps == 0 || steps > side {
+            return None;
+        }
+        let edge = |y: usize, x: usize| y == 0 || x == 0 || y + 1 == side || x + 1 == side;
+        let around: Vec<f32> = image
+            .chunks_exact(plane)
+            .map(|p| {
+                let ring = (0..plane).filter(|i| edge(i / side, i % side));
+                ring.clone().map(|i| p[i]).sum::<f32>() / ring.count() as f32
+            })
+            .collect();
+        let range = |k: usize| k * side / steps..(k + 1) * side / steps;
+        let hidden = |at: usize| {
+            let mut copy = image.to_vec();
+            for (p, mean) in copy.chunks_exact_mut(plane).zip(&around) {
+                for y in range(at / steps) {
+                    p[y * side..][range(at % steps)].fill(*mean);
+                }
+            }
+            copy
+        };
+        let mut all = vec![image.to_vec()];
+        all.extend((0..steps * steps).map(hidden));
+        let answers = self.model.predict(&all);
+        let width = self.model.width();
+        let value = |i: usize| answers.get(i * width + output).copied();
+        let whole = value(0)?;
+        (1..all.len()).map(|i| Some(whole - value(i)?)).collect()
     }
 
     /// All images of a file.

@@ -189,7 +189,10 @@ impl Model {
         real: usize,
     ) -> Option<Box<Familiarity>> {
         let rows = embeddings(of, images.len());
-        let short = rows.first().is_some_and(|e| e.len() <= LONGEST);
+        // A network of images to images has nothing that stands for the whole.
+        let short = rows
+            .first()
+            .is_some_and(|e| (1..=LONGEST).contains(&e.len()));
         short
             .then(|| Familiarity::fit(self.system.geometry(), images, &rows, real))
             .flatten()

@@ -67,6 +67,8 @@ enum Verb {
     /// Rank a catalogue of two classes at the prevalence of the sky, best first, with the purity to
     /// expect
     Rank(commands::rank::Args),
+    /// Look at the rows of a catalogue in the browser or the terminal, and decide about them
+    Inspect(commands::inspect::Args),
     /// Find the rows of a catalogue that are most like a file, or like rows of it
     FindSimilar(commands::similar::Args),
     /// Find the rows of a catalogue that are least like the others; decisions of people re-rank them
@@ -205,6 +207,7 @@ fn answer(verb: Verb, quiet: bool) -> miette::Result<Outcome> {
         Verb::Reproduce(a) => commands::reproduce::run(&a, quiet),
         Verb::Sql(a) => commands::sql::run(&a, quiet),
         Verb::Accept(a) => commands::accept::run(&a, quiet),
+        Verb::Inspect(a) => commands::inspect::run(&a, quiet),
         Verb::FindSimilar(a) => commands::similar::run(&a, quiet),
         Verb::Unusual(a) => commands::similar::unusual(&a, quiet),
         Verb::Export(a) => commands::export::run(&a, quiet),

@@ -81,6 +81,16 @@ impl<'a> Spectra<'a> {
     }
 }
 
+/// Whether columns are those of one spectrum, a pixel in each row.
+pub fn is_one_spectrum(schema: &Schema) -> bool {
+    let has = |r: Role| {
+        let mut fields = schema.fields().iter();
+        fields.any(|f| role(f.name()) == Some(r) && f.data_type().is_numeric())
+    };
+    let lists = schema.fields().iter().any(|f| f.data_type().is_nested());
+    !lists && has(Role::Wave) && has(Role::Flux)
+}
+
 /// A table with a pixel in each row as one with a spectrum in its only row; none if it is no such
 /// table: it has lists, or no numbers for wavelength and flux.
 pub fn one_spectrum(batch: &RecordBatch) -> Option<RecordBatch> {

@@ -23,7 +23,7 @@ mod votable;
 use std::path::Path;
 
 pub use pixels::{Medium, ReadOptions};
-pub use slices::{is_large, read_slices};
+pub use slices::{is_large, read_row, read_slices};
 
 use bytes::Bytes;
 

@@ -8,10 +8,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use arrow_array::RecordBatchReader;
+use parquet::arrow::arrow_reader::{RowSelection, RowSelector};
 
-use super::{FileSpectra, ReadError, ReadOptions, batch, finished, parquet, parse, read};
+use super::{FileSpectra, ReadError, ReadOptions, batch, finished, parquet as own, parse, read};
 use crate::fits::{BLOCK, FitsError, Header, Kind, describe};
+use crate::spectrum::Spectrum;
 
 /// Files up to this size are read as one.
 const WHOLE: u64 = 64 << 20;
@@ -35,6 +36,71 @@ pub fn read_slices(
     cut(path, options, WHOLE, SLICE, sink)
 }
 
+/// One spectrum of a file, by its HDU and row, without the others of a large one.
+///
+/// # Errors
+/// As [`read`], or there is no such row.
+pub fn read_row(
+    path: &Path,
+    options: &ReadOptions,
+    (hdu, row): (usize, usize),
+) -> Result<Spectrum, ReadError> {
+    let refuse = |why: String| ReadError::Content {
+        file: path.display().to_string(),
+        why,
+    };
+    let mut found = None;
+    let mut sink = |f: FileSpectra| {
+        found = f.rows.into_iter().find(|r| (r.hdu, r.row) == (hdu, row));
+        found.is_none()
+    };
+    if !seek_above(path, options, row as u64, WHOLE, &mut sink)? {
+        read_slices(path, options, &mut sink)?;
+    }
+    let none = || refuse(format!("has no spectrum in HDU {hdu}, row {row}"));
+    found.ok_or_else(none)?.spectrum.map_err(refuse)
+}
+
+/// Hands over the part of a file that holds a row, where the file has such parts: Parquet, and FITS
+/// above `whole` bytes.
+fn seek_above(
+    path: &Path,
+    options: &ReadOptions,
+    row: u64,
+    whole: u64,
+    sink: &mut dyn FnMut(FileSpectra) -> bool,
+) -> Result<bool, ReadError> {
+    let fail = |source: FitsError| ReadError::Fits {
+        file: path.display().to_string(),
+        source,
+    };
+    let mut magic = [0; 6];
+    let Ok(mut file) = File::open(path) else {
+        return Ok(false);
+    };
+    if file.read_exact(&mut magic).is_err() {
+        return Ok(false);
+    }
+    if magic.starts_with(b"PAR1") {
+        return tables(path, file, options, Some(row as usize), sink).map(|()| true);
+    }
+    if &magic != b"SIMPLE" || !is_above(path, whole) {
+        return Ok(false);
+    }
+    let Some(plan) = Plan::of(&mut file, SLICE).filter(|p| row < p.spectra) else {
+        return Ok(false);
+    };
+    // With a neighbour: an image of one row would be another layout.
+    let (from, to) = (row.saturating_sub(1), (row + 2).min(plan.spectra));
+    let bytes = plan
+        .slice(&mut file, from, to)
+        .map_err(|e| fail(e.into()))?;
+    let mut found = parse(path, bytes, options)?;
+    plan.number(&mut found, from, to);
+    sink(found);
+    Ok(true)
+}
+
 /// The same with files above `whole` bytes cut into slices of about `slice` bytes.
 fn cut(
     path: &Path,
@@ -52,7 +118,7 @@ fn cut(
         let mut magic = [0; 6];
         file.read_exact(&mut magic).map_err(|e| fail(e.into()))?;
         if magic.starts_with(b"PAR1") {
-            return tables(path, file, options, sink);
+            return tables(path, file, options, None, sink);
         }
         if let Some(plan) = (&magic == b"SIMPLE")
             .then(|| Plan::of(&mut file, slice))
@@ -85,11 +151,13 @@ fn is_above(path: &Path, bytes: u64) -> bool {
     std::fs::metadata(path).is_ok_and(|m| m.is_file() && m.len() > bytes)
 }
 
-/// A Parquet file, a batch of rows at a time; one with a pixel in each row is read as one.
+/// A Parquet file, a batch of rows at a time, or only one row of it; one with a pixel in each row is
+/// read as one.
 fn tables(
     path: &Path,
     mut file: File,
     options: &ReadOptions,
+    only: Option<usize>,
     sink: &mut dyn FnMut(FileSpectra) -> bool,
 ) -> Result<(), ReadError> {
     let refuse = |why: String| ReadError::Content {
@@ -98,21 +166,24 @@ fn tables(
     };
     crate::thrift::check_parquet(&mut file).map_err(refuse)?;
     let builder = crate::thrift::open_parquet(file).map_err(refuse)?;
-    let reader = builder.with_batch_size(parquet::BATCH).build();
-    let reader = reader.map_err(|e| refuse(e.to_string()))?;
-    let empty = arrow_array::RecordBatch::new_empty(reader.schema());
-    if batch::one_spectrum(&empty).is_some() {
+    if batch::is_one_spectrum(builder.schema()) {
         sink(read(path, options)?);
         return Ok(());
     }
-    let mut first = 0;
+    let mut builder = builder.with_batch_size(own::BATCH);
+    if let Some(row) = only {
+        let picked = vec![RowSelector::skip(row), RowSelector::select(1)];
+        builder = builder.with_row_selection(RowSelection::from(picked));
+    }
+    let reader = builder.build().map_err(|e| refuse(e.to_string()))?;
+    let mut first = only.unwrap_or(0);
     for b in reader {
         let b = b.map_err(|e| refuse(e.to_string()))?;
-        let rows = parquet::rows_of(&b, first, options).map_err(refuse)?;
+        let rows = own::rows_of(&b, first, options).map_err(refuse)?;
         first += b.num_rows();
         if !sink(finished(
             path,
-            parquet::FORMAT.name,
+            own::FORMAT.name,
             "begins with PAR1".into(),
             rows,
         )) {
@@ -367,6 +438,31 @@ mod tests {
             let words = |r: &super::super::Row| format!("{:?}", r.spectrum.as_ref().unwrap());
             assert_eq!(words(a), words(b));
         }
+        // One row is the same whether its neighbours are read or not.
+        let options = ReadOptions::default();
+        for row in [0, 1, 1000, 2002] {
+            let place = (whole[row].hdu, whole[row].row);
+            let one = read_row(&path, &options, place).unwrap();
+            assert_eq!(
+                format!("{one:?}"),
+                format!("{:?}", whole[row].spectrum.as_ref().unwrap())
+            );
+            let mut found = vec![];
+            let mut sink = |f: FileSpectra| {
+                found.extend(f.rows);
+                true
+            };
+            assert!(seek_above(&path, &options, row as u64, 0, &mut sink).unwrap());
+            let found = found.iter().find(|r| (r.hdu, r.row) == place).unwrap();
+            assert_eq!(
+                format!("{one:?}"),
+                format!("{:?}", found.spectrum.as_ref().unwrap())
+            );
+        }
+        let why = read_row(&path, &options, (1, 2003))
+            .unwrap_err()
+            .to_string();
+        assert!(why.contains("row 2003"), "{why}");
         // Few spectra, and a file that is cut, are read as one: what is lost is told there.
         std::fs::write(&path, stack(100)).unwrap();
         assert_eq!(told(&path, 0, 1000).0, 1);

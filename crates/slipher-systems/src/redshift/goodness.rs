@@ -12,7 +12,7 @@ use slipher_sim::sed::SpecType;
 use slipher_sim::templates::Library;
 
 use super::basis::components;
-use super::encode::{Encoded, LAG};
+use super::encode::{Encoded, FINE, LAG};
 use super::lag::{LAGS, SUPPORT, lag_of};
 use super::least_squares::Normal;
 
@@ -140,18 +140,8 @@ impl GoodnessOfFit {
         if n == 0 || rows.len() < 3 * n {
             return Fit { ln_snr, ..nothing };
         }
-        let all = vec![true; rows.len()];
-        let Some(first) = residuals(&rows, n, &all) else {
+        let Some((_, last)) = robust(&rows, n) else {
             return Fit { ln_snr, ..nothing };
-        };
-        // Once more without what sticks out: a line or a cosmic ray that no component knows must
-        // not bend the rest.
-        let kept: Vec<bool> = first.iter().map(|r| r.abs() < 6.0).collect();
-        let left = kept.iter().filter(|k| **k).count();
-        let last = if left < rows.len() && left > 2 * n {
-            residuals(&rows, n, &kept).unwrap_or(first)
-        } else {
-            first
         };
         let chi2 = last.iter().map(|r| (r * r).min(CLIP)).sum::<f64>() / (rows.len() - n) as f64;
         Fit {
@@ -159,6 +149,47 @@ impl GoodnessOfFit {
             ln_snr,
             ..nothing
         }
+    }
+
+    /// What [`fit`](Self::fit) takes a spectrum for: a flux at each of its pixels, in its unit; none
+    /// where there is too little to fit.
+    pub fn describe(&self, s: &Spectrum, e: &Encoded, class: SpecType, z: f64) -> Option<Vec<f32>> {
+        let basis = &self.basis[class as usize];
+        let lag = lag_of(z);
+        let (rows, _) = design(basis, e, lag);
+        let n = rows.first().map_or(0, |r| r.terms.len());
+        if n == 0 || rows.len() < 3 * n {
+            return None;
+        }
+        let (c, _) = robust(&rows, n)?;
+        let shift = LAGS as f64 - 1.0 - lag;
+        let at = |wave: f64| {
+            // Two fine pixels a position; the middle of a position lies half a fine pixel further.
+            let place = ((wave.log10() - FINE.start) / FINE.step - 0.5) / 2.0;
+            let rest = place + shift;
+            if !(rest >= 0.0 && rest < (SUPPORT - 1) as f64) {
+                return f64::NAN;
+            }
+            let (i, t) = (rest as usize, rest.fract() as f32);
+            let value = |v: &Vec<f32>| f64::from((1.0 - t) * v[i] + t * v[i + 1]);
+            let x = ((place - e.offset as f64) / e.data.len() as f64 * 2.0 - 1.0).clamp(-1.0, 1.0);
+            let spectra: f64 = basis.iter().zip(&c).map(|(v, c)| value(v) * c).sum();
+            let smooth = (1..).zip(&c[basis.len()..]);
+            let curve: f64 = smooth
+                .map(|(k, c)| c * (f64::from(k) * x.acos()).cos())
+                .sum();
+            spectra + value(&basis[0]) * curve
+        };
+        let model: Vec<f64> = s.wave.iter().map(|w| at(*w)).collect();
+        // From the median size that encoding divides by, back to the unit of the file.
+        let (mut up, mut down) = (0.0, 0.0);
+        for ((m, f), w) in model.iter().zip(&s.flux).zip(&s.ivar) {
+            if m.is_finite() && *w > 0.0 {
+                up += m * f64::from(*f) * f64::from(*w);
+                down += m * m * f64::from(*w);
+            }
+        }
+        (down > 0.0).then(|| model.iter().map(|m| (m * up / down) as f32).collect())
     }
 
     /// How unusual a fit is.
@@ -271,8 +302,20 @@ fn design(basis: &[Vec<f32>], e: &Encoded, lag: f64) -> (Vec<Block>, f64) {
     (rows.collect(), ln_snr)
 }
 
-/// Residuals of the least-squares fit to the rows kept, of all rows, in σ.
-fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
+/// Coefficients and residuals (in σ) of the fit, once more without what sticks out: a line or a
+/// cosmic ray that no component knows must not bend the rest.
+fn robust(rows: &[Block], n: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    let first = solved(rows, n, &vec![true; rows.len()])?;
+    let kept: Vec<bool> = first.1.iter().map(|r| r.abs() < 6.0).collect();
+    let left = kept.iter().filter(|k| **k).count();
+    if left < rows.len() && left > 2 * n {
+        return Some(solved(rows, n, &kept).unwrap_or(first));
+    }
+    Some(first)
+}
+
+/// Coefficients of the least-squares fit to the rows kept, and residuals of all rows, in σ.
+fn solved(rows: &[Block], n: usize, kept: &[bool]) -> Option<(Vec<f64>, Vec<f64>)> {
     let mut normal = Normal::new(n);
     rows.iter()
         .zip(kept)
@@ -281,7 +324,8 @@ fn residuals(rows: &[Block], n: usize, kept: &[bool]) -> Option<Vec<f64>> {
     let ridge = 1e-6 * normal.trace() / n as f64 + 1e-12;
     normal.stiffen(|_| ridge);
     let c = normal.solve()?;
-    Some(rows.iter().map(|r| r.flux - dot(&r.terms, &c)).collect())
+    let residuals = rows.iter().map(|r| r.flux - dot(&r.terms, &c)).collect();
+    Some((c, residuals))
 }
 
 /// Scatter over errors: median |second difference| of neighbouring good pixels in units of its
@@ -456,6 +500,26 @@ mod tests {
             plain <= 4 && strange >= 32 && errors >= 36,
             "{plain} {strange} {errors}"
         );
+        // The description follows the pixels at the right redshift, and less well at another.
+        let (mut right, mut wrong) = (0.0, 0.0);
+        for row in 2000..2010u64 {
+            let (s, z) = draw(row, 15.0);
+            let chi2 = |z: f64| {
+                let e = encode(&s).unwrap();
+                let m = goodness.describe(&s, &e, SpecType::Galaxy, z).unwrap();
+                assert_eq!(m.len(), s.flux.len());
+                let pixels = m
+                    .iter()
+                    .zip(&s.flux)
+                    .zip(&s.ivar)
+                    .filter(|p| p.0.0.is_finite());
+                let all: Vec<f32> = pixels.map(|((m, f), w)| (m - f).powi(2) * w).collect();
+                f64::from(all.iter().sum::<f32>()) / all.len() as f64
+            };
+            right += chi2(z) / 10.0;
+            wrong += chi2(z + 0.1) / 10.0;
+        }
+        assert!(right < 4.0 && wrong > 1.5 * right, "{right} {wrong}");
         // Without a basis nothing is known.
         let nothing = GoodnessOfFit::default();
         let f = nothing.p_values(SpecType::Galaxy, &fit(&nothing, &rows[0].0, 0.5));

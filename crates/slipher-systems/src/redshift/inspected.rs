@@ -2,8 +2,9 @@
 //! model gained by them.
 //!
 //! The list is a CSV file with the columns `file` (from the list's own folder), `z`, and if there
-//! are any `row` (of the spectra of that file, from 0), `class` and `quality`: what has a quality
-//! below 3 (1: no redshift, 2: a guess, as DESI's and VANDELS' inspectors write it) is left out.
+//! are any `hdu`, `row` (of the spectra of that file, from 0), `class` and `quality`: what has a
+//! quality below 3 (1: no redshift, 2: a guess, as DESI's and VANDELS' inspectors write it) is left
+//! out. The decisions of `slipher inspect` are such a list.
 //! One row in four is held out, by the hash of its name: it stops the training and is what the gain
 //! is measured on.
 
@@ -11,7 +12,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use rayon::prelude::*;
-use slipher_data::formats::{ReadOptions, read};
+use slipher_data::formats::{ReadOptions, Row, read_slices};
 use slipher_data::spectrum::Spectrum;
 use slipher_nn::train::Examples;
 use slipher_sim::random::{Stream, hash};
@@ -53,9 +54,13 @@ pub struct Inspected {
 }
 
 const FILE: &[&str] = &["file", "filename", "path", "specname"];
+const HDU: &[&str] = &["hdu"];
 const ROW: &[&str] = &["row", "index"];
 const Z: &[&str] = &["z", "redshift", "z_vi", "vi_z", "best_z", "best redshift"];
 const CLASS: &[&str] = &["class", "spectype", "vi_spectype", "best spectype"];
+/// What stands where an inspector left the machine's answer as it is.
+const Z_GIVEN: &[&str] = &["redrock_z"];
+const CLASS_GIVEN: &[&str] = &["redrock_spectype"];
 const QUALITY: &[&str] = &[
     "quality",
     "vi_quality",
@@ -65,91 +70,141 @@ const QUALITY: &[&str] = &[
     "q",
 ];
 
-fn cells(line: &str) -> Vec<String> {
-    let trim = |c: &str| c.trim().trim_matches('"').trim().to_owned();
-    line.split(',').map(trim).collect()
-}
-
 /// One name in four is held out, whatever else is in the list.
 fn is_held_out(name: &str) -> bool {
     (hash(name) >> 19) % 4 == 1
 }
 
+/// A spectrum's place: HDU and row in its file, as far as the list says.
+type Place = (Option<usize>, Option<usize>);
+
+/// What somebody says of a spectrum.
+#[derive(Clone, Debug)]
+struct Said {
+    line: usize,
+    quality: f64,
+    truth: (SpecType, f64),
+}
+
+/// Columns of a list, by what they hold.
+struct Head {
+    file: usize,
+    z: usize,
+    hdu: Option<usize>,
+    row: Option<usize>,
+    class: Option<usize>,
+    quality: Option<usize>,
+    z_given: Option<usize>,
+    class_given: Option<usize>,
+}
+
+impl Head {
+    fn of(names: &csv::StringRecord) -> Result<Head, String> {
+        let names: Vec<String> = names.iter().map(str::to_lowercase).collect();
+        let find = |known: &[&str]| names.iter().position(|h| known.contains(&h.as_str()));
+        let need = |known: &[&str]| {
+            find(known)
+                .ok_or_else(|| format!("no column '{}'; it has {}", known[0], names.join(", ")))
+        };
+        Ok(Head {
+            file: need(FILE)?,
+            z: need(Z)?,
+            hdu: find(HDU),
+            row: find(ROW),
+            class: find(CLASS),
+            quality: find(QUALITY),
+            z_given: find(Z_GIVEN),
+            class_given: find(CLASS_GIVEN),
+        })
+    }
+
+    /// File, place and what is said, or why it is not trained on.
+    fn line(&self, line: usize, c: &csv::StringRecord) -> Result<(String, Place, Said), String> {
+        let cell = |k: Option<usize>| k.and_then(|k| c.get(k)).filter(|t| !t.is_empty());
+        let count = |k: Option<usize>, name: &str| {
+            cell(k)
+                .map(|t| t.parse::<usize>().map_err(|_| format!("{name} '{t}'")))
+                .transpose()
+        };
+        let quality = match cell(self.quality) {
+            None => TRUSTED,
+            Some(q) => q
+                .parse()
+                .map_err(|_| format!("quality '{q}': expected a number"))?,
+        };
+        if quality < TRUSTED {
+            return Err(format!("quality {quality}, which is not trained on"));
+        }
+        let z = cell(Some(self.z))
+            .or(cell(self.z_given))
+            .unwrap_or_default();
+        let value: f64 = z.parse().map_err(|_| format!("z '{z}'"))?;
+        if !(-0.01..20.0).contains(&value) {
+            return Err(format!("z {value}: expected -0.01 to 20"));
+        }
+        let class = match cell(self.class).or(cell(self.class_given)) {
+            None => SpecType::Galaxy,
+            Some(name) => SpecType::parse(name)
+                .ok_or_else(|| format!("class '{name}': expected GALAXY, QSO or STAR"))?,
+        };
+        let file = cell(Some(self.file)).ok_or("no file")?.to_owned();
+        let place = (count(self.hdu, "hdu")?, count(self.row, "row")?);
+        let truth = (class, value);
+        Ok((
+            file,
+            place,
+            Said {
+                line,
+                quality,
+                truth,
+            },
+        ))
+    }
+}
+
+/// Of several inspectors of one spectrum: the surest, of equally sure ones the last.
+fn surest(said: Vec<Said>) -> Option<Said> {
+    said.into_iter()
+        .reduce(|a, b| if b.quality >= a.quality { b } else { a })
+}
+
 impl Inspected {
-    /// Reads a list and the spectra that it names.
+    /// Reads a list and the spectra that it names. Inspectors of one spectrum count once.
     ///
     /// # Errors
     /// No list, no columns `file` and `z`, too few rows that can be used.
     pub fn read(list: &Path, options: &ReadOptions) -> Result<Inspected, String> {
         let shown = list.display();
-        let text = std::fs::read_to_string(list).map_err(|e| format!("{shown}: {e}"))?;
-        let mut lines = text
-            .lines()
-            .filter(|l| !l.starts_with('#') && !l.trim().is_empty());
-        let head = cells(
-            &lines
-                .next()
-                .ok_or_else(|| format!("{shown}: it is empty"))?
-                .to_lowercase(),
-        );
-        let column = |names: &[&str]| head.iter().position(|h| names.contains(&h.as_str()));
-        let need = |names: &[&str]| {
-            column(names).ok_or_else(|| {
-                format!(
-                    "{shown}: no column '{}'; it has {}",
-                    names[0],
-                    head.join(", ")
-                )
-            })
-        };
-        let (file, z) = (need(FILE)?, need(Z)?);
-        let (row, class, quality) = (column(ROW), column(CLASS), column(QUALITY));
-        let folder = list.parent().unwrap_or(Path::new("."));
-        let entries: Vec<Vec<String>> = lines.map(cells).collect();
-        let one = |(i, c): (usize, &Vec<String>)| -> Result<(String, Known), String> {
-            let cell = |k: usize| c.get(k).map_or("", String::as_str);
-            let bad = |why: String| format!("{shown}, line {}: {why}", i + 2);
-            if let Some(q) = quality.and_then(|k| cell(k).parse::<f64>().ok())
-                && q < TRUSTED
-            {
-                return Err(bad(format!("quality {q}, which is not trained on")));
-            }
-            let value: f64 = cell(z)
-                .parse()
-                .map_err(|_| bad(format!("z '{}'", cell(z))))?;
-            if !(-0.01..20.0).contains(&value) {
-                return Err(bad(format!("z {value}: expected -0.01 to 20")));
-            }
-            let kind = match class.map(cell).filter(|c| !c.is_empty()) {
-                None => SpecType::Galaxy,
-                Some(name) => SpecType::parse(name)
-                    .ok_or_else(|| bad(format!("class '{name}': expected GALAXY, QSO or STAR")))?,
-            };
-            let which: usize = match row.map(cell).filter(|r| !r.is_empty()) {
-                None => 0,
-                Some(r) => r.parse().map_err(|_| bad(format!("row '{r}'")))?,
-            };
-            let path = folder.join(cell(file));
-            let mut found = read(&path, options).map_err(|e| bad(e.to_string()))?.rows;
-            if row.is_none() && found.len() > 1 {
-                let n = found.len();
-                return Err(bad(format!(
-                    "{} holds {n} spectra: a column 'row' must say which",
-                    path.display()
-                )));
-            }
-            if which >= found.len() {
-                return Err(bad(format!("row {which}: the file has {}", found.len())));
-            }
-            let spectrum = found.swap_remove(which).spectrum.map_err(bad)?;
-            let truth = (kind, value);
-            Ok((format!("{}#{which}", cell(file)), Known { spectrum, truth }))
-        };
+        let mut reader = csv::ReaderBuilder::new()
+            .comment(Some(b'#'))
+            .flexible(true)
+            .trim(csv::Trim::All)
+            .from_path(list)
+            .map_err(|e| format!("{shown}: {e}"))?;
+        let head = reader.headers().map_err(|e| format!("{shown}: {e}"))?;
+        let head = Head::of(head).map_err(|e| format!("{shown}: {e}"))?;
         let mut out = Inspected::default();
-        let all: Vec<_> = entries.par_iter().enumerate().map(one).collect();
-        for found in all {
-            match found {
-                Err(why) => out.left_out.push(why),
+        let mut all: BTreeMap<String, BTreeMap<Place, Vec<Said>>> = BTreeMap::new();
+        for record in reader.records() {
+            let record = record.map_err(|e| format!("{shown}: {e}"))?;
+            let line = record.position().map_or(0, |p| p.line() as usize);
+            match head.line(line, &record) {
+                Ok((file, place, said)) => {
+                    let places = all.entry(file).or_default();
+                    places.entry(place).or_default().push(said);
+                }
+                Err(why) => out.left_out.push(format!("{shown}, line {line}: {why}")),
+            }
+        }
+        let folder = list.parent().unwrap_or(Path::new("."));
+        let all: Vec<_> = all.into_iter().collect();
+        let read: Vec<_> = all
+            .into_par_iter()
+            .map(|(file, places)| found(folder, &file, places, options))
+            .collect();
+        for one in read.into_iter().flatten() {
+            match one {
+                Err((line, why)) => out.left_out.push(format!("{shown}, line {line}: {why}")),
                 Ok((name, known)) if is_held_out(&name) => out.held_out.push(known),
                 Ok((_, known)) => out.train.push(known),
             }
@@ -167,6 +222,57 @@ impl Inspected {
         }
         Ok(out)
     }
+}
+
+/// Spectra of one file, with what is said of them; its name and row say what is held out.
+fn found(
+    folder: &Path,
+    file: &str,
+    places: BTreeMap<Place, Vec<Said>>,
+    options: &ReadOptions,
+) -> Vec<Result<(String, Known), (usize, String)>> {
+    let path = folder.join(file);
+    let is = |n: usize, r: &Row, (hdu, row): &Place| match hdu {
+        Some(h) => (r.hdu, r.row) == (*h, row.unwrap_or(0)),
+        None => n == row.unwrap_or(0),
+    };
+    let (mut kept, mut n): (Vec<(usize, Row)>, usize) = (vec![], 0);
+    let read = read_slices(&path, options, &mut |slice| {
+        for r in slice.rows {
+            if places.keys().any(|p| is(n, &r, p)) {
+                kept.push((n, r));
+            }
+            n += 1;
+        }
+        true
+    })
+    .map_err(|e| e.to_string());
+    let one = |(place, said): (Place, Vec<Said>)| {
+        let said = surest(said)?;
+        let (hdu, row) = place;
+        let spectrum = || {
+            read.as_ref().map_err(String::clone)?;
+            if place == (None, None) && n > 1 {
+                let path = path.display();
+                return Err(format!(
+                    "{path} holds {n} spectra: a column 'row' must say which"
+                ));
+            }
+            let which = kept.iter().find(|(n, r)| is(*n, r, &place));
+            let which = which.ok_or_else(|| match hdu {
+                Some(h) => format!("no spectrum in HDU {h}, row {}", row.unwrap_or(0)),
+                None => format!("row {}: the file has {n}", row.unwrap_or(0)),
+            })?;
+            which.1.spectrum.clone()
+        };
+        let name = format!("{file}#{}", row.unwrap_or(0));
+        let truth = said.truth;
+        Some(match spectrum() {
+            Ok(spectrum) => Ok((name, Known { spectrum, truth })),
+            Err(why) => Err((said.line, why)),
+        })
+    };
+    places.clone().into_iter().filter_map(one).collect()
 }
 
 /// Simulated rows with those of a list among them; both kinds decide when to stop.
@@ -320,6 +426,37 @@ mod tests {
         assert_eq!(z(&a), z(&b));
         let own = |z: &f64| found.train.iter().any(|k| k.truth.1 == *z);
         assert_eq!(z(&a).iter().filter(|z| own(z)).count(), 6);
+        // Decisions in DESI's columns: comments with commas, a redshift left as it was given, and
+        // inspectors of one spectrum, of whom the surest counts.
+        let mut list = "Redrock_spectype,Redrock_z,VI_scanner,VI_quality,VI_z,VI_spectype,\
+                        VI_comment,file,hdu,row\n"
+            .to_owned();
+        for i in 0..50 {
+            list += &format!("GALAXY,0.2,ann,4,,,\"broad, \"\"odd\"\"\",s{i}.csv,0,0\n");
+        }
+        list += "GALAXY,0.2,bob,3,1.5,QSO,,s1.csv,0,0\nGALAXY,0.2,bob,1,,,,s2.csv,0,0\n";
+        list += "GALAXY,0.2,bob,4,1.5,QSO,,s3.csv,0,0\n";
+        std::fs::write(&path, &list).unwrap();
+        let found = Inspected::read(&path, &ReadOptions::default()).unwrap();
+        let all: Vec<&Known> = found.train.iter().chain(&found.held_out).collect();
+        assert_eq!(
+            (all.len(), found.left_out.len()),
+            (50, 1),
+            "{:?}",
+            found.left_out
+        );
+        assert_eq!(
+            all.iter()
+                .filter(|k| k.truth == (SpecType::Qso, 1.5))
+                .count(),
+            1
+        );
+        assert_eq!(
+            all.iter()
+                .filter(|k| k.truth == (SpecType::Galaxy, 0.2))
+                .count(),
+            49
+        );
         std::fs::write(&path, "file,z\ns1.csv,0.3\n").unwrap();
         let why = Inspected::read(&path, &ReadOptions::default()).unwrap_err();
         assert!(why.contains("at least 40"), "{why}");

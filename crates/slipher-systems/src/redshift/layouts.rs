@@ -68,16 +68,21 @@ fn best(r: &Row) -> Option<&Solution> {
     r.measurement.best()
 }
 
-/// An identifier as a number; of other names a stable one (FNV-1a), positive.
-fn number(r: &Row) -> i64 {
-    r.object_id.trim().parse().unwrap_or_else(|_| {
-        let text = if r.object_id.is_empty() {
-            &r.origin.file
+/// An identifier as a number, as DESI's readers want it; of other names, or of the file where there
+/// is none, a stable one (FNV-1a), positive.
+pub fn target_id(object_id: &str, file: &str) -> i64 {
+    object_id.trim().parse().unwrap_or_else(|_| {
+        let text = if object_id.is_empty() {
+            file
         } else {
-            &r.object_id
+            object_id
         };
         (hash(text) >> 1) as i64
     })
+}
+
+fn number(r: &Row) -> i64 {
+    target_id(&r.object_id, &r.origin.file)
 }
 
 /// 2 ln of the odds of the best solution against the next; at most 9999.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 use slipher_data::arms;
-use slipher_data::formats::{FileSpectra, ReadOptions, is_large, read, read_slices};
+use slipher_data::formats::{FileSpectra, ReadOptions, is_large, read, read_row, read_slices};
 use slipher_data::spectrum::{Origin, Spectrum};
 use slipher_nn::object_pool::ObjectPool;
 
@@ -277,13 +277,8 @@ pub fn keep(
     options: &ReadOptions,
 ) -> Option<Kept> {
     let place = (row.origin.hdu, row.origin.row);
-    let mut there = None;
-    read_slices(Path::new(&row.origin.file), options, &mut |found| {
-        there = found.rows.into_iter().find(|r| (r.hdu, r.row) == place);
-        there.is_none()
-    })
-    .ok()?;
-    keep_spectrum(model, opts, there?.spectrum.ok()?)
+    let spectrum = read_row(Path::new(&row.origin.file), options, place).ok()?;
+    keep_spectrum(model, opts, spectrum)
 }
 
 /// A spectrum with its measurement and posterior.

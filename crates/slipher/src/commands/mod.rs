@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod export;
 pub mod few;
 pub mod fit;
+pub mod inspect;
 pub mod manual;
 pub mod parts;
 pub mod predict;
@@ -30,6 +31,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use miette::{IntoDiagnostic, Result, WrapErr};
+use slipher_data::date::{iso_8601, now};
 use slipher_data::formats::ReadOptions;
 use slipher_systems::redshift::model::Model;
 
@@ -166,36 +168,14 @@ pub fn made() -> [(&'static str, String); 2] {
     let seconds = std::env::var("SOURCE_DATE_EPOCH")
         .ok()
         .and_then(|t| t.parse().ok());
-    let now = || {
-        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-        since.map_or(0, |d| d.as_secs())
-    };
     let words: Vec<String> = crate::arguments()
         .iter()
         .map(|a| a.to_string_lossy().into_owned())
         .collect();
     [
-        ("date", date(seconds.unwrap_or_else(now))),
+        ("date", iso_8601(seconds.unwrap_or_else(now))),
         ("command", words.join(" ")),
     ]
-}
-
-/// ISO 8601, UTC, of seconds since 1970 (days to civil dates: H. Hinnant's algorithm).
-fn date(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400 + 719_468, seconds % 86_400);
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = year + 400 * era + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}",
-        second / 3600,
-        second / 60 % 60,
-        second % 60
-    )
 }
 
 /// A number with its noun: `1 row`, `2 rows`, `2 galaxies`, `2 spectra`.
@@ -290,11 +270,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_and_nouns() {
-        assert_eq!(date(0), "1970-01-01T00:00:00");
-        assert_eq!(date(951_782_399), "2000-02-28T23:59:59");
-        assert_eq!(date(951_868_800), "2000-03-01T00:00:00");
-        assert_eq!(date(1_795_780_800), "2026-11-27T12:00:00");
+    fn nouns() {
         assert_eq!(counted(1, "spectrum"), "1 spectrum");
         assert_eq!(counted(2, "spectrum"), "2 spectra");
         assert_eq!(counted(0, "galaxy"), "0 galaxies");
