@@ -41,6 +41,7 @@ shipped! {
     "structure", "structure";
     "lens-model", "lens-model";
     "light-curves", "light-curves";
+    "restoration", "restoration";
 }
 
 /// Weights of a system, if they are here.

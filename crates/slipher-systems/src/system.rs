@@ -18,6 +18,7 @@ use crate::architecture::{Architecture, InputViews};
 use crate::example::{Example, Input, Observation, Sky};
 use crate::geometry::Geometry;
 use crate::labelled::{self, Collection};
+use crate::set::Split;
 use crate::views::Augment;
 
 /// A recipe of a system's study; the first of each system is that of the shipped model.
@@ -42,6 +43,8 @@ pub struct StudyRows<'a> {
     pub own: &'a [(String, Vec<f32>)],
     /// Answers of the network that was trained for a part, by the name of its system.
     pub part: &'a dyn Fn(&str, &[Vec<f32>]) -> Option<Vec<f32>>,
+    /// Simulated examples of a split, for methods that need the observation itself.
+    pub examples: &'a dyn Fn(Split, usize) -> Vec<Example>,
 }
 
 /// A quantity that follows from a posterior, worked out on samples of it.

@@ -7,18 +7,19 @@ pub mod fourier;
 pub mod measure;
 mod network;
 pub mod simulate;
+mod study;
 
 use slipher_data::cutout::Cutout;
 use slipher_nn::augment::turned;
 use slipher_nn::heads::Head;
 use slipher_nn::heads::restored::Restored;
 use slipher_sim::random::Stream;
-use slipher_stats::classification::Figure;
+use slipher_stats::classification::{Figure, Line};
 
 use crate::architecture::Architecture;
 use crate::example::{Example, Observation, Sky};
 use crate::geometry::Geometry;
-use crate::system::{NamedRecipe, System};
+use crate::system::{NamedRecipe, StudyRows, System};
 use crate::views::Augment;
 use encode::{PLANES, Prepared, SIDE, prepare, stretched};
 
@@ -190,6 +191,9 @@ impl System for Restoration {
     }
     fn recipes(&self) -> &'static [NamedRecipe] {
         &RECIPES
+    }
+    fn study_tables(&self, rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
+        study::tables(rows)
     }
 }
 

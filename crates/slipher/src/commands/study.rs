@@ -4,7 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use miette::{IntoDiagnostic, Result};
+use rayon::prelude::*;
 use slipher_data::atomic::atomic_write;
+use slipher_sim::random::Stream;
 use slipher_stats::classification::Line;
 use slipher_systems::baseline::{Baseline, FORESTS, MACHINES};
 use slipher_systems::evaluate::{Answers, by_depth, rows_of, table, turning};
@@ -162,7 +164,7 @@ impl Study<'_> {
                 values: b.predict(s, set),
             }));
             report.add_set(title, set, &answers);
-            for (heading, lines) in more(s, models, set, &answers[..own.len()]) {
+            for (heading, lines) in more(s, models, set, &answers[..own.len()], self.seed) {
                 report.add_table(title, &heading, &lines);
             }
         }
@@ -178,6 +180,9 @@ impl Study<'_> {
     /// The classical methods, each with the parameters that validation prefers.
     fn baselines(&self, train: &Set, validation: &Set) -> Vec<Baseline> {
         let s = self.system;
+        if s.feature_names().is_empty() {
+            return vec![];
+        }
         let some = train.first(CLASSICAL as usize);
         let [forest, machine] = [&FORESTS, &MACHINES]
             .map(|grid| Baseline::search(s, grid, &some, validation, self.seed));
@@ -333,6 +338,7 @@ fn more(
     models: &[(Cell, Model)],
     set: &Set,
     own: &[Answers],
+    seed: u64,
 ) -> Vec<(String, Vec<Line>)> {
     let part = |name: &str, images: &[Vec<f32>]| {
         let found = models.iter().find(|m| m.1.system.name() == name);
@@ -347,6 +353,11 @@ fn more(
         truth: &set.truth,
         own: &own,
         part: &part,
+        examples: &|split, n| {
+            let draw =
+                |row| system.simulate(Sky::Own, &mut Stream::new(seed, split.purpose(), row));
+            (0..n as u64).into_par_iter().filter_map(draw).collect()
+        },
     };
     system.study_tables(&rows)
 }
