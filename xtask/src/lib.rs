@@ -1,5 +1,6 @@
 //! Chores of Slipher that need nothing built: the shell, the stages of the tests, fuzzing.
 
+pub mod book;
 pub mod fuzz;
 pub mod page;
 pub mod test;

@@ -1,8 +1,8 @@
-//! Chores of Slipher: `cargo xtask test | train redshift | real | bench | fuzz`.
+//! Chores of Slipher: `cargo xtask test | train redshift | real | bench | book | page | fuzz`.
 
 use std::process::ExitCode;
 
-use xtask::{SHIPPED, fuzz, measure, page, root, sh, test};
+use xtask::{SHIPPED, book, fuzz, measure, page, root, sh, test};
 
 const HELP: &str = "cargo xtask COMMAND
   test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail and Ray, with
@@ -10,6 +10,7 @@ const HELP: &str = "cargo xtask COMMAND
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then crates/slipher-models/weights/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
+  book                     the manual, by mdBook, into target/book
   page [--test]            builds the page of slipher inspect (Node), or tests it in Chromium
   readall                  every file of the data folder is read or refused
   fuzz --minutes N [TARGET] the targets of fuzz/ in turn, N minutes each (nightly, cargo install cargo-fuzz)
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ["test", "--all"] => test::run(true),
         ["train", "redshift"] => train("training"),
         ["train", "redshift", folder] => train(folder),
+        ["book"] => book::build(),
         ["page"] => page::build(),
         ["page", "--test"] => page::test(),
         ["peers"] => test::peers(),

@@ -34,7 +34,7 @@ fn keys_decide() {
     let mut t = Terminal::new(&s, false, "").unwrap();
     let first = text(&t);
     assert!(
-        first.contains("[1/3]") && first.contains("solutions (s)") && first.contains("Hα"),
+        first.contains("[1/3]") && first.contains("solutions (s)") && first.contains("[O II] 4101"),
         "{first}"
     );
     assert!(

@@ -2,6 +2,8 @@
 //! with the regularisation that validation rows of the same S/N prefer, and with a point-spread
 //! function that is wrong.
 
+use std::f64::consts::PI;
+
 use rayon::prelude::*;
 use slipher_data::cutout::Cutout;
 use slipher_stats::classification::Line;
@@ -20,6 +22,8 @@ const VALIDATION: usize = 150;
 const LIFT: f32 = 5.0;
 /// Iterations of total variation.
 const ROUNDS: usize = 60;
+/// Pixels that Lanczos' kernel reaches.
+const REACH: f64 = 4.0;
 const BALANCES: [f32; 5] = [0.003, 0.03, 0.3, 3.0, 30.0];
 const WEIGHTS: [f32; 5] = [0.3, 1.0, 3.0, 10.0, 30.0];
 
@@ -153,15 +157,32 @@ fn classical<'a>(validation: &[&Ready]) -> Vec<(String, Method<'a>)> {
 fn wider(c: &Cutout, factor: f64) -> Cutout {
     let (h, w, values) = &c.psf;
     let mid = [0.5 * (*h as f64 - 1.0), 0.5 * (*w as f64 - 1.0)];
-    let at = |y: f64, x: f64| -> f64 {
-        if y < 0.0 || x < 0.0 || y > (*h - 1) as f64 || x > (*w - 1) as f64 {
-            return 0.0;
+    // Lanczos' kernel, which hardly widens what it resamples.
+    let kernel = |d: f64| {
+        let sinc = |v: f64| {
+            if v.abs() < 1e-9 {
+                1.0
+            } else {
+                (PI * v).sin() / (PI * v)
+            }
+        };
+        if d.abs() < REACH {
+            sinc(d) * sinc(d / REACH)
+        } else {
+            0.0
         }
-        let (i, j) = ((y as usize).min(h - 2), (x as usize).min(w - 2));
-        let (t, u) = (y - i as f64, x - j as f64);
-        let v = |a: usize, b: usize| f64::from(values[a * w + b]);
-        (1.0 - t) * ((1.0 - u) * v(i, j) + u * v(i, j + 1))
-            + t * ((1.0 - u) * v(i + 1, j) + u * v(i + 1, j + 1))
+    };
+    let near = |v: f64, n: usize| {
+        let low = (v - REACH).ceil().max(0.0) as usize;
+        low..((v + REACH).floor() as usize + 1).min(n)
+    };
+    let at = |y: f64, x: f64| -> f64 {
+        let row = |i: usize| -> f64 {
+            near(x, *w)
+                .map(|j| f64::from(values[i * w + j]) * kernel(x - j as f64))
+                .sum()
+        };
+        near(y, *h).map(|i| row(i) * kernel(y - i as f64)).sum()
     };
     let out: Vec<f32> = (0..h * w)
         .map(|k| {

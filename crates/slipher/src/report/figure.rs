@@ -1,10 +1,13 @@
-//! Small scientific figures as SVG text: axes, points, lines, bars. No dependency, no script.
+//! Small scientific figures as SVG text: axes, points, lines, bars. Pages that end with [`LIVE`] let
+//! them zoom and their tables sort; without it they are as they were drawn.
 
 use std::fmt::Write;
 
 /// Colours of GALAXY, QSO, STAR and of accents; distinguishable by colour-blind readers (Okabe &
 /// Ito).
 pub const COLOURS: [&str; 3] = ["#0072b2", "#d55e00", "#009e73"];
+/// What makes figures zoom and tables sort, for the end of a page.
+pub const LIVE: &str = concat!("<script>", include_str!("live.js"), "</script>");
 pub const GREY: &str = "#8a8f98";
 
 /// One axis: range, label, logarithmic or not.
@@ -37,6 +40,10 @@ impl Axis {
             label: label.into(),
             log: true,
         }
+    }
+    /// As the script of pages reads it: ends, and whether it is logarithmic.
+    fn range(&self) -> String {
+        format!("[{:e},{:e},{}]", self.lo, self.hi, self.log)
     }
     /// Position in 0..1.
     fn place(&self, x: f64) -> f64 {
@@ -230,7 +237,7 @@ impl Figure {
             let p = self.px(t);
             let _ = write!(
                 axes,
-                "<line x1=\"{p:.1}\" x2=\"{p:.1}\" y1=\"{y0}\" y2=\"{}\" stroke=\"#444\"/><text x=\"{p:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\">{}</text>",
+                "<line class=\"tick\" x1=\"{p:.1}\" x2=\"{p:.1}\" y1=\"{y0}\" y2=\"{}\" stroke=\"#444\"/><text class=\"tick\" x=\"{p:.1}\" y=\"{}\" text-anchor=\"middle\" font-size=\"11\">{}</text>",
                 y0 - 4.0,
                 y0 + 14.0,
                 tick_label(t)
@@ -240,7 +247,7 @@ impl Figure {
             let p = self.py(t);
             let _ = write!(
                 axes,
-                "<line x1=\"{x0}\" x2=\"{}\" y1=\"{p:.1}\" y2=\"{p:.1}\" stroke=\"#444\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"11\">{}</text>",
+                "<line class=\"tick\" x1=\"{x0}\" x2=\"{}\" y1=\"{p:.1}\" y2=\"{p:.1}\" stroke=\"#444\"/><text class=\"tick\" x=\"{}\" y=\"{:.1}\" text-anchor=\"end\" font-size=\"11\">{}</text>",
                 x0 + 4.0,
                 x0 - 5.0,
                 p + 4.0,
@@ -258,7 +265,11 @@ impl Figure {
         // Each figure clips to its own frame; identical frames may share an id.
         let id = format!("f{}x{}", w as i64, h as i64);
         format!(
-            "<svg viewBox=\"0 0 {w} {h}\" width=\"{w}\" role=\"img\" aria-label=\"{}\" font-family=\"system-ui, sans-serif\"><defs><clipPath id=\"{id}\"><rect x=\"{x0}\" y=\"{y1}\" width=\"{}\" height=\"{}\"/></clipPath></defs><g clip-path=\"url(#{id})\">{}</g>{axes}</svg>",
+            "<svg viewBox=\"0 0 {w} {h}\" width=\"{w}\" data-x=\"{}\" data-y=\"{}\" data-frame=\"{x0} {y1} {} {}\" role=\"img\" aria-label=\"{}\" font-family=\"system-ui, sans-serif\"><defs><clipPath id=\"{id}\"><rect x=\"{x0}\" y=\"{y1}\" width=\"{}\" height=\"{}\"/></clipPath></defs><g clip-path=\"url(#{id})\">{}</g>{axes}</svg>",
+            self.x.range(),
+            self.y.range(),
+            x1 - x0,
+            y0 - y1,
             escape(alt),
             x1 - x0,
             y0 - y1,

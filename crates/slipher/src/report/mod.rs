@@ -12,7 +12,7 @@ pub mod talk;
 use std::fmt::Write;
 use std::path::Path;
 
-use figure::{Axis, COLOURS, Figure, GREY, escape};
+use figure::{Axis, COLOURS, Figure, GREY, LIVE, escape};
 use slipher_data::atomic::atomic_write;
 use slipher_data::warning::Warning;
 use slipher_sim::sed::SpecType;
@@ -104,7 +104,7 @@ fn page(s: &Subject) -> String {
     }
     let _ = write!(
         h,
-        "<h2>How this was made</h2><p>Slipher {}, model <code>{}</code>, SHA-256 <code>{}</code>. A redshift counts as right if the class is right and |Δz|/(1+z) &lt; 0.0033 (GALAXY), &lt; 0.01 (QSO) or |Δv| &lt; 1000 km/s (STAR). Intervals are 95 % (Wilson).</p></body></html>",
+        "<h2>How this was made</h2><p>Slipher {}, model <code>{}</code>, SHA-256 <code>{}</code>. A redshift counts as right if the class is right and |Δz|/(1+z) &lt; 0.0033 (GALAXY), &lt; 0.01 (QSO) or |Δv| &lt; 1000 km/s (STAR). Intervals are 95 % (Wilson).</p>{LIVE}</body></html>",
         env!("CARGO_PKG_VERSION"),
         escape(&s.model.id),
         s.model.sha256.get(..16).unwrap_or_default()

@@ -21,7 +21,7 @@ use slipher_systems::set::Set;
 use slipher_systems::system::System;
 
 use self::figures::{confusion_figure, purity_figure, reliability_figure, roc_figure};
-use super::figure::{Axis, COLOURS, Figure, GREY, escape};
+use super::figure::{Axis, COLOURS, Figure, GREY, LIVE, escape};
 
 /// Rows and what each method says of them.
 pub struct Evaluation<'a> {
@@ -44,7 +44,7 @@ const SHOWN: usize = 12;
 /// A whole page from its body.
 pub fn page(title: &str, body: &str) -> String {
     format!(
-        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{1}.stamps{{display:flex;flex-wrap:wrap;gap:12px}}.stamps figure{{width:220px}}.stamps figcaption{{overflow-wrap:anywhere}}.stamps img{{width:100%;image-rendering:pixelated;background:#000}}</style></head><body><h1>{0}</h1>{body}<h2>How this was made</h2><p>Slipher {2}. Intervals are 95 %, by drawing rows with replacement; in reliability diagrams Wilson's.</p></body></html>",
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{0}</title><style>{1}.stamps{{display:flex;flex-wrap:wrap;gap:12px}}.stamps figure{{width:220px}}.stamps figcaption{{overflow-wrap:anywhere}}.stamps img{{width:100%;image-rendering:pixelated;background:#000}}</style></head><body><h1>{0}</h1>{body}<h2>How this was made</h2><p>Slipher {2}. Intervals are 95 %, by drawing rows with replacement; in reliability diagrams Wilson's.</p>{LIVE}</body></html>",
         escape(title),
         super::STYLE,
         env!("CARGO_PKG_VERSION")

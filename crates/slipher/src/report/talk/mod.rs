@@ -13,7 +13,7 @@ use slipher_systems::studies::stivaktakis2018::study::{
 };
 
 use super::STYLE;
-use super::figure::escape;
+use super::figure::{LIVE, escape};
 
 /// All that is finished.
 pub struct Page<'a> {
@@ -98,7 +98,7 @@ fn html(p: &Page) -> String {
     h.push_str(&beyond(p));
     h.push_str(&tables::everything(p));
     h.push_str(&made(p));
-    h + "</body></html>"
+    h + LIVE + "</body></html>"
 }
 
 fn introduction(p: &Page) -> String {
