@@ -120,7 +120,7 @@
   const value = (cell) => {
     const text = cell?.textContent.trim() ?? "";
     const n = parseFloat(text.replace(/^[−–]/, "-").replace(/(\d),(?=\d{3})/g, "$1"));
-    return Number.isNaN(n) ? text.toLowerCase() : n;
+    return n === n ? n : text.toLowerCase();
   };
   for (const table of document.querySelectorAll("table")) {
     const rows = [...table.rows], head = rows[0];
