@@ -3,7 +3,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder as Builder;
+use parquet::arrow::arrow_reader::{
+    ArrowReaderOptions, ParquetRecordBatchReaderBuilder as Builder,
+};
+use parquet::file::metadata::PageIndexPolicy;
 use parquet::file::reader::ChunkReader;
 
 use crate::budget;
@@ -184,7 +187,26 @@ fn promises(footer: &[u8]) -> Option<(usize, u64, u64)> {
 /// # Errors
 /// What is damaged.
 pub fn open_parquet<T: ChunkReader + 'static>(file: T) -> Result<Builder<T>, String> {
-    match catch_unwind(AssertUnwindSafe(|| Builder::try_new(file))) {
+    open(file, ArrowReaderOptions::new())
+}
+
+/// The same with the index of its pages, by which rows that are skipped are not decoded.
+///
+/// # Errors
+/// As [`open_parquet`].
+pub fn open_parquet_indexed<T: ChunkReader + 'static>(file: T) -> Result<Builder<T>, String> {
+    open(
+        file,
+        ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional),
+    )
+}
+
+fn open<T: ChunkReader + 'static>(
+    file: T,
+    options: ArrowReaderOptions,
+) -> Result<Builder<T>, String> {
+    let open = || Builder::try_new_with_options(file, options);
+    match catch_unwind(AssertUnwindSafe(open)) {
         Ok(found) => found.map_err(|e| format!("damaged Parquet: {e}")),
         Err(_) => Err("damaged Parquet: the Arrow schema in its footer cannot be decoded".into()),
     }

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float32Type, Float64Type, Int64Type};
@@ -18,6 +19,7 @@ use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder, RowSelection,
     RowSelector,
 };
+use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value};
 
 use crate::InspectError;
@@ -114,6 +116,17 @@ fn is_flat(t: &DataType) -> bool {
         )
 }
 
+/// What a column is held as.
+fn kind_of(t: &DataType) -> DataType {
+    match t {
+        DataType::Float64 | DataType::UInt64 | DataType::Decimal128(..) => DataType::Float64,
+        DataType::Float32 | DataType::Float16 => DataType::Float32,
+        t if t.is_integer() => DataType::Int64,
+        DataType::Boolean => DataType::Int64,
+        _ => DataType::Utf8,
+    }
+}
+
 impl Table {
     /// Opens the parts of a catalogue, which have the same columns.
     ///
@@ -121,9 +134,11 @@ impl Table {
     /// A file that is no Parquet, or has other columns than the first.
     pub fn open(files: &[PathBuf]) -> Result<Table, InspectError> {
         let (mut parts, mut rows) = (Vec::<Part>::new(), 0);
+        // By the index of pages, rows that are skipped are not decoded.
+        let options = ArrowReaderOptions::new().with_page_index_policy(PageIndexPolicy::Optional);
         for path in files {
             let file = File::open(path).map_err(|e| InspectError::file(path, e))?;
-            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())
+            let metadata = ArrowReaderMetadata::load(&file, options.clone())
                 .map_err(|e| InspectError::file(path, format!("no catalogue in Parquet: {e}")))?;
             if let Some(first) = parts.first()
                 && names(first.metadata.schema()) != names(metadata.schema())
@@ -195,6 +210,10 @@ impl Table {
         self.schema.column_with_name(name).is_some()
     }
 
+    fn kept(&self) -> MutexGuard<'_, Vec<(usize, Arc<Column>)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// A column of numbers or text.
     ///
     /// # Errors
@@ -206,43 +225,30 @@ impl Table {
                 "no column '{name}' of numbers or text"
             )));
         };
-        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         {
-            let mut kept = kept();
+            let mut kept = self.kept();
             if let Some(at) = kept.iter().position(|k| k.0 == i) {
                 let one = kept.remove(at);
                 kept.push(one.clone());
                 return Ok(one.1);
             }
         }
-        let kind = match field.data_type() {
-            DataType::Float64 | DataType::UInt64 | DataType::Decimal128(..) => DataType::Float64,
-            DataType::Float32 | DataType::Float16 => DataType::Float32,
-            t if t.is_integer() => DataType::Int64,
-            DataType::Boolean => DataType::Int64,
-            _ => DataType::Utf8,
-        };
+        let kind = kind_of(field.data_type());
         let mut arrays: Vec<ArrayRef> = vec![];
         for p in &self.parts {
-            self.read(p, Some(i), None, &mut |b| {
+            self.read(p, Some(&[i]), None, &mut |b| {
                 arrays.push(cast(b.column(0), &kind)?);
                 Ok(())
             })?;
         }
-        let parts: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
-        let bad = |e| InspectError::file(&self.parts[0].path, format!("column {name}: {e}"));
-        let all = if parts.is_empty() {
-            arrow_array::new_empty_array(&kind)
-        } else {
-            arrow_select::concat::concat(&parts).map_err(bad)?
-        };
+        let all = self.joined(&arrays, &kind, i)?;
         let column = Arc::new(match kind {
             DataType::Float64 => Column::Double(all.as_primitive::<Float64Type>().clone()),
             DataType::Float32 => Column::Single(all.as_primitive::<Float32Type>().clone()),
             DataType::Int64 => Column::Whole(all.as_primitive::<Int64Type>().clone()),
             _ => Column::Text(all.as_string::<i32>().clone()),
         });
-        let mut kept = kept();
+        let mut kept = self.kept();
         kept.push((i, column.clone()));
         while kept.len() > 1 && kept.iter().map(|k| k.1.bytes()).sum::<usize>() > KEPT {
             kept.remove(0);
@@ -250,11 +256,12 @@ impl Table {
         Ok(column)
     }
 
+    /// Reads some columns (all where none is named) of some rows of a part.
     fn read(
         &self,
         part: &Part,
-        column: Option<usize>,
-        row: Option<usize>,
+        columns: Option<&[usize]>,
+        rows: Option<Range<usize>>,
         each: &mut dyn FnMut(RecordBatch) -> Result<(), arrow_schema::ArrowError>,
     ) -> Result<(), InspectError> {
         let bad = |e: &dyn std::fmt::Display| InspectError::file(&part.path, e.to_string());
@@ -262,18 +269,55 @@ impl Table {
         let metadata = part.metadata.clone();
         let mut b = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata)
             .with_batch_size(BATCH);
-        if let Some(i) = column {
-            let mask = ProjectionMask::roots(b.parquet_schema(), [i]);
+        if let Some(c) = columns {
+            let mask = ProjectionMask::roots(b.parquet_schema(), c.iter().copied());
             b = b.with_projection(mask);
         }
-        if let Some(r) = row {
-            let picked = vec![RowSelector::skip(r), RowSelector::select(1)];
+        if let Some(r) = rows {
+            let picked = vec![RowSelector::skip(r.start), RowSelector::select(r.len())];
             b = b.with_row_selection(RowSelection::from(picked));
         }
         for batch in b.build().map_err(|e| bad(&e))? {
             each(batch.map_err(|e| bad(&e))?).map_err(|e| bad(&e))?;
         }
         Ok(())
+    }
+
+    /// Neighbouring rows of a column that is not in memory, without the others.
+    fn slice(&self, i: usize, rows: Range<usize>) -> Result<ArrayRef, InspectError> {
+        let kind = kind_of(self.schema.field(i).data_type());
+        let mut arrays: Vec<ArrayRef> = vec![];
+        for p in &self.parts {
+            let from = rows.start.max(p.first);
+            let to = rows.end.min(p.first + p.rows);
+            if from < to {
+                self.read(
+                    p,
+                    Some(&[i]),
+                    Some(from - p.first..to - p.first),
+                    &mut |b| {
+                        arrays.push(cast(b.column(0), &kind)?);
+                        Ok(())
+                    },
+                )?;
+            }
+        }
+        self.joined(&arrays, &kind, i)
+    }
+
+    fn joined(
+        &self,
+        arrays: &[ArrayRef],
+        kind: &DataType,
+        i: usize,
+    ) -> Result<ArrayRef, InspectError> {
+        let parts: Vec<&dyn Array> = arrays.iter().map(AsRef::as_ref).collect();
+        if parts.is_empty() {
+            return Ok(arrow_array::new_empty_array(kind));
+        }
+        let name = self.schema.field(i).name();
+        let bad = |e| InspectError::file(self.path(), format!("column {name}: {e}"));
+        arrow_select::concat::concat(&parts).map_err(bad)
     }
 
     /// All columns of one row, lists included.
@@ -285,7 +329,8 @@ impl Table {
         let inside = |p: &&Part| (p.first..p.first + p.rows).contains(&row);
         let part = self.parts.iter().find(inside).ok_or_else(none)?;
         let mut out = Map::new();
-        self.read(part, None, Some(row - part.first), &mut |b| {
+        let at = row - part.first;
+        self.read(part, None, Some(at..at + 1), &mut |b| {
             for (f, c) in b.schema_ref().fields().iter().zip(b.columns()) {
                 if c.len() == 1 {
                     out.insert(f.name().clone(), json(c.as_ref(), 0));
@@ -304,11 +349,25 @@ impl Table {
         let at = arrow_array::UInt32Array::from(rows.to_vec());
         let (mut fields, mut arrays) = (vec![], vec![]);
         let bad = |e: arrow_schema::ArrowError| InspectError::Asked(e.to_string());
+        // The first page of a large catalogue needs no whole column.
+        let neighbours = rows.windows(2).all(|w| w[1] == w[0] + 1);
+        let range = rows
+            .first()
+            .map_or(0..0, |f| *f as usize..*f as usize + rows.len());
         for name in names {
-            let column = self.column(name)?;
-            let mut some = arrow_select::take::take(&column.array(), &at, None).map_err(bad)?;
+            let new = self
+                .schema
+                .column_with_name(name)
+                .filter(|(i, f)| is_flat(f.data_type()) && !self.kept().iter().any(|k| k.0 == *i));
+            let mut some = match new {
+                Some((i, _)) if neighbours => self.slice(i, range.clone())?,
+                _ => {
+                    let all = self.column(name)?.array();
+                    arrow_select::take::take(&all, &at, None).map_err(bad)?
+                }
+            };
             // Identifiers go beyond what numbers of a browser hold.
-            if matches!(*column, Column::Whole(_)) {
+            if *some.data_type() == DataType::Int64 {
                 some = cast(&some, &DataType::Utf8).map_err(bad)?;
             }
             fields.push(Field::new(name, some.data_type().clone(), true));

@@ -165,7 +165,11 @@ fn tables(
         why,
     };
     crate::thrift::check_parquet(&mut file).map_err(refuse)?;
-    let builder = crate::thrift::open_parquet(file).map_err(refuse)?;
+    let opened = match only {
+        Some(_) => crate::thrift::open_parquet_indexed(file),
+        None => crate::thrift::open_parquet(file),
+    };
+    let builder = opened.map_err(refuse)?;
     if batch::is_one_spectrum(builder.schema()) {
         sink(read(path, options)?);
         return Ok(());

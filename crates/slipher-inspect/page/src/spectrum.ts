@@ -58,7 +58,6 @@ export class SpectrumView {
     if (best) this.templates.set(this.key(best), item.template);
     this.element.append(this.main, h("div", { class: "below" }, this.small, this.list));
     new ResizeObserver(() => this.resize()).observe(this.element);
-    this.draw();
   }
 
   private key(c: Chosen): string { return `${c.class} ${c.z.toFixed(6)}`; }

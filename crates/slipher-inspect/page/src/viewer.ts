@@ -102,7 +102,6 @@ export class Viewer {
       this.look.append(this.image.element);
     } else if (item?.kind === "light-curve") this.look.append(curve(item));
     this.look.append(this.values(c));
-    (this.spectrum as SpectrumView | null)?.resize();
     this.drawDecisions(found.decisions);
   }
 

@@ -162,26 +162,44 @@ impl Blur {
         )
     }
 
-    /// Least |R x − y|² + λ |x − prior|²: what the data say where they say anything, and the prior
-    /// elsewhere. Flux is the data's but for λ.
+    /// Least |R x − y|² + λ |x − prior|² (1 − |R|²): what the data say where they say anything, and
+    /// the prior where the function has lost it. Flux is the data's.
     pub fn with_prior(&self, transform: &[Complex<f32>], prior: &[f32], lambda: f32) -> Vec<f32> {
         let z = self.forward(prior);
         let each = transform.iter().zip(&z).zip(&self.ratio);
         self.inverse(
-            each.map(|((y, z), r)| (y * r.conj() + z * lambda) / (r.norm_sqr() + lambda))
-                .collect(),
+            each.map(|((y, z), r)| {
+                let l = lost(r, lambda);
+                (y * r.conj() + z * l) / (r.norm_sqr() + l)
+            })
+            .collect(),
         )
+    }
+
+    /// What of an error of the prior at each pixel is left in [`with_prior`](Blur::with_prior): the
+    /// root of the mean square of its weight.
+    pub fn trusted(&self, lambda: f32) -> f32 {
+        let each = self.ratio.iter().map(|r| {
+            let l = lost(r, lambda);
+            f64::from(l / (r.norm_sqr() + l)).powi(2)
+        });
+        (each.sum::<f64>() / self.ratio.len() as f64).sqrt() as f32
     }
 
     /// Root of the sum of squares of what a pixel of white noise of 1 becomes in
     /// [`with_prior`](Blur::with_prior).
     pub fn noise(&self, lambda: f32) -> f32 {
         let each = self.ratio.iter().map(|r| {
-            let p = r.norm_sqr();
-            f64::from(p / ((p + lambda) * (p + lambda)))
+            let (p, l) = (r.norm_sqr(), lost(r, lambda));
+            f64::from(p / ((p + l) * (p + l)))
         });
         (each.sum::<f64>() / self.ratio.len() as f64).sqrt() as f32
     }
+}
+
+/// Weight of the prior at a frequency; never none, for what is lost altogether is divided by it.
+fn lost(r: &Complex<f32>, lambda: f32) -> f32 {
+    lambda * (1.0 - r.norm_sqr()).clamp(1e-9, 1.0)
 }
 
 /// Centre of light (row, column), of what is above a hundredth of the peak.
@@ -244,11 +262,22 @@ mod tests {
         let psf = Psf::moffat(3.5, 3.0);
         let b = Blur::new((41, 41, &star(&psf, 41, 20.0, 20.0)), 64).unwrap();
         let y = b.forward(&star(&psf, 64, 32.0, 32.0));
-        let prior = vec![0.5; 4096];
+        // Flux is the data's, whatever the prior; what the function has lost is the prior's.
+        let side = |i: usize| {
+            if (i / 64 + i % 64).is_multiple_of(2) {
+                0.5
+            } else {
+                -0.5
+            }
+        };
+        let checker: Vec<f32> = (0..4096).map(side).collect();
+        let held = b.with_prior(&y, &checker, 1e4);
+        assert!((held.iter().sum::<f32>() - 1.0).abs() < 3e-3);
+        let share: f32 = held.iter().zip(&checker).map(|(a, c)| a * c).sum();
+        assert!((share / 1024.0 - 1.0).abs() < 0.02, "{share}");
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
-        assert!(near(&b.with_prior(&y, &prior, 1e6), &prior));
         let data = b.tikhonov(&y, 1e-4);
         assert!(near(&b.with_prior(&y, &vec![0.0; 4096], 1e-4), &data));
-        assert!(b.noise(0.01) > b.noise(1.0));
+        assert!(b.noise(0.01) > b.noise(1.0) && b.trusted(0.01) < b.trusted(1.0));
     }
 }

@@ -100,6 +100,13 @@ impl Restoration {
             .iter()
             .map(|i| f64::from((again[*i] - p.image[*i]) / p.relative[*i]).powi(2))
             .sum();
+        // The prior's error where the prior is seen, and the noise of the data where they are.
+        let (trust, passed) = (p.blur.trusted(lambda), p.blur.noise(lambda));
+        let spread: Vec<f32> = spread
+            .iter()
+            .zip(&p.relative)
+            .map(|(s, r)| (trust * s).hypot(passed * r))
+            .collect();
         let (_, noise) = p.sky;
         let scaled = |v: Vec<f32>| v.into_iter().map(|v| noise * v).collect();
         (

@@ -232,7 +232,8 @@ fn answered(rows: &StudyRows<'_>, examples: &[&Cutout]) -> Option<Vec<Answered>>
 /// Tables by S/N, of honesty, and of wrong point-spread functions.
 pub fn tables(rows: &StudyRows<'_>) -> Vec<(String, Vec<Line>)> {
     let of = |split, n| (rows.examples)(split, n);
-    let (test, validation) = (of(Split::Test, TEST), of(Split::Validation, VALIDATION));
+    let n = TEST.min(rows.images.len());
+    let (test, validation) = (of(Split::Test, n), of(Split::Validation, VALIDATION));
     let kept = |all: &[Example]| -> Vec<Ready> { all.par_iter().filter_map(ready).collect() };
     let (ready_test, ready_validation) = (kept(&test), kept(&validation));
     let cutouts: Vec<&Cutout> = test.iter().filter_map(|e| e.input.cutout().ok()).collect();

@@ -316,17 +316,17 @@ impl Report {
 
 /// The figures on some rows of a set.
 fn table_of_rows(system: &dyn System, set: &Set, answers: &[Answers], rows: &[usize]) -> Vec<Line> {
-    let n = system.outputs().len();
     let part = Set {
         images: vec![vec![]; rows.len()],
-        truth: rows_of(&set.truth, n, rows),
+        truth: rows_of(&set.truth, system.head().targets(), rows),
         ..Set::default()
     };
     let answers: Vec<Answers> = answers
         .iter()
         .map(|a| Answers {
             method: a.method.clone(),
-            values: rows_of(&a.values, n, rows),
+            // An answer may be wider than its truth: a posterior, an image with its errors.
+            values: rows_of(&a.values, a.values.len() / set.rows().max(1), rows),
         })
         .collect();
     table(system, &part, &answers)
