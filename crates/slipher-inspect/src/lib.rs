@@ -10,6 +10,7 @@ pub mod bins;
 #[cfg(feature = "browser")]
 pub mod browser;
 pub mod decisions;
+pub mod embedding;
 pub mod look;
 pub mod places;
 pub mod session;

@@ -22,12 +22,17 @@ use parquet::arrow::arrow_reader::{
 use parquet::file::metadata::PageIndexPolicy;
 use serde_json::{Map, Value};
 
-use crate::InspectError;
+use crate::{InspectError, embedding};
 
 /// Bytes of columns that are kept in memory; those asked for longest ago go first.
 const KEPT: usize = 160 << 20;
 /// Rows decoded at a time.
 const BATCH: usize = 8192;
+
+/// A column of lists that says what a network made of each row.
+const EMBEDDING: &str = "embedding";
+/// What is drawn of it.
+const COMPONENTS: [(&str, &str); 2] = [("embedding_1", "first"), ("embedding_2", "second")];
 
 /// Values of one column of all rows.
 #[derive(Clone, Debug)]
@@ -103,6 +108,7 @@ pub struct Table {
     parts: Vec<Part>,
     schema: SchemaRef,
     rows: usize,
+    derived: Vec<Field>,
     keys: BTreeMap<String, String>,
     kept: Mutex<Vec<(usize, Arc<Column>)>>,
 }
@@ -175,7 +181,17 @@ impl Table {
             return Err(InspectError::Asked(why));
         }
         let kept = Mutex::default();
+        let embedded = schema.column_with_name(EMBEDDING).filter(|f| {
+            matches!(f.1.data_type(), DataType::FixedSizeList(v, _) if *v.data_type() == DataType::Float32)
+        });
+        let component = |(name, order): (&str, &str)| {
+            let meaning = format!("{order} principal component of the embedding");
+            let meta = [("description".to_owned(), meaning)].into();
+            Field::new(name, DataType::Float32, true).with_metadata(meta)
+        };
+        let derived = embedded.map_or(vec![], |_| COMPONENTS.map(component).to_vec());
         Ok(Table {
+            derived,
             parts,
             schema,
             rows,
@@ -199,10 +215,11 @@ impl Table {
         self.keys.get(name).map(String::as_str)
     }
 
-    /// Columns that can be filtered and sorted.
+    /// Columns that can be filtered and sorted; of an embedding its first two principal components.
     pub fn fields(&self) -> impl Iterator<Item = &Field> {
         let all = self.schema.fields().iter();
-        all.map(|f| f.as_ref()).filter(|f| is_flat(f.data_type()))
+        let own = all.map(|f| f.as_ref()).filter(|f| is_flat(f.data_type()));
+        own.chain(&self.derived)
     }
 
     /// Whether there is such a column.
@@ -219,6 +236,9 @@ impl Table {
     /// # Errors
     /// There is none of this name, or it holds lists; the file changed or is damaged.
     pub fn column(&self, name: &str) -> Result<Arc<Column>, InspectError> {
+        if let Some(k) = self.derived.iter().position(|f| f.name() == name) {
+            return self.component(k);
+        }
         let found = self.schema.column_with_name(name);
         let Some((i, field)) = found.filter(|f| is_flat(f.1.data_type())) else {
             return Err(InspectError::Asked(format!(
@@ -254,6 +274,44 @@ impl Table {
             kept.remove(0);
         }
         Ok(column)
+    }
+
+    /// One of the principal components of the embedding; both are worked out at once.
+    fn component(&self, k: usize) -> Result<Arc<Column>, InspectError> {
+        let place = |k: usize| self.schema.fields().len() + k;
+        if let Some(found) = self.kept().iter().find(|c| c.0 == place(k)) {
+            return Ok(found.1.clone());
+        }
+        let i = self.schema.index_of(EMBEDDING);
+        let i = i.map_err(|e| InspectError::Asked(e.to_string()))?;
+        let each = |f: &mut dyn FnMut(Option<Vec<f32>>)| {
+            self.parts.iter().try_for_each(|p| {
+                self.read(p, Some(&[i]), None, &mut |b| {
+                    embedding::rows(&b).into_iter().for_each(&mut *f);
+                    Ok(())
+                })
+            })
+        };
+        // Some rows make the components; all are drawn, without being held.
+        let step = self.rows.div_ceil(embedding::ROWS).max(1);
+        let (mut some, mut n) = (vec![], 0);
+        each(&mut |r| {
+            some.extend(r.filter(|_| n % step == 0));
+            n += 1;
+        })?;
+        let components = embedding::Components::of(&some);
+        let mut along = [vec![], vec![]];
+        each(&mut |r| {
+            for (k, out) in along.iter_mut().enumerate() {
+                out.push(r.as_ref().map(|r| components.along(k, r)));
+            }
+        })?;
+        let both = along.map(|v| Arc::new(Column::Single(v.into_iter().collect())));
+        let mut kept = self.kept();
+        for (k, c) in both.iter().enumerate() {
+            kept.push((place(k), c.clone()));
+        }
+        Ok(both[k].clone())
     }
 
     /// Reads some columns (all where none is named) of some rows of a part.

@@ -50,7 +50,7 @@ export class ImageView {
     const n = width * height;
     const planes = bands.map((_, k) => pixels.slice(k * n, (k + 1) * n));
     const stretched = planes.map((p) => { const f = stretch(p); return p.map(f); });
-    if (planes.length >= 3) {
+    if (planes.length >= 3 && !bands.includes("difference")) {
       // The longest wavelength is red: bands are in the order of the file.
       const pick = planes.length === 3 ? [2, 1, 0] : [Math.min(3, planes.length - 1), 2, 1];
       this.stamps.append(paint(width, height, (i) => pick.map((k) => stretched[k][i]) as [number, number, number],

@@ -1,7 +1,7 @@
 // Counts of columns, in which a range is drawn to filter by it.
 
 import * as api from "./api";
-import { colour, h, number, tell } from "./dom";
+import { colour, h, tell } from "./dom";
 import type { State } from "./state";
 
 const MARGIN = { left: 46, right: 8, top: 6, bottom: 30 };
@@ -10,7 +10,7 @@ export function ticks([a, b]: [number, number], n: number): number[] {
   const step = 10 ** Math.floor(Math.log10((b - a) / n));
   const good = [1, 2, 5, 10].map((k) => k * step).find((s) => (b - a) / s <= n) ?? step * 10;
   const out: number[] = [];
-  for (let v = Math.ceil(a / good) * good; v <= b + 1e-9 * good; v += good) out.push(Number(v.toPrecision(12)));
+  for (let v = Math.ceil(a / good) * good; v <= b + 1e-9 * good; v += good) out.push(Number(v.toPrecision(8)));
   return out;
 }
 
@@ -43,7 +43,7 @@ export class Plots {
     this.y.addEventListener("change", () => choose(this.x.value, this.y.value));
     const shortcuts: [string, string, string][] = [
       ["z – S/N", "z", "snr_med"], ["p", "p_correct", ""], ["N(z)", "z", ""], ["sky", "ra", "dec"],
-      ["familiarity", "familiarity", ""],
+      ["familiarity", "familiarity", ""], ["embedding", "embedding_1", "embedding_2"],
     ];
     const usable = shortcuts.filter(([, a, b]) => names.includes(a) && (!b || names.includes(b)));
     const tabs = usable.map(([title, a, b]) => h("button", { click: () => choose(a, b) }, title));
@@ -136,10 +136,10 @@ export class Plots {
     c.strokeRect(MARGIN.left, MARGIN.top, f.w - MARGIN.left - MARGIN.right, f.h - MARGIN.top - MARGIN.bottom);
     c.fillStyle = ink;
     c.textAlign = "center";
-    for (const t of ticks(p.x, 7)) c.fillText(number(t, 2), f.px(t), f.h - 16);
+    for (const t of ticks(p.x, 7)) c.fillText(String(t), f.px(t), f.h - 16);
     c.fillText(this.s.plot[0], f.w / 2, f.h - 3);
     c.textAlign = "right";
-    for (const t of ticks(f.y, 5)) c.fillText(number(t, 2), MARGIN.left - 4, f.py(t) + 4);
+    for (const t of ticks(f.y, 5)) c.fillText(String(t), MARGIN.left - 4, f.py(t) + 4);
     if (this.drag) {
       const { from: [a, b], to: [x, y] } = this.drag;
       c.strokeStyle = colour("--warm");

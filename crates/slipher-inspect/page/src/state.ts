@@ -21,7 +21,9 @@ export function begin(run: Run): State {
   const has = (n: string) => names.includes(n);
   let columns = USUAL.filter(has);
   const classes = names.filter((n) => n.startsWith("p_") && n !== "p_correct").slice(0, 4);
-  if (!has("z")) columns = [...columns.slice(0, 1), ...classes, ...columns.slice(1)];
+  const medians = names.filter((n) => n.endsWith("_p50"));
+  if (medians.length) columns = [...columns.slice(0, 1), ...medians.slice(0, 5), ...columns.slice(1)];
+  else if (!has("z")) columns = [...columns.slice(0, 1), ...classes, ...columns.slice(1)];
   const known = [["z", "snr_med"], ["ra", "dec"]].find((p) => p.every(has)) as [string, string];
   const numbers = run.columns.filter((c) => c.number).map((c) => c.name);
   const state: State = {
@@ -30,7 +32,7 @@ export function begin(run: Run): State {
     inspector: sessionStorage.getItem("inspector") || run.inspector,
     row: null,
     columns: columns.slice(0, 9),
-    plot: has("z") && known ? known : [classes[0] ?? numbers[0] ?? "", ""],
+    plot: has("z") && known ? known : [medians[0] ?? classes[0] ?? numbers[0] ?? "", ""],
   };
   try {
     const kept = JSON.parse(decodeURIComponent(location.hash.slice(1) || "{}"));

@@ -25,15 +25,16 @@ export class Viewer {
   readonly comment = h("input", { type: "text", "aria-label": "comment", placeholder: "comment (c)", maxlength: 1000 });
   private bad = h("button", { type: "button", "aria-pressed": "false", click: () => this.toggleBad() }, "bad data (x)");
   private decisions = h("div", { class: "decisions" });
+  private classes = h("datalist", { id: "classes" });
 
   constructor(private s: State, private decided: (p: api.Progress) => void, private onward: () => void) {
     this.element.append(this.title, this.notes, this.look, this.bar);
     const names = [...new Set([...CLASSES, ...s.run.columns.filter((c) => c.name.startsWith("p_")).map((c) => c.name.slice(2))])];
-    const list = h("datalist", { id: "classes" }, ...names.map((n) => h("option", { value: n })));
+    this.classes.append(...names.map((n) => h("option", { value: n })));
     const grades = QUALITY.map((name, q) =>
       h("button", { type: "button", title: `quality ${q}: ${name} (${q})`, click: () => void this.decide(q) }, `${q} ${name}`));
     const undo = h("button", { type: "button", title: "take the decision back (u)", click: () => void this.withdraw() }, "undo");
-    this.bar.append(list, this.cls, this.z, ...grades.reverse(), this.bad, this.comment, undo, this.decisions);
+    this.bar.append(this.classes, this.cls, this.z, ...grades.reverse(), this.bad, this.comment, undo, this.decisions);
     this.bar.addEventListener("submit", (e) => e.preventDefault());
     this.comment.addEventListener("keydown", (e) => { if (e.key === "Enter") void this.note(); });
     this.z.addEventListener("change", () => {
@@ -101,6 +102,10 @@ export class Viewer {
       this.image = new ImageView(item, found.row);
       this.look.append(this.image.element);
     } else if (item?.kind === "light-curve") this.look.append(curve(item));
+    const answer = item && item.kind !== "spectrum" ? item.answer : [];
+    if (answer.length) this.classes.replaceChildren(...answer.map((a) => h("option", { value: a.name })));
+    const quantiles = this.posteriors(c);
+    if (quantiles) this.look.append(quantiles);
     this.look.append(this.values(c));
     this.drawDecisions(found.decisions);
   }
@@ -148,6 +153,20 @@ export class Viewer {
     const rows = Object.entries(c).filter(([k, v]) => !skip.has(k) && v !== null && v !== "" && typeof v !== "object").map(([k, v]) =>
       h("tr", {}, h("td", { class: "faint", title: about.get(k)?.meaning ?? "" }, k), h("td", {}, `${number(v, 5)} ${about.get(k)?.unit ?? ""}`)));
     return h("details", {}, h("summary", {}, "columns of the catalogue"), h("table", { class: "values" }, h("tbody", {}, ...rows)));
+  }
+
+  /** Parameters with their intervals, where the catalogue has quantiles. */
+  private posteriors(c: Record<string, unknown>): HTMLElement | null {
+    const names = Object.keys(c).filter((k) => k.endsWith("_p50") && typeof c[k] === "number").map((k) => k.slice(0, -4));
+    if (!names.length) return null;
+    const about = new Map(this.s.run.columns.map((k) => [k.name, k]));
+    const row = (n: string) => {
+      const [low, mid, high] = ["16", "50", "84"].map((q) => c[`${n}_p${q}`] as number);
+      const text = `${number(mid)} +${number(high - mid)} −${number(mid - low)} ${about.get(`${n}_p50`)?.unit ?? ""}`;
+      return h("tr", {}, h("td", { class: "faint" }, n), h("td", {}, text));
+    };
+    const caption = h("caption", {}, "posterior: median, 68 %");
+    return h("table", { class: "solutions values" }, caption, h("tbody", {}, ...names.map(row)));
   }
 
   private drawDecisions(all: api.Decision[]): void {

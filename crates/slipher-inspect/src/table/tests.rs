@@ -105,3 +105,29 @@ fn what_is_no_catalogue_is_refused() {
     out.finish().unwrap();
     assert!(why(&[a, b]).contains("other columns"));
 }
+
+/// The two components of an embedding are columns as any other; rows without one have none.
+#[test]
+fn embeddings_are_drawn() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("e.parquet");
+    let mut values: Vec<f32> = (0..300).map(|i| (i as f32 * 0.31).sin()).collect();
+    values[3] = f32::NAN;
+    let columns = vec![
+        Written::bare(
+            "object_id",
+            Values::Text((0..100).map(|i| i.to_string()).collect()),
+        ),
+        Written::bare("embedding", Values::F32Arrays { width: 3, values }),
+    ];
+    let mut out = CatalogueWriter::create(&path, &[]).unwrap();
+    out.write(columns).unwrap();
+    out.finish().unwrap();
+    let t = Table::open(&[path]).unwrap();
+    assert!(t.fields().any(|f| f.name() == "embedding_2"));
+    let [a, b] = ["embedding_1", "embedding_2"].map(|n| t.column(n).unwrap());
+    assert!(a.number(1).is_nan() && a.number(0).is_finite());
+    let spread = |c: &Column| (2..100).map(|i| c.number(i).powi(2)).sum::<f64>();
+    assert!(spread(&a) > spread(&b) && spread(&b) > 0.0);
+    assert!(t.take(&[0, 5], &["embedding_1".to_owned()]).is_ok());
+}

@@ -272,9 +272,11 @@ mod tests {
         };
         let checker: Vec<f32> = (0..4096).map(side).collect();
         let held = b.with_prior(&y, &checker, 1e4);
-        assert!((held.iter().sum::<f32>() - 1.0).abs() < 3e-3);
         let share: f32 = held.iter().zip(&checker).map(|(a, c)| a * c).sum();
         assert!((share / 1024.0 - 1.0).abs() < 0.02, "{share}");
+        let much: Vec<f32> = b.tikhonov(&y, 1e-4).iter().map(|v| 1.5 * v).collect();
+        let flux: f32 = b.with_prior(&y, &much, 10.0).iter().sum();
+        assert!((flux - 1.0).abs() < 0.02, "{flux}");
         let near = |a: &[f32], b: &[f32]| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
         let data = b.tikhonov(&y, 1e-4);
         assert!(near(&b.with_prior(&y, &vec![0.0; 4096], 1e-4), &data));
