@@ -6,7 +6,8 @@ use xtask::{SHIPPED, book, fuzz, measure, page, root, sh, test};
 
 const HELP: &str = "cargo xtask COMMAND
   test [--all]             format, clippy, Rust tests, doc tests, Python round trips, the wheel; with --all also Dask, Sail and Ray, with
-                           workers killed, and SQL (a gigabyte of Python packages; DataFusion)
+                           workers killed, and SQL (a gigabyte of Python packages; DataFusion);
+                           --all --from STAGE goes on where a run failed
   train redshift [FOLDER]  the shipped model from its recipe (an hour on two cores), then crates/slipher-models/weights/redshift.safetensors
   real [MODEL]             success on the real spectra of the data folder, with intervals
   real --classical [MODEL] the same beside template chi-square on the same rows, with times
@@ -23,8 +24,9 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let result = match words.as_slice() {
-        ["test"] => test::run(false),
-        ["test", "--all"] => test::run(true),
+        ["test"] => test::run(false, None),
+        ["test", "--all"] => test::run(true, None),
+        ["test", "--all", "--from", stage] => test::run(true, Some(stage)),
         ["train", "redshift"] => train("training"),
         ["train", "redshift", folder] => train(folder),
         ["book"] => book::build(),

@@ -6,9 +6,12 @@ use std::time::Instant;
 
 use crate::{data, measure, page, root, sh, sh_with, target};
 
-/// Stages with their times, for the summary.
+/// Stages with their times, for the summary; those before `from` are left out.
 #[derive(Default)]
-struct Stages(Vec<(&'static str, f64)>);
+struct Stages {
+    times: Vec<(&'static str, f64)>,
+    from: Option<String>,
+}
 
 impl Stages {
     fn run(
@@ -16,10 +19,15 @@ impl Stages {
         name: &'static str,
         f: impl FnOnce() -> Result<(), String>,
     ) -> Result<(), String> {
+        if self.from.as_ref().is_some_and(|f| f != name) {
+            eprintln!("-- {name}: left out");
+            return Ok(());
+        }
+        self.from = None;
         eprintln!("== {name}");
         let start = Instant::now();
         let done = f();
-        self.0.push((name, start.elapsed().as_secs_f64()));
+        self.times.push((name, start.elapsed().as_secs_f64()));
         done
     }
 }
@@ -30,16 +38,22 @@ fn words(line: &str) -> Result<(), String> {
     sh(all[0], &all[1..])
 }
 
-/// Everything; with `all` also the engines and SQL.
-pub fn run(all: bool) -> Result<(), String> {
-    let mut stages = Stages::default();
+/// Everything; with `all` also the engines and SQL; from a stage on, if one is named.
+pub fn run(all: bool, from: Option<&str>) -> Result<(), String> {
+    let mut stages = Stages {
+        from: from.map(str::to_owned),
+        ..Stages::default()
+    };
     let done = stages_of(all, &mut stages);
-    for (name, seconds) in &stages.0 {
+    if let Some(name) = &stages.from {
+        return Err(format!("no stage '{name}': the names stand above"));
+    }
+    for (name, seconds) in &stages.times {
         eprintln!("{seconds:7.0} s  {name}");
     }
     eprintln!(
         "{:7.0} s  in all",
-        stages.0.iter().map(|s| s.1).sum::<f64>()
+        stages.times.iter().map(|s| s.1).sum::<f64>()
     );
     done?;
     eprintln!("all tests passed");

@@ -31,6 +31,7 @@
     inner.querySelectorAll("*").forEach((e) => e.setAttribute("vector-effect", "non-scaling-stroke"));
     svg.setAttribute("tabindex", "0");
     svg.style.touchAction = "pan-y";
+    svg.style.userSelect = "none";
     const draw = () => {
       // Of the figure as it was drawn: where its left and lower edge and its size lie now.
       const k = now.map((a, i) => (whole[i].hi - whole[i].lo) / (a.hi - a.lo));
