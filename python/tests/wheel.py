@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
 import numpy as np
 import pandas as pd
@@ -209,6 +210,14 @@ with tempfile.TemporaryDirectory() as d:
         made.append(pq.read_table(path))
     assert made[0].equals(made[1])
     assert subprocess.run([own, "redshift"], capture_output=True).returncode == 64
+    # The viewer is in it: it serves its page to who has the address.
+    path = os.path.join(d, "c.parquet")
+    subprocess.run([own, "-q", "redshift", os.path.join(d, "0.parquet"), "-o", path], check=True)
+    words = [own, "-q", "inspect", path, "--no-browser"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as viewer:
+        url = viewer.stdout.readline().strip()
+        assert b"slipher inspect" in urllib.request.urlopen(url).read()
+        viewer.terminate()
 check("the command of the wheel is the program")
 
 # Any system: the same rows as the program's, bit for bit; options that it does not have are refused.
