@@ -410,7 +410,7 @@ impl Drop for Lock {
 /// wrote meanwhile. None takes a decision back.
 ///
 /// # Errors
-/// As [`read`] and [`write`].
+/// As [`read`] and [`write()`].
 pub fn record(
     path: &Path,
     key: &Key,
