@@ -2,7 +2,7 @@
 // click on a head. Without this script the page is as it was drawn.
 "use strict";
 (() => {
-  const NS = "http://www.w3.org/2000/svg";
+  const NS = document.querySelector("svg")?.namespaceURI;
   const label = (t) => (t !== 0 && (Math.abs(t) >= 1e5 || Math.abs(t) < 1e-3) ? t.toExponential(1).replace(/\.0e/, "e") : String(Number(t.toFixed(6))));
   const axis = ([lo, hi, log]) => {
     const f = log ? Math.log10 : (v) => v, g = log ? (v) => 10 ** v : (v) => v;
