@@ -31,6 +31,7 @@ const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? 
 const middle = (v) => v.sort((a, b) => a - b)[Math.floor(v.length / 2)];
 try {
   const page = await browser.newPage({ viewport: { width: 1366, height: 768 } });
+  if (process.env.DIST) await page.route(/page\.(js|css)/, (r) => r.fulfill({ path: join(process.env.DIST, new URL(r.request().url()).pathname) }));
   const since = async (act, test) => {
     const from = performance.now();
     await act();

@@ -231,4 +231,16 @@ fn data_sets_round_trip() {
         ),
         (2, &c.pixels, 4, &c.label, "first")
     );
+    // A truth that is an image stands beside the image, not under its name.
+    let one = [(c.clone(), vec![1.0, 2.0, 3.0], 20.5)];
+    write::parquet(&path, &one, &["image", "image_error"], "S/N").unwrap();
+    let file = std::fs::File::open(&path).unwrap();
+    let schema = crate::thrift::open_parquet(file).unwrap().schema().clone();
+    let named = |n: &str| schema.fields().iter().filter(|f| f.name() == n).count();
+    assert_eq!(
+        (named("image"), named("truth"), named("image_error")),
+        (1, 1, 0)
+    );
+    let rows = all(&path, &CutoutOptions::default()).unwrap();
+    assert_eq!(rows[0].cutout.as_ref().unwrap().pixels, c.pixels);
 }

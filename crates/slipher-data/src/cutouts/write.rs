@@ -86,7 +86,9 @@ fn fill(out: &mut Vec<u8>, start: usize, with: u8) {
 }
 
 /// Writes cutouts with their labels and answers to Parquet, atomically; readable by
-/// [`super::read`], with point-spread functions, variances and masks. Cutouts of one size are lists of fixed length, others of their own.
+/// [`super::read`], with point-spread functions, variances and masks. Cutouts of one size are lists
+/// of fixed length, others of their own. Truths are a column for each of `outputs`, or, where they
+/// are images, a list `truth` as the head's target has it.
 ///
 /// # Errors
 /// The file cannot be written.
@@ -175,7 +177,17 @@ pub fn parquet(
         ("mask", lists(&mask)),
     ];
     columns.extend(beside.into_iter().filter_map(|(name, a)| Some((name, a?))));
-    for (k, name) in outputs.iter().enumerate() {
+    // A truth that is an image is a list of its own: its outputs have the names of images.
+    let single = rows.iter().all(|r| r.1.len() == outputs.len());
+    if !single {
+        let mut truths = ListBuilder::new(Float32Builder::new());
+        for (_, truth, _) in rows {
+            truths.values().append_slice(truth);
+            truths.append(true);
+        }
+        columns.push(("truth", Arc::new(truths.finish())));
+    }
+    for (k, name) in outputs.iter().enumerate().filter(|_| single) {
         columns.push((
             name,
             Arc::new(Float32Array::from_iter_values(rows.iter().map(|r| r.1[k]))),

@@ -28,12 +28,20 @@ export function tell(text: string, bad = false): void {
   hide = window.setTimeout(() => (e.className = bad ? "bad" : ""), bad ? 9000 : 2200);
 }
 
+// Asking the style makes the browser lay the page out again: once for each theme.
+const colours = new Map<string, string>();
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => colours.clear());
+export const forgetColours = (): void => colours.clear();
+
 export function colour(name: string): string {
+  const known = colours.get(name);
+  if (known) return known;
   const probe = h("span");
   probe.style.color = `var(${name})`;
   document.body.append(probe);
   const c = getComputedStyle(probe).color;
   probe.remove();
+  colours.set(name, c);
   return c;
 }
 

@@ -1,7 +1,7 @@
 // The page of slipher inspect.
 
 import * as api from "./api";
-import { h, tell } from "./dom";
+import { forgetColours, h, tell } from "./dom";
 import { Plots } from "./plots";
 import { begin, keep, type State } from "./state";
 import { Table } from "./table";
@@ -59,6 +59,7 @@ class Page {
     const theme = h("button", { title: "light or dark", click: () => {
       const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
       document.documentElement.dataset.theme = dark ? "light" : "dark";
+      forgetColours();
       this.plots.draw();
       this.viewer.redraw();
     } }, "◐");
