@@ -186,16 +186,17 @@ fn cells(d: &Decision, folder: &Path, layout: Layout) -> Vec<String> {
     out
 }
 
-/// The file in CSV.
+/// The file in CSV; the paths in it are from the folder of `path`.
 ///
 /// # Errors
 /// None that is expected.
-pub fn csv(all: &[Decision], folder: &Path, layout: Layout) -> Result<Vec<u8>, csv::Error> {
+pub fn csv(all: &[Decision], path: &Path, layout: Layout) -> Result<Vec<u8>, csv::Error> {
+    let folder = folder_of(path);
     let mut out = csv::Writer::from_writer(vec![]);
     let own: &[&str] = if layout == Layout::Own { &OWN } else { &[] };
     out.write_record(DESI.iter().chain(own))?;
     for d in all {
-        out.write_record(cells(d, folder, layout))?;
+        out.write_record(cells(d, &folder, layout))?;
     }
     out.into_inner().map_err(|e| e.into_error().into())
 }
@@ -270,15 +271,14 @@ fn folder_of(path: &Path) -> PathBuf {
 /// The folder cannot be written.
 pub fn write(path: &Path, all: &[Decision], layout: Layout) -> Result<(), InspectError> {
     let bad = |e: &dyn std::fmt::Display| InspectError::file(path, e.to_string());
-    let folder = folder_of(path);
     if is_parquet(path) {
         let mut out = CatalogueWriter::create(path, &[]).map_err(|e| bad(&e))?;
-        out.write(columns(all, &folder, layout))
+        out.write(columns(all, &folder_of(path), layout))
             .map_err(|e| bad(&e))?;
         out.finish().map_err(|e| bad(&e))?;
         return Ok(());
     }
-    let bytes = csv(all, &folder, layout).map_err(|e| bad(&e))?;
+    let bytes = csv(all, path, layout).map_err(|e| bad(&e))?;
     atomic_write(path, bytes).map_err(|e| bad(&e))
 }
 

@@ -16,6 +16,8 @@ use crate::places::Places;
 use crate::table::{Column, Table};
 use crate::view::{self, Decided, Query};
 
+/// How the name of a view begins that depends on decisions.
+const OF_DECISIONS: &str = "decided by ";
 /// Views whose rows are kept.
 const VIEWS: usize = 8;
 
@@ -220,16 +222,16 @@ impl Session {
             return Ok(());
         }
         let all = decisions::read(&self.path)?;
-        self.replace(all, stamp)
+        self.replace(all, stamp, HashMap::new())
     }
 
     fn replace(
         &self,
         all: Vec<Decision>,
         stamp: Option<(SystemTime, u64)>,
+        mut known: HashMap<Key, u32>,
     ) -> Result<(), InspectError> {
         let mut now = self.lock();
-        let mut known: HashMap<Key, u32> = HashMap::new();
         for (row, at) in &now.of_row {
             for k in at {
                 known.insert(now.all[*k].key(), *row);
@@ -249,7 +251,7 @@ impl Session {
         self.views
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .retain(|v| !v.0.contains("decided"));
+            .retain(|v| !v.0.starts_with(OF_DECISIONS));
         Ok(())
     }
 
@@ -308,7 +310,7 @@ impl Session {
         let tag = if free {
             String::new()
         } else {
-            format!("decided by {inspector}")
+            format!("{OF_DECISIONS}{inspector}")
         };
         let key = format!("{tag} {}", serde_json::to_string(q).unwrap_or_default());
         let views = || self.views.lock().unwrap_or_else(PoisonError::into_inner);
@@ -454,7 +456,8 @@ impl Session {
         let key = self.key_of(&self.identifying()?, said.row as usize);
         let decision = (!withdraw).then(|| decision(said, who, &columns, &key));
         let all = decisions::record(&self.path, &key, who, decision)?;
-        self.replace(all, self.stamp())
+        // The row of a new decision is known: no scan of the catalogue for it.
+        self.replace(all, self.stamp(), HashMap::from([(key, said.row)]))
     }
 
     /// How far the work has come.

@@ -372,9 +372,7 @@ async fn export(State(shared): State<Arc<Shared>>, Asked(o): Asked<Export>) -> A
         let all = s.session.decisions();
         let (bytes, kind) = match o.format.as_str() {
             "csv" => {
-                let folder = s.session.path.parent().unwrap_or(std::path::Path::new(""));
-                let folder = std::env::current_dir().unwrap_or_default().join(folder);
-                let bytes = decisions::csv(&all, &folder, o.layout);
+                let bytes = decisions::csv(&all, &s.session.path, o.layout);
                 (bytes.map_err(|e| said(e.to_string()))?, "text/csv")
             }
             "parquet" => (
