@@ -3,18 +3,16 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::Float32Type;
 use arrow_array::{Array, RecordBatch};
+use slipher_stats::pca::{Pca, PcaParams};
 
 /// Rows that the components are made from.
 pub const ROWS: usize = 20_000;
-/// Iterations of the power method; it has converged long before.
-const ROUNDS: usize = 200;
+/// Components that are drawn.
+const DRAWN: usize = 2;
 
-/// Mean and the two directions along which rows differ most.
+/// The two directions along which rows differ most.
 #[derive(Clone, Debug, Default)]
-pub struct Components {
-    mean: Vec<f64>,
-    axes: [Vec<f64>; 2],
-}
+pub struct Components(Option<Pca>);
 
 /// The rows of the first column of a batch, none where a value is not finite.
 pub fn rows(batch: &RecordBatch) -> Vec<Option<Vec<f32>>> {
@@ -28,72 +26,25 @@ pub fn rows(batch: &RecordBatch) -> Vec<Option<Vec<f32>>> {
     (0..column.len()).map(one).collect()
 }
 
-fn times(matrix: &[f64], v: &[f64]) -> Vec<f64> {
-    let row = |r: &[f64]| r.iter().zip(v).map(|(a, b)| a * b).sum();
-    matrix.chunks_exact(v.len()).map(row).collect()
-}
-
-fn scaled(v: &[f64]) -> Option<Vec<f64>> {
-    let size = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    (size > 0.0 && size.is_finite()).then(|| v.iter().map(|x| x / size).collect())
-}
-
 impl Components {
-    /// Of some rows of one width.
+    /// Of some rows of one width; none of no rows.
     pub fn of(rows: &[Vec<f32>]) -> Components {
         let d = rows.first().map_or(0, Vec::len);
         if d == 0 {
             return Components::default();
         }
-        let rows: Vec<&Vec<f32>> = rows.iter().filter(|r| r.len() == d).collect();
-        let n = rows.len().max(1) as f64;
-        let mut mean = vec![0.0; d];
-        for r in &rows {
-            mean.iter_mut()
-                .zip(r.iter())
-                .for_each(|(m, v)| *m += f64::from(*v) / n);
-        }
-        let mut covariance = vec![0.0; d * d];
-        for r in &rows {
-            let off: Vec<f64> = r
-                .iter()
-                .zip(&mean)
-                .map(|(v, m)| f64::from(*v) - m)
-                .collect();
-            for (i, a) in off.iter().enumerate() {
-                let row = &mut covariance[i * d..(i + 1) * d];
-                row.iter_mut().zip(&off).for_each(|(c, b)| *c += a * b / n);
-            }
-        }
-        let mut axes = [vec![0.0; d], vec![0.0; d]];
-        for k in 0..2 {
-            // From a direction that is the same for the same table.
-            let mut v: Vec<f64> = (0..d)
-                .map(|i| 1.0 + 0.37 * ((i * (k + 3)) as f64).sin())
-                .collect();
-            for _ in 0..ROUNDS {
-                let mut next = times(&covariance, &v);
-                if k == 1 {
-                    let along: f64 = next.iter().zip(&axes[0]).map(|(a, b)| a * b).sum();
-                    next.iter_mut()
-                        .zip(&axes[0])
-                        .for_each(|(a, b)| *a -= along * b);
-                }
-                let Some(unit) = scaled(&next) else { break };
-                v = unit;
-            }
-            axes[k] = scaled(&v).unwrap_or_default();
-        }
-        Components { mean, axes }
+        let of_width = rows.iter().filter(|r| r.len() == d);
+        let x: Vec<f32> = of_width.flatten().copied().collect();
+        Components(Some(Pca::fit(&PcaParams::new(DRAWN), &x, d)))
     }
 
     /// A row along one of the two; NaN for a row of another width.
     pub fn along(&self, k: usize, row: &[f32]) -> f32 {
-        if row.len() != self.mean.len() {
+        let Some(p) = self.0.as_ref().filter(|p| p.features == row.len()) else {
             return f32::NAN;
-        }
-        let each = row.iter().zip(&self.mean).zip(&self.axes[k]);
-        each.map(|((v, m), a)| (f64::from(*v) - m) * a).sum::<f64>() as f32
+        };
+        // Of fewer rows or values than components there is nothing along the others.
+        p.transform(row).get(k).copied().unwrap_or(0.0)
     }
 }
 
@@ -110,12 +61,14 @@ mod tests {
         };
         let rows: Vec<Vec<f32>> = (0..500).map(row).collect();
         let c = Components::of(&rows);
-        let unit = |v: &[f64], w: [f64; 4]| {
-            let dot: f64 = v.iter().zip(w).map(|(a, b)| a * b).sum();
+        let all = &c.0.as_ref().unwrap().components;
+        let axis = |k: usize| &all[4 * k..4 * k + 4];
+        let unit = |v: &[f32], w: [f32; 4]| {
+            let dot: f32 = v.iter().zip(w).map(|(a, b)| a * b).sum();
             assert!(dot.abs() > 0.999, "{v:?}");
         };
-        unit(&c.axes[0], [0.6, 0.8, 0.0, 0.0]);
-        unit(&c.axes[1], [0.0, 0.0, 1.0, 0.0]);
+        unit(axis(0), [0.6, 0.8, 0.0, 0.0]);
+        unit(axis(1), [0.0, 0.0, 1.0, 0.0]);
         assert!((c.along(0, &rows[3]) - c.along(0, &rows[3])).abs() < 1e-6);
         assert!(c.along(0, &[1.0]).is_nan());
         assert!(Components::of(&[]).along(0, &[1.0]).is_nan());
